@@ -1,0 +1,86 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    CREDENTIALS_MISSING: _ClassVar[ErrorReason]
+    CREDENTIALS_INVALID: _ClassVar[ErrorReason]
+    CREDENTIALS_EXPIRED: _ClassVar[ErrorReason]
+    SCOPE_MISSING: _ClassVar[ErrorReason]
+    RESOURCE_NOT_FOUND: _ClassVar[ErrorReason]
+    FIELD_INVALID: _ClassVar[ErrorReason]
+    MODEL_CAPABILITY_UNSUPPORTED: _ClassVar[ErrorReason]
+    INPUT_MEDIA_INVALID: _ClassVar[ErrorReason]
+    PAGE_TOKEN_INVALID: _ClassVar[ErrorReason]
+    RESUME_TOKEN_INVALID: _ClassVar[ErrorReason]
+    REQUEST_ID_CONFLICT: _ClassVar[ErrorReason]
+    JOB_STATE_INVALID: _ClassVar[ErrorReason]
+    MODEL_RETIRED: _ClassVar[ErrorReason]
+    PROVIDER_NOT_CONFIGURED: _ClassVar[ErrorReason]
+    COST_ABOVE_LIMIT: _ClassVar[ErrorReason]
+    BUDGET_EXCEEDED: _ClassVar[ErrorReason]
+    RATE_LIMITED: _ClassVar[ErrorReason]
+    QUEUE_FULL: _ClassVar[ErrorReason]
+    TOO_MANY_WATCHES: _ClassVar[ErrorReason]
+    SERVER_DRAINING: _ClassVar[ErrorReason]
+    DEPENDENCY_UNAVAILABLE: _ClassVar[ErrorReason]
+    WATCHER_TOO_SLOW: _ClassVar[ErrorReason]
+    INTERNAL_ERROR: _ClassVar[ErrorReason]
+    PRICE_UNKNOWN: _ClassVar[ErrorReason]
+    STORAGE_FULL: _ClassVar[ErrorReason]
+    CONTENT_FILTERED: _ClassVar[ErrorReason]
+    PROVIDER_REJECTED: _ClassVar[ErrorReason]
+    PROVIDER_UNAVAILABLE: _ClassVar[ErrorReason]
+    PROVIDER_QUOTA_EXHAUSTED: _ClassVar[ErrorReason]
+    PROVIDER_AUTH_FAILED: _ClassVar[ErrorReason]
+    PROVIDER_TIMEOUT: _ClassVar[ErrorReason]
+    PROVIDER_OPERATION_LOST: _ClassVar[ErrorReason]
+    SUBMIT_OUTCOME_UNKNOWN: _ClassVar[ErrorReason]
+    RESULT_INVALID: _ClassVar[ErrorReason]
+    STORAGE_WRITE_FAILED: _ClassVar[ErrorReason]
+    START_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
+    FINISH_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
+    WORKER_LOST: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+CREDENTIALS_MISSING: ErrorReason
+CREDENTIALS_INVALID: ErrorReason
+CREDENTIALS_EXPIRED: ErrorReason
+SCOPE_MISSING: ErrorReason
+RESOURCE_NOT_FOUND: ErrorReason
+FIELD_INVALID: ErrorReason
+MODEL_CAPABILITY_UNSUPPORTED: ErrorReason
+INPUT_MEDIA_INVALID: ErrorReason
+PAGE_TOKEN_INVALID: ErrorReason
+RESUME_TOKEN_INVALID: ErrorReason
+REQUEST_ID_CONFLICT: ErrorReason
+JOB_STATE_INVALID: ErrorReason
+MODEL_RETIRED: ErrorReason
+PROVIDER_NOT_CONFIGURED: ErrorReason
+COST_ABOVE_LIMIT: ErrorReason
+BUDGET_EXCEEDED: ErrorReason
+RATE_LIMITED: ErrorReason
+QUEUE_FULL: ErrorReason
+TOO_MANY_WATCHES: ErrorReason
+SERVER_DRAINING: ErrorReason
+DEPENDENCY_UNAVAILABLE: ErrorReason
+WATCHER_TOO_SLOW: ErrorReason
+INTERNAL_ERROR: ErrorReason
+PRICE_UNKNOWN: ErrorReason
+STORAGE_FULL: ErrorReason
+CONTENT_FILTERED: ErrorReason
+PROVIDER_REJECTED: ErrorReason
+PROVIDER_UNAVAILABLE: ErrorReason
+PROVIDER_QUOTA_EXHAUSTED: ErrorReason
+PROVIDER_AUTH_FAILED: ErrorReason
+PROVIDER_TIMEOUT: ErrorReason
+PROVIDER_OPERATION_LOST: ErrorReason
+SUBMIT_OUTCOME_UNKNOWN: ErrorReason
+RESULT_INVALID: ErrorReason
+STORAGE_WRITE_FAILED: ErrorReason
+START_DEADLINE_EXCEEDED: ErrorReason
+FINISH_DEADLINE_EXCEEDED: ErrorReason
+WORKER_LOST: ErrorReason

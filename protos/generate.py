@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Generates the Python stubs and the descriptor set from protos/; with --check, proves them fresh.
+
+PROTOC_PYTHON names the interpreter that has grpcio-tools 1.76.0: its stubs import on protobuf 6.33
+and on 7.x, those of newer generators only on 7.x.
+"""
+
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOS = ROOT / "protos"
+STUBS = Path("clients/python/rushes/v1")
+DESCRIPTORS = Path("protos/rushes.binpb")
+PYTHON = os.environ.get("PROTOC_PYTHON", sys.executable)
+# Envoy's JSON transcoder turns error details into JSON only if it knows their types.
+ERROR_DETAILS = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
+
+
+def google_protos() -> str:
+    """The folder in which googleapis-common-protos keeps google/api/*.proto."""
+    code = "import google.rpc as p, pathlib; print(pathlib.Path(list(p.__path__)[0]).parent.parent)"
+    return subprocess.check_output([PYTHON, "-c", code], text=True).strip()
+
+
+def protoc(*arguments: str) -> None:
+    include = [f"-I{PROTOS}", f"-I{google_protos()}"]
+    plugins = f"{Path(PYTHON).absolute().parent}{os.pathsep}{os.environ['PATH']}"
+    command = [PYTHON, "-W", "ignore", "-m", "grpc_tools.protoc", *include, *arguments]
+    subprocess.run(command, check=True, env={**os.environ, "PATH": plugins})
+
+
+def generate(root: Path) -> None:
+    files = sorted(str(p.relative_to(PROTOS)) for p in (PROTOS / "rushes").rglob("*.proto"))
+    out = root / STUBS.parent.parent
+    out.mkdir(parents=True, exist_ok=True)
+    protoc(f"--python_out={out}", f"--pyi_out={out}", f"--grpc_python_out={out}", *files)
+    protoc(f"--mypy_grpc_out=quiet:{out}", *files)
+    descriptors = root / DESCRIPTORS
+    descriptors.parent.mkdir(parents=True, exist_ok=True)
+    kept = ["--include_imports", "--include_source_info", f"--descriptor_set_out={descriptors}"]
+    protoc(*kept, *files, *ERROR_DETAILS)
+
+
+def stale(root: Path) -> list[str]:
+    """The generated files in the tree that differ from those in `root`."""
+    made = [p.relative_to(root) for p in root.rglob("*") if p.is_file()]
+    there = [p.relative_to(ROOT) for p in (ROOT / STUBS).glob("*_pb2*")]
+    names = sorted(set(made) | set(there))
+    return [
+        str(name)
+        for name in names
+        if not (root / name).is_file()
+        or not (ROOT / name).is_file()
+        or not filecmp.cmp(root / name, ROOT / name, shallow=False)
+    ]
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        generate(root)
+        if "--check" in sys.argv:
+            names = stale(root)
+            print("\n".join(f"stale: {name} (run make proto)" for name in names))
+            return 1 if names else 0
+        shutil.copytree(root, ROOT, dirs_exist_ok=True)
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
