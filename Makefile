@@ -57,8 +57,9 @@ format: $(VENV)/.ready-dev ## Format and mend what ruff can
 check: $(VENV)/.ready-dev $(PROTO_BIN)/python ## Lint, types, import rules, contract, generated files
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/deptry .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry --no-ansi core server workers standalone
+	@cd clients/python && $(CURDIR)/$(BIN)/deptry --no-ansi rushes
 	@$(BIN)/buf lint protos/rushes.binpb --config protos/buf.yaml --path rushes
 	@$(BIN)/buf breaking protos/rushes.binpb --against protos/rushes.released.binpb --config protos/buf.yaml --path rushes
 	@PROTOC_PYTHON=$(PROTO_BIN)/python $(BIN)/python protos/generate.py --check
@@ -73,4 +74,4 @@ lock: $(VENV)/.ready-dev ## Resolve requirements/*.lock anew
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	@rm -rf $(VENV) .venv-proto .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-proto .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

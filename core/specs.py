@@ -76,7 +76,7 @@ Spec = VideoSpec | ImageSpec
 def spec_to_json(spec: Spec) -> dict[str, Any]:
     """The spec as JSON values, without what is unset."""
     values = dataclasses.asdict(spec)
-    return {name: value for name, value in values.items() if value not in (None, "", ())}
+    return {name: value for name, value in values.items() if value not in (None, ())}
 
 
 def spec_from_json(kind: Kind, values: dict[str, Any]) -> Spec:

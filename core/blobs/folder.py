@@ -1,0 +1,86 @@
+"""Blobs in a local folder, one file each, readable by their owner only."""
+
+import os
+import shutil
+from pathlib import Path
+
+import obstore
+from obstore.store import LocalStore
+
+from core.blobs.objects import DRAFTS, ObjectBlobs
+from core.blobs.signing import AddressSigner, Variant
+from core.errors import BlobMissing, SettingsInvalid
+
+
+class FolderBlobs(ObjectBlobs):
+    """Blobs in `root`; see `core.blobs.Blobs`. What was put survives a loss of power.
+
+    Raises:
+        SettingsInvalid: when the folder can't be made.
+    """
+
+    def __init__(self, root: Path, signer: AddressSigner) -> None:
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (root / DRAFTS).mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SettingsInvalid(f"blob folder {root}: {error.strerror}") from None
+        self._root = root.resolve()
+        self._signer = signer
+        super().__init__(LocalStore(self._root))
+
+    def url(
+        self,
+        media_id: str,
+        variant: Variant,
+        *,
+        mime_type: str,
+        blob_key: str,
+        expire_time_s: int,
+    ) -> str:
+        """An address of the HTTP process, signed by us: a folder can't sign."""
+        return self._signer.url(media_id, variant, expire_time_s)
+
+    def _upload(self, draft: str, source: Path | bytes) -> None:
+        # Not by obstore: its drafts end in #1, are hidden from its own listing, and so would stay
+        # for ever after a crash; and it does not fsync.
+        path = self._root / draft
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            if isinstance(source, bytes):
+                file.write(source)
+            else:
+                with source.open("rb") as original:
+                    shutil.copyfileobj(original, file, 1024 * 1024)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _publish(self, draft: str, key: str) -> None:
+        final = self._root / key
+        if not final.parent.is_dir():
+            final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _sync_folder(final.parent.parent)
+        (self._root / draft).replace(final)
+        _sync_folder(final.parent)
+
+    def _delete(self, paths: list[str]) -> None:
+        for path in paths:
+            try:
+                obstore.delete(self._store, path)
+            except FileNotFoundError:
+                continue
+
+    def _guard(self, key: str) -> None:
+        """Follows no link out of the folder, nor to another blob."""
+        path = self._root / key
+        if path.resolve() != path:
+            raise BlobMissing
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,27 @@
+"""Which keys a blob may have, and the keys of an item."""
+
+import re
+
+MAX_KEY_CHARACTERS = 200
+_KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
+
+
+def content_key(media_id: str) -> str:
+    """Where an item's bytes are."""
+    return f"media/{media_id}"
+
+
+def thumbnail_key(media_id: str) -> str:
+    """Where an item's thumbnail is."""
+    return f"thumbnails/{media_id}.webp"
+
+
+def checked(key: str) -> str:
+    """The key itself.
+
+    Raises:
+        ValueError: when it is not of the form that the server makes, so it came from elsewhere.
+    """
+    if len(key) > MAX_KEY_CHARACTERS or ".." in key or not _KEY.fullmatch(key):
+        raise ValueError("not a blob key")
+    return key

@@ -1,0 +1,252 @@
+"""The job and its state machine: pure values and one table of legal moves, no I/O.
+
+`docs/states.md` draws the table; the store applies it in SQL.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from core.errors import Reason
+from core.media import Media
+from core.specs import Kind, Spec, spec_from_json, spec_to_json
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    RECONCILING = "RECONCILING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the job has ended; a terminal state never changes."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+UNFINISHED = frozenset(State) - TERMINAL
+
+
+class EventType(StrEnum):
+    """What happened to a job; each durable event has one."""
+
+    QUEUED = "QUEUED"
+    STARTED = "STARTED"
+    UPDATED = "UPDATED"
+    RECONCILING = "RECONCILING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+# The legal moves: (state before, what happens) -> state after. None leads out of a terminal state.
+MOVES: dict[tuple[State | None, EventType], State] = {
+    (None, EventType.QUEUED): State.QUEUED,
+    (State.QUEUED, EventType.STARTED): State.RUNNING,
+    (State.QUEUED, EventType.FAILED): State.FAILED,
+    (State.QUEUED, EventType.CANCELLED): State.CANCELLED,
+    (State.RUNNING, EventType.UPDATED): State.RUNNING,
+    (State.RUNNING, EventType.RECONCILING): State.RECONCILING,
+    (State.RUNNING, EventType.SUCCEEDED): State.SUCCEEDED,
+    (State.RUNNING, EventType.FAILED): State.FAILED,
+    (State.RUNNING, EventType.CANCELLED): State.CANCELLED,
+    (State.RECONCILING, EventType.UPDATED): State.RECONCILING,
+    (State.RECONCILING, EventType.STARTED): State.RUNNING,
+    (State.RECONCILING, EventType.SUCCEEDED): State.SUCCEEDED,
+    (State.RECONCILING, EventType.FAILED): State.FAILED,
+    (State.RECONCILING, EventType.CANCELLED): State.CANCELLED,
+}
+
+
+class IllegalMove(ValueError):
+    """The state machine has no such move."""
+
+
+def move(state: State | None, event: EventType) -> State:
+    """The state after `event`.
+
+    Raises:
+        IllegalMove: when the table has no such move.
+    """
+    try:
+        return MOVES[state, event]
+    except KeyError:
+        raise IllegalMove(f"{event} in state {state}") from None
+
+
+class Step(StrEnum):
+    """What a worker has to do next with a running job; each is short and can be repeated."""
+
+    SUBMIT = "SUBMIT"
+    POLL = "POLL"
+    FETCH = "FETCH"
+    FINISH = "FINISH"
+
+
+class Stage(StrEnum):
+    """How far a job is, for people; names of rushes.v1.Progress.Stage."""
+
+    WAITING = "WAITING"
+    SUBMITTING = "SUBMITTING"
+    GENERATING = "GENERATING"
+    DOWNLOADING = "DOWNLOADING"
+    POST_PROCESSING = "POST_PROCESSING"
+    FINISHED = "FINISHED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a job is. `percent` is 0 to 100 and never falls inside one attempt."""
+
+    stage: Stage = Stage.WAITING
+    percent: int = 0
+    estimated: bool = False
+    message: str = ""
+    remaining_ms: int | None = None
+
+
+class CostState(StrEnum):
+    """Where a job's money stands; names of rushes.v1.Cost.State."""
+
+    ESTIMATED = "ESTIMATED"
+    RESERVED = "RESERVED"
+    CHARGED = "CHARGED"
+    RELEASED = "RELEASED"
+    UNCERTAIN = "UNCERTAIN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Money of one job, in integer micro-units of the installation's currency."""
+
+    state: CostState
+    estimated_micros: int
+    actual_micros: int | None = None
+    price_revision: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailure:
+    """Why a job failed. The message is for people and never holds the prompt."""
+
+    reason: Reason
+    message: str
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One unit of work as the database has it. Times are integer milliseconds of the database."""
+
+    job_id: str
+    user_id: str
+    spec: Spec
+    state: State
+    progress: Progress
+    cost: Cost
+    provider: str
+    failure: JobFailure | None = None
+    outputs: tuple[Media, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    provider_operation: str = ""
+    attempt: int = 0
+    revision: int = 0
+    cancel_request_time: int | None = None
+    cancel_reason: str = ""
+    cancel_saves_cost: bool = True
+    retry_of: str = ""
+    request_id: str = ""
+    final_prompt: str = ""
+    create_time: int
+    start_time: int | None = None
+    end_time: int | None = None
+    start_deadline: int | None = None
+    finish_deadline: int | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of job."""
+        return self.spec.kind
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as JSON values, as an event keeps it."""
+        progress, cost, failure = self.progress, self.cost, self.failure
+        values: dict[str, Any] = {
+            name: value for name in _PLAIN if (value := getattr(self, name)) not in (None, "", {})
+        }
+        values |= {
+            "kind": self.kind,
+            "spec": spec_to_json(self.spec),
+            "state": self.state,
+            "progress": _compact(progress),
+            "cost": _compact(cost),
+            "outputs": [media.to_json() for media in self.outputs],
+        }
+        if failure is not None:
+            values["failure"] = _compact(failure)
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Job":
+        """The job that `to_json` wrote; names of a newer version are left out."""
+        failure = values.get("failure")
+        return cls(
+            **{name: values[name] for name in _PLAIN if name in values},
+            spec=spec_from_json(Kind(values["kind"]), values["spec"]),
+            state=State(values["state"]),
+            progress=progress_from_json(values["progress"]),
+            cost=Cost(**{**values["cost"], "state": CostState(values["cost"]["state"])}),
+            failure=JobFailure(**{**failure, "reason": Reason(failure["reason"])})
+            if failure
+            else None,
+            outputs=tuple(Media.from_json(item) for item in values["outputs"]),
+        )
+
+
+_PLAIN = (
+    *(
+        "job_id",
+        "user_id",
+        "provider",
+        "labels",
+        "provider_operation",
+        "attempt",
+        "revision",
+    ),
+    *(
+        "cancel_request_time",
+        "cancel_reason",
+        "cancel_saves_cost",
+        "retry_of",
+        "request_id",
+    ),
+    *(
+        "final_prompt",
+        "create_time",
+        "start_time",
+        "end_time",
+        "start_deadline",
+        "finish_deadline",
+    ),
+)
+
+
+def _compact(value: Any) -> dict[str, Any]:
+    pairs = dataclasses.asdict(value).items()
+    return {name: item for name, item in pairs if item not in (None, "")}
+
+
+def progress_to_json(progress: Progress) -> dict[str, Any]:
+    """The progress as JSON values, as the stream carries it."""
+    return _compact(progress)
+
+
+def progress_from_json(values: dict[str, Any]) -> Progress:
+    """The progress that `progress_to_json` wrote."""
+    return Progress(**{**values, "stage": Stage(values.get("stage", Stage.WAITING))})

@@ -1,0 +1,208 @@
+"""All settings: one frozen object, read once from RUSHES_* variables.
+
+Each has a default, a unit and a sentence.
+
+`docs/settings.md` is made from this file (`python -m core.settings`); a test says so.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SettingsInvalid
+
+MAX_SIGNED_URL_TTL_SECONDS = 24 * 3600
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0.01)]
+
+
+def _setting(default: Any, sentence: str, **options: Any) -> Any:
+    return Field(default, description=sentence, **options)
+
+
+class Settings(BaseSettings):
+    """What an installation can choose.
+
+    Raises:
+        SettingsInvalid: by `read_settings`, when a value is wrong or two do not go together.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RUSHES_", frozen=True, extra="ignore")
+
+    data_dir: Path = _setting(
+        Path(".rushes"),
+        "Folder for the database, blobs, keys, logs and sockets of one machine.",
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] = _setting(
+        8080, "Port on loopback that `make up` serves everything on."
+    )
+    public_url: str = _setting(
+        "",
+        "Address under which callers reach the edge; empty means http://localhost:{port}.",
+    )
+    database_url: str = _setting(
+        "",
+        "postgresql://user@host/name, or sqlite:///path; empty means SQLite in the data folder.",
+    )
+    database_connections: Count = _setting(10, "Database connections per process (PostgreSQL).")
+    redis_url: str = _setting(
+        "redis://127.0.0.1:6379/0",
+        "Redis or Valkey 7+: redis://, rediss:// or unix:///path.",
+    )
+    redis_cluster: bool = _setting(False, "Whether `redis_url` names a node of a cluster.")
+    stream_shards: Count = _setting(
+        1, "Event streams that the users are spread over; the same for every process."
+    )
+    blob_url: str = _setting(
+        "",
+        "file:///path, s3://bucket/prefix, gs:// or az://; empty means the data folder.",
+    )
+    models_file: Path | None = _setting(None, "Model catalog to use instead of the packaged one.")
+
+    grpc_listen: str = _setting(
+        "127.0.0.1:50051", "Where a server process listens: host:port or unix:/path."
+    )
+    http_listen: str = _setting(
+        "127.0.0.1:50052", "Where the HTTP process listens: host:port or unix:/path."
+    )
+    server_processes: Count = _setting(1, "gRPC server processes that `make up` starts.")
+    worker_processes: Count = _setting(2, "Worker processes that `make up` starts.")
+    worker_threads: Count = _setting(4, "Jobs that one worker process runs at once.")
+    worker_queues: str = _setting("video,image", "Queues that a worker serves, with commas.")
+    server_threads: Count = _setting(16, "Threads of a server process for unary calls.")
+    reflection: bool = _setting(False, "Whether the server offers gRPC reflection.")
+    log_level: str = _setting("INFO", "Lowest level that is logged: DEBUG, INFO, WARNING, ERROR.")
+
+    jwt_key_file: Path | None = _setting(
+        None,
+        "HS256 key, 32 bytes or more as hex; made in the data folder when not named.",
+    )
+    jwt_jwks_url: str = _setting(
+        "",
+        "JWKS address for RS256, ES256 or EdDSA tokens; used instead of the HS256 key.",
+    )
+    jwt_issuer: str = _setting("rushes", "Issuer (`iss`) that a token must name.")
+    jwt_audience: str = _setting("rushes", "Audience (`aud`) that a token must name.")
+    jwt_max_lifetime_seconds: Count = _setting(
+        24 * 3600, "Longest lifetime of a token, in seconds."
+    )
+    jwt_leeway_seconds: Annotated[int, Field(ge=0)] = _setting(
+        30, "Clock difference that a token may have, in seconds."
+    )
+    signing_key_file: Path | None = _setting(
+        None,
+        "Key of page tokens, resume tokens and signed addresses, as hex; made when not named.",
+    )
+
+    max_prompt_characters: Count = _setting(8000, "Longest prompt, in characters.")
+    max_negative_prompt_characters: Count = _setting(
+        2000, "Longest negative prompt, in characters."
+    )
+    max_request_bytes: Count = _setting(4 * 1024 * 1024, "Largest request message, in bytes.")
+    max_inline_bytes: Count = _setting(
+        2 * 1024 * 1024, "Inline inputs of one request together, in bytes."
+    )
+    max_input_pixels: Count = _setting(25_000_000, "Largest input image, in pixels.")
+    max_labels: Count = _setting(32, "Labels of one job or media item.")
+    max_outputs: Count = _setting(4, "Outputs of one job.")
+    max_page_size: Count = _setting(1000, "Largest page of a list.")
+    max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
+    user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
+    max_watches: Count = _setting(20, "Open watches of one user per server process.")
+    user_requests_per_second: Count = _setting(50, "Unary requests of one user, per second.")
+    user_request_burst: Count = _setting(200, "Unary requests of one user at once.")
+
+    max_attempts: Count = _setting(3, "Runs of a job before it ends as WORKER_LOST.")
+    lease_seconds: Seconds = _setting(15, "Time without a heartbeat after which a run is lost.")
+    heartbeat_seconds: Seconds = _setting(5, "Time between two heartbeats of a lease.")
+    rescue_seconds: Seconds = _setting(1, "Time between two looks for jobs that nobody runs.")
+    compare_seconds: Seconds = _setting(
+        2, "Time between two comparisons of what was watched with the database."
+    )
+    video_finish_seconds: Count = _setting(1800, "Longest time of a video job, accept to end.")
+    image_finish_seconds: Count = _setting(600, "Longest time of an image job, accept to end.")
+    request_id_days: Count = _setting(7, "Days for which a request_id is remembered.")
+    retention_days: Count = _setting(30, "Days for which ended jobs and events are kept.")
+    bin_days: Count = _setting(30, "Days that a deleted media item stays in the bin.")
+    signed_url_ttl_seconds: Annotated[int, Field(ge=1, le=MAX_SIGNED_URL_TTL_SECONDS)] = _setting(
+        3600, "Lifetime of a signed address when none is asked for, in seconds."
+    )
+    watcher_stuck_seconds: Seconds = _setting(
+        30, "Time after which a watcher that does not read is ended."
+    )
+    drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
+    drain_watch_seconds: Seconds = _setting(2, "Time in which watches are ended at shutdown.")
+    currency: str = _setting("USD", "Currency of all prices, ISO 4217.")
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        if self.heartbeat_seconds * 2 > self.lease_seconds:
+            raise ValueError("lease_seconds must be at least twice heartbeat_seconds")
+        if self.max_inline_bytes >= self.max_request_bytes:
+            raise ValueError("max_inline_bytes must be below max_request_bytes")
+        return self
+
+    @cached_property
+    def database(self) -> str:
+        """The database address with its default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'rushes.db'}"
+
+    @cached_property
+    def blobs(self) -> str:
+        """The blob address with its default filled in."""
+        return self.blob_url or f"file://{self.data_dir.absolute() / 'blobs'}"
+
+    @cached_property
+    def address(self) -> str:
+        """The public address without a trailing slash."""
+        return (self.public_url or f"http://localhost:{self.port}").rstrip("/")
+
+    @cached_property
+    def signing_key_path(self) -> Path:
+        """The file of the signing key."""
+        return self.signing_key_file or self.data_dir / "keys" / "signing.key"
+
+    @cached_property
+    def jwt_key_path(self) -> Path:
+        """The file of the HS256 key."""
+        return self.jwt_key_file or self.data_dir / "keys" / "jwt.key"
+
+    @cached_property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that a worker serves."""
+        return tuple(name.strip() for name in self.worker_queues.split(",") if name.strip())
+
+
+def read_settings(**values: Any) -> Settings:
+    """The settings of this process, from the environment and `values`.
+
+    Raises:
+        SettingsInvalid: naming each variable that is wrong.
+    """
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsInvalid(_complaints(error)) from None
+
+
+def _complaints(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors(include_url=False, include_input=False):
+        name = "RUSHES_" + "_".join(str(part) for part in item["loc"]).upper()
+        lines.append(f"{name.rstrip('_')}: {item['msg'].removeprefix('Value error, ')}")
+    return "; ".join(lines)
+
+
+def _table() -> str:
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default if field.default not in (None, "") else "(empty)"
+        rows.append(f"| `RUSHES_{name.upper()}` | `{default}` | {field.description} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(_table())

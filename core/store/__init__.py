@@ -1,0 +1,24 @@
+"""The truth: jobs, events, media and who runs what, in SQLite or PostgreSQL.
+
+The only importer of peewee. Functions take the `Database` first; each state change is one
+transaction with this lock order: user_stream, job rows, the user's budget, the installation's.
+"""
+
+from core.settings import Settings
+from core.store.database import Database, connect
+from core.store.migrate import migrate
+
+__all__ = ["Database", "open_database"]
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of the settings, with its tables up to date.
+
+    Raises:
+        SettingsInvalid: when its address makes no sense.
+        DataNewer: when a newer version of Rushes wrote it.
+        DependencyUnavailable: when it can't be reached.
+    """
+    db = connect(settings.database, settings.database_connections)
+    migrate(db)
+    return db

@@ -1,0 +1,175 @@
+"""Accepting a job: after the commit it is durable, whatever dies."""
+
+import json
+from dataclasses import dataclass, field
+
+from core.errors import QueueFull, RequestIdConflict
+from core.events import Event
+from core.ids import new_id
+from core.jobs import Cost, CostState, EventType, Job, Stage, Step, move
+from core.media import Media
+from core.specs import Spec, spec_to_json
+from core.store.database import Database, Session, Undo
+from core.store.models import JobRow
+from core.store.rows import (
+    JOB_COLUMNS,
+    JOB_NAMES,
+    insert_labels,
+    insert_media,
+    jobs_from_rows,
+)
+from core.store.sql import Statement, columns
+from core.store.transitions import append_event, bump
+
+_FIND_REQUEST = Statement(
+    f"SELECT request_key.fingerprint, {JOB_COLUMNS} FROM request_key"
+    " JOIN job ON job.job_id = request_key.job_id"
+    " WHERE request_key.user_id = :user_id AND request_key.request_id = :request_id"
+    " AND request_key.expire_time > {now}"
+)
+_REMEMBER_REQUEST = Statement(
+    "INSERT INTO request_key (user_id, request_id, fingerprint, job_id, expire_time)"
+    " VALUES (:user_id, :request_id, :fingerprint, :job_id, {now} + :ttl_ms)"
+    " ON CONFLICT (user_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint,"
+    " job_id = excluded.job_id, expire_time = excluded.expire_time"
+)
+_QUEUED = Statement("SELECT count(*) FROM job WHERE user_id = :user_id AND state = 'QUEUED'")
+_FIRST_TURN = Statement("SELECT min(turn) FROM job WHERE queue = :queue AND state = 'QUEUED'")
+_SET_TURN = Statement("UPDATE user_stream SET last_turn = :turn WHERE user_id = :user_id")
+_INSERT_JOB = Statement(
+    f"INSERT INTO job ({columns(JOB_NAMES)}) VALUES ({', '.join(':' + name for name in JOB_NAMES)})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A request that passed every check. Times in milliseconds; `inputs` are new media items."""
+
+    user_id: str
+    spec: Spec
+    provider: str
+    cost: Cost
+    finish_within_ms: int
+    max_queued: int
+    labels: dict[str, str] = field(default_factory=dict)
+    request_id: str = ""
+    fingerprint: str = ""
+    request_ttl_ms: int = 7 * 24 * 3600 * 1000
+    final_prompt: str = ""
+    retry_of: str = ""
+    inputs: tuple[Media, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came of a request: a new job with its event, or the first job of its request_id."""
+
+    job: Job
+    event: Event | None
+    deduplicated: bool = False
+
+
+def accept(db: Database, new: NewJob) -> Accepted:
+    """Makes the job durable, or finds the one that its request_id made before.
+
+    Raises:
+        RequestIdConflict: when the request_id belongs to another request.
+        QueueFull: when too many jobs of the user wait.
+    """
+
+    def work(session: Session) -> Accepted:
+        revision, last_turn = bump(session, new.user_id)
+        _refuse_repeated(session, new)
+        _refuse_full_queue(session, new)
+        job_id, now = new_id(), session.now_ms()
+        turn = _turn(session, new.spec.kind, last_turn)
+        session.run(_SET_TURN, user_id=new.user_id, turn=turn)
+        session.run(_INSERT_JOB, **_columns(new, job_id, revision, turn, now))
+        insert_labels(session, "job", new.user_id, job_id, now, new.labels)
+        for media in new.inputs:
+            insert_media(session, media)
+        if new.request_id:
+            _remember(session, new, job_id)
+        event = append_event(session, EventType.QUEUED, revision, job_id)
+        return Accepted(event.job, event)
+
+    return db.write(work)
+
+
+def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) -> Job | None:
+    """The job that the request_id made, if it is remembered.
+
+    Raises:
+        RequestIdConflict: when it belongs to another request.
+    """
+    return db.read(lambda session: _find(session, user_id, request_id, fingerprint))
+
+
+def _find(session: Session, user_id: str, request_id: str, fingerprint: str) -> Job | None:
+    row = session.row(_FIND_REQUEST, user_id=user_id, request_id=request_id)
+    if row is None:
+        return None
+    [job] = jobs_from_rows(session, [row[1:]])
+    if row[0] != fingerprint:
+        raise RequestIdConflict(job_id=job.job_id)
+    return job
+
+
+def _refuse_repeated(session: Session, new: NewJob) -> None:
+    if new.request_id:
+        job = _find(session, new.user_id, new.request_id, new.fingerprint)
+        if job is not None:
+            raise Undo(Accepted(job, None, deduplicated=True))
+
+
+def _refuse_full_queue(session: Session, new: NewJob) -> None:
+    row = session.row(_QUEUED, user_id=new.user_id)
+    if row is not None and row[0] >= new.max_queued:
+        raise QueueFull(limit=new.max_queued)
+
+
+def _remember(session: Session, new: NewJob, job_id: str) -> None:
+    session.run(
+        _REMEMBER_REQUEST,
+        user_id=new.user_id,
+        request_id=new.request_id,
+        fingerprint=new.fingerprint,
+        job_id=job_id,
+        ttl_ms=new.request_ttl_ms,
+    )
+
+
+def _turn(session: Session, queue: str, last_turn: int) -> int:
+    """Users share a queue by turns: a user's next job comes after its last, but a user who had
+    none lately comes before everyone who waits."""
+    row = session.row(_FIRST_TURN, queue=queue)
+    first = row[0] if row is not None else None
+    return last_turn + 1 if first is None else max(last_turn + 1, int(first) - 1)
+
+
+def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> dict[str, object]:
+    defaults = {f.column_name: f.default for f in JobRow._meta.sorted_fields}
+    return defaults | {
+        "job_id": job_id,
+        "user_id": new.user_id,
+        "kind": new.spec.kind,
+        "queue": new.spec.kind,
+        "spec": json.dumps(spec_to_json(new.spec)),
+        "labels": json.dumps(new.labels),
+        "provider": new.provider,
+        "model": new.spec.model,
+        "state": move(None, EventType.QUEUED),
+        "step": Step.SUBMIT,
+        "stage": Stage.WAITING,
+        "revision": revision,
+        "turn": turn,
+        "next_run_time": now,
+        "cost_state": CostState.RESERVED,
+        "cost_estimated": new.cost.estimated_micros,
+        "price_revision": new.cost.price_revision,
+        "request_id": new.request_id,
+        "final_prompt": new.final_prompt,
+        "retry_of": new.retry_of,
+        "create_time": now,
+        "finish_deadline": now + new.finish_within_ms,
+    }

@@ -1,0 +1,227 @@
+"""The database: read and write transactions on SQLite or PostgreSQL, for any thread."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import peewee
+from playhouse.pool import PooledPostgresqlDatabase
+
+from core.errors import DependencyUnavailable, SettingsInvalid, StorageFull
+from core.store.sql import Dialect, Statement
+from core.store.sqlite import SqliteFile, Writer, open_sqlite
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+_TRIES = 3
+_EPOCH = {
+    Dialect.SQLITE: Statement("SELECT value FROM meta WHERE name = 'epoch'"),
+    # Another timeline is another history: a promoted standby may lack what was told.
+    Dialect.POSTGRES: Statement(
+        "SELECT value || '.' || CASE WHEN pg_is_in_recovery() THEN ''"
+        " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
+        " FROM meta WHERE name = 'epoch'"
+    ),
+}
+_NOW = Statement("SELECT {now}")
+
+
+class Undo(Exception):
+    """Rolls a transaction back and makes `write` give `result` back."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__("rolled back")
+        self.result = result
+
+
+class Session:
+    """Statements inside one transaction."""
+
+    def __init__(self, database: peewee.Database, dialect: Dialect) -> None:
+        self._database = database
+        self.dialect = dialect
+
+    def rows(self, statement: Statement, **values: Any) -> list[Row]:
+        """All rows that the statement gives."""
+        rows: list[Row] = self._execute(statement, values).fetchall()
+        return rows
+
+    def row(self, statement: Statement, **values: Any) -> Row | None:
+        """The first row that the statement gives."""
+        row: Row | None = self._execute(statement, values).fetchone()
+        return row
+
+    def run(self, statement: Statement, **values: Any) -> int:
+        """How many rows the statement changed."""
+        count: int = self._execute(statement, values).rowcount
+        return count
+
+    def now_ms(self) -> int:
+        """The database's clock."""
+        row = self.row(_NOW)
+        assert row is not None
+        return int(row[0])
+
+    def _execute(self, statement: Statement, values: dict[str, Any]) -> Any:
+        sql, names = statement.render(self.dialect)
+        adapt = self.dialect.adapt
+        return self._database.execute_sql(sql, tuple(adapt(values[name]) for name in names))
+
+
+class Database:
+    """One database. Every method may raise DependencyUnavailable("database")."""
+
+    def __init__(
+        self,
+        database: SqliteFile | PooledPostgresqlDatabase,
+        dialect: Dialect,
+        writer: Writer | None = None,
+    ) -> None:
+        self.peewee = database
+        self.dialect = dialect
+        self._writer = writer
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Runs `work` in one transaction that commits unless it raises.
+
+        `work` may run again after a deadlock, so it must change nothing but the database.
+
+        Raises:
+            StorageFull: when the disk is full.
+        """
+
+        def transaction() -> T:
+            with self.peewee.atomic():
+                return work(self._session())
+
+        run = self._writer.run if self._writer else _call
+        try:
+            return self._retried(lambda: run(transaction))
+        except Undo as undo:
+            result: T = undo.result
+            return result
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Runs `work` so that all its statements see the same moment."""
+        if self.dialect is Dialect.SQLITE:
+            options = {"lock_type": "DEFERRED"}
+        else:
+            options = {"isolation_level": "REPEATABLE READ"}
+
+        def transaction() -> T:
+            with self.peewee.atomic(**options):
+                return work(self._session())
+
+        return self._retried(transaction)
+
+    def rows(self, statement: Statement, **values: Any) -> list[Row]:
+        """All rows of one reading statement."""
+        return self._retried(lambda: self._session().rows(statement, **values))
+
+    def row(self, statement: Statement, **values: Any) -> Row | None:
+        """The first row of one reading statement."""
+        return self._retried(lambda: self._session().row(statement, **values))
+
+    def now_ms(self) -> int:
+        """The database's clock, in milliseconds."""
+        return self._retried(lambda: self._session().now_ms())
+
+    def epoch(self) -> str:
+        """The name of this history; a restore or a failover makes another."""
+        row = self.row(_EPOCH[self.dialect])
+        if row is None:
+            raise DependencyUnavailable("database")
+        return str(row[0])
+
+    def close(self) -> None:
+        """Closes the connections of all threads; no transaction may be under way."""
+        if self._writer:
+            self._writer.close()
+        if isinstance(self.peewee, SqliteFile):
+            self.peewee.close_everywhere()
+        else:
+            self.peewee.close_all()
+
+    def _session(self) -> Session:
+        return Session(self.peewee, self.dialect)
+
+    def _retried(self, work: Callable[[], T]) -> T:
+        for left in reversed(range(_TRIES)):
+            try:
+                with self._connection():
+                    return work()
+            except (peewee.OperationalError, peewee.InterfaceError) as error:
+                self._drop_connection()
+                if "disk is full" in str(error):
+                    raise StorageFull from None
+                if not left or not _is_conflict(error):
+                    raise DependencyUnavailable("database") from error
+            except peewee.PeeweeException as error:
+                if "connection" not in str(error).lower():
+                    raise
+                raise DependencyUnavailable("database") from error
+        raise AssertionError("unreachable")
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[None]:
+        """SQLite keeps one connection per thread; PostgreSQL's go back to the pool."""
+        opened = self.peewee.connect(reuse_if_open=True)
+        try:
+            yield
+        finally:
+            if opened and self.dialect is Dialect.POSTGRES and not self.peewee.is_closed():
+                self.peewee.close()
+
+    def _drop_connection(self) -> None:
+        """peewee keeps a dead connection for ever unless it is closed (measured)."""
+        with contextlib.suppress(peewee.PeeweeException):
+            if not self.peewee.is_closed():
+                if isinstance(self.peewee, PooledPostgresqlDatabase):
+                    self.peewee.manual_close()
+                elif not self.peewee.in_transaction():
+                    self.peewee.close()
+
+
+def _call(work: Callable[[], T]) -> T:
+    return work()
+
+
+def _is_conflict(error: Exception) -> bool:
+    """Whether PostgreSQL undid the transaction because of another: deadlock or serialization."""
+    return getattr(error.args[0] if error.args else None, "pgcode", None) in (
+        "40001",
+        "40P01",
+    )
+
+
+def connect(url: str, connections: int) -> Database:
+    """The database at `url`, without looking whether its tables are there.
+
+    Raises:
+        SettingsInvalid: when the address names no database that we know.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        # Three slashes before a relative path, four before an absolute one.
+        path = Path(unquote(parts.path[1:]))
+        file = open_sqlite(path)
+        return Database(file, Dialect.SQLITE, Writer(path.with_name("write.lock")))
+    if parts.scheme in ("postgres", "postgresql"):
+        return Database(_postgres(url, connections), Dialect.POSTGRES)
+    raise SettingsInvalid("RUSHES_DATABASE_URL must begin with sqlite:/// or postgresql://")
+
+
+def _postgres(url: str, connections: int) -> PooledPostgresqlDatabase:
+    return PooledPostgresqlDatabase(
+        None if not url else url.replace("postgres://", "postgresql://", 1),
+        max_connections=connections,
+        timeout=5,
+        stale_timeout=300,
+        connect_timeout=5,
+        keepalives_idle=30,
+        keepalives_interval=5,
+        keepalives_count=3,
+        options="-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000",
+    )

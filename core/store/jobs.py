@@ -1,0 +1,130 @@
+"""Reading jobs: one, pages, and the place of one in its queue."""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+from core.errors import NotFound
+from core.events import QueueInfo
+from core.jobs import Job, State
+from core.store.database import Database, Session
+from core.store.rows import JOB_COLUMNS, jobs_from_rows
+from core.store.sql import Statement
+
+_GET = Statement(f"SELECT {JOB_COLUMNS} FROM job WHERE job_id = :job_id AND user_id = :user_id")
+_GET_MANY = Statement(
+    f"SELECT {JOB_COLUMNS} FROM job WHERE user_id = :user_id AND job_id = ANY(:job_ids)"
+    " ORDER BY create_time, job_id"
+)
+_REVISION = Statement("SELECT revision FROM user_stream WHERE user_id = :user_id")
+_PLACE = Statement(
+    "SELECT (SELECT count(*) FROM job w WHERE w.queue = job.queue AND w.state = 'QUEUED'"
+    " AND (w.turn, w.job_id) <= (job.turn, job.job_id))"
+    " FROM job WHERE job_id = :job_id AND state = 'QUEUED'"
+)
+
+_PLACES = Statement(
+    "SELECT job_id, place FROM (SELECT job_id,"
+    " row_number() OVER (PARTITION BY queue ORDER BY turn, job_id) AS place"
+    " FROM job WHERE state = 'QUEUED') waiting WHERE job_id = ANY(:job_ids)"
+)
+# What waits no later than the turn that `accept` would give.
+_NEXT_PLACE = Statement(
+    "SELECT count(*) FROM job WHERE queue = :queue AND state = 'QUEUED' AND turn <="
+    " 1 + coalesce((SELECT last_turn FROM user_stream WHERE user_id = :user_id), 0)"
+)
+
+
+def get(db: Database, user_id: str, job_id: str) -> Job:
+    """The user's job.
+
+    Raises:
+        NotFound: when the user has no such job.
+    """
+
+    def work(session: Session) -> Job:
+        jobs = jobs_from_rows(session, session.rows(_GET, user_id=user_id, job_id=job_id))
+        if not jobs:
+            raise NotFound("job")
+        return jobs[0]
+
+    return db.read(work)
+
+
+def get_many(session: Session, user_id: str, job_ids: Sequence[str]) -> list[Job]:
+    """Those of the jobs that the user has, oldest first."""
+    return jobs_from_rows(session, session.rows(_GET_MANY, user_id=user_id, job_ids=job_ids))
+
+
+def list_page(
+    db: Database,
+    user_id: str,
+    *,
+    states: Sequence[State] = (),
+    labels: Mapping[str, str] | None = None,
+    after: tuple[int, str] | None = None,
+    limit: int,
+) -> tuple[list[Job], int]:
+    """Jobs, newest first, after the position (create_time, job_id), and the user's revision.
+
+    Both come from one moment, so a watch from that revision misses nothing.
+    """
+    wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
+    statement = _list(bool(states), len(wanted), after is not None)
+    values: dict[str, object] = {
+        "user_id": user_id,
+        "limit": limit,
+        "states": list(states),
+    }
+    values |= {f"label_{i}": label for i, label in enumerate(wanted)}
+    if after is not None:
+        values |= {"after_time": after[0], "after_id": after[1]}
+
+    def work(session: Session) -> tuple[list[Job], int]:
+        jobs = jobs_from_rows(session, session.rows(statement, **values))
+        return jobs, revision(session, user_id)
+
+    return db.read(work)
+
+
+def revision(session: Session, user_id: str) -> int:
+    """The user's revision; 0 before the first event."""
+    row = session.row(_REVISION, user_id=user_id)
+    return int(row[0]) if row else 0
+
+
+def queue_place(db: Database, job_id: str) -> QueueInfo | None:
+    """The place of a waiting job in the order in which jobs start; None when it does not wait."""
+    row = db.row(_PLACE, job_id=job_id)
+    return QueueInfo(position=int(row[0])) if row else None
+
+
+def queue_places(db: Database | Session, job_ids: Sequence[str]) -> dict[str, QueueInfo]:
+    """The places of those of the jobs that wait: one count of the queues, however many jobs."""
+    rows = db.rows(_PLACES, job_ids=list(job_ids)) if job_ids else []
+    return {row[0]: QueueInfo(position=int(row[1])) for row in rows}
+
+
+def next_place(db: Database, user_id: str, queue: str) -> QueueInfo:
+    """The place that a job of the user would get now."""
+    row = db.row(_NEXT_PLACE, user_id=user_id, queue=queue)
+    return QueueInfo(position=int(row[0]) + 1 if row else 1)
+
+
+@functools.cache
+def _list(by_state: bool, label_count: int, after: bool) -> Statement:
+    where = ["job.user_id = :user_id"]
+    if by_state:
+        where.append("job.state = ANY(:states)")
+    if after:
+        where.append("(job.create_time, job.job_id) < (:after_time, :after_id)")
+    tables = "job"
+    for i in range(label_count):
+        label = f"l{i}"
+        tables += f" JOIN job_label {label} ON {label}.user_id = job.user_id"
+        tables += f" AND {label}.label = :label_{i} AND {label}.job_id = job.job_id"
+        # Said of the label too, so that its index gives the order.
+        tables += f" AND {label}.create_time = job.create_time"
+    return Statement(
+        f"SELECT {JOB_COLUMNS} FROM {tables} WHERE {' AND '.join(where)}"
+        " ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit"
+    )

@@ -1,0 +1,255 @@
+"""The library: media items, the bin, and what is erased."""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.errors import NotFound
+from core.media import Media, MediaType
+from core.store.database import Database, Row, Session
+from core.store.rows import MEDIA_COLUMNS, insert_labels, insert_media, media_from_row
+from core.store.sql import Statement
+
+_FIND = Statement(f"SELECT {MEDIA_COLUMNS} FROM media WHERE media_id = :media_id")
+_GET = Statement(
+    f"SELECT {MEDIA_COLUMNS} FROM media WHERE media_id = ANY(:media_ids) AND user_id = :user_id"
+    " ORDER BY media_id"
+)
+_LOCK = Statement(_GET.text + " {for_update}")
+_UPDATE = Statement(
+    "UPDATE media SET title = :title, starred = :starred, labels = :labels"
+    " WHERE media_id = :media_id"
+)
+_CLEAR_LABELS = Statement(
+    "DELETE FROM media_label WHERE user_id = :user_id AND media_id = :media_id"
+    " AND create_time = :create_time"
+)
+_BIN = Statement(
+    "UPDATE media SET delete_time = {now}, purge_time = {now} + :keep_ms"
+    " WHERE media_id = ANY(:media_ids) AND delete_time IS NULL"
+)
+_UNBIN = Statement(
+    "UPDATE media SET delete_time = NULL, purge_time = NULL WHERE media_id = ANY(:media_ids)"
+)
+_ERASE = Statement("DELETE FROM media WHERE media_id = ANY(:media_ids)")
+_EXPIRED = Statement(
+    f"SELECT {MEDIA_COLUMNS} FROM media WHERE purge_time <= {{now}}"
+    " ORDER BY purge_time LIMIT :limit"
+)
+_KNOWN_KEYS = Statement(
+    "SELECT blob_key FROM media WHERE blob_key = ANY(:keys)"
+    " UNION SELECT thumbnail_key FROM media WHERE thumbnail_key = ANY(:keys)"
+)
+
+
+def add(db: Database, media: Media) -> None:
+    """Puts the item, whose bytes are whole, into the library."""
+    db.write(lambda session: insert_media(session, media))
+
+
+def find(db: Database, media_id: str) -> Media | None:
+    """The item, whoever has it; for those who hold a signed address."""
+    row = db.row(_FIND, media_id=media_id)
+    return media_from_row(row) if row else None
+
+
+def get(db: Database, user_id: str, media_id: str) -> Media:
+    """The user's item, also from the bin.
+
+    Raises:
+        NotFound: when the user has no such item.
+    """
+    rows = db.rows(_GET, user_id=user_id, media_ids=[media_id])
+    return _all_of(rows, [media_id])[0]
+
+
+def update(
+    db: Database,
+    user_id: str,
+    media_id: str,
+    *,
+    title: str | None,
+    starred: bool | None,
+    labels: Mapping[str, str],
+) -> Media:
+    """Changes what is not None; labels are merged, an empty value removes the key.
+
+    Raises:
+        NotFound: when the user has no such item.
+    """
+
+    def work(session: Session) -> Media:
+        [media] = _locked(session, user_id, [media_id])
+        merged = {key: value for key, value in (media.labels | dict(labels)).items() if value}
+        values: dict[str, Any] = {"media_id": media_id, "labels": json.dumps(merged)}
+        values["title"] = media.title if title is None else title
+        values["starred"] = media.starred if starred is None else starred
+        session.run(_UPDATE, **values)
+        if merged != media.labels:
+            _relabel(session, media, merged)
+        return _locked(session, user_id, [media_id])[0]
+
+    return db.write(work)
+
+
+def bin(db: Database, user_id: str, media_ids: Sequence[str], keep_ms: int) -> list[Media]:
+    """Puts the items into the bin, all or none; those that are there keep their time.
+
+    Raises:
+        NotFound: when the user lacks one of them.
+    """
+    return _change(db, user_id, media_ids, _BIN, keep_ms=keep_ms)
+
+
+def unbin(db: Database, user_id: str, media_id: str) -> Media:
+    """Takes the item out of the bin.
+
+    Raises:
+        NotFound: when the user has no such item.
+    """
+    return _change(db, user_id, [media_id], _UNBIN)[0]
+
+
+def erase(db: Database, user_id: str, media_ids: Sequence[str]) -> list[Media]:
+    """Removes the rows, all or none, and gives them back: their bytes are to be deleted next.
+
+    Raises:
+        NotFound: when the user lacks one of them.
+    """
+
+    def work(session: Session) -> list[Media]:
+        media = _locked(session, user_id, media_ids)
+        _erase(session, media)
+        return media
+
+    return db.write(work)
+
+
+def expired(db: Database, limit: int) -> list[Media]:
+    """Items whose time in the bin is over, any user's."""
+    return [media_from_row(row) for row in db.rows(_EXPIRED, limit=limit)]
+
+
+def erase_expired(db: Database, limit: int) -> list[Media]:
+    """Removes the rows of items whose time in the bin is over and gives them back."""
+
+    def work(session: Session) -> list[Media]:
+        media = [media_from_row(row) for row in session.rows(_EXPIRED, limit=limit)]
+        _erase(session, media)
+        return media
+
+    return db.write(work)
+
+
+def known_keys(db: Database, keys: Sequence[str]) -> set[str]:
+    """Those of the blob keys that an item has."""
+    return {row[0] for row in db.rows(_KNOWN_KEYS, keys=list(keys))}
+
+
+def list_page(
+    db: Database,
+    user_id: str,
+    *,
+    type: MediaType | None = None,
+    labels: Mapping[str, str] | None = None,
+    query: str = "",
+    starred: bool = False,
+    create_time_from: int | None = None,
+    create_time_until: int | None = None,
+    deleted: bool = False,
+    after: tuple[int, str] | None = None,
+    limit: int,
+) -> list[Media]:
+    """Items, newest first, after the position (create_time, media_id); words of `query` must all
+    be found in prompt or title."""
+    words = tuple(query.lower().split())
+    wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
+    given = {
+        "type": type,
+        "create_time_from": create_time_from,
+        "create_time_until": create_time_until,
+        "after_time": after and after[0],
+        "after_id": after and after[1],
+    }
+    present: dict[str, object] = {k: v for k, v in given.items() if v is not None}
+    shape = (tuple(present), len(wanted), len(words), starred, deleted)
+    values: dict[str, object] = present | {"user_id": user_id, "limit": limit}
+    values |= {f"label_{i}": label for i, label in enumerate(wanted)}
+    values |= {f"word_{i}": f"%{_escape(word)}%" for i, word in enumerate(words)}
+    return [media_from_row(row) for row in db.rows(_list(*shape), **values)]
+
+
+_FILTERS = {
+    "type": "media.type = :type",
+    "create_time_from": "media.create_time >= :create_time_from",
+    "create_time_until": "media.create_time < :create_time_until",
+    "after_time": "(media.create_time, media.media_id) < (:after_time, :after_id)",
+}
+
+
+@functools.lru_cache(maxsize=256)
+def _list(
+    names: tuple[str, ...], labels: int, words: int, starred: bool, deleted: bool
+) -> Statement:
+    where = ["media.user_id = :user_id"]
+    where.append(f"media.delete_time IS {'NOT NULL' if deleted else 'NULL'}")
+    where += [_FILTERS[name] for name in names if name in _FILTERS]
+    if starred:
+        where.append("media.starred")
+    for i in range(words):
+        text = "lower(media.prompt || ' ' || media.title)"
+        where.append(f"{text} LIKE :word_{i} ESCAPE '!'")
+    tables = "media"
+    for i in range(labels):
+        label = f"l{i}"
+        tables += f" JOIN media_label {label} ON {label}.user_id = media.user_id"
+        tables += f" AND {label}.label = :label_{i} AND {label}.media_id = media.media_id"
+        tables += f" AND {label}.create_time = media.create_time"
+    return Statement(
+        f"SELECT {MEDIA_COLUMNS} FROM {tables} WHERE {' AND '.join(where)}"
+        " ORDER BY media.create_time DESC, media.media_id DESC LIMIT :limit"
+    )
+
+
+def _escape(word: str) -> str:
+    return word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+def _change(
+    db: Database,
+    user_id: str,
+    media_ids: Sequence[str],
+    statement: Statement,
+    **values: object,
+) -> list[Media]:
+    def work(session: Session) -> list[Media]:
+        _locked(session, user_id, media_ids)
+        session.run(statement, media_ids=media_ids, **values)
+        return _locked(session, user_id, media_ids)
+
+    return db.write(work)
+
+
+def _locked(session: Session, user_id: str, media_ids: Sequence[str]) -> list[Media]:
+    """The items in the order of `media_ids`; their rows are locked in the order of their ids."""
+    return _all_of(session.rows(_LOCK, user_id=user_id, media_ids=list(media_ids)), media_ids)
+
+
+def _all_of(rows: list[Row], media_ids: Sequence[str]) -> list[Media]:
+    found = {media.media_id: media for media in map(media_from_row, rows)}
+    if any(media_id not in found for media_id in media_ids):
+        raise NotFound("media item")
+    return [found[media_id] for media_id in dict.fromkeys(media_ids)]
+
+
+def _erase(session: Session, items: Sequence[Media]) -> None:
+    for media in items:
+        _relabel(session, media, {})
+    session.run(_ERASE, media_ids=[media.media_id for media in items])
+
+
+def _relabel(session: Session, media: Media, labels: Mapping[str, str]) -> None:
+    values = {"user_id": media.user_id, "media_id": media.media_id}
+    session.run(_CLEAR_LABELS, **values, create_time=media.create_time)
+    insert_labels(session, "media", media.user_id, media.media_id, media.create_time, labels)

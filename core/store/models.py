@@ -1,0 +1,228 @@
+"""All tables and indexes, nothing else. Times in ms, JSON as text, money in micro-units."""
+
+from peewee import (
+    SQL,
+    BigIntegerField,
+    BooleanField,
+    CompositeKey,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+
+class Meta(Model):
+    """Facts about this database; `epoch` names its history and is renewed by a restore."""
+
+    name = TextField(primary_key=True)
+    value = TextField()
+
+    class Meta:
+        table_name = "meta"
+
+
+class UserStream(Model):
+    """A user's revision. Its row is the mutex of everything that makes an event of the user."""
+
+    user_id = TextField(primary_key=True)
+    revision = BigIntegerField(default=0)
+    last_turn = BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "user_stream"
+
+
+class JobRow(Model):
+    """A job: the truth about it."""
+
+    job_id = TextField(primary_key=True)
+    user_id = TextField()
+    kind = TextField()
+    queue = TextField()
+    spec = TextField()
+    labels = TextField()
+    provider = TextField()
+    model = TextField()
+    state = TextField()
+    step = TextField()
+    operation = TextField(default="")
+    revision = BigIntegerField()
+    # The run: `fence` rises at every claim and is in every write's WHERE; `attempt` is shown.
+    fence = BigIntegerField(default=0)
+    attempt = IntegerField(default=0)
+    worker_id = TextField(null=True)
+    lease_expire_time = BigIntegerField(null=True)
+    next_run_time = BigIntegerField(null=True)
+    turn = BigIntegerField()
+    # As of the last heartbeat; the stream carries the fast ticks.
+    stage = TextField()
+    percent = IntegerField(default=0)
+    progress_message = TextField(default="")
+    failure = TextField(null=True)
+    cost_state = TextField()
+    cost_estimated = BigIntegerField()
+    cost_actual = BigIntegerField(null=True)
+    price_revision = TextField()
+    cancel_request_time = BigIntegerField(null=True)
+    cancel_reason = TextField(default="")
+    retry_of = TextField(default="")
+    request_id = TextField(default="")
+    final_prompt = TextField(default="")
+    create_time = BigIntegerField()
+    start_time = BigIntegerField(null=True)
+    end_time = BigIntegerField(null=True)
+    start_deadline = BigIntegerField(null=True)
+    finish_deadline = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "job"
+
+
+class JobLabel(Model):
+    """One "key=value" of a job, for filters; newest first by its key."""
+
+    user_id = TextField()
+    label = TextField()
+    create_time = BigIntegerField()
+    job_id = TextField()
+
+    class Meta:
+        table_name = "job_label"
+        primary_key = CompositeKey("user_id", "label", "create_time", "job_id")
+
+
+class JobEvent(Model):
+    """A durable event, at one revision of its user."""
+
+    user_id = TextField()
+    revision = BigIntegerField()
+    job_id = TextField()
+    event_time = BigIntegerField()
+    payload = TextField()
+
+    class Meta:
+        table_name = "job_event"
+        primary_key = CompositeKey("user_id", "revision")
+
+
+class RequestKey(Model):
+    """A request_id that was used, and for what."""
+
+    user_id = TextField()
+    request_id = TextField()
+    fingerprint = TextField()
+    job_id = TextField()
+    expire_time = BigIntegerField()
+
+    class Meta:
+        table_name = "request_key"
+        primary_key = CompositeKey("user_id", "request_id")
+
+
+class MediaRow(Model):
+    """A media item whose bytes are whole in the blob store."""
+
+    media_id = TextField(primary_key=True)
+    user_id = TextField()
+    job_id = TextField(default="")
+    output_index = IntegerField(default=0)
+    type = TextField()
+    mime_type = TextField()
+    size_bytes = BigIntegerField()
+    sha256 = TextField()
+    width = IntegerField()
+    height = IntegerField()
+    duration_ms = BigIntegerField(null=True)
+    blob_key = TextField()
+    thumbnail_key = TextField(default="")
+    title = TextField(default="")
+    prompt = TextField(default="")
+    revised_prompt = TextField(default="")
+    seed = BigIntegerField(null=True)
+    provider = TextField(default="")
+    model = TextField(default="")
+    cost_micros = BigIntegerField(null=True)
+    generation_ms = BigIntegerField(null=True)
+    labels = TextField()
+    starred = BooleanField(default=False)
+    has_content_credentials = BooleanField(default=False)
+    create_time = BigIntegerField()
+    delete_time = BigIntegerField(null=True)
+    purge_time = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "media"
+
+
+class MediaLabel(Model):
+    """One "key=value" of a media item, for filters."""
+
+    user_id = TextField()
+    label = TextField()
+    create_time = BigIntegerField()
+    media_id = TextField()
+
+    class Meta:
+        table_name = "media_label"
+        primary_key = CompositeKey("user_id", "label", "create_time", "media_id")
+
+
+class WorkerRow(Model):
+    """A worker process; one without a fresh heartbeat is dead."""
+
+    worker_id = TextField(primary_key=True)
+    host = TextField()
+    pid = IntegerField()
+    queues = TextField()
+    start_time = BigIntegerField()
+    heartbeat_time = BigIntegerField()
+
+    class Meta:
+        table_name = "worker"
+
+
+class LeaderRow(Model):
+    """Who leads a duty; a lease and never an advisory lock, which a frozen holder keeps."""
+
+    name = TextField(primary_key=True)
+    owner = TextField()
+    lease_expire_time = BigIntegerField()
+
+    class Meta:
+        table_name = "leader"
+
+
+MODELS = (
+    *(Meta, UserStream, JobRow, JobLabel, JobEvent, RequestKey),
+    *(MediaRow, MediaLabel, WorkerRow, LeaderRow),
+)
+
+JobRow.add_index(SQL("CREATE INDEX job_user ON job (user_id, create_time, job_id)"))
+JobRow.add_index(SQL("CREATE INDEX job_user_state ON job (user_id, state)"))
+JobRow.add_index(
+    SQL("CREATE INDEX job_waiting ON job (queue, turn, job_id) WHERE state = 'QUEUED'")
+)
+JobRow.add_index(
+    SQL(
+        "CREATE INDEX job_due ON job (queue, next_run_time)"
+        " WHERE state IN ('RUNNING', 'RECONCILING')"
+    )
+)
+JobRow.add_index(
+    SQL(
+        "CREATE INDEX job_deadline ON job (finish_deadline)"
+        " WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
+    )
+)
+JobRow.add_index(SQL("CREATE INDEX job_ended ON job (end_time) WHERE end_time IS NOT NULL"))
+JobEvent.add_index(SQL("CREATE INDEX job_event_job ON job_event (job_id, revision)"))
+JobEvent.add_index(SQL("CREATE INDEX job_event_time ON job_event (event_time)"))
+RequestKey.add_index(SQL("CREATE INDEX request_key_expire ON request_key (expire_time)"))
+MediaRow.add_index(SQL("CREATE INDEX media_user ON media (user_id, create_time, media_id)"))
+MediaRow.add_index(
+    SQL("CREATE UNIQUE INDEX media_output ON media (job_id, output_index) WHERE job_id <> ''")
+)
+MediaRow.add_index(SQL("CREATE INDEX media_blob ON media (blob_key)"))
+MediaRow.add_index(
+    SQL("CREATE INDEX media_purge ON media (purge_time) WHERE purge_time IS NOT NULL")
+)

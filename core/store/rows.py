@@ -1,0 +1,123 @@
+"""Rows to domain values and back: the only place that knows the columns of both."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.errors import Reason
+from core.jobs import Cost, CostState, Job, JobFailure, Progress, Stage, State
+from core.media import Media, MediaType
+from core.specs import Kind, spec_from_json
+from core.store.database import Row, Session
+from core.store.models import JobRow, MediaRow
+from core.store.sql import Statement, columns
+
+JOB_NAMES = tuple(f.column_name for f in JobRow._meta.sorted_fields)
+JOB_COLUMNS = columns(JOB_NAMES, "job")
+MEDIA_NAMES = tuple(f.column_name for f in MediaRow._meta.sorted_fields)
+MEDIA_COLUMNS = columns(MEDIA_NAMES, "media")
+
+_OUTPUTS = Statement(
+    f"SELECT {MEDIA_COLUMNS} FROM media WHERE job_id = ANY(:job_ids) ORDER BY job_id, output_index"
+)
+_INSERT_MEDIA = Statement(
+    f"INSERT INTO media ({columns(MEDIA_NAMES)})"
+    f" VALUES ({', '.join(':' + name for name in MEDIA_NAMES)})"
+)
+_INSERT_LABEL = {
+    table: Statement(
+        f"INSERT INTO {table}_label (user_id, label, create_time, {table}_id)"
+        " VALUES (:user_id, :label, :create_time, :item_id)"
+    )
+    for table in ("job", "media")
+}
+
+
+def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
+    """The job of a row with the columns JOB_COLUMNS."""
+    r = dict(zip(JOB_NAMES, row, strict=True))
+    failure = json.loads(r["failure"]) if r["failure"] else None
+    return Job(
+        job_id=r["job_id"],
+        user_id=r["user_id"],
+        spec=spec_from_json(Kind(r["kind"]), json.loads(r["spec"])),
+        state=State(r["state"]),
+        progress=Progress(
+            stage=Stage(r["stage"]), percent=r["percent"], message=r["progress_message"]
+        ),
+        cost=Cost(
+            state=CostState(r["cost_state"]),
+            estimated_micros=r["cost_estimated"],
+            actual_micros=r["cost_actual"],
+            price_revision=r["price_revision"],
+        ),
+        provider=r["provider"],
+        failure=JobFailure(**{**failure, "reason": Reason(failure["reason"])}) if failure else None,
+        outputs=tuple(outputs),
+        labels=json.loads(r["labels"]),
+        provider_operation=r["operation"],
+        attempt=r["attempt"],
+        revision=r["revision"],
+        cancel_request_time=r["cancel_request_time"],
+        cancel_reason=r["cancel_reason"],
+        retry_of=r["retry_of"],
+        request_id=r["request_id"],
+        final_prompt=r["final_prompt"],
+        create_time=r["create_time"],
+        start_time=r["start_time"],
+        end_time=r["end_time"],
+        start_deadline=r["start_deadline"],
+        finish_deadline=r["finish_deadline"],
+    )
+
+
+def jobs_from_rows(session: Session, rows: Sequence[Row]) -> list[Job]:
+    """The jobs of the rows, each with its outputs, in one more query."""
+    place = JOB_NAMES.index("job_id")
+    outputs: dict[str, list[Media]] = {row[place]: [] for row in rows}
+    if rows:
+        for media in map(media_from_row, session.rows(_OUTPUTS, job_ids=list(outputs))):
+            outputs[media.job_id].append(media)
+    return [job_from_row(row, outputs[row[place]]) for row in rows]
+
+
+def failure_to_json(failure: JobFailure) -> str:
+    """The failure as the job's column keeps it."""
+    return json.dumps(dataclasses.asdict(failure))
+
+
+def media_from_row(row: Row) -> Media:
+    """The media item of a row with the columns MEDIA_COLUMNS."""
+    r: dict[str, Any] = dict(zip(MEDIA_NAMES, row, strict=True))
+    r["type"] = MediaType(r["type"])
+    r["labels"] = json.loads(r["labels"])
+    r["starred"] = bool(r["starred"])
+    r["has_content_credentials"] = bool(r["has_content_credentials"])
+    return Media(**r)
+
+
+def insert_media(session: Session, media: Media) -> None:
+    """Writes the media item and its labels."""
+    values = {name: getattr(media, name) for name in MEDIA_NAMES}
+    session.run(_INSERT_MEDIA, **{**values, "labels": json.dumps(media.labels)})
+    insert_labels(session, "media", media.user_id, media.media_id, media.create_time, media.labels)
+
+
+def insert_labels(
+    session: Session,
+    table: str,
+    user_id: str,
+    item_id: str,
+    create_time: int,
+    labels: Mapping[str, str],
+) -> None:
+    """Writes the rows by which the labels of a job or a media item are found."""
+    for key, value in labels.items():
+        session.run(
+            _INSERT_LABEL[table],
+            user_id=user_id,
+            label=f"{key}={value}",
+            create_time=create_time,
+            item_id=item_id,
+        )

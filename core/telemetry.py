@@ -1,0 +1,102 @@
+"""Logging of every process: one line per event, JSON unless a person reads it at a terminal.
+
+Event names come from the glossary. A line never holds a prompt, a key or a signed address; that is
+why an exception is logged by its type and its place and never by its text.
+"""
+
+import logging
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+_FRAMES = 12
+_OURS = ("core", "server", "workers", "standalone", "__main__")
+
+
+def configure_logging(level: str, role: str) -> None:
+    """Sends every log line of this process, and the warnings of libraries, to stderr."""
+    console = sys.stderr.isatty()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_exception,
+    ]
+    render: Processor = (
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_library_line, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _add_role(role),
+                render,
+            ],
+        )
+    )
+    # Libraries only warn: at DEBUG the database's logs every value, so every prompt.
+    logging.basicConfig(level="WARNING", handlers=[handler], force=True)
+    for package in _OURS:
+        logging.getLogger(package).setLevel(level.upper())
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a module; call it with an event name and keywords."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def describe_exception(error: BaseException) -> dict[str, Any]:
+    """Type and place of an exception and of what caused it, without any of their texts."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    described: dict[str, Any] = {
+        "type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        described["cause"] = describe_exception(cause)
+    return described
+
+
+def _name_exception(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    info = line.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        line["exception"] = describe_exception(error)
+    return line
+
+
+def _library_line(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """A library's sentence is no event name; its record would carry the exception's text along."""
+    record: logging.LogRecord = line["_record"]
+    if record.exc_info:
+        line["exc_info"] = record.exc_info
+        record.exc_info = record.exc_text = None
+    line["message"] = line["event"]
+    line["event"] = "library_message"
+    line["library"] = record.name
+    return line
+
+
+def _add_role(role: str) -> Processor:
+    def add(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+        line["role"] = role
+        return line
+
+    return add

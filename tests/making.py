@@ -1,0 +1,63 @@
+"""Values that tests need again and again, with only what matters in view."""
+
+from typing import Any
+
+from core.ids import new_id
+from core.jobs import Cost, CostState
+from core.media import Media, MediaType
+from core.specs import ImageSpec, VideoSpec
+from core.store import Database, accept, claims, transitions
+from core.store.accept import Accepted, NewJob
+from core.store.claims import Claim
+
+VIDEO = VideoSpec(
+    prompt="sea",
+    model="builtin-video",
+    duration_ms=1000,
+    aspect_ratio="16:9",
+    resolution="360p",
+)
+IMAGE = ImageSpec(prompt="boat", model="builtin-image", aspect_ratio="1:1", size="256x256")
+
+
+def new_job(user_id: str = "alice", **changes: Any) -> NewJob:
+    values: dict[str, Any] = {
+        "spec": VIDEO,
+        "provider": "builtin",
+        "cost": Cost(state=CostState.ESTIMATED, estimated_micros=0),
+        "finish_within_ms": 600_000,
+        "max_queued": 1000,
+    }
+    return NewJob(user_id=user_id, **{**values, **changes})
+
+
+def accepted(db: Database, user_id: str = "alice", **changes: Any) -> Accepted:
+    return accept.accept(db, new_job(user_id, **changes))
+
+
+def claimed(db: Database, worker_id: str = "worker", lease_ms: int = 60_000) -> Claim:
+    claim = claims.claim(db, "video", worker_id, lease_ms, user_concurrency=100)
+    assert claim is not None
+    return claim
+
+
+def started(db: Database, worker_id: str = "worker", lease_ms: int = 60_000) -> Claim:
+    claim = claimed(db, worker_id, lease_ms)
+    assert transitions.start(db, claim.run, user_concurrency=100) is not None
+    return claim
+
+
+def new_media(user_id: str = "alice", **changes: Any) -> Media:
+    media_id = new_id()
+    values: dict[str, Any] = {
+        "media_id": media_id,
+        "type": MediaType.VIDEO,
+        "mime_type": "video/mp4",
+        "size_bytes": 3,
+        "sha256": "00",
+        "width": 640,
+        "height": 360,
+        "blob_key": f"media/{media_id}",
+        "create_time": 1,
+    }
+    return Media(user_id=user_id, **{**values, **changes})

