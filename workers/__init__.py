@@ -1,0 +1,1 @@
+"""The worker role: claims jobs, runs their steps, rescues what nobody runs."""

@@ -1,0 +1,38 @@
+"""`python -m workers`: one worker process, until SIGTERM or SIGINT."""
+
+import signal
+import sys
+import threading
+
+from core import notify
+from core.errors import RushesError
+from core.settings import read_settings
+from core.telemetry import configure_logging
+from workers.app import WorkerApp
+
+ALIVE_SECONDS = 5.0
+
+
+def main() -> int:
+    """Runs until it is asked to stop; 0 then, 2 when it can't start."""
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        settings = read_settings()
+        configure_logging(settings.log_level, "worker")
+        app = WorkerApp(settings)
+    except RushesError as error:
+        print(f"rushes workers: {error.message}", file=sys.stderr)
+        return 2
+    app.start()
+    notify.ready()
+    while not stopped.wait(ALIVE_SECONDS):
+        notify.alive()
+    notify.stopping()
+    app.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The composition root of the worker role: chooses every part, starts and ends them in order."""
+
+import os
+import socket
+import uuid
+
+import structlog
+from dramatiq.worker import Worker
+
+from core.blobs import open_blobs
+from core.keys import read_or_make_key
+from core.queue import JobQueue, open_broker
+from core.settings import Settings
+from core.store import open_database
+from core.stream import EventStream, connect
+from core.tell import Teller
+from workers.actors import declare_actors
+from workers.lease import LeaseKeeper
+from workers.pipeline import Pipeline
+from workers.providers import Providers
+from workers.providers.builtin.provider import BuiltinProvider
+from workers.rescuer import Rescuer
+
+log = structlog.get_logger()
+
+POLL_MS = 50
+STOP_MS = 4000
+
+
+def open_providers() -> Providers:
+    """The providers that are configured."""
+    return {"builtin": BuiltinProvider()}
+
+
+class WorkerApp:
+    """One worker process: `worker_threads` runs at once, a lease keeper and a rescuer."""
+
+    def __init__(self, settings: Settings, providers: Providers | None = None) -> None:
+        self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._db = open_database(settings)
+        self._redis = connect(settings)
+        self._broker = open_broker(self._redis)
+        queue = JobQueue(self._broker)
+        teller = Teller(EventStream(self._redis, settings.stream_shards), queue)
+        blobs = open_blobs(settings, read_or_make_key(settings.signing_key_path))
+        self._keeper = LeaseKeeper(
+            self._db, teller, settings.lease_seconds, settings.heartbeat_seconds
+        )
+        pipeline = Pipeline(
+            db=self._db,
+            blobs=blobs,
+            providers=open_providers() if providers is None else providers,
+            keeper=self._keeper,
+            teller=teller,
+            worker_id=self.worker_id,
+            max_attempts=settings.max_attempts,
+            user_concurrency=settings.user_concurrency,
+        )
+        self._rescuer = Rescuer(
+            settings=settings,
+            db=self._db,
+            queue=queue,
+            teller=teller,
+            pipeline=pipeline,
+            blobs=blobs,
+        )
+        declare_actors(self._broker, pipeline, settings.queues)
+        self._worker = Worker(
+            self._broker,
+            queues=set(settings.queues),
+            worker_threads=settings.worker_threads,
+            worker_timeout=POLL_MS,
+        )
+        # More than it has threads for would hide jobs from idle workers.
+        self._worker.queue_prefetch = settings.worker_threads
+
+    def start(self) -> None:
+        """Starts to take jobs."""
+        self._keeper.start()
+        self._rescuer.start()
+        self._worker.start()
+        log.info("worker_started", worker_id=self.worker_id)
+
+    def close(self) -> None:
+        """Stops claiming, hands back what runs, and closes everything."""
+        # Not worker.pause(): it waits for what runs, and makes the consumers sleep for 3 s.
+        self._keeper.hand_all_back()
+        self._worker.stop(timeout=STOP_MS)
+        self._rescuer.close()
+        self._keeper.close()
+        self._db.close()
+        self._redis.close()
+        log.info("worker_stopped", worker_id=self.worker_id)

@@ -1,0 +1,70 @@
+"""The built-in provider: renders on this machine, free and without a key."""
+
+import secrets
+from pathlib import Path
+
+from core.jobs import Job, Stage
+from core.specs import VideoSpec
+from workers.providers import Monitor, Output, Pending, ReadInput, RunStopped, Submitted
+from workers.providers.builtin.render import RenderCancelled, render_image, render_video
+
+_MAX_SEED = 2**31
+
+
+class BuiltinProvider:
+    """Renders at fetch. Its operation is the seed: a second run makes the same pixels."""
+
+    def submit(self, job: Job, read_input: ReadInput) -> Submitted:
+        """Draws the seed, if none was given."""
+        seed = job.spec.seed
+        seed = secrets.randbelow(_MAX_SEED) if seed is None else seed
+        return Submitted(f"render/{seed}", done=True)
+
+    def poll(self, job: Job, operation: str) -> Pending | None:
+        """There is nothing to wait for."""
+        return None
+
+    def fetch(
+        self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
+    ) -> Output:
+        """Renders output `index`; each output has a seed of its own."""
+        seed = int(operation.removeprefix("render/")) + index
+        try:
+            self._render(job, seed, path, read_input, run)
+        except RenderCancelled:
+            raise RunStopped from None
+        return Output(seed=seed)
+
+    def cancel(self, job: Job, operation: str) -> None:
+        """A render ends by itself when its run stops."""
+
+    def _render(self, job: Job, seed: int, path: Path, read_input: ReadInput, run: Monitor) -> None:
+        spec = job.spec
+        if isinstance(spec, VideoSpec):
+
+            def frame_done(done: int, total: int) -> None:
+                run.report(Stage.GENERATING, done / total, f"Rendering frame {done} of {total}")
+
+            frame = read_input(spec.first_frame) if spec.first_frame else None
+            render_video(
+                spec,
+                seed=seed,
+                first_frame=frame,
+                path=path,
+                progress=frame_done,
+                cancelled=run.stopping,
+            )
+            return
+
+        def step_done(done: int, total: int) -> None:
+            run.report(Stage.GENERATING, done / total, f"Painting layer {done} of {total}")
+
+        render_image(
+            spec,
+            seed=seed,
+            references=[read_input(media_id) for media_id in spec.references],
+            mask=read_input(spec.mask) if spec.mask else None,
+            path=path,
+            progress=step_done,
+            cancelled=run.stopping,
+        )

@@ -1,0 +1,126 @@
+"""The rescuer: every worker process looks each second for jobs that nobody runs; no one leads.
+
+It tops the queue up to what could be claimed now, so a lost or repeated wake-up means nothing. When
+the queue itself can't be reached, it runs the jobs here.
+"""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from core.blobs import Blobs
+from core.errors import RushesError
+from core.queue import JobQueue
+from core.settings import Settings
+from core.store import Database, claims, retention, transitions, workers
+from core.tell import TELL_ERRORS, Teller
+from workers.pipeline import Pipeline
+from workers.purge import purge
+
+log = structlog.get_logger()
+
+MOST_WAKE_UPS = 64
+PURGE_SECONDS = 60.0
+DAY_MS = 24 * 3600 * 1000
+
+
+class Rescuer:
+    """The thread that does all that a worker process does without being asked."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        db: Database,
+        queue: JobQueue,
+        teller: Teller,
+        pipeline: Pipeline,
+        blobs: Blobs,
+    ) -> None:
+        self._settings = settings
+        self._db = db
+        self._queue = queue
+        self._teller = teller
+        self._pipeline = pipeline
+        self._blobs = blobs
+        self._stopped = threading.Event()
+        self._own_threads = ThreadPoolExecutor(settings.worker_threads, "queueless")
+        self._own_runs = 0
+        self._beat_at = self._purge_at = float("-inf")
+        self._thread = threading.Thread(target=self._run, name="rescuer", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread; the worker is known to live from then on."""
+        self._beat()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread and says that the worker leaves."""
+        self._stopped.set()
+        self._thread.join()
+        self._own_threads.shutdown()
+        try:
+            workers.leave(self._db, self._pipeline.worker_id)
+        except RushesError as error:
+            log.warning("leave_failed", error=type(error).__name__)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._settings.rescue_seconds):
+            try:
+                self._beat()
+                for queue in self._settings.queues:
+                    self._top_up(queue)
+                self._fail_overdue()
+                self._keep_house()
+            except RushesError as error:
+                log.warning("rescue_failed", error=type(error).__name__)
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beat_at >= self._settings.heartbeat_seconds:
+            workers.beat(self._db, self._pipeline.worker_id, self._settings.queues)
+            self._beat_at = now
+
+    def _top_up(self, queue: str) -> None:
+        most = claims.claimable(self._db, queue, self._settings.user_concurrency, MOST_WAKE_UPS)
+        if not most:
+            return
+        try:
+            for _ in range(most - self._queue.size(queue)):
+                self._queue.wake(queue)
+        except TELL_ERRORS as error:
+            log.warning("queue_unreachable", queue=queue, error=type(error).__name__)
+            self._run_here(queue, most)
+
+    def _run_here(self, queue: str, most: int) -> None:
+        free = self._settings.worker_threads - self._own_runs
+        for _ in range(min(most, free)):
+            self._own_runs += 1
+            self._own_threads.submit(self._run_one, queue)
+
+    def _run_one(self, queue: str) -> None:
+        try:
+            self._pipeline.run_next(queue)
+        except RushesError as error:
+            log.warning("claim_failed", queue=queue, error=type(error).__name__)
+        finally:
+            self._own_runs -= 1
+
+    def _fail_overdue(self) -> None:
+        for user_id, job_id in claims.overdue(self._db):
+            event = transitions.fail_overdue(self._db, user_id, job_id)
+            if event is not None:
+                self._teller.tell(event)
+
+    def _keep_house(self) -> None:
+        """Purge and retention: one process at a time, by a lease."""
+        now = time.monotonic()
+        if now - self._purge_at < PURGE_SECONDS:
+            return
+        self._purge_at = now
+        lease_ms = int(2 * PURGE_SECONDS * 1000)
+        if workers.lead(self._db, "purge", self._pipeline.worker_id, lease_ms):
+            purge(self._db, self._blobs, self._db.now_ms())
+            retention.forget(self._db, self._settings.retention_days * DAY_MS)

@@ -1,0 +1,80 @@
+"""From a file that a provider made to a media item whose bytes are whole in the blob store."""
+
+import hashlib
+from pathlib import Path
+
+from core.blobs import Blobs
+from core.errors import ImageRefused, Reason, VideoRefused
+from core.ids import new_id
+from core.images import ImageInfo, probe_image
+from core.jobs import Job, JobFailure
+from core.media import Media, MediaType
+from workers.providers import Output, ProviderFailed
+from workers.thumbnails import VideoInfo, make_media_thumbnail, probe_video, sniff_media
+
+_CHUNK = 1024 * 1024
+MAX_RESULT_PIXELS = 64_000_000
+
+
+def store_output(
+    blobs: Blobs, job: Job, index: int, path: Path, output: Output, now_ms: int, started_ms: int
+) -> Media:
+    """Stores the file and its thumbnail; the item is visible once its row is written.
+
+    Raises:
+        ProviderFailed: RESULT_INVALID, when the file is no image or video that can be played.
+        StorageFull, DependencyUnavailable: when the blob store can't take it.
+    """
+    try:
+        info = probe_result(path)
+        thumbnail = make_media_thumbnail(path)
+    except (ImageRefused, VideoRefused) as error:
+        message = f"The provider's result can't be used: {error.message}."
+        raise ProviderFailed(JobFailure(reason=Reason.RESULT_INVALID, message=message)) from error
+    media_id = new_id()
+    media = Media(
+        media_id=media_id,
+        user_id=job.user_id,
+        job_id=job.job_id,
+        output_index=index,
+        type=MediaType.VIDEO if isinstance(info, VideoInfo) else MediaType.IMAGE,
+        mime_type=info.mime_type,
+        size_bytes=path.stat().st_size,
+        sha256=_sha256(path),
+        width=info.width,
+        height=info.height,
+        duration_ms=info.duration_ms if isinstance(info, VideoInfo) else None,
+        blob_key=f"media/{media_id}",
+        thumbnail_key=f"thumbnails/{media_id}.webp",
+        prompt=job.spec.prompt,
+        revised_prompt=output.revised_prompt,
+        seed=output.seed,
+        provider=job.provider,
+        model=job.spec.model,
+        cost_micros=job.cost.estimated_micros // job.spec.output_count,
+        generation_ms=max(now_ms - started_ms, 0),
+        labels=job.labels,
+        create_time=now_ms,
+    )
+    blobs.put_bytes(media.thumbnail_key, thumbnail)
+    blobs.put_file(media.blob_key, path)
+    return media
+
+
+def probe_result(path: Path) -> ImageInfo | VideoInfo:
+    """What the file is, seen from its bytes.
+
+    Raises:
+        ImageRefused, VideoRefused: when it is damaged, or of a kind that is not known here.
+    """
+    if (sniff_media(path) or "").startswith("video/"):
+        return probe_video(path)
+    return probe_image(path.read_bytes(), MAX_RESULT_PIXELS)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
