@@ -1,0 +1,49 @@
+"""The gRPC server process: `python -m server`."""
+
+import asyncio
+import signal
+import sys
+
+from core import notify
+from core.errors import RushesError
+from core.settings import Settings, read_settings
+from core.telemetry import configure_logging
+from server.app import ServerApp
+
+_ALIVE_SECONDS = 5.0
+
+
+def main() -> None:
+    """Serves until SIGTERM; ends with one sentence and exit code 1 when it can't start."""
+    try:
+        settings = read_settings()
+        configure_logging(settings.log_level, "server")
+        asyncio.run(_serve(settings))
+    except RushesError as error:
+        sys.exit(f"rushes: {error.message}")
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = ServerApp(settings)
+    await app.start()
+    notify.ready()
+    beat = asyncio.create_task(_beat())
+    await stop.wait()
+    notify.stopping()
+    await app.stop()
+    beat.cancel()
+    await asyncio.gather(beat, return_exceptions=True)
+
+
+async def _beat() -> None:
+    while True:
+        notify.alive()
+        await asyncio.sleep(_ALIVE_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

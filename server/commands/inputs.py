@@ -1,0 +1,74 @@
+"""Inputs of a job: items of the caller's library, or bytes that become such items."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.errors import ImageRefused, InputInvalid
+from core.images import make_thumbnail, probe_image
+from core.media import Media, MediaType
+from core.store import Database
+from core.store import media as media_store
+from server.commands.requests import Inline
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """New items and what to store of them, as (key, bytes); nothing is stored yet."""
+
+    media: tuple[Media, ...] = ()
+    blobs: tuple[tuple[str, bytes], ...] = ()
+
+
+def check_given(db: Database, user_id: str, given: Iterable[tuple[str, str]]) -> None:
+    """Refuses what can't be an input; `given` are fields with their media ids.
+
+    Raises:
+        NotFound: when the user has no such item.
+        InputInvalid: when it is in the bin, or no image.
+    """
+    for field, media_id in given:
+        media = media_store.get(db, user_id, media_id)
+        if media.delete_time is not None:
+            raise InputInvalid(field, "it is in the bin")
+        if media.type is not MediaType.IMAGE:
+            raise InputInvalid(field, "it is no image")
+
+
+def prepare_inline(
+    user_id: str, inline: Iterable[Inline], max_pixels: int, now_ms: int
+) -> Prepared:
+    """Items of the bytes that came with a request.
+
+    Raises:
+        InputInvalid: naming the field whose bytes are no image that can be used.
+    """
+    media: list[Media] = []
+    blobs: list[tuple[str, bytes]] = []
+    for item in inline:
+        made, thumbnail = _item(user_id, item, max_pixels, now_ms)
+        media.append(made)
+        blobs += [(made.blob_key, item.content), (made.thumbnail_key, thumbnail)]
+    return Prepared(tuple(media), tuple(blobs))
+
+
+def _item(user_id: str, item: Inline, max_pixels: int, now_ms: int) -> tuple[Media, bytes]:
+    try:
+        info = probe_image(item.content, max_pixels)
+        thumbnail = make_thumbnail(item.content)
+    except ImageRefused as error:
+        raise InputInvalid(item.field, error.cause) from None
+    made = Media(
+        media_id=item.media_id,
+        user_id=user_id,
+        type=MediaType.IMAGE,
+        mime_type=info.mime_type,
+        size_bytes=len(item.content),
+        sha256=hashlib.sha256(item.content).hexdigest(),
+        width=info.width,
+        height=info.height,
+        blob_key=f"media/{item.media_id}",
+        thumbnail_key=f"thumbnails/{item.media_id}.webp",
+        create_time=now_ms,
+    )
+    return made, thumbnail

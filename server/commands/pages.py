@@ -1,0 +1,55 @@
+"""Pages that fit into one message: clients take 4 MiB, and a thousand long prompts are more."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from core.events import StoredEvent
+from core.jobs import Job
+from core.media import Media
+
+T = TypeVar("T")
+MAX_PAGE_BYTES = 3 * 1024 * 1024
+# What an item takes on the wire besides its texts, signed addresses included; on the safe side.
+_JOB_BYTES = 1000
+_MEDIA_BYTES = 3000
+
+
+def cut(items: Sequence[T], most: int, size: Callable[[T], int]) -> list[T]:
+    """The first items, at most `most`, that fit together; one at least."""
+    total = 0
+    fitting: list[T] = []
+    for item in items[:most]:
+        total += size(item)
+        if fitting and total > MAX_PAGE_BYTES:
+            break
+        fitting.append(item)
+    return fitting
+
+
+def job_bytes(job: Job) -> int:
+    """About how long a job is on the wire."""
+    texts = (job.spec.prompt, job.spec.negative_prompt, job.final_prompt, job.cancel_reason)
+    own = _JOB_BYTES + _length(*texts) + _labels(job.labels)
+    return own + sum(map(media_bytes, job.outputs))
+
+
+def media_bytes(media: Media) -> int:
+    """About how long a media item is on the wire."""
+    return (
+        _MEDIA_BYTES
+        + _length(media.prompt, media.revised_prompt, media.title)
+        + _labels(media.labels)
+    )
+
+
+def event_bytes(event: StoredEvent) -> int:
+    """About how long an event is on the wire; its JSON is longer but has no addresses."""
+    return _MEDIA_BYTES + len(event.payload)
+
+
+def _labels(labels: Mapping[str, str]) -> int:
+    return _length(*labels, *labels.values()) + 8 * len(labels)
+
+
+def _length(*texts: str) -> int:
+    return sum(len(text.encode()) for text in texts)

@@ -1,0 +1,154 @@
+"""Reading jobs, their events, and what a job would cost."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from core.events import QueueInfo, StoredEvent
+from core.jobs import Job, State
+from core.store import Database
+from core.store import events as event_store
+from core.store import jobs as job_store
+from core.tokens import ResumePoint, Tokens
+from server.commands.pages import cut, event_bytes, job_bytes
+from server.commands.requests import Candidate, JobEventList, JobList
+
+WAIT_STEP_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """Jobs, newest first, with the places of those that wait. The resume token is on page one."""
+
+    jobs: list[Job]
+    places: Mapping[str, QueueInfo]
+    next_page_token: str = ""
+    resume_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What one model would take for a spec, in micro-units, and where the job would wait."""
+
+    candidate: Candidate
+    cost_micros: int
+    queue: QueueInfo
+
+
+class Read:
+    """Looks at jobs and changes nothing."""
+
+    def __init__(self, db: Database, tokens: Tokens, pool: Executor) -> None:
+        self._db = db
+        self._tokens = tokens
+        self._pool = pool
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Lets everyone who waits for a job's end have their answer now."""
+        self._draining.set()
+
+    def job(self, user_id: str, job_id: str) -> tuple[Job, QueueInfo | None]:
+        """The job, and its place while it waits.
+
+        Raises:
+            NotFound: when the user has no such job.
+        """
+        job = job_store.get(self._db, user_id, job_id)
+        waits = job.state is State.QUEUED
+        return job, job_store.queue_place(self._db, job_id) if waits else None
+
+    async def job_at_end(
+        self, user_id: str, job_id: str, wait_ms: int
+    ) -> tuple[Job, QueueInfo | None]:
+        """The job once it has ended, or as it is after `wait_ms`. Holds no thread while it waits.
+
+        Raises:
+            NotFound: when the user has no such job.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_ms / 1000
+        while True:
+            job, place = await loop.run_in_executor(self._pool, self.job, user_id, job_id)
+            left = deadline - loop.time()
+            if job.state.terminal or left <= 0 or self._draining.is_set():
+                return job, place
+            await self._pause(min(left, WAIT_STEP_SECONDS))
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
+        except TimeoutError:
+            return
+
+    def jobs(self, user_id: str, wanted: JobList) -> JobPage:
+        """A page of jobs.
+
+        Raises:
+            PageTokenInvalid: when the token is not one of this list.
+        """
+        listing = "jobs:" + json.dumps([wanted.states, sorted(wanted.labels.items())])
+        after = self._position(user_id, listing, wanted.page_token)
+        # Before the rows: a restore in between must make the token old, not new.
+        epoch = "" if wanted.page_token else self._db.epoch()
+        found, revision = job_store.list_page(
+            self._db,
+            user_id,
+            states=wanted.states,
+            labels=wanted.labels,
+            after=(after[0], after[1]) if after else None,
+            limit=wanted.page_size + 1,
+        )
+        jobs = cut(found, wanted.page_size, job_bytes)
+        token = resume = ""
+        if len(found) > len(jobs):
+            token = self._page(user_id, listing, [jobs[-1].create_time, jobs[-1].job_id])
+        if not wanted.page_token:
+            resume = self._tokens.resume(user_id, ResumePoint(epoch, revision))
+        waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
+        places = job_store.queue_places(self._db, waiting)
+        return JobPage(jobs=jobs, places=places, next_page_token=token, resume_token=resume)
+
+    def events(self, user_id: str, wanted: JobEventList) -> tuple[list[StoredEvent], str]:
+        """A page of a job's events, oldest first, and the token of the next.
+
+        Raises:
+            NotFound: when the user has no such job.
+            PageTokenInvalid: when the token is not one of this list.
+        """
+        listing = f"events:{wanted.job_id}"
+        after = self._position(user_id, listing, wanted.page_token)
+        found = event_store.job_events(
+            self._db, user_id, wanted.job_id, after[0] if after else 0, wanted.page_size + 1
+        )
+        events = cut(found, wanted.page_size, event_bytes)
+        more = len(found) > len(events)
+        return events, self._page(user_id, listing, [events[-1].revision]) if more else ""
+
+    def estimates(self, user_id: str, candidates: list[Candidate]) -> list[Estimate]:
+        """What each candidate would cost, and where in the queue it would start."""
+        kinds = {candidate.spec.kind for candidate in candidates}
+        places = {kind: job_store.next_place(self._db, user_id, kind) for kind in kinds}
+        return [
+            Estimate(
+                candidate=candidate,
+                cost_micros=candidate.model.estimate_micros(candidate.spec),
+                queue=places[candidate.spec.kind],
+            )
+            for candidate in candidates
+        ]
+
+    def _position(self, user_id: str, listing: str, token: str) -> list[Any]:
+        return self._tokens.read_page(user_id, listing, token, _now_ms()) if token else []
+
+    def _page(self, user_id: str, listing: str, position: list[Any]) -> str:
+        return self._tokens.page(user_id, listing, position, _now_ms())
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

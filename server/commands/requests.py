@@ -1,0 +1,92 @@
+"""Requests after validation: what commands take. Times in milliseconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.catalog import Model
+from core.jobs import State
+from core.media import MediaType
+from core.specs import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Bytes that came with the request; `media_id` is what the spec calls them already."""
+
+    field: str
+    media_id: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to run a job."""
+
+    request_id: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    validate_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A job to make. `given` says which field named which media item of the library."""
+
+    model: Model
+    spec: Spec
+    options: Options
+    inline: tuple[Inline, ...] = ()
+    given: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One model to price a spec on, and the fields that it would not honour."""
+
+    model: Model
+    spec: Spec
+    unsupported_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobList:
+    """Which jobs to list."""
+
+    page_size: int
+    page_token: str = ""
+    states: tuple[State, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEventList:
+    """Which events of a job to list."""
+
+    job_id: str
+    page_size: int
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaList:
+    """Which media items to list."""
+
+    page_size: int
+    page_token: str = ""
+    type: MediaType | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    starred: bool = False
+    create_time_from: int | None = None
+    create_time_until: int | None = None
+    deleted: bool = False
+    url_ttl_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaChange:
+    """What to change of a media item; None leaves it, an empty label value removes the key."""
+
+    media_id: str
+    title: str | None = None
+    starred: bool | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,197 @@
+"""Submitting a job: every check first, then the bytes, then one transaction, then the telling."""
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.blobs import Blobs
+from core.catalog import Catalog, Model
+from core.errors import (
+    DependencyUnavailable,
+    JobStateInvalid,
+    ModelRetired,
+    QueueFull,
+    RequestIdConflict,
+    RushesError,
+)
+from core.events import QueueInfo
+from core.jobs import Cost, CostState, Job, Progress, State
+from core.settings import Settings
+from core.specs import Kind, Spec, spec_to_json
+from core.store import Database
+from core.store import jobs as job_store
+from core.store.accept import NewJob, accept, find_request
+from core.tell import Teller
+from server.commands.inputs import Prepared, check_given, prepare_inline
+from server.commands.requests import Options, Submission
+
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What came of a request: a new job, or the first one of its request_id as it is now."""
+
+    job: Job
+    queue: QueueInfo | None = None
+    deduplicated: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Submit:
+    """Makes jobs."""
+
+    def __init__(
+        self, db: Database, blobs: Blobs, catalog: Catalog, teller: Teller, settings: Settings
+    ) -> None:
+        self._db = db
+        self._blobs = blobs
+        self._catalog = catalog
+        self._teller = teller
+        self._settings = settings
+
+    def submit(self, user_id: str, asked: Submission) -> Submitted:
+        """Makes the job that is asked for.
+
+        Raises:
+            NotFound, InputInvalid: when an input can't be used.
+            RequestIdConflict: when the request_id belongs to another request.
+            QueueFull: when too many jobs of the user wait.
+        """
+        fingerprint = _fingerprint(asked.options, _spec_as_asked(asked))
+        if known := self._known(user_id, asked.options, fingerprint):
+            return known
+        check_given(self._db, user_id, asked.given)
+        prepared = prepare_inline(
+            user_id, asked.inline, self._settings.max_input_pixels, self._db.now_ms()
+        )
+        new = self._new_job(user_id, asked.model, asked.spec, asked.options, fingerprint)
+        return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
+
+    def retry(self, user_id: str, job_id: str, options: Options) -> Submitted:
+        """Makes a new job from the spec of an ended one; its labels too, unless others are given.
+
+        Raises:
+            NotFound: when the user has no such job, or an input of it is gone.
+            InputInvalid: when an input of it is in the bin.
+            JobStateInvalid: when the job has not ended.
+            ModelRetired: when its model is not in the catalog any more.
+            RequestIdConflict, QueueFull: as in `submit`.
+        """
+        fingerprint = _fingerprint(options, {"retry_of": job_id})
+        if known := self._known(user_id, options, fingerprint):
+            return known
+        job = job_store.get(self._db, user_id, job_id)
+        if not job.state.terminal:
+            raise JobStateInvalid(state=job.state)
+        model = self._catalog.get(job.spec.model)
+        if model is None or model.ability(job.kind) is None:
+            raise ModelRetired(model=job.spec.model, replacement="")
+        check_given(self._db, user_id, [("job_id", media_id) for media_id in job.spec.inputs])
+        options = replace(options, labels=options.labels or job.labels)
+        new = self._new_job(user_id, model, job.spec, options, fingerprint)
+        return self._accept(replace(new, retry_of=job_id), Prepared(), options)
+
+    def _known(self, user_id: str, options: Options, fingerprint: str) -> Submitted | None:
+        if not options.request_id:
+            return None
+        job = find_request(self._db, user_id, options.request_id, fingerprint)
+        return self._repeated(job) if job else None
+
+    def _repeated(self, job: Job) -> Submitted:
+        place = job_store.queue_place(self._db, job.job_id)
+        return Submitted(job=job, queue=place, deduplicated=True)
+
+    def _new_job(
+        self, user_id: str, model: Model, spec: Spec, options: Options, fingerprint: str
+    ) -> NewJob:
+        seconds = {
+            Kind.VIDEO: self._settings.video_finish_seconds,
+            Kind.IMAGE: self._settings.image_finish_seconds,
+        }
+        return NewJob(
+            user_id=user_id,
+            spec=spec,
+            provider=model.provider,
+            cost=Cost(
+                state=CostState.RESERVED,
+                estimated_micros=model.estimate_micros(spec),
+                price_revision=model.price_revision,
+            ),
+            finish_within_ms=seconds[spec.kind] * 1000,
+            max_queued=self._settings.max_queued_jobs,
+            labels=dict(options.labels),
+            request_id=options.request_id,
+            fingerprint=fingerprint,
+            request_ttl_ms=self._settings.request_id_days * DAY_MS,
+            final_prompt=spec.prompt,
+        )
+
+    def _accept(self, new: NewJob, prepared: Prepared, options: Options) -> Submitted:
+        if options.validate_only:
+            return Submitted(job=_as_it_would_be(new, self._db.now_ms()))
+        self._store(prepared)
+        try:
+            accepted = accept(self._db, new)
+        except (QueueFull, RequestIdConflict):
+            # Only after a refusal is it certain that no row names them; the purge finds the rest.
+            self._erase(prepared)
+            raise
+        if accepted.event is None:
+            self._erase(prepared)
+            return self._repeated(accepted.job)
+        self._teller.tell(accepted.event)
+        place = job_store.queue_place(self._db, accepted.job.job_id)
+        return Submitted(job=accepted.job, queue=place)
+
+    def _store(self, prepared: Prepared) -> None:
+        try:
+            for key, data in prepared.blobs:
+                self._blobs.put_bytes(key, data)
+        except RushesError:
+            self._erase(prepared)
+            raise
+
+    def _erase(self, prepared: Prepared) -> None:
+        with contextlib.suppress(DependencyUnavailable):
+            self._blobs.delete([key for key, _ in prepared.blobs])
+
+
+def _fingerprint(options: Options, request: dict[str, Any]) -> str:
+    """What makes two requests of one request_id the same: all that they ask for."""
+    text = json.dumps({**request, "labels": dict(options.labels)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _spec_as_asked(asked: Submission) -> dict[str, Any]:
+    """The spec with the digests of inline bytes for their ids, which are new each time."""
+    digests = {i.media_id: f"sha256:{hashlib.sha256(i.content).hexdigest()}" for i in asked.inline}
+
+    def name(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [name(item) for item in value]
+        return digests.get(value, value) if isinstance(value, str) else value
+
+    values = spec_to_json(asked.spec).items()
+    return {"kind": asked.spec.kind, "spec": {field: name(value) for field, value in values}}
+
+
+def _as_it_would_be(new: NewJob, now_ms: int) -> Job:
+    """The job without an id: nothing is stored."""
+    return Job(
+        job_id="",
+        user_id=new.user_id,
+        spec=new.spec,
+        state=State.QUEUED,
+        progress=Progress(),
+        cost=replace(new.cost, state=CostState.ESTIMATED),
+        provider=new.provider,
+        labels=new.labels,
+        request_id=new.request_id,
+        final_prompt=new.final_prompt,
+        retry_of=new.retry_of,
+        create_time=now_ms,
+        finish_deadline=now_ms + new.finish_within_ms,
+    )

@@ -1,0 +1,72 @@
+"""The routes of the HTTP process and its one way out for errors."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from core.blobs import AddressSigner, Blobs
+from core.errors import Reason, RequestError
+from core.media import Media
+from server.http.access_log import AccessLog
+from server.http.media import Shelf, serve_media
+from server.http.refusals import refuse, refuse_error
+
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+def make_app(
+    *,
+    find: Callable[[str], Media | None],
+    blobs: Blobs,
+    signer: AddressSigner,
+    pool: Executor,
+    now: Callable[[], float] = time.time,
+) -> Starlette:
+    """The application; `find` looks an item up, whoever has it, and runs in `pool`."""
+    shelf = Shelf(find=find, blobs=blobs, signer=signer, pool=pool, now=now)
+
+    async def media(request: Request) -> Response:
+        return await serve_media(request, shelf)
+
+    async def ready(request: Request) -> Response:
+        await asyncio.get_running_loop().run_in_executor(pool, find, _NO_ID)
+        return JSONResponse({"ready": True}, headers={"Cache-Control": "no-store"})
+
+    app = Starlette(
+        routes=[
+            Route("/media/{media_id}/{variant}", media, methods=["GET"]),
+            Route("/ready", ready, methods=["GET"]),
+        ],
+        middleware=[Middleware(AccessLog)],
+        exception_handlers={
+            RequestError: _domain_error,
+            HTTPException: _http_error,
+            Exception: _unknown_error,
+        },
+    )
+    app.router.redirect_slashes = False  # a redirect would repeat the signature in a header
+    return app
+
+
+async def _domain_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return refuse_error(error)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return refuse(404, Reason.RESOURCE_NOT_FOUND, "There is no such page.")
+    return refuse(error.status_code, Reason.FIELD_INVALID, error.detail, error.headers)
+
+
+async def _unknown_error(_: Request, __: Exception) -> Response:
+    return refuse(500, Reason.INTERNAL_ERROR, "Something went wrong on our side.")

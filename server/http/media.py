@@ -1,0 +1,143 @@
+"""One signed address: who may read it, and the bytes."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from core.blobs import AddressSigner, Blobs, Variant
+from core.errors import BlobMissing, NotFound, Reason
+from core.images import THUMBNAIL_TYPE
+from core.media import Media
+from core.sniff import EXTENSIONS, UNKNOWN
+from server.http.ranges import Span, Unsatisfiable, matches, parse_range, range_applies
+from server.http.refusals import refuse
+
+# A picture opened as a page of its own runs nothing and loads nothing but itself; browsers draw
+# their own player with inline styles.
+_POLICY = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
+_SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Accept-Ranges": "bytes",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """What the process serves from. `find` is run in `pool`: it may block. `now` in seconds."""
+
+    find: Callable[[str], Media | None]
+    blobs: Blobs
+    signer: AddressSigner
+    pool: Executor
+    now: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Blob:
+    key: str
+    size: int
+    mime_type: str
+    etag: str
+    name: str
+
+
+async def serve_media(request: Request, shelf: Shelf) -> Response:
+    """The bytes of one variant of one item, whole or a range of them.
+
+    Raises:
+        CredentialsInvalid, CredentialsExpired: when the address was changed or its time is over.
+        NotFound: when the item is unknown, in the bin, or erased.
+    """
+    variant = _variant(request)
+    media_id = request.path_params["media_id"]
+    query = request.query_params
+    now = shelf.now()
+    expire_time_s = shelf.signer.verify(
+        media_id, variant, query.get("expire_time", ""), query.get("signature", ""), now
+    )
+    loop = asyncio.get_running_loop()
+    blob = await loop.run_in_executor(shelf.pool, _look_up, shelf, media_id, variant)
+    headers = {
+        **_SAFETY,
+        "ETag": blob.etag,
+        "Cache-Control": f"private, max-age={int(expire_time_s - now)}, immutable",
+        "Content-Disposition": _disposition(blob, query.get("download") == "1"),
+    }
+    return await _respond(request, shelf, blob, headers)
+
+
+async def _respond(
+    request: Request, shelf: Shelf, blob: _Blob, headers: dict[str, str]
+) -> Response:
+    if matches(request.headers.get("if-none-match"), blob.etag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if request.method == "HEAD":  # has no ranges: RFC 9110, 14.2
+        headers["Content-Length"] = str(blob.size)
+        return Response(headers=headers, media_type=blob.mime_type)
+    try:
+        span = _span(request, blob)
+    except Unsatisfiable:
+        limits = {"Content-Range": f"bytes */{blob.size}"}
+        return refuse(416, Reason.FIELD_INVALID, "The range is outside the file.", limits)
+    status = HTTPStatus.OK
+    if span is None:
+        span = Span(0, blob.size)
+    else:
+        status = HTTPStatus.PARTIAL_CONTENT
+        headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{blob.size}"
+    headers["Content-Length"] = str(span.end - span.start)
+    pieces = await run_in_threadpool(_open, shelf, blob, span)
+    return StreamingResponse(pieces, status, headers=headers, media_type=blob.mime_type)
+
+
+def _variant(request: Request) -> Variant:
+    try:
+        return Variant(request.path_params["variant"])
+    except ValueError:
+        raise NotFound("page") from None
+
+
+def _span(request: Request, blob: _Blob) -> Span | None:
+    if not range_applies(request.headers.get("if-range"), blob.etag):
+        return None
+    return parse_range(request.headers.get("range"), blob.size)
+
+
+def _look_up(shelf: Shelf, media_id: str, variant: Variant) -> _Blob:
+    media = shelf.find(media_id)
+    if media is None or media.delete_time is not None:
+        raise NotFound("media item")
+    if variant is Variant.CONTENT:
+        key, mime_type, etag = media.blob_key, media.mime_type, f'"{media.sha256}"'
+    else:
+        # Made from the content once, so the content's checksum names it too.
+        key, mime_type, etag = media.thumbnail_key, THUMBNAIL_TYPE, f'"{media.sha256}-thumbnail"'
+    if not key:
+        raise NotFound("thumbnail")
+    try:
+        size = shelf.blobs.size(key)
+    except BlobMissing:
+        raise NotFound("media item") from None
+    known = mime_type if mime_type in EXTENSIONS else UNKNOWN
+    name = f"{media_id}.{EXTENSIONS.get(known, 'bin')}"
+    return _Blob(key=key, size=size, mime_type=known, etag=etag, name=name)
+
+
+def _open(shelf: Shelf, blob: _Blob, span: Span) -> Iterator[bytes]:
+    try:
+        return shelf.blobs.stream(blob.key, span.start, span.end)
+    except BlobMissing:
+        raise NotFound("media item") from None
+
+
+def _disposition(blob: _Blob, download: bool) -> str:
+    kind = "attachment" if download or blob.mime_type == UNKNOWN else "inline"
+    return f'{kind}; filename="{blob.name}"'

@@ -1,0 +1,119 @@
+"""The process around the application: its socket, its signals, its signs of life."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from core import notify
+from core.errors import SettingsInvalid
+from core.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_ALIVE_SECONDS = 5.0
+# Longer than the edge keeps an idle connection (1 h): the end that sends must be the one that
+# closes, or a request meets a connection that is just going away.
+_KEEP_ALIVE_SECONDS = 3700
+_BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that ends with exit code 0 on SIGTERM; it would raise the signal again."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        notify.ready()
+
+    def _stop(self) -> None:
+        notify.stopping()
+        self.should_exit = True
+
+
+async def serve(app: ASGIApp, listen: str, drain_seconds: float) -> None:
+    """Serves `app` on `listen` (host:port or unix:/path) until SIGTERM or SIGINT, then lets
+    requests end for `drain_seconds`.
+
+    Raises:
+        SettingsInvalid: when it can't listen there.
+    """
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # it would log the query; AccessLog does not
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(drain_seconds)),
+    )
+    with _listening(listen) as listener:
+        log.info("http_serving", listen=listen)
+        beat = asyncio.create_task(_beat())
+        try:
+            await _Server(config).serve(sockets=[listener])
+        finally:
+            beat.cancel()
+            await asyncio.gather(beat, return_exceptions=True)
+
+
+async def _beat() -> None:
+    while True:
+        notify.alive()
+        await asyncio.sleep(_ALIVE_SECONDS)
+
+
+@contextlib.contextmanager
+def _listening(listen: str) -> Iterator[socket.socket]:
+    path = Path(listen.removeprefix("unix:")) if listen.startswith("unix:") else None
+    try:
+        listener = _bind_path(path) if path else _bind_port(listen)
+    except (OSError, ValueError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "use host:port or unix:/path"
+        raise SettingsInvalid(f"RUSHES_HTTP_LISTEN: {listen}: {cause}") from None
+    try:
+        yield listener
+    finally:
+        listener.close()
+        if path:
+            path.unlink(missing_ok=True)
+
+
+def _bind_path(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # of a run that was killed
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind_port(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    address = (host.strip("[]"), int(port))
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    return socket.create_server(address, family=family, backlog=_BACKLOG)

@@ -1,0 +1,46 @@
+"""Signs the caller in before the request is read."""
+
+import asyncio
+from concurrent.futures import Executor
+from typing import Any
+
+from core.errors import CredentialsInvalid, CredentialsMissing
+from server.interceptors.credentials import Verifier
+from server.interceptors.layer import Behaviour, Call, Context, Layer, Metadata
+from server.principal import Principal, set_principal
+
+
+class Auth(Layer):
+    """Makes the subject of the bearer token the principal of the call."""
+
+    def __init__(self, verifier: Verifier, pool: Executor) -> None:
+        self._verifier = verifier
+        self._pool = pool
+
+    async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
+        set_principal(await self._verify(bearer_token(call.metadata)))
+        return await inner(request, context)
+
+    async def _verify(self, token: str) -> Principal:
+        if not self._verifier.blocking:
+            return self._verifier.verify(token)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._verifier.verify, token)
+
+
+def bearer_token(metadata: Metadata) -> str:
+    """The token of the one authorization header.
+
+    Raises:
+        CredentialsMissing: when there is no such header.
+        CredentialsInvalid: when there are two, or it holds no bearer token.
+    """
+    headers = [value for key, value in metadata if key == "authorization"]
+    if not headers:
+        raise CredentialsMissing
+    if len(headers) > 1:
+        raise CredentialsInvalid
+    scheme, _, token = str(headers[0]).partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise CredentialsInvalid
+    return token

@@ -1,0 +1,65 @@
+"""The innermost layer: reads the request and runs the handler, plain functions in a thread pool."""
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from core.errors import FieldInvalid
+from server.interceptors.layer import Behaviour, Call, Context, Handler, Layer, make_handler
+
+
+class Invoke(Layer):
+    """Parses bytes itself: what gRPC can't deserialize it answers with UNKNOWN before any handler.
+
+    grpc.aio gives a sync handler a context that can't abort with details: ours never needs one.
+    """
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+
+    def wrap(self, call: Call, handler: Handler) -> Handler:
+        handle: Any = handler.unary_stream or handler.unary_unary
+        parse: Any = handler.request_deserializer
+
+        async def behaviour(raw: bytes, context: Context) -> Any:
+            request = _parse(parse, raw)
+            if call.streaming:
+                return await _stream(handle, request, context)
+            if inspect.iscoroutinefunction(handle):
+                return await handle(request, context)
+            return await self._run(handle, request, context)
+
+        return make_handler(call, behaviour, None, handler)
+
+    async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
+        return await inner(request, context)
+
+    async def _run(self, handle: Callable[..., Any], request: Any, context: Context) -> Any:
+        run = contextvars.copy_context().run
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, run, handle, request, context)
+
+
+def _parse(parse: Callable[[bytes], Any], raw: bytes) -> Any:
+    try:
+        return parse(raw)
+    except (DecodeError, ValueError):
+        raise FieldInvalid(message="The request can't be parsed.") from None
+
+
+async def _stream(handle: Callable[..., Any], request: Any, context: Context) -> None:
+    """Runs a streaming handler, be it an async generator or a coroutine that writes."""
+    answers = handle(request, context)
+    if inspect.isawaitable(answers):
+        await answers
+        return
+    try:
+        async for answer in answers:
+            await context.write(answer)
+    finally:
+        await answers.aclose()

@@ -1,0 +1,61 @@
+"""How many unary requests one user may send: a token bucket per user, in this process."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from core.errors import RateLimited
+from server.interceptors.layer import Behaviour, Call, Context, Layer
+from server.principal import require_principal
+
+_SWEEP_ABOVE = 10_000
+
+
+class Buckets:
+    """A bucket for each user that sent something lately; for one event loop, so without a lock."""
+
+    def __init__(
+        self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._sweep_above = _SWEEP_ABOVE
+
+    def take(self, user_id: str) -> bool:
+        """Takes one request out of the user's bucket; False when it is empty."""
+        now = self._clock()
+        left = self._left(user_id, now)
+        if left < 1:
+            return False
+        self._buckets[user_id] = (left - 1, now)
+        if len(self._buckets) > self._sweep_above:
+            self._sweep(now)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def _left(self, user_id: str, now: float) -> float:
+        left, then = self._buckets.get(user_id, (float(self._burst), now))
+        return min(self._burst, left + (now - then) * self._per_second)
+
+    def _sweep(self, now: float) -> None:
+        """A full bucket says no more than none at all. The mark rises with what has to stay, or
+        each request of many users would sweep again."""
+        kept = {u: b for u, b in self._buckets.items() if self._left(u, now) < self._burst}
+        self._buckets = kept
+        self._sweep_above = max(_SWEEP_ABOVE, 2 * len(kept))
+
+
+class Limit(Layer):
+    """Refuses what is above the user's rate; streams are limited by their number instead."""
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+
+    async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
+        if not call.streaming and not self._buckets.take(require_principal().user_id):
+            raise RateLimited
+        return await inner(request, context)

@@ -1,0 +1,212 @@
+"""The only place that turns domain values into messages; `validation` is the way back.
+
+Times are milliseconds and money micro-units in the domain, Timestamp, Duration and Money here.
+"""
+
+import json
+from typing import Any
+
+from core.catalog import Model
+from core.events import Event, ProgressTick, QueueInfo, StoredEvent, event_from_json
+from core.jobs import Cost, Job, JobFailure, Progress
+from core.media import Media
+from core.specs import ImageSpec, VideoSpec
+from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
+from rushes.v1 import media_service_pb2 as pb
+from server.commands.read import Estimate
+from server.mapping.addresses import Addresses
+from server.mapping.models import model_to_proto, price_line
+from server.mapping.specs import image_to_proto, video_to_proto
+from server.mapping.values import duration, enum_value, money, timestamp
+
+
+class Mapper:
+    """Maps with the installation's currency and signed addresses."""
+
+    def __init__(self, addresses: Addresses, currency: str) -> None:
+        self._addresses = addresses
+        self.currency = currency
+
+    def job_to_proto(self, job: Job, queue: QueueInfo | None = None) -> job_pb2.Job:
+        """A job as callers see it; `queue` is its place while it waits."""
+        spec = job.spec
+        return job_pb2.Job(
+            job_id=job.job_id,
+            user_id=job.user_id,
+            video=video_to_proto(spec) if isinstance(spec, VideoSpec) else None,
+            image=image_to_proto(spec) if isinstance(spec, ImageSpec) else None,
+            state=enum_value(job_pb2.Job.State, job.state),
+            progress=progress_to_proto(job.progress),
+            queue=queue_to_proto(queue),
+            cost=self.cost_to_proto(job.cost),
+            error=failure_to_proto(job.failure),
+            outputs=[self.media_to_proto(media) for media in job.outputs],
+            labels=job.labels,
+            provider=job.provider,
+            model=job.spec.model,
+            provider_operation=job.provider_operation,
+            attempt=job.attempt,
+            revision=job.revision,
+            cancel_request_time=timestamp(job.cancel_request_time),
+            cancel_reason=job.cancel_reason,
+            cancel_saves_cost=job.cancel_saves_cost,
+            retry_of=job.retry_of,
+            create_time=timestamp(job.create_time),
+            start_time=timestamp(job.start_time),
+            end_time=timestamp(job.end_time),
+            start_deadline=timestamp(job.start_deadline),
+            finish_deadline=timestamp(job.finish_deadline),
+            request_id=job.request_id,
+            final_prompt=job.final_prompt,
+        )
+
+    def media_to_proto(self, media: Media, ttl_seconds: int | None = None) -> media_pb2.Media:
+        """A media item with addresses that last `ttl_seconds`, or as long as is usual here."""
+        signed = self._addresses.sign(media, ttl_seconds)
+        return media_pb2.Media(
+            media_id=media.media_id,
+            user_id=media.user_id,
+            job_id=media.job_id,
+            type=enum_value(media_pb2.Media.Type, media.type),
+            mime_type=media.mime_type,
+            size_bytes=media.size_bytes,
+            sha256=media.sha256,
+            width=media.width,
+            height=media.height,
+            duration=duration(media.duration_ms),
+            url=signed.url,
+            thumbnail_url=signed.thumbnail_url,
+            url_expire_time=timestamp(signed.expire_time),
+            title=media.title,
+            prompt=media.prompt,
+            revised_prompt=media.revised_prompt,
+            seed=media.seed,
+            provider=media.provider,
+            model=media.model,
+            cost=money(media.cost_micros, self.currency),
+            generation_duration=duration(media.generation_ms),
+            labels=media.labels,
+            starred=media.starred,
+            create_time=timestamp(media.create_time),
+            delete_time=timestamp(media.delete_time),
+            purge_time=timestamp(media.purge_time),
+            has_content_credentials=media.has_content_credentials,
+        )
+
+    def model_to_proto(self, model: Model) -> model_pb2.Model:
+        """A model of the catalog."""
+        return model_to_proto(model, self.currency)
+
+    def estimate_to_proto(self, estimate: Estimate) -> pb.EstimateCostResponse.Estimate:
+        """What one model would take; every one is affordable while there are no budgets."""
+        candidate = estimate.candidate
+        ability = candidate.model.ability(candidate.spec.kind)
+        cost = estimate.cost_micros
+        lines = [price_line(ability.price, self.currency, cost)] if ability else []
+        return pb.EstimateCostResponse.Estimate(
+            model=candidate.model.model,
+            cost=money(cost, self.currency),
+            queue=queue_to_proto(estimate.queue),
+            lines=lines,
+            unsupported_fields=candidate.unsupported_fields,
+            affordable=True,
+        )
+
+    def cost_to_proto(self, cost: Cost) -> job_pb2.Cost:
+        """Where a job's money stands."""
+        return job_pb2.Cost(
+            state=enum_value(job_pb2.Cost.State, cost.state),
+            estimated=money(cost.estimated_micros, self.currency),
+            actual=money(cost.actual_micros, self.currency),
+            price_revision=cost.price_revision,
+        )
+
+    def event_to_proto(self, event: Event) -> pb.WatchEvent:
+        """A durable event, with the whole job after it."""
+        return pb.WatchEvent(
+            revision=event.revision,
+            event_time=timestamp(event.event_time),
+            job=pb.JobEvent(
+                type=enum_value(pb.JobEvent.Type, event.type), job=self.job_to_proto(event.job)
+            ),
+        )
+
+    def stored_to_proto(self, stored: StoredEvent) -> pb.WatchEvent:
+        """A durable event as the database and the stream carry it."""
+        return self.event_to_proto(event_from_json(stored.revision, json.loads(stored.payload)))
+
+    def current_to_proto(
+        self, job: Job, now_ms: int, queue: QueueInfo | None = None
+    ) -> pb.WatchEvent:
+        """A job in a snapshot; it has no revision of its own there."""
+        return pb.WatchEvent(
+            event_time=timestamp(now_ms),
+            job=pb.JobEvent(type=pb.JobEvent.CURRENT, job=self.job_to_proto(job, queue)),
+        )
+
+
+def tick_to_proto(
+    tick: ProgressTick, now_ms: int | None = None, queue: QueueInfo | None = None
+) -> pb.WatchEvent:
+    """Progress of a job, or with `queue` its place while it waits."""
+    return pb.WatchEvent(
+        event_time=timestamp(now_ms),
+        progress=pb.ProgressEvent(
+            job_id=tick.job_id,
+            attempt=tick.attempt,
+            progress=progress_to_proto(tick.progress),
+            queue=queue_to_proto(queue),
+        ),
+    )
+
+
+def synced_to_proto() -> pb.WatchEvent:
+    """The snapshot or the replay is complete."""
+    return pb.WatchEvent(synced=pb.WatchEvent.Synced())
+
+
+def reset_to_proto(cause: str) -> pb.WatchEvent:
+    """The token could not be continued."""
+    return pb.WatchEvent(reset=pb.WatchEvent.Reset(cause=cause))
+
+
+def end_to_proto(reason: str = "") -> pb.WatchEvent:
+    """The server ends the stream; no reason when `until_done` was reached."""
+    return pb.WatchEvent(
+        end=pb.WatchEvent.End(reason=enum_value(error_reason_pb2.ErrorReason, reason))
+    )
+
+
+def progress_to_proto(progress: Progress) -> job_pb2.Progress:
+    """How far a job is."""
+    return job_pb2.Progress(
+        stage=enum_value(job_pb2.Progress.Stage, progress.stage),
+        percent=progress.percent,
+        estimated=progress.estimated,
+        message=progress.message,
+        remaining=duration(progress.remaining_ms),
+    )
+
+
+def queue_to_proto(queue: QueueInfo | None) -> Any:
+    """The place of a job that waits; None for one that does not."""
+    if queue is None:
+        return None
+    return job_pb2.QueueInfo(
+        position=queue.position,
+        estimated_wait=duration(queue.estimated_wait_ms),
+        estimated_run=duration(queue.estimated_run_ms),
+        sample_count=queue.sample_count,
+        blocked_reason=queue.blocked_reason,
+    )
+
+
+def failure_to_proto(failure: JobFailure | None) -> Any:
+    """Why a job failed; None while it did not."""
+    if failure is None:
+        return None
+    return job_pb2.JobError(
+        reason=enum_value(error_reason_pb2.ErrorReason, failure.reason),
+        message=failure.message,
+        metadata=failure.metadata,
+    )

@@ -1,0 +1,54 @@
+"""Specs on the wire: as they were asked for, with every default filled in and inputs by id."""
+
+from typing import Any
+
+from core.specs import ImageSpec, VideoSpec
+from rushes.v1 import job_pb2, model_pb2
+from server.mapping.values import duration, enum_value
+
+
+def _input(media_id: str | None) -> job_pb2.MediaInput | None:
+    return None if media_id is None else job_pb2.MediaInput(media_id=media_id)
+
+
+def video_to_proto(spec: VideoSpec) -> job_pb2.VideoSpec:
+    """The spec of a video job."""
+    audio: Any = spec.audio  # the stub says bool; None leaves it unset
+    return job_pb2.VideoSpec(
+        prompt=spec.prompt,
+        model=spec.model,
+        quality=enum_value(model_pb2.Model.Quality, spec.quality),
+        negative_prompt=spec.negative_prompt,
+        duration=duration(spec.duration_ms),
+        aspect_ratio=spec.aspect_ratio,
+        resolution=spec.resolution,
+        output_count=spec.output_count,
+        seed=spec.seed,
+        audio=audio,
+        first_frame=_input(spec.first_frame),
+        last_frame=_input(spec.last_frame),
+        references=[job_pb2.MediaInput(media_id=item) for item in spec.references],
+        source_video=_input(spec.source_video),
+        style_pack=spec.style_pack,
+        mood=spec.mood,
+        cinematography=spec.cinematography,
+    )
+
+
+def image_to_proto(spec: ImageSpec) -> job_pb2.ImageSpec:
+    """The spec of an image job."""
+    return job_pb2.ImageSpec(
+        prompt=spec.prompt,
+        model=spec.model,
+        quality=enum_value(model_pb2.Model.Quality, spec.quality),
+        negative_prompt=spec.negative_prompt,
+        aspect_ratio=spec.aspect_ratio,
+        size=spec.size,
+        output_count=spec.output_count,
+        seed=spec.seed,
+        references=[job_pb2.MediaInput(media_id=item) for item in spec.references],
+        mask=_input(spec.mask),
+        output_mime_type=spec.output_mime_type,
+        style_pack=spec.style_pack,
+        mood=spec.mood,
+    )

@@ -1,0 +1,40 @@
+"""Who calls, kept for the time of the call."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from core.errors import CredentialsMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The authenticated caller. From `expire_time` on (milliseconds of this host's clock, leeway
+    included) its token is no longer taken: a stream ends then."""
+
+    user_id: str
+    expire_time: int
+
+
+_principal: ContextVar[Principal | None] = ContextVar("principal", default=None)
+
+
+def set_principal(principal: Principal) -> None:
+    """Makes `principal` the caller of this call."""
+    _principal.set(principal)
+
+
+def current_principal() -> Principal | None:
+    """The caller of this call; None before it is known."""
+    return _principal.get()
+
+
+def require_principal() -> Principal:
+    """The caller of this call.
+
+    Raises:
+        CredentialsMissing: when nobody is signed in.
+    """
+    principal = _principal.get()
+    if principal is None:
+        raise CredentialsMissing
+    return principal

@@ -1,0 +1,273 @@
+"""Requests, checked in one place: each becomes a value of `commands.requests`, or FieldInvalid
+naming every wrong field by its path.
+"""
+
+from typing import Any
+
+from google.protobuf.message import Message
+
+from core.catalog import Catalog, Model
+from core.errors import field_invalid
+from core.jobs import State
+from core.media import MediaType
+from core.settings import MAX_SIGNED_URL_TTL_SECONDS, Settings
+from core.specs import Spec
+from rushes.v1 import job_pb2, media_pb2
+from rushes.v1 import media_service_pb2 as pb
+from server.commands.requests import (
+    Candidate,
+    JobEventList,
+    JobList,
+    MediaChange,
+    MediaList,
+    Options,
+    Submission,
+)
+from server.validation import fields as f
+from server.validation.problems import Problems
+from server.validation.specs import Draft, ImageReader, VideoReader
+from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
+
+_NOT_YET = "is not supported yet"
+
+
+class Validator:
+    """Checks requests against the limits of the settings and the models of the catalog."""
+
+    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+        self._settings = settings
+        self._catalog = catalog
+
+    def generate_video(self, request: pb.GenerateVideoRequest) -> Submission:
+        """The video job that is asked for."""
+        problems = Problems()
+        draft = self._video(problems, request.spec, "spec")
+        return self._submission(problems, draft, request.options)
+
+    def generate_image(self, request: pb.GenerateImageRequest) -> Submission:
+        """The image job that is asked for."""
+        problems = Problems()
+        draft = self._image(problems, request.spec, "spec")
+        return self._submission(problems, draft, request.options)
+
+    def estimate_cost(self, request: pb.EstimateCostRequest) -> list[Candidate]:
+        """What to price, one entry per model, in the order of the request."""
+        if request.WhichOneof("spec") is None:
+            raise field_invalid("spec", "video or image must be set")
+        if len(request.models) > f.MAX_ESTIMATED_MODELS:
+            raise field_invalid("models", f"at most {f.MAX_ESTIMATED_MODELS} may be named")
+        return [self._candidate(request, name) for name in request.models or [""]]
+
+    def retry_job(self, request: pb.RetryJobRequest) -> tuple[str, Options]:
+        """The job to repeat, and how to run it."""
+        problems = Problems()
+        job_id = f.check_id(problems, "job_id", request.job_id)
+        options = self._options(problems, request.options)
+        problems.raise_wrong()
+        return job_id, options
+
+    def get_job(self, request: pb.GetJobRequest) -> tuple[str, int]:
+        """The job's id and the milliseconds to wait for its end."""
+        problems = Problems()
+        job_id = f.check_id(problems, "job_id", request.job_id)
+        wait = f.read_duration(problems, "wait", request.wait) or 0
+        problems.raise_wrong()
+        return job_id, min(wait, f.MAX_WAIT_MS)
+
+    def list_jobs(self, request: pb.ListJobsRequest) -> JobList:
+        """Which jobs to list."""
+        problems = Problems()
+        names = [
+            _given(problems, f"states[{number}]", job_pb2.Job.State, value)
+            for number, value in enumerate(request.states[: f.MAX_IDS])
+        ]
+        labels = self._label_filter(problems, request.labels)
+        size, token = self._page(problems, request)
+        problems.raise_wrong()
+        states = tuple(sorted({State(name) for name in names}))
+        return JobList(page_size=size, page_token=token, states=states, labels=labels)
+
+    def list_job_events(self, request: pb.ListJobEventsRequest) -> JobEventList:
+        """Which events to list."""
+        problems = Problems()
+        job_id = f.check_id(problems, "job_id", request.job_id)
+        size, token = self._page(problems, request)
+        problems.raise_wrong()
+        return JobEventList(job_id=job_id, page_size=size, page_token=token)
+
+    def cancel_job(self, request: pb.CancelJobRequest) -> tuple[str, str]:
+        """The job's id and the caller's reason."""
+        problems = Problems()
+        job_id = f.check_id(problems, "job_id", request.job_id)
+        f.check_text(problems, "reason", request.reason, f.MAX_REASON_CHARACTERS, lines=True)
+        if request.only_if_free:
+            problems.wrong("only_if_free", _NOT_YET)
+        problems.raise_wrong()
+        return job_id, request.reason
+
+    def watch_jobs(self, request: pb.WatchJobsRequest) -> WatchQuery:
+        """Which jobs to watch, and how."""
+        problems = Problems()
+        job_ids = f.check_ids(problems, "job_ids", request.job_ids)
+        labels = self._label_filter(problems, request.labels)
+        watch = WatchQuery(
+            resume_token=f.check_token(problems, "resume_token", request.resume_token),
+            job_ids=frozenset(job_ids),
+            labels=frozenset(labels.items()),
+            recent_ms=_span(problems, request, "recent", (0, 0, f.MAX_RECENT_MS)),
+            checkpoint_ms=_span(problems, request, "checkpoint_interval", CHECKPOINT_MS),
+            progress_ms=_span(problems, request, "progress_interval", PROGRESS_MS),
+            until_done=request.until_done,
+        )
+        problems.raise_wrong()
+        return watch
+
+    def get_media(self, request: pb.GetMediaRequest) -> tuple[str, int | None]:
+        """The item's id and the lifetime of its addresses in seconds."""
+        problems = Problems()
+        media_id = f.check_id(problems, "media_id", request.media_id)
+        ttl = _url_ttl(problems, request)
+        problems.raise_wrong()
+        return media_id, ttl
+
+    def list_media(self, request: pb.ListMediaRequest) -> MediaList:
+        """Which media items to list."""
+        problems = Problems()
+        size, token = self._page(problems, request)
+        kind = f.read_enum(problems, "type", media_pb2.Media.Type, request.type)
+        f.check_text(problems, "query", request.query, f.MAX_QUERY_CHARACTERS)
+        wanted = MediaList(
+            page_size=size,
+            page_token=token,
+            type=MediaType(kind) if kind else None,
+            labels=self._label_filter(problems, request.labels),
+            query=request.query,
+            starred=request.starred,
+            create_time_from=_time(problems, request, "create_time_from"),
+            create_time_until=_time(problems, request, "create_time_until"),
+            deleted=request.deleted,
+            url_ttl_seconds=_url_ttl(problems, request),
+        )
+        problems.raise_wrong()
+        return wanted
+
+    def update_media(self, request: pb.UpdateMediaRequest) -> MediaChange:
+        """What to change of an item."""
+        problems = Problems()
+        most = self._settings.max_labels
+        f.check_text(problems, "title", request.title, f.MAX_TITLE_CHARACTERS)
+        change = MediaChange(
+            media_id=f.check_id(problems, "media_id", request.media_id),
+            title=request.title if request.HasField("title") else None,
+            starred=request.starred if request.HasField("starred") else None,
+            labels=f.check_labels(problems, "labels", request.labels, most, removable=True),
+        )
+        problems.raise_wrong()
+        return change
+
+    def media_id(self, request: pb.DeleteMediaRequest | pb.UndeleteMediaRequest) -> str:
+        """The item's id."""
+        problems = Problems()
+        media_id = f.check_id(problems, "media_id", request.media_id)
+        problems.raise_wrong()
+        return media_id
+
+    def batch_delete(self, request: pb.BatchDeleteMediaRequest) -> tuple[str, ...]:
+        """The ids of the items, at least one."""
+        problems = Problems()
+        if not request.media_ids:
+            problems.wrong("media_ids", "must not be empty")
+        media_ids = f.check_ids(problems, "media_ids", request.media_ids)
+        problems.raise_wrong()
+        return media_ids
+
+    def _video(
+        self, problems: Problems, spec: job_pb2.VideoSpec, path: str, model: str = ""
+    ) -> Draft:
+        return VideoReader(self._settings, self._catalog, problems, spec, path, model).read()
+
+    def _image(
+        self, problems: Problems, spec: job_pb2.ImageSpec, path: str, model: str = ""
+    ) -> Draft:
+        return ImageReader(self._settings, self._catalog, problems, spec, path, model).read()
+
+    def _submission(self, problems: Problems, draft: Draft, options: pb.JobOptions) -> Submission:
+        checked = self._options(problems, options)
+        problems.raise_any(draft.model.model if draft.model else "")
+        model, spec = _whole(draft)
+        return Submission(
+            model=model,
+            spec=spec,
+            options=checked,
+            inline=draft.inline,
+            given=draft.given,
+        )
+
+    def _candidate(self, request: pb.EstimateCostRequest, name: str) -> Candidate:
+        problems = Problems()
+        if request.WhichOneof("spec") == "video":
+            draft = self._video(problems, request.video, "video", name)
+        else:
+            draft = self._image(problems, request.image, "image", name)
+        problems.raise_wrong()
+        if draft.spec is None:
+            problems.raise_any(name)
+        model, spec = _whole(draft)
+        unsupported = tuple(field.partition(".")[2] for field in problems.unsupported_fields)
+        return Candidate(model=model, spec=spec, unsupported_fields=unsupported)
+
+    def _options(self, problems: Problems, options: pb.JobOptions) -> Options:
+        for field in ("max_cost", "start_within", "finish_within"):
+            if options.HasField(field):
+                problems.wrong(f"options.{field}", _NOT_YET)
+        most = self._settings.max_labels
+        return Options(
+            request_id=f.check_request_id(problems, "options.request_id", options.request_id),
+            labels=f.check_labels(problems, "options.labels", options.labels, most),
+            validate_only=options.validate_only,
+        )
+
+    def _page(self, problems: Problems, request: Any) -> tuple[int, str]:
+        most = self._settings.max_page_size
+        size = f.check_page_size(problems, "page_size", request.page_size, most)
+        return size, f.check_token(problems, "page_token", request.page_token)
+
+    def _label_filter(self, problems: Problems, labels: Any) -> dict[str, str]:
+        return f.check_label_filter(problems, "labels", labels, self._settings.max_labels)
+
+
+def _whole(draft: Draft) -> tuple[Model, Spec]:
+    """What a request that has no problems must have."""
+    if draft.model is None or draft.spec is None:
+        raise AssertionError("a draft without a spec has problems")
+    return draft.model, draft.spec
+
+
+def _given(problems: Problems, field: str, enum: Any, value: int) -> str:
+    name = f.read_enum(problems, field, enum, value)
+    if not value:
+        problems.wrong(field, "must not be unspecified")
+    return name
+
+
+def _span(problems: Problems, request: Message, field: str, limits: tuple[int, int, int]) -> int:
+    """Milliseconds, coerced into the least and the most; the default when it is not set."""
+    least, default, most = limits
+    if not request.HasField(field):
+        return default
+    ms = f.read_duration(problems, field, getattr(request, field))
+    return min(max(ms or 0, least), most)
+
+
+def _time(problems: Problems, request: Message, field: str) -> int | None:
+    if not request.HasField(field):
+        return None
+    return f.read_time(problems, field, getattr(request, field))
+
+
+def _url_ttl(problems: Problems, request: Message) -> int | None:
+    """Whole seconds, at least one; None takes the default."""
+    if not request.HasField("url_ttl"):
+        return None
+    most = MAX_SIGNED_URL_TTL_SECONDS * 1000
+    return _span(problems, request, "url_ttl", (1000, 0, most)) // 1000

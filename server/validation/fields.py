@@ -1,0 +1,153 @@
+"""Forms and limits of single fields. What an operator may change is in `core.settings`; what the
+contract fixes is the table below.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from core.ids import is_id
+from server.validation.problems import Problems
+
+DEFAULT_PAGE_SIZE = 50
+MAX_TOKEN_CHARACTERS = 2000
+MAX_TITLE_CHARACTERS = 200
+MAX_REASON_CHARACTERS = 500
+MAX_QUERY_CHARACTERS = 200
+MAX_LABEL_VALUE_CHARACTERS = 256
+MAX_IDS = 1000
+MAX_ESTIMATED_MODELS = 50
+MAX_WAIT_MS = 50_000
+MAX_RECENT_MS = 10 * 365 * 24 * 3600 * 1000
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MAX_SECONDS = 315_576_000_000  # of a google.protobuf.Duration
+_TIMESTAMP_SECONDS = range(-62_135_596_800, 253_402_300_800)
+
+
+def check_text(
+    problems: Problems, field: str, text: str, most: int, *, lines: bool = False
+) -> None:
+    """At most that many characters and no control characters; with `lines` \\n and \\t may be."""
+    if len(text) > most:
+        problems.wrong(field, f"has {len(text)} characters, at most {most} may be")
+    if (_CONTROL if lines else _CONTROL_OR_BREAK).search(text):
+        problems.wrong(field, "has control characters")
+
+
+def check_id(problems: Problems, field: str, value: str) -> str:
+    """An id has the form of a UUID."""
+    if not is_id(value):
+        problems.wrong(field, "is not an id" if value else "must be set")
+    return value
+
+
+def check_ids(problems: Problems, field: str, values: Iterable[str]) -> tuple[str, ...]:
+    """At most 1000 ids, each once."""
+    ids = tuple(dict.fromkeys(values))
+    if len(ids) > MAX_IDS:
+        problems.wrong(field, f"has {len(ids)} ids, at most {MAX_IDS} may be")
+        return ()
+    for number, value in enumerate(ids):
+        check_id(problems, f"{field}[{number}]", value)
+    return ids
+
+
+def check_request_id(problems: Problems, field: str, value: str) -> str:
+    """Empty, or 1 to 64 of [A-Za-z0-9_.-]."""
+    if value and not _REQUEST_ID.fullmatch(value):
+        problems.wrong(field, "must be 1 to 64 of A-Z a-z 0-9 _ . -")
+    return value
+
+
+def check_labels(
+    problems: Problems, field: str, labels: Mapping[str, str], most: int, *, removable: bool = False
+) -> dict[str, str]:
+    """At most `most` labels of the right form; with `removable` a value may be empty."""
+    if len(labels) > most:
+        problems.wrong(field, f"has {len(labels)} labels, at most {most} may be")
+        return {}
+    for key, value in labels.items():
+        if not _LABEL_KEY.fullmatch(key):
+            problems.wrong(field, f"the key {_show(key)} must match [a-z][a-z0-9_.-]{{0,62}}")
+        elif not (value or removable):
+            problems.wrong(field, f"the value of {_show(key)} must not be empty")
+        else:
+            check_text(problems, f"{field}.{key}", value, MAX_LABEL_VALUE_CHARACTERS)
+    return dict(labels)
+
+
+def check_label_filter(
+    problems: Problems, field: str, filters: Iterable[str], most: int
+) -> dict[str, str]:
+    """Labels to look for, each "key=value"."""
+    labels: dict[str, str] = {}
+    for number, text in enumerate(filters):
+        if number == most:
+            problems.wrong(field, f"has more than {most} labels")
+            break
+        key, equals, value = text.partition("=")
+        place = f"{field}[{number}]"
+        if not equals or not value or not _LABEL_KEY.fullmatch(key):
+            problems.wrong(place, 'must be "key=value", the key like [a-z][a-z0-9_.-]{0,62}')
+        elif labels.setdefault(key, value) != value:
+            problems.wrong(place, "names a key again with another value")
+        else:
+            check_text(problems, place, value, MAX_LABEL_VALUE_CHARACTERS)
+    return labels
+
+
+def check_page_size(problems: Problems, field: str, size: int, most: int) -> int:
+    """0 is the default; too large is coerced, negative is refused."""
+    if size < 0:
+        problems.wrong(field, "must not be negative")
+    return min(size or DEFAULT_PAGE_SIZE, most)
+
+
+def check_token(problems: Problems, field: str, token: str) -> str:
+    """A token that is short enough to be one of ours."""
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        problems.wrong(field, "is no token of this server")
+    return token
+
+
+def read_duration(problems: Problems, field: str, value: Duration) -> int | None:
+    """Milliseconds of a well-formed time span that is not negative; None when it is neither."""
+    seconds, nanos = value.seconds, value.nanos
+    mixed = (seconds > 0 > nanos) or (seconds < 0 < nanos)
+    if mixed or abs(seconds) > _MAX_SECONDS or abs(nanos) >= 10**9:
+        problems.wrong(field, "is not a valid duration")
+        return None
+    if seconds < 0 or nanos < 0:
+        problems.wrong(field, "must not be negative")
+        return None
+    return seconds * 1000 + nanos // 1_000_000
+
+
+def read_time(problems: Problems, field: str, value: Timestamp) -> int | None:
+    """Milliseconds of the epoch of a well-formed point in time; None when it is none."""
+    if value.seconds not in _TIMESTAMP_SECONDS or not 0 <= value.nanos < 10**9:
+        problems.wrong(field, "is not a valid timestamp")
+        return None
+    return value.seconds * 1000 + value.nanos // 1_000_000
+
+
+def read_enum(problems: Problems, field: str, enum: Any, value: int) -> str:
+    """The name of an enum's value, empty for unspecified."""
+    if value == 0:
+        return ""
+    try:
+        return str(enum.Name(value))
+    except ValueError:
+        problems.wrong(field, "is not a known value")
+        return ""
+
+
+def _show(key: str) -> str:
+    return ascii(key[:64])

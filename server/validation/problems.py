@@ -1,0 +1,49 @@
+"""All that is wrong with one request, so that its caller hears of everything at once."""
+
+from core.errors import CapabilityUnsupported, FieldInvalid, FieldViolation
+
+MAX_VIOLATIONS = 20
+
+
+class Problems:
+    """Collects wrong fields, and well-formed ones that the model can't honour."""
+
+    def __init__(self) -> None:
+        self._wrong: list[FieldViolation] = []
+        self._unsupported: list[tuple[str, str]] = []
+
+    def wrong(self, field: str, description: str) -> None:
+        """The field is malformed or out of every limit."""
+        violation = FieldViolation(field, description)
+        if len(self._wrong) < MAX_VIOLATIONS and violation not in self._wrong:
+            self._wrong.append(violation)
+
+    def unsupported(self, field: str, supported: str = "") -> None:
+        """The model does not honour the field, or only `supported`."""
+        self._unsupported.append((field, supported))
+
+    @property
+    def unsupported_fields(self) -> tuple[str, ...]:
+        """The fields that the model can't honour."""
+        return tuple(dict.fromkeys(field for field, _ in self._unsupported))
+
+    def raise_wrong(self) -> None:
+        """
+        Raises:
+            FieldInvalid: naming each wrong field, if there is one.
+        """
+        if self._wrong:
+            raise FieldInvalid(*self._wrong)
+
+    def raise_any(self, model: str) -> None:
+        """
+        Raises:
+            FieldInvalid: naming each wrong field, if there is one.
+            CapabilityUnsupported: otherwise, naming each field that `model` can't honour.
+        """
+        self.raise_wrong()
+        if not self._unsupported:
+            return
+        errors = [CapabilityUnsupported(model, *item) for item in self._unsupported]
+        errors[0].violations = tuple(v for error in errors for v in error.violations)
+        raise errors[0]

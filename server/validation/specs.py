@@ -1,0 +1,298 @@
+"""Specs of a request, checked against the limits and against what the model can do.
+
+A value of the wrong form is FIELD_INVALID; one of the right form that the model can't honour is
+MODEL_CAPABILITY_UNSUPPORTED. Fields that the caller left out get the model's defaults.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from core.catalog import Ability, Catalog, Model
+from core.settings import Settings
+from core.specs import ImageSpec, Kind, Spec, VideoSpec
+from rushes.v1 import job_pb2, model_pb2
+from server.commands.requests import Inline
+from server.validation.fields import check_text, read_duration, read_enum
+from server.validation.inputs import InputReader
+from server.validation.problems import Problems
+from server.validation.sizes import image_size
+
+S = TypeVar("S", job_pb2.VideoSpec, job_pb2.ImageSpec)
+MAX_STYLE_CHARACTERS = 100
+MAX_SEED = 2**63 - 1
+_RATIO = re.compile(r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}")
+_RESOLUTION = re.compile(r"[1-9][0-9]{1,4}p|[1-9][0-9]?K")
+_MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A spec with its model; without, when the request is too wrong to have them."""
+
+    model: Model | None
+    spec: Spec | None
+    inline: tuple[Inline, ...] = ()
+    given: tuple[tuple[str, str], ...] = ()
+
+
+class SpecReader(Generic[S]):
+    """Reads one spec; `path` is how the request calls it, `model` overrules the one it names."""
+
+    kind: ClassVar[Kind]
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        problems: Problems,
+        spec: S,
+        path: str,
+        model: str = "",
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._problems = problems
+        self._spec: S = spec
+        self._path = path
+        self._model_name = model or spec.model
+        self._inputs = InputReader(problems, settings.max_inline_bytes)
+
+    def read(self) -> Draft:
+        """The checked spec; what is wrong with it went to the problems."""
+        self._check_texts()
+        quality = self._quality()
+        model = self._model(quality)
+        ability = model.ability(self.kind) if model else None
+        self._check_count(ability)
+        self._check_seed()
+        if model is None or ability is None:
+            return Draft(model, None)
+        self._check_fields(ability)
+        spec = self._build(model, ability, quality)
+        return Draft(model, spec, tuple(self._inputs.inline), tuple(self._inputs.given))
+
+    def _build(self, model: Model, ability: Ability, quality: str) -> Spec:
+        raise NotImplementedError
+
+    def _may_be_silent(self) -> bool:
+        """Whether an empty prompt is fine."""
+        raise NotImplementedError
+
+    def _options(self) -> dict[str, bool]:
+        """Fields that not every model honours, and whether they are given."""
+        raise NotImplementedError
+
+    def _at(self, field: str) -> str:
+        return f"{self._path}.{field}"
+
+    def _check_texts(self) -> None:
+        settings, spec = self._settings, self._spec
+        most = settings.max_prompt_characters
+        check_text(self._problems, self._at("prompt"), spec.prompt, most, lines=True)
+        if not spec.prompt.strip() and (spec.prompt or not self._may_be_silent()):
+            self._problems.wrong(self._at("prompt"), "must not be empty")
+        most = settings.max_negative_prompt_characters
+        negative = spec.negative_prompt
+        check_text(self._problems, self._at("negative_prompt"), negative, most, lines=True)
+        for field in ("style_pack", "mood", "cinematography"):
+            text = getattr(spec, field, "")
+            check_text(self._problems, self._at(field), text, MAX_STYLE_CHARACTERS)
+
+    def _quality(self) -> str:
+        quality = model_pb2.Model.Quality
+        return read_enum(self._problems, self._at("quality"), quality, self._spec.quality)
+
+    def _model(self, quality: str) -> Model | None:
+        known = ", ".join(self._catalog.names(self.kind)[:20])
+        if not self._model_name:
+            model = self._catalog.default(self.kind, quality)
+            if model is None:
+                self._problems.wrong(self._at("model"), f"must be one of {known}")
+            return model
+        model = self._catalog.get(self._model_name)
+        if model is None:
+            self._problems.wrong(self._at("model"), f"is not known here; known are {known}")
+            # The default stands in, so that the forms of the other fields are checked too.
+            return self._catalog.default(self.kind, "")
+        ability = model.ability(self.kind)
+        if ability is None:
+            kinds = ", ".join(kind for kind in Kind if model.ability(kind))
+            self._problems.unsupported(self._at("model"), kinds)
+        elif quality and quality not in ability.qualities:
+            self._problems.unsupported(self._at("quality"), ", ".join(ability.qualities))
+        return model
+
+    def _check_count(self, ability: Ability | None) -> None:
+        count, most = self._spec.output_count, self._settings.max_outputs
+        if not 0 <= count <= most:
+            self._problems.wrong(self._at("output_count"), f"must be 1 to {most}, or 0 for 1")
+        elif ability and count > ability.max_output_count:
+            self._problems.unsupported(self._at("output_count"), f"1 to {ability.max_output_count}")
+
+    def _check_seed(self) -> None:
+        if self._spec.HasField("seed") and self._spec.seed < 0:
+            self._problems.wrong(self._at("seed"), f"must be 0 to {MAX_SEED}")
+
+    def _seed(self) -> int | None:
+        return self._spec.seed if self._spec.HasField("seed") else None
+
+    def _check_fields(self, ability: Ability) -> None:
+        for field, given in self._options().items():
+            if (
+                given
+                and field not in ability.fields
+                and not (field == "references" and ability.max_references)
+            ):
+                self._problems.unsupported(self._at(field))
+        count = len(self._spec.references)
+        if ability.max_references and count > ability.max_references:
+            self._problems.unsupported(self._at("references"), f"{ability.max_references} at most")
+
+    def _ratio(self, ability: Ability) -> str:
+        """The ratio that was asked for, or the model's first."""
+        ratio = self._spec.aspect_ratio
+        if not ratio:
+            return ability.aspect_ratios[0]
+        if not _RATIO.fullmatch(ratio):
+            self._problems.wrong(self._at("aspect_ratio"), 'must be like "16:9"')
+        elif ratio not in ability.aspect_ratios:
+            self._problems.unsupported(self._at("aspect_ratio"), ", ".join(ability.aspect_ratios))
+        return ratio
+
+    def _input(self, field: str) -> str | None:
+        """The media id of a single input, if it is given."""
+        if not self._spec.HasField(field):
+            return None
+        return self._inputs.read(self._at(field), getattr(self._spec, field))
+
+    def _references(self) -> tuple[str, ...]:
+        return tuple(
+            self._inputs.read(f"{self._at('references')}[{number}]", item)
+            for number, item in enumerate(self._spec.references)
+        )
+
+
+class VideoReader(SpecReader[job_pb2.VideoSpec]):
+    """Reads what a video is asked to be."""
+
+    kind = Kind.VIDEO
+
+    def _may_be_silent(self) -> bool:
+        spec = self._spec
+        return spec.HasField("first_frame") or spec.HasField("source_video")
+
+    def _options(self) -> dict[str, bool]:
+        spec = self._spec
+        present: Any = spec.HasField
+        singles = ("seed", "audio", "first_frame", "last_frame", "source_video")
+        texts = ("negative_prompt", "style_pack", "mood", "cinematography")
+        return {
+            **{field: present(field) for field in singles},
+            **{field: bool(getattr(spec, field)) for field in texts},
+            "references": bool(spec.references),
+        }
+
+    def _build(self, model: Model, ability: Ability, quality: str) -> VideoSpec:
+        spec = self._spec
+        return VideoSpec(
+            prompt=spec.prompt,
+            model=model.model,
+            quality=quality,
+            negative_prompt=spec.negative_prompt,
+            duration_ms=self._duration_ms(ability),
+            aspect_ratio=self._ratio(ability),
+            resolution=self._resolution(ability),
+            output_count=spec.output_count or 1,
+            seed=self._seed(),
+            audio=spec.audio if spec.HasField("audio") else None,
+            first_frame=self._input("first_frame"),
+            last_frame=self._input("last_frame"),
+            references=self._references(),
+            source_video=self._input("source_video"),
+            style_pack=spec.style_pack,
+            mood=spec.mood,
+            cinematography=spec.cinematography,
+        )
+
+    def _duration_ms(self, ability: Ability) -> int:
+        field = self._at("duration")
+        if not self._spec.HasField("duration"):
+            return ability.default_duration * 1000
+        asked = self._spec.duration
+        ms = read_duration(self._problems, field, asked)
+        if ms is None:
+            return 0
+        if ms == 0:
+            self._problems.wrong(field, "must be above 0")
+        elif asked.nanos or asked.seconds not in ability.durations:
+            span = f"whole seconds, {ability.min_duration} to {ability.max_duration}"
+            self._problems.unsupported(field, span)
+        return ms
+
+    def _resolution(self, ability: Ability) -> str:
+        resolution = self._spec.resolution
+        if not resolution:
+            return ability.resolutions[0]
+        if not _RESOLUTION.fullmatch(resolution):
+            self._problems.wrong(self._at("resolution"), 'must be like "720p"')
+        elif resolution not in ability.resolutions:
+            self._problems.unsupported(self._at("resolution"), ", ".join(ability.resolutions))
+        return resolution
+
+
+class ImageReader(SpecReader[job_pb2.ImageSpec]):
+    """Reads what an image is asked to be."""
+
+    kind = Kind.IMAGE
+
+    def _may_be_silent(self) -> bool:
+        return False
+
+    def _options(self) -> dict[str, bool]:
+        spec = self._spec
+        texts = ("negative_prompt", "style_pack", "mood", "output_mime_type")
+        return {
+            "seed": spec.HasField("seed"),
+            "mask": spec.HasField("mask"),
+            "references": bool(spec.references),
+            **{field: bool(getattr(spec, field)) for field in texts},
+        }
+
+    def _build(self, model: Model, ability: Ability, quality: str) -> ImageSpec:
+        spec = self._spec
+        ratio, size = self._shape(ability)
+        if spec.HasField("mask") and not spec.references:
+            self._problems.wrong(self._at("mask"), "needs an image in references to paint on")
+        mime_type = spec.output_mime_type or _MIME_TYPES[0]
+        if mime_type not in _MIME_TYPES:
+            self._problems.wrong(self._at("output_mime_type"), f"must be {', '.join(_MIME_TYPES)}")
+        return ImageSpec(
+            prompt=spec.prompt,
+            model=model.model,
+            quality=quality,
+            negative_prompt=spec.negative_prompt,
+            aspect_ratio=ratio,
+            size=size,
+            output_count=spec.output_count or 1,
+            seed=self._seed(),
+            references=self._references(),
+            mask=self._input("mask"),
+            output_mime_type=mime_type,
+            style_pack=spec.style_pack,
+            mood=spec.mood,
+        )
+
+    def _shape(self, ability: Ability) -> tuple[str, str]:
+        """Ratio and size that go together, whichever of them was given."""
+        ratio = self._ratio(ability)
+        if not _RATIO.fullmatch(ratio):
+            return ratio, self._spec.size
+        return image_size(
+            self._problems,
+            self._at("size"),
+            self._spec.size,
+            ratio,
+            ability,
+            ratio_given=bool(self._spec.aspect_ratio),
+        )

@@ -1,0 +1,154 @@
+"""One watched user's events in this process: a head, a short ring in order, the latest progress."""
+
+import asyncio
+import json
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from core.events import Event, ProgressTick, event_from_json
+from core.jobs import progress_from_json
+from core.stream import StreamRow
+from server.mapping import Mapper, tick_to_proto
+from server.watch.frames import event_frame
+
+RING_EVENTS = 256
+MAX_ENDED = 2048
+# Frames hold signed addresses; an older one is made again, so that they still last.
+FRAME_SECONDS = 600.0
+
+
+class Line:
+    """A durable event and its frame."""
+
+    __slots__ = ("_frame", "_made_at", "_mapper", "event")
+
+    def __init__(self, event: Event, mapper: Mapper) -> None:
+        self.event = event
+        self._mapper = mapper
+        self._frame = b""
+        self._made_at = float("-inf")
+
+    @property
+    def revision(self) -> int:
+        """The revision of the event."""
+        return self.event.revision
+
+    @property
+    def frame(self) -> bytes:
+        """The event's bytes, made at most once in FRAME_SECONDS."""
+        now = time.monotonic()
+        if now - self._made_at > FRAME_SECONDS:
+            self._frame = event_frame(self._mapper.event_to_proto(self.event))
+            self._made_at = now
+        return self._frame
+
+
+class Signal:
+    """How a feed wakes one watcher: always for events, for progress only if it says so."""
+
+    __slots__ = ("event", "ticks")
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.ticks = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The latest progress of a job; `number` rises with each one."""
+
+    job_id: str
+    attempt: int
+    number: int
+    frame: bytes
+
+
+class Feed:
+    """Invariant: the ring holds the events up to `head` without a gap; `head` is None until read."""
+
+    def __init__(self, user_id: str, mapper: Mapper) -> None:
+        self.user_id = user_id
+        self.head: int | None = None
+        self.seen = 0
+        self.filling = False
+        self.watchers: set[Signal] = set()
+        self.ticks: dict[str, Tick] = {}
+        self._ring: deque[Line] = deque(maxlen=RING_EVENTS)
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._number = 0
+        self._mapper = mapper
+
+    @property
+    def behind(self) -> bool:
+        """Whether events exist that the ring does not have yet."""
+        return self.head is not None and self.seen > self.head
+
+    def lines_after(self, revision: int) -> list[Line] | None:
+        """The lines above the revision, or None when they must be read from the database."""
+        assert self.head is not None
+        if revision >= self.head:
+            return []
+        if self._ring and self._ring[0].revision <= revision + 1:
+            return [line for line in self._ring if line.revision > revision]
+        return None
+
+    def offer(self, row: StreamRow) -> None:
+        """Takes a row of the stream: next in order, seen before, or a sign that some are missing."""
+        try:
+            if row.kind == "progress":
+                self._offer_progress(row)
+            elif self.head is not None and row.revision == self.head + 1 and not self.filling:
+                self.append([event_from_json(row.revision, json.loads(row.payload))])
+            else:
+                self.seen = max(self.seen, row.revision)
+        except (ValueError, KeyError, TypeError):
+            # Another version wrote it, or something else: the database knows better.
+            self.seen = max(self.seen, row.revision)
+
+    def append(self, events: list[Event]) -> None:
+        """Takes events in order; those at or below the head are dropped."""
+        for event in events:
+            assert self.head is not None
+            if event.revision <= self.head:
+                continue
+            assert event.revision == self.head + 1, (event.revision, self.head)
+            self.head = event.revision
+            self.seen = max(self.seen, self.head)
+            self._ring.append(Line(event, self._mapper))
+            if event.job.state.terminal:
+                self._end(event.job.job_id)
+        self.wake()
+
+    def line(self, event: Event) -> Line:
+        """A line of an event that the ring has lost."""
+        return Line(event, self._mapper)
+
+    def _offer_progress(self, row: StreamRow) -> None:
+        known = self.ticks.get(row.job_id)
+        if row.job_id in self._ended or (known is not None and known.attempt > row.attempt):
+            return
+        tick = ProgressTick(
+            user_id=row.user_id,
+            job_id=row.job_id,
+            attempt=row.attempt,
+            progress=progress_from_json(json.loads(row.payload)),
+        )
+        self._number += 1
+        now_ms = time.time_ns() // 1_000_000
+        frame = event_frame(tick_to_proto(tick, now_ms))
+        self.ticks[row.job_id] = Tick(row.job_id, row.attempt, self._number, frame)
+        for signal in self.watchers:
+            if signal.ticks:
+                signal.event.set()
+
+    def _end(self, job_id: str) -> None:
+        self.ticks.pop(job_id, None)
+        self._ended[job_id] = None
+        if len(self._ended) > MAX_ENDED:
+            self._ended.popitem(last=False)
+
+    def wake(self) -> None:
+        """Wakes every watcher."""
+        for signal in self.watchers:
+            signal.event.set()

@@ -1,0 +1,33 @@
+"""What a watch asks for: filters, intervals, where to go on."""
+
+from dataclasses import dataclass
+
+from core.jobs import Job
+
+MAX_JOB_IDS = 1000
+CHECKPOINT_MS = (1_000, 15_000, 60_000)  # least, usual, most
+PROGRESS_MS = (50, 250, 60_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchQuery:
+    """A parsed WatchJobsRequest. Times in milliseconds."""
+
+    resume_token: str
+    job_ids: frozenset[str]
+    labels: frozenset[tuple[str, str]]
+    recent_ms: int
+    checkpoint_ms: int
+    progress_ms: int
+    until_done: bool
+
+    @property
+    def filtered(self) -> bool:
+        """Whether it asks for some of the jobs only."""
+        return bool(self.job_ids or self.labels)
+
+    def wants(self, job: Job) -> bool:
+        """Whether the job passes the filters."""
+        if self.job_ids and job.job_id not in self.job_ids:
+            return False
+        return self.labels <= job.labels.items()

@@ -1,0 +1,247 @@
+"""One open watch: a loop that sends everything above `last`, for a first visit and a return alike.
+
+State changes go out at once, progress at most once per `progress_interval`, and at most one write is
+under way: gRPC's windows are a queue too, and a stale one. What a slow watcher has not taken yet is
+merged, so it hurts only itself.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+
+from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
+from core.jobs import Job
+from core.store import Database, events
+from core.store.events import Snapshot
+from core.tokens import ResumePoint, Tokens
+from server.mapping import Mapper, end_to_proto, reset_to_proto, synced_to_proto
+from server.principal import Principal
+from server.watch.feed import Feed, Line, Signal, Tick
+from server.watch.frames import event_frame, response
+from server.watch.hub import Hub
+from server.watch.query import WatchQuery
+
+SNAPSHOT_JOBS = 100
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class Watcher:
+    """Serves one WatchJobs call."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        db: Database,
+        mapper: Mapper,
+        tokens: Tokens,
+        principal: Principal,
+        query: WatchQuery,
+        write: Write,
+        stuck_seconds: float,
+    ) -> None:
+        self._hub = hub
+        self._db = db
+        self._mapper = mapper
+        self._tokens = tokens
+        self._principal = principal
+        self._query = query
+        self._write = write
+        self._stuck_seconds = stuck_seconds
+        self._epoch = ""
+        self._last = 0
+        self._unfinished: set[str] = set()
+        self._told: dict[str, int] = {}
+        self._written_at = self._progress_at = float("-inf")
+        self._begun = False
+
+    async def serve(self) -> None:
+        """Writes until the caller leaves or the watch is done.
+
+        Raises:
+            RequestError: why the server ends the stream; it was said in the last event too.
+        """
+        try:
+            point = self._read_token()
+            while True:
+                self._epoch = self._hub.epoch
+                async with self._hub.attach(self._principal.user_id) as (feed, signal):
+                    if await self._begin(feed, point):
+                        return
+                    if await self._follow(feed, signal):
+                        return
+                # Another history began: what the token stands for is not of it.
+                point = ResumePoint("", 0)
+        except RequestError as error:
+            if self._begun and not isinstance(error, WatcherTooSlow):
+                await self._send([event_frame(end_to_proto(error.reason))])
+            raise
+
+    def _read_token(self) -> ResumePoint | None:
+        token = self._query.resume_token
+        return self._tokens.read_resume(self._principal.user_id, token) if token else None
+
+    async def _begin(self, feed: Feed, point: ResumePoint | None) -> bool:
+        """A snapshot, or a replay from the point; True when the watch is done with it."""
+        if point is None:
+            return await self._snapshot(feed, [])
+        if point.epoch != self._epoch:
+            return await self._reset(feed, "the history is another one")
+        if not point.whole:
+            return await self._reset(feed, "the snapshot was not complete")
+        user_id, revision = self._principal.user_id, point.revision
+        head = await self._hub.run(lambda: events.continuable(self._db, user_id, revision))
+        if head is None:
+            return await self._reset(feed, "the token is too old")
+        self._last = revision
+        if self._query.filtered or self._query.until_done:
+            self._note(await self._read_snapshot())
+        return await self._replay(feed, head)
+
+    async def _reset(self, feed: Feed, cause: str) -> bool:
+        return await self._snapshot(feed, [event_frame(reset_to_proto(cause))])
+
+    async def _read_snapshot(self) -> Snapshot:
+        query, user_id = self._query, self._principal.user_id
+        job_ids = sorted(query.job_ids)
+        found = await self._hub.run(
+            lambda: events.snapshot(self._db, user_id, job_ids=job_ids, recent_ms=query.recent_ms)
+        )
+        if found.missing:
+            raise NotFound("job")
+        return found
+
+    async def _snapshot(self, feed: Feed, frames: list[bytes]) -> bool:
+        found = await self._read_snapshot()
+        self._hub.expect(feed, found.revision)
+        self._note(found)
+        self._last, self._told = found.revision, {}
+        wanted = [job for job in found.jobs if self._query.wants(job)]
+        now_ms = time.time_ns() // 1_000_000
+        for i, job in enumerate(wanted):
+            current = self._mapper.current_to_proto(job, now_ms, found.places.get(job.job_id))
+            frames.append(event_frame(current))
+            if len(frames) >= SNAPSHOT_JOBS and i + 1 < len(wanted):
+                await self._send(frames, whole=False)
+                frames = []
+        return await self._synced(frames)
+
+    def _note(self, found: Snapshot) -> None:
+        wanted = [job for job in found.jobs if self._query.wants(job)]
+        self._unfinished = {job.job_id for job in wanted if not job.state.terminal}
+
+    async def _replay(self, feed: Feed, head: int) -> bool:
+        """Everything up to the revision that the database has now, also what was never told."""
+        self._hub.expect(feed, head)
+        frames: list[bytes] = []
+        while self._last < head:
+            if frames:
+                await self._send(frames)
+            frames = self._take(await self._hub.lines_after(feed, self._last))
+        return await self._synced(frames)
+
+    async def _synced(self, frames: list[bytes]) -> bool:
+        await self._send([*frames, event_frame(synced_to_proto())])
+        return await self._done()
+
+    async def _done(self) -> bool:
+        if not self._query.until_done or self._unfinished:
+            return False
+        await self._send([event_frame(end_to_proto())])
+        return True
+
+    async def _follow(self, feed: Feed, signal: Signal) -> bool:
+        """What happens, live; True when the watch is done, False when the history changed."""
+        while self._hub.epoch == self._epoch:
+            self._refuse_to_go_on()
+            signal.event.clear()
+            lines = await self._hub.news_after(feed, self._last)
+            frames = self._take(lines)
+            # Only one who has every state change may see progress: it never follows a job's end.
+            if self._last == feed.head:
+                frames += self._progress(feed)
+            if frames or self._left(self._written_at, self._query.checkpoint_ms) <= 0:
+                await self._send(frames)
+            if lines:
+                if await self._done():
+                    return True
+            else:
+                await self._wait(feed, signal)
+        return False
+
+    def _take(self, lines: list[Line]) -> list[bytes]:
+        """Frames of the lines that pass the filters; all of them are seen from then on."""
+        if lines:
+            self._last = lines[-1].revision
+        wanted = [line for line in lines if self._query.wants(line.event.job)]
+        for line in wanted:
+            self._note_job(line.event.job)
+        return [line.frame for line in wanted]
+
+    def _note_job(self, job: Job) -> None:
+        if job.state.terminal:
+            self._unfinished.discard(job.job_id)
+            self._told.pop(job.job_id, None)
+        else:
+            self._unfinished.add(job.job_id)
+
+    def _refuse_to_go_on(self) -> None:
+        if self._hub.draining.is_set():
+            raise ServerDraining
+        if self._token_left() <= 0:
+            raise CredentialsExpired
+
+    def _progress(self, feed: Feed) -> list[bytes]:
+        """The latest progress of each job, if it is time for progress again."""
+        if self._left(self._progress_at, self._query.progress_ms) > 0:
+            return []
+        fresh = self._fresh_ticks(feed)
+        for tick in fresh:
+            self._told[tick.job_id] = tick.number
+        if fresh:
+            self._progress_at = time.monotonic()
+        return [tick.frame for tick in fresh]
+
+    def _fresh_ticks(self, feed: Feed) -> list[Tick]:
+        told, all_jobs = self._told, not self._query.filtered
+        return [
+            tick
+            for tick in feed.ticks.values()
+            if tick.number > told.get(tick.job_id, 0)
+            and (all_jobs or tick.job_id in self._unfinished)
+        ]
+
+    async def _wait(self, feed: Feed, signal: Signal) -> None:
+        """Until there is news, or something is due. Ticks wake only one who may send them."""
+        progress_left = self._left(self._progress_at, self._query.progress_ms)
+        signal.ticks = progress_left <= 0
+        if signal.ticks and self._fresh_ticks(feed):
+            return
+        left = min(
+            self._left(self._written_at, self._query.checkpoint_ms),
+            self._token_left(),
+            float("inf") if signal.ticks else progress_left,
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(left, 0)):
+                await signal.event.wait()
+
+    @staticmethod
+    def _left(since: float, interval_ms: int) -> float:
+        return since + interval_ms / 1000 - time.monotonic()
+
+    def _token_left(self) -> float:
+        return self._principal.expire_time / 1000 - time.time()
+
+    async def _send(self, frames: list[bytes], *, whole: bool = True) -> None:
+        """Writes one response; its token stands for everything up to and in it."""
+        point = ResumePoint(self._epoch, self._last, whole)
+        token = self._tokens.resume(self._principal.user_id, point)
+        try:
+            async with asyncio.timeout(self._stuck_seconds):
+                await self._write(response(frames, token))
+        except TimeoutError:
+            raise WatcherTooSlow from None
+        self._written_at = time.monotonic()
+        self._begun = True

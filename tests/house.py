@@ -1,0 +1,180 @@
+"""The real gRPC server on a free port, in this process, with callers for it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+import jwt
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from core.settings import Settings, read_settings
+from core.store import Database
+from rushes.v1 import media_service_pb2_grpc as rpc
+from server.app import ServerApp
+
+T = TypeVar("T")
+DEADLINE_SECONDS = 20.0
+TOKEN_SECONDS = 3600
+
+
+class LoopThread:
+    """One event loop in one thread: grpc.aio takes no second loop in a process kindly."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="house loop")
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work` in the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_SECONDS)
+
+    def call(self, make: Callable[[], T]) -> T:
+        """The result of a plain call in the loop's thread."""
+
+        async def work() -> T:
+            return make()
+
+        return self.run(work())
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(DEADLINE_SECONDS)
+        self._loop.close()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a refused call said."""
+
+    code: grpc.StatusCode
+    reason: str = ""
+    message: str = ""
+    domain: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+    retry_seconds: float | None = None
+
+
+class Caller:
+    """The service as one user calls it."""
+
+    def __init__(self, channel: grpc.Channel, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._stub = rpc.MediaServiceStub(channel)
+        self._metadata = metadata
+
+    def call(self, method: str, request: Message) -> Any:
+        """The answer to one unary call."""
+        send = getattr(self._stub, method)
+        return send(request, metadata=self._metadata, timeout=DEADLINE_SECONDS)
+
+    def start(self, method: str, request: Message) -> Any:
+        """The future answer to one unary call."""
+        send = getattr(self._stub, method).future
+        return send(request, metadata=self._metadata, timeout=DEADLINE_SECONDS)
+
+    def open(self, method: str, request: Message) -> Any:
+        """The open call of one stream."""
+        send = getattr(self._stub, method)
+        return send(request, metadata=self._metadata, timeout=DEADLINE_SECONDS)
+
+    def refused(self, method: str, request: Message) -> Refusal:
+        """How the call is refused; a call that is not fails the test."""
+        try:
+            answer = self.call(method, request)
+            for _ in answer if method == "WatchJobs" else ():
+                break
+        except grpc.RpcError as error:
+            return read_refusal(error)
+        raise AssertionError(f"{method} was not refused")
+
+
+@dataclass
+class House:
+    """A running server, and who calls it."""
+
+    settings: Settings
+    app: ServerApp
+    db: Database
+    channel: grpc.Channel
+    jwt_key: bytes
+
+    def caller(self, user_id: str) -> Caller:
+        """The service as the user, signed in."""
+        return self.caller_with(f"Bearer {self.token(user_id)}")
+
+    def caller_with(self, *authorization: str) -> Caller:
+        """The service with these authorization headers, also none."""
+        return Caller(self.channel, tuple(("authorization", value) for value in authorization))
+
+    def token(self, user_id: str, **claims: Any) -> str:
+        """A token of the user; `claims` replace the usual ones, None leaves one out."""
+        now = int(time.time())
+        usual = {"exp": now + TOKEN_SECONDS, "iat": now, "aud": "rushes", "iss": "rushes"}
+        body = {**usual, "sub": user_id, **claims}
+        body = {name: value for name, value in body.items() if value is not None}
+        return jwt.encode(body, self.jwt_key, "HS256")
+
+    def count_rows(self) -> dict[str, int]:
+        """How many rows the tables of what callers make have."""
+        tables = ("job", "job_event", "media", "request_key")
+        cursors = {t: self.db.peewee.execute_sql(f"SELECT count(*) FROM {t}") for t in tables}
+        return {table: cursor.fetchone()[0] for table, cursor in cursors.items()}
+
+    def blob_files(self) -> list[Path]:
+        """Every file in the blob folder."""
+        return [path for path in (self.settings.data_dir / "blobs").rglob("*") if path.is_file()]
+
+
+def open_house(loop: LoopThread, data_dir: Path, redis_url: str, **options: Any) -> House:
+    """Starts a server on the data folder."""
+    settings = read_settings(
+        data_dir=data_dir, redis_url=redis_url, grpc_listen="127.0.0.1:0", **options
+    )
+    app = loop.call(lambda: ServerApp(settings))
+    loop.run(app.start())
+    channel = grpc.insecure_channel(f"127.0.0.1:{app.port}")
+    key = bytes.fromhex(settings.jwt_key_path.read_text().strip())
+    return House(settings, app, app.db, channel, key)
+
+
+def close_house(loop: LoopThread, house: House) -> None:
+    """Ends the server and the channel to it."""
+    house.channel.close()
+    loop.run(house.app.stop())
+
+
+def read_refusal(error: grpc.RpcError) -> Refusal:
+    """The code and the details of a refused call."""
+    call: Any = error
+    status: Any = rpc_status.from_call(call)
+    found: dict[str, Any] = {"code": call.code(), "message": call.details()}
+    for detail in status.details if status is not None else ():
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        retry = error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            found |= {"reason": info.reason, "domain": info.domain}
+            found["metadata"] = dict(info.metadata)
+        elif detail.Unpack(bad):
+            found["fields"] = tuple(violation.field for violation in bad.field_violations)
+        elif detail.Unpack(retry):
+            found["retry_seconds"] = retry.retry_delay.ToMilliseconds() / 1000
+    return Refusal(**found)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
+    """The first true value of `condition`; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError("it did not come to pass in time")

@@ -1,0 +1,111 @@
+"""Who may call, and how everyone else is refused."""
+
+import time
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from core.ids import new_id
+from rushes.v1 import media_service_pb2 as pb
+from tests.house import House
+from tests.rpc.requests import image, video
+
+Code = grpc.StatusCode
+EVERY: list[tuple[str, Message]] = [
+    ("GenerateVideo", video()),
+    ("GenerateImage", image()),
+    ("EstimateCost", pb.EstimateCostRequest()),
+    ("ListModels", pb.ListModelsRequest()),
+    ("WatchJobs", pb.WatchJobsRequest()),
+    ("GetJob", pb.GetJobRequest(job_id=new_id())),
+    ("ListJobs", pb.ListJobsRequest()),
+    ("ListJobEvents", pb.ListJobEventsRequest(job_id=new_id())),
+    ("CancelJob", pb.CancelJobRequest(job_id=new_id())),
+    ("RetryJob", pb.RetryJobRequest(job_id=new_id())),
+    ("GetMedia", pb.GetMediaRequest(media_id=new_id())),
+    ("ListMedia", pb.ListMediaRequest()),
+    ("UpdateMedia", pb.UpdateMediaRequest(media_id=new_id())),
+    ("DeleteMedia", pb.DeleteMediaRequest(media_id=new_id())),
+    ("UndeleteMedia", pb.UndeleteMediaRequest(media_id=new_id())),
+    ("BatchDeleteMedia", pb.BatchDeleteMediaRequest(media_ids=[new_id()])),
+    ("CreateUpload", pb.CreateUploadRequest()),
+]
+
+
+def test_every_method_is_tried_here() -> None:
+    methods = pb.DESCRIPTOR.services_by_name["MediaService"].methods
+    assert {name for name, _ in EVERY} == {method.name for method in methods}
+
+
+@pytest.mark.parametrize(("method", "request_"), EVERY, ids=[name for name, _ in EVERY])
+def test_a_stranger_is_refused(house: House, method: str, request_: Message) -> None:
+    none = house.caller_with().refused(method, request_)
+    bad = house.caller_with("Bearer nonsense").refused(method, request_)
+    now = int(time.time())
+    old = house.token("alice", iat=now - 7200, exp=now - 3600)
+    expired = house.caller_with(f"Bearer {old}").refused(method, request_)
+    assert {none.code, bad.code, expired.code} == {Code.UNAUTHENTICATED}
+    assert none.reason == "CREDENTIALS_MISSING"
+    assert bad.reason == "CREDENTIALS_INVALID"
+    assert expired.reason == "CREDENTIALS_EXPIRED"
+
+
+def test_a_stranger_s_bytes_are_not_even_parsed(house: House) -> None:
+    send = house.channel.unary_unary("/rushes.v1.MediaService/GenerateVideo")
+    with pytest.raises(grpc.RpcError) as caught:
+        send(b"\xff" * 20)
+    error: Any = caught.value
+    assert error.code() is Code.UNAUTHENTICATED
+
+
+def test_two_authorization_headers_are_refused(house: House) -> None:
+    token = f"Bearer {house.token('alice')}"
+    refusal = house.caller_with(token, token).refused("ListJobs", pb.ListJobsRequest())
+    assert refusal.reason == "CREDENTIALS_INVALID"
+
+
+def test_the_token_s_subject_is_the_caller(house: House) -> None:
+    job = house.caller("zoë").call("GenerateVideo", video()).job
+    assert job.user_id == "zoë"
+
+
+def test_all_bad_tokens_are_refused_in_the_same_words(house: House) -> None:
+    now = int(time.time())
+    bad = [
+        "x",
+        jwt.encode({"sub": "alice"}, b"another key of thirty-two bytes!", "HS256"),
+        house.token("alice", aud="another"),
+        house.token("alice", iss="another"),
+        house.token("alice", exp=None),
+        house.token("alice", exp=now + 90_000),
+        house.token("alice", iat=now + 600),
+    ]
+    refusals = {
+        (refusal.code, refusal.reason, refusal.message)
+        for token in bad
+        for refusal in [
+            house.caller_with(f"Bearer {token}").refused("ListJobs", pb.ListJobsRequest())
+        ]
+    }
+    assert len(refusals) == 1
+
+
+def test_health_is_open_and_says_serving(house: House) -> None:
+    check: Any = health_pb2_grpc.HealthStub(house.channel)
+    for service in ("", "rushes.v1.MediaService"):
+        answer = check.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_a_burst_above_the_rate_is_refused_and_told_when_to_come_back(house: House) -> None:
+    alice = house.caller("alice")
+    pending = [alice.start("ListModels", pb.ListModelsRequest()) for _ in range(400)]
+    codes = [call.code() for call in pending]
+    assert codes.count(Code.OK) >= 200
+    refused = next(call for call in pending if call.code() is not Code.OK)
+    assert refused.code() is Code.RESOURCE_EXHAUSTED
+    assert house.caller("bob").call("ListModels", pb.ListModelsRequest()).models
