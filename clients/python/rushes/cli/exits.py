@@ -1,0 +1,80 @@
+"""Exit codes, and the one place where an error becomes a sentence and a code.
+
+0 done · 1 the job failed or was cancelled, or its result can't be saved · 2 usage or invalid
+request · 3 not signed in or not allowed · 4 the server can't be reached or failed · 5 refused:
+budget, limit, retired model, state · 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from rushes import errors
+from rushes.cli.output import note
+
+DONE, JOB_FAILED, USAGE, NOT_ALLOWED, UNREACHABLE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+# The first class that fits decides.
+_CODES: tuple[tuple[type[errors.RushesError], int], ...] = (
+    (errors.JobEnded, JOB_FAILED),
+    (errors.DownloadDamaged, JOB_FAILED),
+    (errors.NotSignedIn, NOT_ALLOWED),
+    (errors.NotAllowed, NOT_ALLOWED),
+    (errors.InvalidRequest, USAGE),
+    (errors.NotFound, USAGE),
+    (errors.Conflict, USAGE),
+    (errors.PreconditionFailed, REFUSED),
+    (errors.LimitReached, REFUSED),
+    (errors.NotSupported, REFUSED),
+)
+
+
+class Refusal(Exception):
+    """What the command line finds wrong by itself: a sentence and an exit code."""
+
+    def __init__(self, message: str, code: int = USAGE) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+def exit_code(error: errors.RushesError) -> int:
+    """The exit code that says what kind of error it was."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return UNREACHABLE
+
+
+def sentence(error: errors.RushesError, server: str) -> str:
+    """The error for people, with every wrong field named."""
+    if isinstance(error, errors.Unavailable) and not error.reason and error.code is not None:
+        return f"The server at {server} can't be reached."
+    unnamed = [f"{field}: {text}" for field, text in error.violations if field not in error.message]
+    return "; ".join([error.message, *unnamed])
+
+
+@contextmanager
+def told_errors(server: str) -> Iterator[None]:
+    """Ends the command with one sentence and the right code where the block fails."""
+    try:
+        yield
+        sys.stdout.flush()
+    except errors.RushesError as error:
+        note(sentence(error, server))
+        raise typer.Exit(exit_code(error)) from None
+    except Refusal as refusal:
+        note(refusal.message)
+        raise typer.Exit(refusal.code) from None
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(DONE) from None
+    except OSError as error:
+        note(f"{error.filename or 'A file'}: {(error.strerror or str(error)).lower()}.")
+        raise typer.Exit(JOB_FAILED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None

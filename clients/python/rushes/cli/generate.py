@@ -1,0 +1,211 @@
+"""`rushes generate video` and `rushes generate image`."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rushes.cli.commands import command, new_group
+from rushes.cli.exits import INTERRUPTED
+from rushes.cli.inputs import check_out, out_paths, parse_labels, parse_media
+from rushes.cli.output import money, note, say, say_json
+from rushes.cli.session import Session
+from rushes.cli.watching import follow
+from rushes.client import Client
+from rushes.errors import RushesWarning, outcome
+from rushes.requests import ImageFields, VideoFields
+from rushes.v1.job_pb2 import Job
+
+app = new_group("Submit a job, watch it, and fetch what it made.")
+
+Prompt = Annotated[
+    str,
+    typer.Argument(metavar="PROMPT", help="What to make; put -- before one that starts with -."),
+]
+
+
+class Quality(StrEnum):
+    """Steps of quality that pick a model."""
+
+    DRAFT = "draft"
+    STANDARD = "standard"
+    HIGH = "high"
+
+
+class Format(StrEnum):
+    """Image file types."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+_SUFFIXES = {".jpg": Format.JPEG, ".jpeg": Format.JPEG, ".webp": Format.WEBP, ".png": Format.PNG}
+
+
+@dataclass(frozen=True)
+class CommonSpec:
+    """What images and videos share."""
+
+    model: Annotated[str | None, typer.Option(help="Model, from `rushes models`.")] = None
+    quality: Annotated[Quality | None, typer.Option(help="Picks a model by its quality.")] = None
+    negative_prompt: Annotated[str | None, typer.Option(help="What to leave out.")] = None
+    aspect_ratio: Annotated[str | None, typer.Option(help="For example 16:9.")] = None
+    seed: Annotated[int | None, typer.Option(help="The same seed makes the same result.")] = None
+    count: Annotated[int | None, typer.Option(help="How many results.")] = None
+
+    def common(self) -> dict[str, Any]:
+        """The fields of the spec that are given."""
+        fields = {
+            "model": self.model,
+            "quality": self.quality.name if self.quality else None,
+            "negative_prompt": self.negative_prompt,
+            "aspect_ratio": self.aspect_ratio,
+            "seed": self.seed,
+            "output_count": self.count,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class VideoOptions(CommonSpec):
+    """What to render, for videos."""
+
+    duration: Annotated[float | None, typer.Option(help="Seconds.")] = None
+    resolution: Annotated[str | None, typer.Option(help="For example 720p.")] = None
+    first_frame: Annotated[str | None, typer.Option(help="Picture: a file or a media id.")] = None
+
+    def fields(self) -> VideoFields:
+        """The fields of the spec that are given."""
+        fields: VideoFields = {**self.common()}  # type: ignore[typeddict-item]
+        if self.duration is not None:
+            fields["duration"] = self.duration
+        if self.resolution is not None:
+            fields["resolution"] = self.resolution
+        if self.first_frame is not None:
+            fields["first_frame"] = parse_media("--first-frame", self.first_frame)
+        return fields
+
+
+@dataclass(frozen=True)
+class ImageOptions(CommonSpec):
+    """What to render, for images."""
+
+    size: Annotated[str | None, typer.Option(help="For example 1024x1024.")] = None
+    reference: Annotated[
+        list[str], typer.Option(help="Picture to restyle or repaint: a file or a media id.")
+    ] = field(default_factory=list)
+    mask: Annotated[
+        str | None, typer.Option(help="Where to paint (white): a file or a media id.")
+    ] = None
+    format: Annotated[
+        Format | None, typer.Option(help="File type; by the ending of --out if not given.")
+    ] = None
+
+    def fields(self, out: Path | None) -> ImageFields:
+        """The fields of the spec that are given."""
+        fields: ImageFields = {**self.common()}  # type: ignore[typeddict-item]
+        if self.size is not None:
+            fields["size"] = self.size
+        if self.reference:
+            fields["references"] = [parse_media("--reference", text) for text in self.reference]
+        if self.mask is not None:
+            fields["mask"] = parse_media("--mask", self.mask)
+        chosen = self.format or (_SUFFIXES.get(out.suffix.lower()) if out else None)
+        if chosen is not None:
+            fields["output_mime_type"] = f"image/{chosen}"
+        return fields
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run the job and what to do with its results."""
+
+    label: Annotated[list[str], typer.Option(help="Tag, as key=value; may be repeated.")] = field(
+        default_factory=list
+    )
+    request_id: Annotated[
+        str | None, typer.Option(help="The same id never makes a second job.")
+    ] = None
+    out: Annotated[
+        Path | None, typer.Option(help="File for the result; several become name-1, name-2 ...")
+    ] = None
+    wait: Annotated[bool, typer.Option(help="Watch the job until it ends.")] = True
+    validate_only: Annotated[
+        bool, typer.Option("--validate-only", help="Only check and price it.")
+    ] = False
+
+
+@command(app, "video")
+def video(session: Session, prompt: Prompt, spec: VideoOptions, run: RunOptions) -> None:
+    """Make a video."""
+    _generate(
+        session, run, lambda client, how: client.generate_video(prompt, **spec.fields(), **how)
+    )
+
+
+@command(app, "image")
+def image(session: Session, prompt: Prompt, spec: ImageOptions, run: RunOptions) -> None:
+    """Make an image, or edit one."""
+    fields = spec.fields(run.out)
+    _generate(session, run, lambda client, how: client.generate_image(prompt, **fields, **how))
+
+
+def _generate(
+    session: Session, run: RunOptions, submit: Callable[[Client, dict[str, Any]], Job]
+) -> None:
+    check_out(run.out)
+    how = {
+        "request_id": run.request_id,
+        "labels": parse_labels(run.label),
+        "validate_only": run.validate_only,
+    }
+    with session.client() as client:
+        job = _submit(lambda: submit(client, how))
+        if run.validate_only:
+            _say_valid(session, job)
+        elif not run.wait:
+            say_json(job) if session.json else say(job.job_id)
+        else:
+            finish(session, client, job, run.out)
+
+
+def _submit(send: Callable[[], Job]) -> Job:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RushesWarning)
+        try:
+            job = send()
+        except KeyboardInterrupt:
+            note("Interrupted; the job may have been accepted: see rushes jobs")
+            raise typer.Exit(INTERRUPTED) from None
+    for warning in caught:
+        if issubclass(warning.category, RushesWarning):
+            note(f"Warning: {warning.message}")
+    return job
+
+
+def finish(session: Session, client: Client, job: Job, out: Path | None) -> None:
+    """Watches a job to its end, then saves or names its results."""
+    job = follow(session, client, job.job_id)
+    if session.json:
+        say_json(job)
+    outcome(job)
+    if out is not None:
+        for media, path in zip(job.outputs, out_paths(out, job), strict=True):
+            client.download(media, path)
+            if not session.json:
+                say(str(path))
+    elif not session.json:
+        for media in job.outputs:
+            say(f"{media.media_id}\t{media.url}")
+
+
+def _say_valid(session: Session, job: Job) -> None:
+    if session.json:
+        say_json(job)
+    else:
+        say(f"Valid; it would cost {money(job.cost.estimated)} on {job.model}.")

@@ -1,0 +1,60 @@
+"""What the caller typed, as values for a request."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from rushes.cli.exits import Refusal
+from rushes.download import extension
+from rushes.requests import MediaSource
+from rushes.v1.job_pb2 import Job
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def parse_labels(texts: Iterable[str]) -> dict[str, str]:
+    """Labels from "key=value" texts."""
+    labels: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise Refusal(f"--label: {text!r} is not of the form key=value.")
+        labels[key] = value
+    return labels
+
+
+def parse_media(option: str, text: str) -> MediaSource:
+    """A file, or the media_id of something in the library."""
+    path = Path(text)
+    if path.is_file():
+        return path
+    if _ID.fullmatch(text):
+        return text
+    raise Refusal(f"{option}: {text!r} is neither a file nor a media id.")
+
+
+def check_out(out: Path | None) -> None:
+    """Refuses a place where no file can be made, before money is spent on what goes there.
+
+    Raises:
+        Refusal: naming the folder.
+    """
+    if out is None:
+        return
+    folder = out if out.is_dir() else out.parent
+    if not folder.is_dir():
+        raise Refusal(f"--out: there is no folder {folder}.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Refusal(f"--out: the folder {folder} can't be written to.")
+
+
+def out_paths(out: Path, job: Job) -> list[Path]:
+    """Where each output goes: to `out`, to name-1, name-2 ... beside it, or into it if a folder."""
+    if out.is_dir():
+        names = [f"{media.media_id}.{extension(media)}" for media in job.outputs]
+        return [out / Path(name).name for name in names]
+    if len(job.outputs) == 1:
+        return [out]
+    count = len(job.outputs)
+    return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, count + 1)]

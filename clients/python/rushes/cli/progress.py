@@ -1,0 +1,180 @@
+"""How jobs are shown while they run: bars on a terminal, else one plain line per state change."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from rushes import RushesError, is_done
+from rushes.cli.output import clean, note
+from rushes.errors import reason_name
+from rushes.v1 import job_pb2
+from rushes.v1.job_pb2 import Job, QueueInfo
+from rushes.v1.media_service_pb2 import ProgressEvent, WatchEvent
+
+# The time part of an id: shorter ones are the same for jobs of one minute.
+SHOWN_ID_LENGTH = 13
+Stage = job_pb2.Progress.Stage
+
+
+class Screen(Protocol):
+    """Shows the events of a watch."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+    def show(self, event: WatchEvent) -> None: ...
+    def trouble(self, error: RushesError, delay: float) -> None: ...
+
+
+class Lines:
+    """One line per state change, given to `write`."""
+
+    def __init__(self, write: Callable[[str], None] = note) -> None:
+        self._write = write
+        self._states: dict[str, int] = {}
+        self._cut_off = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, event: WatchEvent) -> None:
+        """Writes the job's state if it is another than before."""
+        self._cut_off = False
+        if not event.HasField("job"):
+            return
+        job = event.job.job
+        if self._states.get(job.job_id) != job.state:
+            self._states[job.job_id] = job.state
+            self._write(f"Job {job.job_id} {describe(job)}")
+
+    def trouble(self, error: RushesError, delay: float) -> None:
+        """Says once that the connection is gone."""
+        if not self._cut_off:
+            self._cut_off = True
+            note("The connection broke; trying again.")
+
+
+class Bars:
+    """One live bar per unfinished job, on stderr; ended jobs leave a line above."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[percent]}", markup=False),
+            TextColumn("{task.fields[doing]}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}", markup=False),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, event: WatchEvent) -> None:
+        """Moves the bar of the event's job."""
+        kind = event.WhichOneof("event")
+        if kind == "reset":
+            for job_id in list(self._tasks):
+                self._remove(job_id)
+        elif kind == "progress":
+            self._advance(event.progress)
+        elif kind == "job":
+            self._change(event.job.job)
+
+    def trouble(self, error: RushesError, delay: float) -> None:
+        """Says on every bar that the connection is gone."""
+        for task in self._tasks.values():
+            self._progress.update(task, doing="connection lost, trying again", left="")
+
+    def _change(self, job: Job) -> None:
+        if is_done(job):
+            self._remove(job.job_id)
+            self._console.print(Text(clean(f"Job {job.job_id} {describe(job)}")))
+            return
+        if job.HasField("queue"):
+            self._set(job.job_id, None, queue_text(job.queue))
+        elif job.HasField("progress"):
+            self._advance(ProgressEvent(job_id=job.job_id, progress=job.progress))
+        else:
+            self._set(job.job_id, None, describe(job))
+
+    def _advance(self, event: ProgressEvent) -> None:
+        if event.HasField("queue"):
+            self._set(event.job_id, None, queue_text(event.queue))
+            return
+        progress = event.progress
+        left = f"about {progress.remaining.seconds} s left" if progress.remaining.seconds else ""
+        self._set(event.job_id, progress.percent, doing(progress), left)
+
+    def _set(self, job_id: str, percent: int | None, doing: str, left: str = "") -> None:
+        total = None if percent is None else 100.0
+        shown: dict[str, Any] = {
+            "percent": "" if percent is None else f"{percent:3d} %",
+            "doing": clean(doing),
+            "left": left,
+        }
+        task = self._tasks.get(job_id)
+        if task is None:
+            name = clean(job_id[:SHOWN_ID_LENGTH])
+            self._tasks[job_id] = self._progress.add_task(name, total=total, **shown)
+        else:
+            self._progress.update(task, total=total, completed=percent or 0, **shown)
+
+    def _remove(self, job_id: str) -> None:
+        task = self._tasks.pop(job_id, None)
+        if task is not None:
+            self._progress.remove_task(task)
+
+
+def describe(job: Job) -> str:
+    """A job's state in words, with the reason when it failed."""
+    if job.state == Job.FAILED:
+        reason = reason_name(job.error.reason)
+        return f"failed: {job.error.message or 'no reason given'} ({reason})"
+    if job.state == Job.QUEUED and job.queue.position:
+        return queue_text(job.queue)
+    if job.state == Job.CANCELLED and job.cancel_reason:
+        return f"cancelled: {job.cancel_reason}"
+    return state_name(job).lower()
+
+
+def state_name(job: Job) -> str:
+    """The state's name; its number when it is newer than this client."""
+    value = Job.State.DESCRIPTOR.values_by_number.get(job.state)
+    return value.name if value else str(job.state)
+
+
+def queue_text(queue: QueueInfo) -> str:
+    """The place in the queue in words."""
+    text = f"queued, place {queue.position}" if queue.position else "queued"
+    if queue.blocked_reason:
+        return f"{text} ({queue.blocked_reason})"
+    if queue.estimated_wait.seconds:
+        return f"{text}, starts in about {queue.estimated_wait.seconds} s"
+    return text
+
+
+def doing(progress: job_pb2.Progress) -> str:
+    """The stage and what it says about itself."""
+    value = Stage.DESCRIPTOR.values_by_number.get(progress.stage)
+    stage = value.name.replace("_", " ").lower() if value and value.number else "running"
+    return f"{stage}: {progress.message}" if progress.message else stage

@@ -1,0 +1,115 @@
+"""What travels beside the messages: error details in trailing metadata, the token, the address.
+
+No I/O. `grpcio-status` is not used: it pins one protobuf major version, this client runs on two.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from rushes.errors import InvalidRequest, RushesError, Unavailable, error_class
+
+DOMAIN = "rushes"
+_DETAILS_KEY = "grpc-status-details-bin"
+_LOOPBACK = ("localhost", "127.", "[::1]", "unix:")
+
+# A small window, so that a slow reader is shown the present: what gRPC has read ahead is stale.
+_CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.http2.lookahead_bytes", 16_384),
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # gRPC would wait up to two minutes before it dials again: a watch has its own back-off.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+def parse_server(server: str, secure: bool) -> tuple[str, bool]:
+    """The gRPC target and whether to use TLS, from host:port, an http(s) address or a target."""
+    if not server.startswith(("http://", "https://")):
+        return server, secure
+    parts = urlsplit(server)
+    secure = parts.scheme == "https"
+    host = parts.hostname or ""
+    port = parts.port or (443 if secure else 80)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}", secure
+
+
+def is_loopback(target: str) -> bool:
+    """Whether a gRPC target names this machine."""
+    return target.startswith(_LOOPBACK)
+
+
+def channel_options(target: str) -> list[tuple[str, Any]]:
+    """Options of the one channel to `target`; no proxy stands before this machine."""
+    return [*_CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0 if is_loopback(target) else 1)]
+
+
+def call_metadata(token: str) -> tuple[tuple[str, str], ...]:
+    """The metadata that signs a call in; none without a token."""
+    return (("authorization", f"Bearer {token}"),) if token else ()
+
+
+def read_error(error: grpc.RpcError) -> RushesError:
+    """The exception that a failed call becomes, with what its details say."""
+    code = error.code()
+    text = error.details() or ""
+    status = _read_status(error.trailing_metadata())
+    fields: dict[str, Any] = {}
+    for detail in status.details:
+        fields.update(_read_detail(detail))
+    reason = fields.get("reason", "")
+    kind = error_class(code, reason)
+    if not reason and code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
+        kind, text = InvalidRequest, "The request is larger than the server takes."
+    if not reason and code is grpc.StatusCode.CANCELLED:
+        # Nobody here asked for it: a server that was overrun by calls ends some like this.
+        kind = Unavailable
+    return kind(status.message or text or code.name, code=code, **fields)
+
+
+def from_transport(error: RushesError) -> bool:
+    """Whether the connection broke, rather than the server refused: worth another try."""
+    if error.reason:
+        return error.code is grpc.StatusCode.UNAVAILABLE
+    return error.code in _BROKEN
+
+
+_BROKEN = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+
+
+def _read_status(metadata: Iterable[Any] | None) -> status_pb2.Status:
+    pairs: Mapping[Any, Any] = dict(metadata or ())
+    try:
+        return status_pb2.Status.FromString(pairs.get(_DETAILS_KEY, b""))
+    except (DecodeError, TypeError):
+        return status_pb2.Status()
+
+
+def _read_detail(detail: Any) -> dict[str, Any]:
+    info = error_details_pb2.ErrorInfo()
+    bad = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    if detail.Unpack(info) and info.domain == DOMAIN:
+        return {"reason": info.reason, "metadata": dict(info.metadata)}
+    if detail.Unpack(bad):
+        pairs = ((violation.field, violation.description) for violation in bad.field_violations)
+        return {"violations": tuple(pairs)}
+    if detail.Unpack(retry):
+        return {"retry_delay": retry.retry_delay.ToNanoseconds() / 1e9}
+    return {}

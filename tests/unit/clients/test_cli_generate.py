@@ -1,0 +1,237 @@
+"""`rushes generate` as a process, against a stand-in server."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+
+import grpc
+
+from rushes.v1 import media_service_pb2 as pb
+from rushes.v1.job_pb2 import JobError
+from tests.unit.clients.conftest import TOKEN, CommandLine
+from tests.unit.clients.making import (
+    CLIP,
+    JOB_ID,
+    MEDIA_ID,
+    OTHER_ID,
+    a_clip,
+    a_job,
+    change,
+    current,
+    progress,
+    response,
+    synced,
+)
+from tests.unit.clients.stand_in import (
+    DEADLINE_SECONDS,
+    Files,
+    StandIn,
+    refuse,
+    runs_to,
+    stays_open,
+)
+
+Code = grpc.StatusCode
+
+
+def accepts(server: StandIn, **answer: object) -> None:
+    video = pb.GenerateVideoResponse(job=a_job(), **answer)  # type: ignore[arg-type]
+    server.answers["GenerateVideo"] = video
+    server.answers["GenerateImage"] = pb.GenerateImageResponse(job=a_job())
+
+
+def test_a_video_is_made_and_saved(cli: CommandLine, server: StandIn, files: Files) -> None:
+    accepts(server)
+    clip = a_clip(files.put("clip", (200, CLIP)))
+    server.watches = [runs_to(a_job("SUCCEEDED", outputs=[clip]), progress(50))]
+    done = cli(
+        *("generate", "video", "calm ocean waves", "--duration", "8", "--resolution", "720p"),
+        *("--aspect-ratio", "16:9", "--seed", "7", "--negative-prompt", "boats"),
+        *("--label", "node=1", "--label", "view=a=b", "--out", "waves.mp4"),
+    )
+    assert (done.code, done.out) == (0, "waves.mp4\n")
+    assert done.err.splitlines() == [
+        f"Job {JOB_ID} queued",
+        f"Job {JOB_ID} running",
+        f"Job {JOB_ID} succeeded",
+    ]
+    assert (cli.folder / "waves.mp4").read_bytes() == CLIP
+    [request] = server.sent(pb.GenerateVideoRequest)
+    assert request.spec.duration.seconds == 8
+    assert request.spec.seed == 7
+    assert request.options.labels == {"node": "1", "view": "a=b"}
+    assert request.options.request_id
+    assert set(server.tokens) == {TOKEN}
+
+
+def test_several_results_are_numbered(cli: CommandLine, server: StandIn, files: Files) -> None:
+    accepts(server)
+    clips = [a_clip(files.put(name, (200, CLIP)), media_id=name) for name in ("a", "b")]
+    server.watches = [runs_to(a_job("SUCCEEDED", outputs=clips))]
+    done = cli("generate", "video", "sea", "--count", "2", "--out", "waves.mp4")
+    assert done.out.split() == ["waves-1.mp4", "waves-2.mp4"]
+
+
+def test_without_a_file_the_address_is_printed(
+    cli: CommandLine, server: StandIn, files: Files
+) -> None:
+    accepts(server)
+    server.watches = [runs_to(a_job("SUCCEEDED", outputs=[a_clip("http://localhost/x")]))]
+    done = cli("generate", "image", "--", "--a boat")
+    assert (done.code, done.out.split()) == (0, [MEDIA_ID, "http://localhost/x"])
+    assert server.sent(pb.GenerateImageRequest)[0].spec.prompt == "--a boat"
+
+
+def test_an_images_type_follows_the_file_and_its_inputs_may_be_files_or_ids(
+    cli: CommandLine, server: StandIn
+) -> None:
+    accepts(server)
+    (cli.folder / "frame.png").write_bytes(b"picture")
+    done = cli(
+        *("generate", "image", "boat", "--size", "512x512", "--no-wait", "--out", "boat.jpg"),
+        *("--reference", "frame.png", "--reference", OTHER_ID, "--mask", "frame.png"),
+        *("--quality", "high"),
+    )
+    assert (done.code, done.out) == (0, f"{JOB_ID}\n")
+    [request] = server.sent(pb.GenerateImageRequest)
+    assert request.spec.output_mime_type == "image/jpeg"
+    assert request.spec.references[0].content == request.spec.mask.content == b"picture"
+    assert request.spec.references[1].media_id == OTHER_ID
+    assert request.spec.quality == 3
+
+
+def test_json_is_all_that_stdout_gets(cli: CommandLine, server: StandIn) -> None:
+    accepts(server)
+    server.watches = [runs_to(a_job("SUCCEEDED", outputs=[a_clip("http://localhost/x")]))]
+    for order in (("--json", "generate"), ("generate", "--json")):
+        done = cli(*order, "video", "sea", "--request-id", "mine")
+        assert done.code == 0
+        job = json.loads(done.out)
+        assert (job["jobId"], job["state"], job["revision"]) == (JOB_ID, "SUCCEEDED", "3")
+    assert server.sent(pb.GenerateVideoRequest)[0].options.request_id == "mine"
+
+
+def test_a_failed_and_a_cancelled_job_are_code_1(cli: CommandLine, server: StandIn) -> None:
+    accepts(server)
+    error = JobError(reason="CONTENT_FILTERED", message="not\x1b[31m this")
+    server.watches = [runs_to(a_job("FAILED", error=error)), runs_to(a_job("CANCELLED"))]
+    failed = cli("generate", "video", "sea")
+    assert (failed.code, failed.out) == (1, "")
+    assert "not\ufffd[31m this" in failed.err
+    cancelled = cli("generate", "video", "sea", "--json")
+    assert cancelled.code == 1
+    assert json.loads(cancelled.out)["state"] == "CANCELLED"
+
+
+def test_a_check_stores_nothing(cli: CommandLine, server: StandIn) -> None:
+    job = a_job(model="builtin-video")
+    job.cost.estimated.units, job.cost.estimated.nanos = 1, 250_000_000
+    job.cost.estimated.currency_code = "USD"
+    server.answers["GenerateVideo"] = pb.GenerateVideoResponse(job=job, warnings=["retired soon"])
+    done = cli("generate", "video", "sea", "--validate-only")
+    assert done.out == "Valid; it would cost 1.25 USD on builtin-video.\n"
+    assert done.err == "Warning: retired soon\n"
+    assert server.sent(pb.GenerateVideoRequest)[0].options.validate_only
+
+
+def test_wrong_usage_is_code_2_and_reaches_no_server(cli: CommandLine, server: StandIn) -> None:
+    for wrong, named in [
+        (("--out", "nowhere/x.mp4"), "--out"),
+        (("--label", "node"), "--label"),
+        (("--first-frame", "nothing.png"), "--first-frame"),
+        (("--duration", "long"), "--duration"),
+        (("--nonsense",), "--nonsense"),
+    ]:
+        done = cli("generate", "video", "sea", *wrong)
+        assert done.code == 2
+        assert named in done.err
+        assert done.err.count("\n") == 1
+    assert server.requests == []
+
+
+def test_each_refusal_has_its_code_and_one_sentence(cli: CommandLine, server: StandIn) -> None:
+    field = (("spec.duration", "must be 1 to 10 s"),)
+    for status, reason, message, code in [
+        (Code.INVALID_ARGUMENT, "FIELD_INVALID", "Some fields are wrong", 2),
+        (Code.ALREADY_EXISTS, "REQUEST_ID_CONFLICT", "The request_id was used", 2),
+        (Code.UNAUTHENTICATED, "CREDENTIALS_INVALID", "The token is not valid.", 3),
+        (Code.PERMISSION_DENIED, "SCOPE_MISSING", "Not with this token.", 3),
+        (Code.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED", "The budget is spent.", 5),
+        (Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", "Too many jobs wait.", 5),
+        (Code.FAILED_PRECONDITION, "MODEL_RETIRED", "The model is retired.", 5),
+        (Code.INTERNAL, "INTERNAL_ERROR", "Something broke (id 7).", 4),
+    ]:
+        violations = field if reason == "FIELD_INVALID" else ()
+        server.answers["GenerateVideo"] = (
+            lambda _, context, s=status, r=reason, m=message, v=violations: refuse(
+                context, s, r, m, violations=v
+            )
+        )
+        done = cli("generate", "video", "sea")
+        assert (done.code, done.out) == (code, "")
+        wanted = f"{message}; spec.duration: must be 1 to 10 s" if violations else message
+        assert done.err == f"{wanted}\n"
+
+
+def test_control_c_leaves_the_job_running(cli: CommandLine, server: StandIn) -> None:
+    accepts(server)
+    server.watches = [stays_open(response(current(a_job("RUNNING")), synced()))]
+    process = cli.start("generate", "video", "sea")
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"Job {JOB_ID} running\n"
+    done = cli.interrupt(process)
+    assert (done.code, done.out) == (130, "")
+    assert done.err == f"Job {JOB_ID} goes on. Watch it again with: rushes watch {JOB_ID}\n"
+    assert server.watch_over.wait(DEADLINE_SECONDS)
+    assert server.sent(pb.CancelJobRequest) == []
+
+
+def test_a_terminal_gets_a_live_bar(cli: CommandLine, server: StandIn, files: Files) -> None:
+    accepts(server)
+    clip = a_clip(files.put("clip", (200, CLIP)))
+    halfway = progress(50, "Rendering\x1b]0;evil\x07 frame 96 of 192")
+    seen = threading.Event()
+
+    def watching(request, context):  # type: ignore[no-untyped-def]
+        yield response(current(a_job("RUNNING")), synced(), halfway)
+        seen.wait(DEADLINE_SECONDS)
+        yield response(change(a_job("SUCCEEDED", revision=2, outputs=[clip])))
+
+    server.watches = [watching]
+    arguments = ("generate", "video", "sea", "--out", "waves.mp4")
+    shown = on_a_terminal(cli, arguments, until="50 %", then=seen)
+    assert "frame 96 of 192" in shown
+    assert "\x1b]0;evil" not in shown
+    assert f"Job {JOB_ID} succeeded" in shown
+    assert "waves.mp4" in shown
+
+
+def on_a_terminal(
+    cli: CommandLine, arguments: tuple[str, ...], until: str, then: threading.Event
+) -> str:
+    """All that the command writes to a terminal; `then` is set once `until` was written."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rushes.cli", *arguments],
+        cwd=cli.folder,
+        env=cli.environment | {"TERM": "xterm", "COLUMNS": "120"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65_536):
+            shown += chunk
+            if until.encode() in shown:
+                then.set()
+    except OSError:
+        pass  # Linux says EIO when the other side is closed.
+    finally:
+        os.close(ours)
+    assert process.wait(DEADLINE_SECONDS) == 0
+    return shown.decode()

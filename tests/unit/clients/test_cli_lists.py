@@ -1,0 +1,155 @@
+"""The other commands as processes: jobs, the library, models, prices."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from google.type.money_pb2 import Money
+
+from rushes.v1 import media_service_pb2 as pb
+from rushes.v1.job_pb2 import Job
+from rushes.v1.media_pb2 import Media
+from rushes.v1.model_pb2 import Ability, Model, PriceLine
+from tests.unit.clients.conftest import CommandLine
+from tests.unit.clients.making import CLIP, JOB_ID, MEDIA_ID, OTHER_ID, a_clip, a_job, change
+from tests.unit.clients.stand_in import Files, StandIn, runs_to
+
+
+def test_jobs_are_one_plain_line_each_when_piped(cli: CommandLine, server: StandIn) -> None:
+    evil = a_job(job_id=OTHER_ID)
+    evil.video.prompt = "red \x1b[31m\u202e\nnext\tline"
+    server.answers["ListJobs"] = pb.ListJobsResponse(jobs=[a_job("RUNNING"), evil])
+    done = cli("jobs", "--state", "running", "--state", "queued", "--label", "a=b", "--limit", "2")
+    first, second = done.out.splitlines()
+    assert first.split("\t")[:3] == [JOB_ID, "RUNNING", "video"]
+    assert second.endswith("red \ufffd[31m\ufffd next line")
+    [request] = server.sent(pb.ListJobsRequest)
+    assert list(request.states) == [Job.RUNNING, Job.QUEUED]
+    assert (list(request.labels), request.page_size) == (["a=b"], 2)
+
+
+def test_json_lists_are_one_object_per_line(cli: CommandLine, server: StandIn) -> None:
+    server.answers["ListJobs"] = pb.ListJobsResponse(jobs=[a_job(), a_job(job_id=OTHER_ID)])
+    done = cli("jobs", "--json")
+    assert [json.loads(line)["jobId"] for line in done.out.splitlines()] == [JOB_ID, OTHER_ID]
+
+
+def test_one_job_is_shown_with_its_events(cli: CommandLine, server: StandIn) -> None:
+    job = a_job("SUCCEEDED", labels={"node": "1"}, outputs=[a_clip("http://localhost/x")])
+    server.answers["GetJob"] = pb.GetJobResponse(job=job)
+    events = [change(a_job(), "QUEUED"), change(a_job("SUCCEEDED", revision=2), "SUCCEEDED")]
+    server.answers["ListJobEvents"] = pb.ListJobEventsResponse(events=events)
+    shown = cli("show", JOB_ID).out
+    assert "calm ocean waves" in shown
+    assert "http://localhost/x" in shown
+    told = [line.split("\t") for line in cli("events", JOB_ID).out.splitlines()]
+    assert [(line[0], line[2]) for line in told] == [("1", "QUEUED"), ("2", "SUCCEEDED")]
+
+
+def test_cancel_says_what_happened(cli: CommandLine, server: StandIn) -> None:
+    server.answers["CancelJob"] = [
+        pb.CancelJobResponse(job=a_job("CANCELLED", cancel_reason="too blue")),
+        pb.CancelJobResponse(job=a_job("RUNNING")),
+    ]
+    assert cli("cancel", JOB_ID, "--reason", "too blue").out == (
+        f"Job {JOB_ID} cancelled: too blue\n"
+    )
+    assert cli("cancel", JOB_ID).out == f"Job {JOB_ID} will be cancelled.\n"
+    assert server.sent(pb.CancelJobRequest)[0].reason == "too blue"
+
+
+def test_retry_makes_a_new_job_and_may_wait_for_it(
+    cli: CommandLine, server: StandIn, files: Files
+) -> None:
+    clip = a_clip(files.put("clip", (200, CLIP)))
+    server.answers["RetryJob"] = pb.RetryJobResponse(job=a_job(job_id=OTHER_ID))
+    server.watches = [runs_to(a_job("SUCCEEDED", OTHER_ID, outputs=[clip]))]
+    assert cli("retry", JOB_ID).out == f"{OTHER_ID}\n"
+    assert cli("retry", JOB_ID, "--out", "again.mp4").out == "again.mp4\n"
+    assert server.sent(pb.RetryJobRequest)[0].options.request_id
+
+
+def test_an_unknown_job_is_code_2(cli: CommandLine) -> None:
+    done = cli("show", JOB_ID)
+    assert (done.code, done.err) == (2, "There is no such job.\n")
+
+
+def test_the_library_is_listed_binned_and_brought_back(cli: CommandLine, server: StandIn) -> None:
+    media = Media(media_id=MEDIA_ID, type=Media.VIDEO, width=1280, height=720, title="Waves")
+    server.answers = {
+        "ListMedia": pb.ListMediaResponse(media=[media]),
+        "DeleteMedia": pb.DeleteMediaResponse(media=media),
+        "BatchDeleteMedia": pb.BatchDeleteMediaResponse(),
+        "UndeleteMedia": pb.UndeleteMediaResponse(media=media),
+    }
+    listed = cli("ls", "--type", "video", "--query", "sea", "--starred", "--bin").out.split("\t")
+    assert listed[:3] == [MEDIA_ID, "video", "1280x720"]
+    [request] = server.sent(pb.ListMediaRequest)
+    assert (request.type, request.query, request.starred) == (Media.VIDEO, "sea", True)
+    assert request.deleted
+    assert cli("rm", MEDIA_ID).out == f"{MEDIA_ID} in the bin\n"
+    both = cli("rm", MEDIA_ID, OTHER_ID, "--permanent").out.splitlines()
+    assert both == [f"{MEDIA_ID} erased", f"{OTHER_ID} erased"]
+    assert list(server.sent(pb.BatchDeleteMediaRequest)[0].media_ids) == [MEDIA_ID, OTHER_ID]
+    assert cli("undelete", MEDIA_ID).out == f"{MEDIA_ID} back in the library\n"
+
+
+def test_a_media_item_is_downloaded_under_its_own_name_or_a_given_one(
+    cli: CommandLine, server: StandIn, files: Files
+) -> None:
+    clip = a_clip(files.put("clip", (200, CLIP)), media_id="../../evil")
+    server.answers["GetMedia"] = pb.GetMediaResponse(media=clip)
+    assert cli("download", MEDIA_ID).out == "evil.mp4\n"
+    assert (cli.folder / "evil.mp4").read_bytes() == CLIP
+    assert cli("download", MEDIA_ID, "--out", "waves.mp4").out == "waves.mp4\n"
+
+
+def test_damaged_bytes_are_code_1(cli: CommandLine, server: StandIn, files: Files) -> None:
+    clip = a_clip(files.put("clip", (200, b"something else")))
+    server.answers["GetMedia"] = pb.GetMediaResponse(media=clip)
+    done = cli("download", MEDIA_ID, "--out", "waves.mp4")
+    assert done.code == 1
+    assert "damaged" in done.err
+
+
+def test_models_and_prices(cli: CommandLine, server: StandIn) -> None:
+    free = PriceLine(text="free", amount=Money(currency_code="USD"))
+    ability = Ability(resolutions=["720p"], aspect_ratios=["16:9"], prices=[free])
+    models = [Model(model="builtin-video", available=True, video=ability)]
+    server.answers["ListModels"] = pb.ListModelsResponse(models=models)
+    estimate = pb.EstimateCostResponse.Estimate(
+        model="m", cost=Money(currency_code="USD", nanos=400_000_000), affordable=False
+    )
+    server.answers["EstimateCost"] = pb.EstimateCostResponse(estimates=[estimate])
+    listed = cli("models").out.rstrip("\n").split("\t")
+    assert listed == ["builtin-video", "video", "yes", "0.00 USD free", "720p", "16:9"]
+    priced = cli("estimate", "video", "sea", "--duration", "4", "--on", "a", "--on", "b").out
+    assert priced.rstrip("\n").split("\t") == ["m", "0.40 USD", "", "above the budget"]
+    [request] = server.sent(pb.EstimateCostRequest)
+    assert (list(request.models), request.video.duration.seconds) == (["a", "b"], 4)
+
+
+def test_every_command_takes_json(cli: CommandLine, server: StandIn) -> None:
+    job: dict[str, Any] = {"job": a_job()}
+    media: dict[str, Any] = {"media": a_clip()}
+    answers: list[tuple[str, Any, tuple[str, ...]]] = [
+        ("GetJob", pb.GetJobResponse(**job), ("show", JOB_ID)),
+        ("CancelJob", pb.CancelJobResponse(**job), ("cancel", JOB_ID)),
+        ("RetryJob", pb.RetryJobResponse(**job), ("retry", JOB_ID)),
+        ("UndeleteMedia", pb.UndeleteMediaResponse(**media), ("undelete", MEDIA_ID)),
+        ("DeleteMedia", pb.DeleteMediaResponse(), ("rm", MEDIA_ID)),
+    ]
+    for name, answer, arguments in answers:
+        server.answers[name] = answer
+        assert json.loads(cli(*arguments, "--json").out)
+
+
+def test_a_name_of_the_group_alone_shows_its_help(alone: CommandLine) -> None:
+    check: Callable[..., Any] = alone
+    for arguments in ((), ("generate",), ("estimate",)):
+        done = check(*arguments)
+        assert done.code == 2
+        assert "Usage: " in done.err
+        assert done.out == ""
+    assert check("--help").code == 0
+    assert check("--version").out.strip()

@@ -1,0 +1,92 @@
+"""What is printed is harmless and exact."""
+
+import io
+import sys
+
+import pytest
+from google.type.money_pb2 import Money
+
+from rushes.cli import output
+from rushes.cli.exits import exit_code, sentence
+from rushes.cli.inputs import out_paths
+from rushes.cli.progress import Bars, describe, doing, queue_text, state_name
+from rushes.errors import InternalError, InvalidRequest, Unavailable
+from rushes.v1.job_pb2 import Job, Progress, QueueInfo
+from tests.unit.clients.making import a_clip, a_job
+
+
+@pytest.mark.parametrize(
+    ("text", "harmless"),
+    [
+        ("plain é 海 👩‍🚀", "plain é 海 👩‍🚀"),
+        ("\x1b[2Jgone", "\ufffd[2Jgone"),
+        ("\x9b31mred\x7f", "\ufffd31mred\ufffd"),
+        ("a\r\nb\tc", "a  b c"),
+        ("\u202egpj.exe\u2069", "\ufffdgpj.exe\ufffd"),
+        ("\u2028next\x00", "\ufffdnext\ufffd"),
+    ],
+)
+def test_control_characters_are_neutralised(text: str, harmless: str) -> None:
+    assert output.clean(text) == harmless
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (Money(currency_code="USD"), "0.00 USD"),
+        (Money(currency_code="USD", units=3, nanos=500_000_000), "3.50 USD"),
+        (Money(currency_code="EUR", nanos=1_250_000), "0.00125 EUR"),
+        (Money(currency_code="USD", units=-1, nanos=-50_000_000), "-1.05 USD"),
+    ],
+)
+def test_money_is_never_rounded(amount: Money, text: str) -> None:
+    assert output.money(amount) == text
+
+
+def test_a_terminal_without_utf8_gets_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    output.say("海 boat")
+    stream.seek(0)
+    assert stream.read() == "? boat\n"
+
+
+def test_fields_that_the_message_leaves_out_are_named() -> None:
+    error = InvalidRequest("spec.seed: odd", violations=(("spec.seed", "odd"), ("labels", "bad")))
+    assert sentence(error, "here") == "spec.seed: odd; labels: bad"
+
+
+def test_an_outage_that_rushes_itself_explains_is_told_in_its_words() -> None:
+    told = Unavailable("The database can't be reached now.", reason="DEPENDENCY_UNAVAILABLE")
+    assert sentence(told, "here") == "The database can't be reached now."
+    assert exit_code(told) == exit_code(InternalError("x")) == 4
+
+
+def test_states_and_stages_newer_than_this_client_are_shown_as_numbers() -> None:
+    assert state_name(Job(state=99)) == "99"  # type: ignore[arg-type]
+    assert doing(Progress(stage=99, message="almost")) == "running: almost"  # type: ignore[arg-type]
+
+
+def test_a_queued_job_tells_its_place_and_why_it_waits() -> None:
+    assert describe(a_job(queue=QueueInfo(position=3))) == "queued, place 3"
+    waiting = QueueInfo(position=1)
+    waiting.estimated_wait.seconds = 12
+    assert queue_text(waiting) == "queued, place 1, starts in about 12 s"
+    blocked = QueueInfo(position=1, blocked_reason="no worker")
+    assert queue_text(blocked) == "queued, place 1 (no worker)"
+
+
+def test_results_in_a_folder_keep_their_ids_and_nothing_else(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    job = a_job("SUCCEEDED", outputs=[a_clip(media_id="../evil"), a_clip(media_id="b")])
+    assert out_paths(tmp_path, job) == [tmp_path / "evil.mp4", tmp_path / "b.mp4"]
+
+
+def test_bars_take_markup_of_a_prompt_as_text() -> None:
+    from tests.unit.clients.making import change, progress, reset
+
+    with Bars() as bars:
+        bars.show(progress(5, "[bold]not markup[/]"))
+        bars.show(change(a_job("RUNNING")))
+        bars.trouble(Unavailable("gone"), 1.0)
+        bars.show(reset())
+        bars.show(change(a_job("FAILED", revision=2)))

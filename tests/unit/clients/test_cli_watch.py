@@ -1,0 +1,87 @@
+"""`rushes watch` as a process."""
+
+import json
+
+import grpc
+
+from rushes.v1 import media_service_pb2 as pb
+from tests.unit.clients.conftest import CommandLine
+from tests.unit.clients.making import (
+    JOB_ID,
+    OTHER_ID,
+    a_job,
+    current,
+    progress,
+    response,
+    synced,
+)
+from tests.unit.clients.stand_in import StandIn, refuse, runs_to, stays_open
+
+
+def test_each_state_change_is_a_line(cli: CommandLine, server: StandIn) -> None:
+    server.watches = [runs_to(a_job("SUCCEEDED"), progress(40))]
+    done = cli("watch", JOB_ID, "--label", "node=1", "--until-done")
+    assert done.code == 0
+    assert done.out.splitlines() == [
+        f"Job {JOB_ID} queued",
+        f"Job {JOB_ID} running",
+        f"Job {JOB_ID} succeeded",
+    ]
+    [request] = server.sent(pb.WatchJobsRequest)
+    assert (list(request.job_ids), list(request.labels)) == ([JOB_ID], ["node=1"])
+    assert request.until_done
+
+
+def test_json_has_one_event_per_line(cli: CommandLine, server: StandIn) -> None:
+    server.watches = [runs_to(a_job("SUCCEEDED"), progress(40))]
+    done = cli("watch", "--until-done", "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    kinds = [next(iter({"job", "synced", "progress"} & event.keys())) for event in events]
+    assert kinds == ["job", "synced", "job", "progress", "job"]
+    assert events[-1]["job"]["job"]["jobId"] == JOB_ID
+    assert done.err == ""
+
+
+def test_a_break_is_told_once_and_bridged(cli: CommandLine, server: StandIn) -> None:
+    def cut(request, context):  # type: ignore[no-untyped-def]
+        yield response(current(a_job()), synced(), token="t1")
+        refuse(context, grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING")
+
+    server.watches = [cut, runs_to(a_job("SUCCEEDED"))]
+    done = cli("watch", "--until-done")
+    assert done.code == 0
+    assert done.err == "The connection broke; trying again.\n"
+    assert done.out.splitlines()[-1] == f"Job {JOB_ID} succeeded"
+
+
+def test_control_c_ends_it_quietly(cli: CommandLine, server: StandIn) -> None:
+    server.watches = [stays_open(response(current(a_job()), synced()))]
+    process = cli.start("watch")
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"Job {JOB_ID} queued\n"
+    done = cli.interrupt(process)
+    assert (done.code, done.out, done.err) == (130, "", "")
+
+
+def test_an_unknown_job_is_code_2(cli: CommandLine, server: StandIn) -> None:
+    server.watches = [
+        lambda _, context: refuse(
+            context, grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND", "There is no such job."
+        )
+    ]
+    done = cli("watch", OTHER_ID)
+    assert (done.code, done.err) == (2, "There is no such job.\n")
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(cli: CommandLine, server: StandIn) -> None:
+    many = [current(a_job(job_id=f"job-{number}")) for number in range(5000)]
+    server.watches = [stays_open(response(*many, synced()))]
+    process = cli.start("watch")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(20) == 0
+    process.stderr.close()
+    assert process.stdin is not None
+    process.stdin.close()

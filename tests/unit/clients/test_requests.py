@@ -1,0 +1,93 @@
+"""Python values become requests."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rushes import image_spec, media_input, video_spec
+from rushes.requests import (
+    job_options,
+    jobs_request,
+    library_request,
+    next_page,
+    to_duration,
+    update_request,
+)
+from rushes.v1.job_pb2 import MediaInput
+from rushes.v1.media_pb2 import Media
+from rushes.v1.model_pb2 import Model
+
+
+def test_a_video_spec_takes_every_field() -> None:
+    spec = video_spec("sea", duration=2.5, seed=0, quality="HIGH", first_frame=b"png", audio=False)
+    assert spec.prompt == "sea"
+    assert spec.duration.ToMilliseconds() == 2500
+    assert spec.HasField("seed")
+    assert spec.HasField("audio")
+    assert spec.quality == Model.HIGH
+    assert spec.first_frame.content == b"png"
+
+
+def test_what_is_not_given_stays_unset() -> None:
+    spec = video_spec("sea")
+    assert not spec.HasField("seed")
+    assert not spec.HasField("duration")
+    assert not spec.HasField("first_frame")
+
+
+def test_an_image_spec_takes_inputs() -> None:
+    spec = image_spec("boat", references=["id-1", b"x"], mask=b"m", output_mime_type="image/webp")
+    assert [source.WhichOneof("source") for source in spec.references] == ["media_id", "content"]
+    assert spec.mask.content == b"m"
+
+
+def test_an_input_may_be_a_file_bytes_an_id_or_a_media_item(tmp_path: Path) -> None:
+    file = tmp_path / "frame.png"
+    file.write_bytes(b"picture")
+    assert media_input(file).content == b"picture"
+    assert media_input(b"picture").content == b"picture"
+    assert media_input("an-id").media_id == "an-id"
+    assert media_input(Media(media_id="an-id")).media_id == "an-id"
+    ready = MediaInput(uri="https://example.com/a.png")
+    assert media_input(ready) is ready
+
+
+def test_an_input_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        media_input(tmp_path / "nothing.png")
+
+
+def test_every_job_has_a_request_id_of_its_own() -> None:
+    first, second = (job_options(None, None, False).request_id for _ in range(2))
+    assert len(first) == 32
+    assert first != second
+    assert job_options("mine", None, False).request_id == "mine"
+
+
+def test_lists_name_labels_and_page_sizes() -> None:
+    request = jobs_request(["RUNNING"], {"node": "7", "view": "a=b"}, 5000)
+    assert list(request.labels) == ["node=7", "view=a=b"]
+    assert request.page_size == 1000
+    assert next_page(request, "more").page_token == "more"
+    assert request.page_token == ""
+
+
+def test_a_library_filter_takes_points_in_time() -> None:
+    since = datetime(2026, 1, 2, tzinfo=UTC)
+    request = library_request({"create_time_from": since, "url_ttl": 60, "type": "VIDEO"}, None)
+    assert request.create_time_from.ToDatetime(UTC) == since
+    assert request.url_ttl.seconds == 60
+    assert request.type == Media.VIDEO
+
+
+def test_only_what_changes_is_sent() -> None:
+    request = update_request("id", None, False, {"node": ""})
+    assert not request.HasField("title")
+    assert request.HasField("starred")
+    assert dict(request.labels) == {"node": ""}
+
+
+def test_times_are_seconds_or_timedeltas() -> None:
+    assert to_duration(None) is None
+    assert to_duration(0.25) == to_duration(timedelta(milliseconds=250))
