@@ -1,0 +1,1 @@
+"""The one-command run: Valkey, servers, HTTP process, workers and Envoy under one supervisor."""

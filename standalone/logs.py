@@ -1,0 +1,33 @@
+"""The log files of children: private, rotated once when they have grown, quoted when a run ends."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+ROTATE_BYTES = 10 * 1024 * 1024
+TAIL_BYTES = 16 * 1024
+TAIL_LINES = 5
+
+
+def open_log(path: Path) -> BinaryIO:
+    """The file to append to, mode 0600; one above 10 MiB becomes `<name>.log.1` first."""
+    if path.exists() and path.stat().st_size > ROTATE_BYTES:
+        path.replace(path.with_name(path.name + ".1"))
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def last_words(path: Path) -> str:
+    """The last lines, indented, without the frames of tracebacks; empty when there are none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - TAIL_BYTES, 0))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    # Each life said the same: once is enough.
+    told = list(dict.fromkeys(line for line in lines if line.strip() and not _is_frame(line)))
+    return "\n".join(f"  {line}" for line in told[-TAIL_LINES:])
+
+
+def _is_frame(line: str) -> bool:
+    return line.startswith((" ", "\t", "Traceback "))

@@ -1,0 +1,39 @@
+"""The receiving side of the systemd notify protocol (sd_notify(3)): a socket per child."""
+
+import socket
+from pathlib import Path
+
+MESSAGE_BYTES = 4096
+
+
+class NotifySocket:
+    """A datagram socket that one child tells its state to.
+
+    Each life of a child has a fresh one, so nothing that the last life said counts for the next.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(path))
+
+    def fileno(self) -> int:
+        """For a selector or an event loop."""
+        return self._socket.fileno()
+
+    def read(self) -> set[str]:
+        """What was said since the last call, for example `{"READY=1", "WATCHDOG=1"}`."""
+        said: set[str] = set()
+        while True:
+            try:
+                message = self._socket.recv(MESSAGE_BYTES)
+            except BlockingIOError:
+                return said
+            said.update(message.decode(errors="replace").split("\n"))
+
+    def close(self) -> None:
+        """Ends it and removes its file."""
+        self._socket.close()
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,33 @@
+"""Asks a process whether it serves, over a unix socket or loopback."""
+
+import asyncio
+from contextlib import closing
+from pathlib import Path
+
+TIMEOUT_SECONDS = 2.0
+
+
+async def exchange(peer: Path | int, request: bytes) -> bytes | None:
+    """The first line of the answer, or None when nobody answers.
+
+    `peer` is a unix socket or a port of loopback.
+    """
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            if isinstance(peer, Path):
+                reader, writer = await asyncio.open_unix_connection(peer)
+            else:
+                reader, writer = await asyncio.open_connection("127.0.0.1", peer)
+            with closing(writer):
+                writer.write(request)
+                return await reader.readline()
+    except (OSError, TimeoutError, ValueError):
+        return None
+
+
+async def http_status(peer: Path | int, path: str) -> int | None:
+    """The status code that GET `path` is answered with."""
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    line = await exchange(peer, request.encode())
+    parts = (line or b"").split()
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else None

@@ -1,0 +1,169 @@
+"""The composition of the one-command run: which processes, which settings, which sockets."""
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.settings import Settings
+from standalone.child import Command
+from standalone.envoy import Edge, envoy_argv, envoy_is_ready, find_envoy, render
+from standalone.preflight import CannotStart, free_port
+from standalone.probe import http_status
+from standalone.supervisor import Roles
+from standalone.valkey import find_valkey, valkey_argv, valkey_is_ready, valkey_url
+
+LONGEST_SOCKET_NAME = len("server-999.notify")
+# Ctrl-C ends everything within 5 s, so a call that waits can't have a server's usual 10 s.
+DRAIN_CALL_SECONDS = "2.5"
+STATE_FILE = "standalone.json"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one run lives: absolute folders, short paths for sockets, Envoy's binary or None."""
+
+    settings: Settings
+    data: Path
+    sockets: Path
+    envoy: Path | None
+    environ: Mapping[str, str]
+    # Without the edge the HTTP process needs a port of its own.
+    http_port: int | None
+
+    @property
+    def server(self) -> str:
+        """Where gRPC is served, for clients."""
+        return f"localhost:{self.settings.port}"
+
+    @property
+    def address(self) -> str:
+        """Where HTTP is served, for people and in signed addresses."""
+        if self.http_port and not self.settings.public_url:
+            return f"http://localhost:{self.http_port}"
+        return self.settings.address
+
+    @property
+    def reflection(self) -> bool:
+        """On for people who try things, unless it was chosen."""
+        return self.settings.reflection or "RUSHES_REFLECTION" not in self.environ
+
+    def socket(self, name: str) -> Path:
+        """The path of a unix socket."""
+        return self.sockets / name
+
+
+def make_site(settings: Settings, sockets: Path) -> Site:
+    """The site of this run, on this machine."""
+    envoy = find_envoy()
+    port = None if envoy else free_port()
+    data = settings.data_dir.absolute()
+    return Site(settings, data, sockets, envoy, dict(os.environ), port)
+
+
+def make_roles(site: Site) -> Roles:
+    """All processes of the run; writes Envoy's configuration into the run folder.
+
+    Raises:
+        CannotStart: when there is no Valkey and no address of one.
+    """
+    valkey, redis_url = _valkey(site)
+    count = site.settings.server_processes if site.envoy else 1
+    servers = [_server(site, redis_url, index) for index in range(1, count + 1)]
+    workers = [
+        _python(f"worker-{index}", ["workers"], _environment(site, redis_url))
+        for index in range(1, site.settings.worker_processes + 1)
+    ]
+    where = f"127.0.0.1:{site.http_port}" if site.http_port else f"unix:{site.socket('http.web')}"
+    http_env = _environment(site, redis_url, RUSHES_HTTP_LISTEN=where)
+    edge = _edge(site, site.envoy, count) if site.envoy else None
+    return Roles(
+        servers=tuple(servers),
+        http=_python("http", ["server.http"], http_env),
+        workers=tuple(workers),
+        valkey=valkey,
+        edge=edge,
+        answers=functools.partial(_answers, site.settings.port) if edge else None,
+    )
+
+
+@contextlib.contextmanager
+def announced(site: Site) -> Iterator[None]:
+    """Tells clients of this machine about the run, for as long as it lasts."""
+    path = site.data / "run" / STATE_FILE
+    settings = site.settings
+    key = settings.jwt_key_file or site.data / "keys" / "jwt.key"
+    state = {
+        "pid": os.getpid(),
+        "address": site.address,
+        "server": site.server,
+        "edge": site.envoy is not None,
+        "jwt_key_file": str(key.absolute()),
+        "issuer": settings.jwt_issuer,
+        "audience": settings.jwt_audience,
+    }
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(state, indent=2) + "\n")
+    draft.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _environment(site: Site, redis_url: str, **more: str) -> dict[str, str]:
+    defaults = {"RUSHES_DRAIN_CALL_SECONDS": DRAIN_CALL_SECONDS}
+    chosen = {
+        "RUSHES_DATA_DIR": str(site.data),
+        "RUSHES_REDIS_URL": redis_url,
+        "RUSHES_PUBLIC_URL": site.address,
+        "RUSHES_REFLECTION": str(site.reflection).lower(),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**defaults, **site.environ, **chosen, **more}
+
+
+def _valkey(site: Site) -> tuple[Command | None, str]:
+    if chosen := site.environ.get("RUSHES_REDIS_URL"):
+        return None, chosen
+    binary = find_valkey()
+    if binary is None:
+        raise CannotStart(
+            "there is no Valkey: install valkey-server or redis-server 7 or newer, "
+            "or name a running one with RUSHES_REDIS_URL."
+        )
+    socket = site.socket("valkey.sock")
+    argv = valkey_argv(binary, site.data / "valkey", socket)
+    probe = functools.partial(valkey_is_ready, socket)
+    return Command("valkey", tuple(argv), dict(site.environ), probe), valkey_url(socket)
+
+
+def _server(site: Site, redis_url: str, index: int) -> Command:
+    # A socket per process: behind one shared port a single process would get every connection.
+    socket = f"unix:{site.socket(f'server-{index}.grpc')}"
+    where = socket if site.envoy else f"127.0.0.1:{site.settings.port}"
+    environment = _environment(site, redis_url, RUSHES_GRPC_LISTEN=where)
+    return _python(f"server-{index}", ["server"], environment)
+
+
+def _python(name: str, module: list[str], environment: Mapping[str, str]) -> Command:
+    # -P: a folder named `core` or `server` in the working directory is not ours.
+    return Command(name, (sys.executable, "-P", "-m", *module), environment)
+
+
+def _edge(site: Site, binary: Path, servers: int) -> Command:
+    sockets = tuple(site.socket(f"server-{index}.grpc") for index in range(1, servers + 1))
+    admin = site.socket("envoy.admin")
+    edge = Edge(site.settings.port, admin, sockets, site.socket("http.web"))
+    config = site.data / "run" / "envoy.yaml"
+    config.write_text(render(edge))
+    probe = functools.partial(envoy_is_ready, admin)
+    return Command("envoy", tuple(envoy_argv(binary, config)), dict(site.environ), probe)
+
+
+async def _answers(port: int) -> bool:
+    return await http_status(port, "/healthz") == 200

@@ -1,0 +1,109 @@
+"""`make up`, from the checks to the end."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import SettingsInvalid
+from core.settings import Settings, read_settings
+from standalone import preflight
+from standalone.child import Place
+from standalone.preflight import CannotStart
+from standalone.roles import LONGEST_SOCKET_NAME, STATE_FILE, Site, announced, make_roles, make_site
+from standalone.screen import Screen, Welcome
+from standalone.supervisor import Supervisor
+
+OPEN_FILES = 65536
+
+
+def up() -> int:
+    """Runs everything until it is ended; the exit code."""
+    screen = Screen()
+    os.umask(0o077)
+    try:
+        settings = read_settings()
+        return _run(settings, screen)
+    except (SettingsInvalid, CannotStart) as error:
+        screen.fail(str(error))
+        return 1
+
+
+def _run(settings: Settings, screen: Screen) -> int:
+    data = settings.data_dir.absolute()
+    preflight.check_platform()
+    preflight.prepare_folder(data)
+    preflight.check_room(data)
+    with preflight.locked(data, settings.address):
+        preflight.check_port(settings.port)
+        screen.starting(data)
+        _allow_many_files()
+        (data / "run" / STATE_FILE).unlink(missing_ok=True)
+        with _sockets(data / "run") as sockets:
+            site = make_site(settings, sockets)
+            _say_what_is_missing(site, screen)
+            return _guarded(site, screen)
+
+
+def _guarded(site: Site, screen: Screen) -> int:
+    """Runs it; a fault of our own goes to a log, and to people as one sentence."""
+    try:
+        return asyncio.run(_supervise(site, screen))
+    except CannotStart:
+        raise
+    except Exception as error:  # noqa: BLE001 - the log has it all, people one sentence
+        log = site.data / "logs" / "standalone.log"
+        with contextlib.suppress(OSError):
+            log.write_text(traceback.format_exc())
+        raise CannotStart(f"it can't go on: {error or type(error).__name__}; see {log}.") from None
+
+
+async def _supervise(site: Site, screen: Screen) -> int:
+    logs = site.data / "logs"
+    supervisor = Supervisor(make_roles(site), Place(site.sockets, logs), screen)
+    welcome = Welcome(site.address, site.server, site.envoy is not None, logs, site.reflection)
+    with contextlib.ExitStack() as after:
+
+        def when_ready() -> None:
+            after.enter_context(announced(site))
+            screen.ready(welcome)
+
+        return await supervisor.run(when_ready)
+
+
+@contextlib.contextmanager
+def _sockets(run: Path) -> Iterator[Path]:
+    """The folder for sockets; one made for them alone is removed at the end."""
+    for old in run.iterdir():
+        if old.is_socket():
+            old.unlink()
+    folder = preflight.socket_folder(run, LONGEST_SOCKET_NAME)
+    try:
+        yield folder
+    finally:
+        if folder != run:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _say_what_is_missing(site: Site, screen: Screen) -> None:
+    if site.envoy:
+        return
+    screen.log(
+        "there is no Envoy for this platform: gRPC is served without the edge "
+        "(no REST, no gRPC-Web), and media on another port"
+    )
+    if site.settings.server_processes > 1:
+        screen.log("without the edge only one server process is used")
+
+
+def _allow_many_files() -> None:
+    """Each watcher is a connection; the usual soft limit of 1024 (256 on macOS) is low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

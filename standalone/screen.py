@@ -1,0 +1,83 @@
+"""What the one-command run prints: short, for people, never a traceback."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """What the ready text names. `server` is where gRPC is served, as host:port."""
+
+    address: str
+    server: str
+    edge: bool
+    logs: Path
+    reflection: bool
+
+
+class Screen:
+    """Prints to `out`; failures to `err`. A terminal that went away is no reason to fail."""
+
+    def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        self._began = time.monotonic()
+
+    def starting(self, data: Path) -> None:
+        """The first line."""
+        self._print(self._out, f"Rushes starts, with its data in {_short(data)}")
+
+    def log(self, sentence: str) -> None:
+        """One line about what happened, with the time."""
+        self._print(self._out, f"{time.strftime('%H:%M:%S')} {sentence}")
+
+    def fail(self, sentence: str) -> None:
+        """Why it can't start or go on."""
+        self._print(self._err, f"rushes: {sentence}")
+
+    def ready(self, welcome: Welcome) -> None:
+        """That a job would run now, where, and what to try."""
+        took = time.monotonic() - self._began
+        where = welcome.address if welcome.edge else f"{welcome.server} (gRPC only)"
+        self._print(self._out, f"{self._strong('ready')} {where}  ({took:.1f} s)\n{_try(welcome)}")
+
+    def _strong(self, word: str) -> str:
+        plain = not self._out.isatty() or "NO_COLOR" in os.environ
+        return word if plain else f"\x1b[1;32m{word}\x1b[0m"
+
+    def _print(self, stream: TextIO, text: str) -> None:
+        try:
+            print(text, file=stream, flush=True)
+        except OSError:
+            return
+
+
+def _try(welcome: Welcome) -> str:
+    rushes = _short(Path(sys.executable).parent / "rushes")
+    lines = [
+        "",
+        "Try, in another terminal:",
+        f'  {rushes} generate video "calm ocean waves at sunset" --duration 8 --out waves.mp4',
+        f"  {rushes} watch",
+        f"  TOKEN=$({rushes} token --user alice)",
+    ]
+    authorization = '-H "authorization: Bearer $TOKEN"'
+    if welcome.edge:
+        lines.append(f"  curl {authorization} {welcome.address}/v1/jobs")
+    if welcome.reflection:
+        call = f"{welcome.server} rushes.v1.MediaService/ListJobs"
+        lines.append(f"  grpcurl -plaintext {authorization} {call}")
+    lines += ["", f"Logs are in {_short(welcome.logs)}. Ctrl-C ends it.", ""]
+    return "\n".join(lines)
+
+
+def _short(path: Path) -> str:
+    """Relative to the working folder where that is shorter."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

