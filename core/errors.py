@@ -10,7 +10,8 @@ RushesError
     ├── CredentialsMissing · CredentialsInvalid · CredentialsExpired
     ├── NotFound
     ├── FieldInvalid · CapabilityUnsupported · InputInvalid · PageTokenInvalid · ResumeTokenInvalid
-    ├── RequestIdConflict · JobStateInvalid · ModelRetired · ProviderNotConfigured
+    ├── RequestIdConflict · JobStateInvalid · ModelRetired · MethodUnimplemented
+    ├── ProviderNotConfigured
     ├── QueueFull · TooManyWatches · RateLimited · StorageFull
     └── ServerDraining · DependencyUnavailable · WatcherTooSlow
 
@@ -51,6 +52,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
     PRICE_UNKNOWN = "PRICE_UNKNOWN"
     STORAGE_FULL = "STORAGE_FULL"
+    METHOD_UNIMPLEMENTED = "METHOD_UNIMPLEMENTED"
     CONTENT_FILTERED = "CONTENT_FILTERED"
     PROVIDER_REJECTED = "PROVIDER_REJECTED"
     PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
@@ -231,6 +233,12 @@ class ProviderNotConfigured(RequestError):
     """The model's provider is not configured here."""
 
     reason = Reason.PROVIDER_NOT_CONFIGURED
+
+
+class MethodUnimplemented(RequestError):
+    """This version of the server does not have the method yet."""
+
+    reason = Reason.METHOD_UNIMPLEMENTED
 
 
 class QueueFull(RequestError):

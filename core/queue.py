@@ -29,7 +29,7 @@ def open_broker(client: redis.Redis) -> RedisBroker:
 
 
 class JobQueue:
-    """Wakes workers up. Raises redis.RedisError or dramatiq.BrokerConnectionError when that fails."""
+    """Wakes workers up; raises what `core.tell.TELL_ERRORS` lists when that fails."""
 
     def __init__(self, broker: RedisBroker) -> None:
         self._broker = broker

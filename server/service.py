@@ -8,13 +8,13 @@ from concurrent.futures import Executor
 from typing import Any
 
 from core.catalog import Catalog
+from core.errors import MethodUnimplemented
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
 from server.commands.cancel import Cancel
 from server.commands.library import Library
 from server.commands.read import Read
 from server.commands.submit import Submit
-from server.interceptors.boundary import MethodUnimplemented
 from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.principal import require_principal
@@ -164,5 +164,5 @@ class MediaService(rpc.MediaServiceServicer):
         self, request: pb.CreateUploadRequest, context: Context
     ) -> pb.CreateUploadResponse:
         raise MethodUnimplemented(
-            "CreateUpload is not supported yet; send the bytes as content.", field="CreateUpload"
+            "CreateUpload is not supported yet; send the bytes as content.", method="CreateUpload"
         )

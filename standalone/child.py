@@ -102,7 +102,8 @@ class Child:
                 raise ChildKeepsDying(self._obituary(how))
             self._tell(f"{self.name} ended ({how}); starting it again in {pause:g} s")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
 
     def terminate(self) -> None:
         """Asks it to drain and end; it is not started again. Only the first call sends SIGTERM."""

@@ -15,6 +15,7 @@ from core.store import open_database
 from core.stream import EventStream, connect
 from core.tell import Teller
 from workers.actors import declare_actors
+from workers.housekeeper import Housekeeper
 from workers.lease import LeaseKeeper
 from workers.pipeline import Pipeline
 from workers.providers import Providers
@@ -62,8 +63,8 @@ class WorkerApp:
             queue=queue,
             teller=teller,
             pipeline=pipeline,
-            blobs=blobs,
         )
+        self._housekeeper = Housekeeper(self._db, blobs, self.worker_id, settings.retention_days)
         declare_actors(self._broker, pipeline, settings.queues)
         self._worker = Worker(
             self._broker,
@@ -78,6 +79,7 @@ class WorkerApp:
         """Starts to take jobs."""
         self._keeper.start()
         self._rescuer.start()
+        self._housekeeper.start()
         self._worker.start()
         log.info("worker_started", worker_id=self.worker_id)
 
@@ -87,6 +89,7 @@ class WorkerApp:
         self._keeper.hand_all_back()
         self._worker.stop(timeout=STOP_MS)
         self._rescuer.close()
+        self._housekeeper.close()
         self._keeper.close()
         self._db.close()
         self._redis.close()

@@ -1,7 +1,6 @@
 """Empties the bin, and erases bytes that no row names: what a crash between two steps left."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from core.blobs import Blobs
 from core.store import Database, media
@@ -14,26 +13,14 @@ _DRAFTS = "tmp/"
 _FOLDERS = ("media/", "thumbnails/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PurgeResult:
-    """What one purge erased: items from the bin, and blobs without a row."""
+def empty_bin(db: Database, blobs: Blobs) -> int:
+    """Erases items whose time in the bin is over; how many.
 
-    items: int
-    orphans: int
-
-
-def purge(db: Database, blobs: Blobs, now: int) -> PurgeResult:
-    """Erases items whose time in the bin is over, then orphans. `now` in milliseconds.
-
-    Rows go first, bytes second: what a crash leaves between the two is an orphan next time.
+    Rows go first, bytes second: what a crash leaves between the two is an orphan later.
 
     Raises:
         DependencyUnavailable: when the database or the blob store is away; simply run it again.
     """
-    return PurgeResult(items=_empty_bin(db, blobs), orphans=_erase_orphans(db, blobs, now))
-
-
-def _empty_bin(db: Database, blobs: Blobs) -> int:
     count = 0
     while items := media.erase_expired(db, _BATCH):
         keys = [key for item in items for key in (item.blob_key, item.thumbnail_key) if key]
@@ -42,7 +29,12 @@ def _empty_bin(db: Database, blobs: Blobs) -> int:
     return count
 
 
-def _erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
+def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
+    """Erases blobs without a row that are older than an hour; how many. `now` in milliseconds.
+
+    Raises:
+        DependencyUnavailable: when the database or the blob store is away; simply run it again.
+    """
     before = now - ORPHAN_AGE_MS
     count = 0
     for folder in _FOLDERS:

@@ -10,24 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from core.blobs import Blobs
 from core.errors import RushesError
 from core.queue import JobQueue
 from core.settings import Settings
-from core.store import Database, claims, retention, transitions, workers
+from core.store import Database, claims, transitions, workers
 from core.tell import TELL_ERRORS, Teller
 from workers.pipeline import Pipeline
-from workers.purge import purge
 
 log = structlog.get_logger()
 
 MOST_WAKE_UPS = 64
-PURGE_SECONDS = 60.0
-DAY_MS = 24 * 3600 * 1000
 
 
 class Rescuer:
-    """The thread that does all that a worker process does without being asked."""
+    """The thread that looks after the jobs of everybody."""
 
     def __init__(
         self,
@@ -37,18 +33,16 @@ class Rescuer:
         queue: JobQueue,
         teller: Teller,
         pipeline: Pipeline,
-        blobs: Blobs,
     ) -> None:
         self._settings = settings
         self._db = db
         self._queue = queue
         self._teller = teller
         self._pipeline = pipeline
-        self._blobs = blobs
         self._stopped = threading.Event()
         self._own_threads = ThreadPoolExecutor(settings.worker_threads, "queueless")
         self._own_runs = 0
-        self._beat_at = self._purge_at = float("-inf")
+        self._beat_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="rescuer", daemon=True)
 
     def start(self) -> None:
@@ -73,7 +67,6 @@ class Rescuer:
                 for queue in self._settings.queues:
                     self._top_up(queue)
                 self._fail_overdue()
-                self._keep_house()
             except RushesError as error:
                 log.warning("rescue_failed", error=type(error).__name__)
 
@@ -113,14 +106,3 @@ class Rescuer:
             event = transitions.fail_overdue(self._db, user_id, job_id)
             if event is not None:
                 self._teller.tell(event)
-
-    def _keep_house(self) -> None:
-        """Purge and retention: one process at a time, by a lease."""
-        now = time.monotonic()
-        if now - self._purge_at < PURGE_SECONDS:
-            return
-        self._purge_at = now
-        lease_ms = int(2 * PURGE_SECONDS * 1000)
-        if workers.lead(self._db, "purge", self._pipeline.worker_id, lease_ms):
-            purge(self._db, self._blobs, self._db.now_ms())
-            retention.forget(self._db, self._settings.retention_days * DAY_MS)

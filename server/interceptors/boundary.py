@@ -43,17 +43,11 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.INTERNAL_ERROR: Code.INTERNAL,
     Reason.PRICE_UNKNOWN: Code.FAILED_PRECONDITION,
     Reason.STORAGE_FULL: Code.RESOURCE_EXHAUSTED,
+    Reason.METHOD_UNIMPLEMENTED: Code.UNIMPLEMENTED,
 }
 # Trailers travel as headers, and a client refuses more than 8 KiB of them.
 _MAX_STATUS_BYTES = 4096
 _MAX_MESSAGE = 400
-
-
-class MethodUnimplemented(RequestError):
-    """This version of the server does not do this yet."""
-
-    # No reason of the contract names UNIMPLEMENTED; of those there are, this one says what is so.
-    reason = Reason.MODEL_CAPABILITY_UNSUPPORTED
 
 
 class Boundary(Layer):
@@ -88,8 +82,6 @@ def error_to_status(error: RequestError) -> status_pb2.Status:
 
 def _status(error: RequestError, violations: list[Any]) -> status_pb2.Status:
     code = CODES[error.reason]
-    if isinstance(error, MethodUnimplemented):
-        code = Code.UNIMPLEMENTED
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
             reason=error.reason, domain=DOMAIN, metadata=_cut_values(error.metadata)

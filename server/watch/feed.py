@@ -65,7 +65,7 @@ class Tick:
 
 
 class Feed:
-    """Invariant: the ring holds the events up to `head` without a gap; `head` is None until read."""
+    """Invariant: the ring holds the events up to `head` without a gap; before, `head` is None."""
 
     def __init__(self, user_id: str, mapper: Mapper) -> None:
         self.user_id = user_id
@@ -94,7 +94,7 @@ class Feed:
         return None
 
     def offer(self, row: StreamRow) -> None:
-        """Takes a row of the stream: next in order, seen before, or a sign that some are missing."""
+        """Takes a row of the stream: the next one, one seen before, or a sign of missing ones."""
         try:
             if row.kind == "progress":
                 self._offer_progress(row)

@@ -1,8 +1,8 @@
-"""One open watch: a loop that sends everything above `last`, for a first visit and a return alike.
+"""One open watch: a loop that sends everything above `last`, on a first visit and on a return.
 
-State changes go out at once, progress at most once per `progress_interval`, and at most one write is
-under way: gRPC's windows are a queue too, and a stale one. What a slow watcher has not taken yet is
-merged, so it hurts only itself.
+State changes go out at once, progress at most once per `progress_interval`, and at most one write
+is under way: gRPC's windows are a queue too, and a stale one. What a slow watcher has not taken yet
+is merged, so it hurts only itself.
 """
 
 import asyncio
@@ -22,7 +22,8 @@ from server.watch.frames import event_frame, response
 from server.watch.hub import Hub
 from server.watch.query import WatchQuery
 
-SNAPSHOT_JOBS = 100
+# A client takes 4 MiB unless it says otherwise, and one job is at most some 100 KiB.
+RESPONSE_BYTES = 256 * 1024
 Write = Callable[[bytes], Awaitable[None]]
 
 
@@ -117,14 +118,14 @@ class Watcher:
         self._hub.expect(feed, found.revision)
         self._note(found)
         self._last, self._told = found.revision, {}
-        wanted = [job for job in found.jobs if self._query.wants(job)]
-        now_ms = time.time_ns() // 1_000_000
-        for i, job in enumerate(wanted):
+        now_ms, size = time.time_ns() // 1_000_000, 0
+        for job in filter(self._query.wants, found.jobs):
+            if size > RESPONSE_BYTES:
+                await self._send(frames, whole=False)
+                frames, size = [], 0
             current = self._mapper.current_to_proto(job, now_ms, found.places.get(job.job_id))
             frames.append(event_frame(current))
-            if len(frames) >= SNAPSHOT_JOBS and i + 1 < len(wanted):
-                await self._send(frames, whole=False)
-                frames = []
+            size += len(frames[-1])
         return await self._synced(frames)
 
     def _note(self, found: Snapshot) -> None:
@@ -171,13 +172,18 @@ class Watcher:
         return False
 
     def _take(self, lines: list[Line]) -> list[bytes]:
-        """Frames of the lines that pass the filters; all of them are seen from then on."""
-        if lines:
-            self._last = lines[-1].revision
-        wanted = [line for line in lines if self._query.wants(line.event.job)]
-        for line in wanted:
-            self._note_job(line.event.job)
-        return [line.frame for line in wanted]
+        """Frames of the lines that pass the filters, as many as fit; those are seen then."""
+        frames: list[bytes] = []
+        size = 0
+        for line in lines:
+            if size > RESPONSE_BYTES:
+                break
+            self._last = line.revision
+            if self._query.wants(line.event.job):
+                self._note_job(line.event.job)
+                frames.append(line.frame)
+                size += len(line.frame)
+        return frames
 
     def _note_job(self, job: Job) -> None:
         if job.state.terminal:

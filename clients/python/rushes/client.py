@@ -57,7 +57,8 @@ class Client:
     retry_for: seconds for which a call is repeated while the server can't be reached.
     channel: a channel made elsewhere, for other credentials; it is closed with the client.
 
-    Every method raises a `rushes.RushesError`; `rushes.errors` draws the classes.
+    Every refusal and failure is a `rushes.RushesError`; `rushes.errors` draws the classes. A value
+    that no request can hold (a seed of 20 digits) is a ValueError or a TypeError.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from rushes.errors import CredentialsExpired, RushesError
 from rushes.wire import from_transport
 
 BASE_SECONDS = 0.5
-CAP_SECONDS = 15.0
+CAP_SECONDS = 5.0
 
 
 @dataclass

@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from rushes.errors import InvalidRequest, RushesError, Unavailable, error_class
+from rushes.errors import InvalidRequest, NotSignedIn, RushesError, Unavailable, error_class
 
 DOMAIN = "rushes"
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -39,7 +39,10 @@ def parse_server(server: str, secure: bool) -> tuple[str, bool]:
     parts = urlsplit(server)
     secure = parts.scheme == "https"
     host = parts.hostname or ""
-    port = parts.port or (443 if secure else 80)
+    try:
+        port = parts.port or (443 if secure else 80)
+    except ValueError:
+        raise InvalidRequest(f"The server's port is wrong: {server}") from None
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}", secure
 
 
@@ -55,7 +58,11 @@ def channel_options(target: str) -> list[tuple[str, Any]]:
 
 def call_metadata(token: str) -> tuple[tuple[str, str], ...]:
     """The metadata that signs a call in; none without a token."""
-    return (("authorization", f"Bearer {token}"),) if token else ()
+    if not token:
+        return ()
+    if not (token.isascii() and token.isprintable()):
+        raise NotSignedIn("The token holds characters that no token has.")
+    return (("authorization", f"Bearer {token}"),)
 
 
 def read_error(error: grpc.RpcError) -> RushesError:

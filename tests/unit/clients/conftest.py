@@ -17,7 +17,7 @@ TOKEN = "the-token"
 
 @pytest.fixture
 def server() -> Iterator[StandIn]:
-    stand_in = StandIn()
+    stand_in = StandIn()  # type: ignore[abstract]
     yield stand_in
     stand_in.stop()
 

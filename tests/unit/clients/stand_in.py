@@ -40,7 +40,7 @@ class StandIn(media_service_pb2_grpc.MediaServiceServicer):
         self.watch_open = threading.Event()
         self.watch_over = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
-        media_service_pb2_grpc.add_MediaServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
+        media_service_pb2_grpc.add_MediaServiceServicer_to_server(self, self._server)
         self.address = f"localhost:{self._server.add_insecure_port('localhost:0')}"
         self._server.start()
 

@@ -63,7 +63,7 @@ async def test_a_watch_goes_on_where_it_was_cut(client: AsyncClient, server: Sta
         seen = [event.revision async for event in events if event.HasField("job")]
     assert seen == [0, 2]
     assert events.resume_token == "t2"
-    assert [r.resume_token for r in server.sent(watch.WatchJobsRequest)] == ["", "t1"]
+    assert [r.resume_token for r in server.sent(pb.WatchJobsRequest)] == ["", "t1"]
 
 
 async def test_a_silent_stream_is_opened_anew(

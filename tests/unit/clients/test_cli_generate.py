@@ -143,10 +143,16 @@ def test_wrong_usage_is_code_2_and_reaches_no_server(cli: CommandLine, server: S
         (("--label", "node"), "--label"),
         (("--first-frame", "nothing.png"), "--first-frame"),
         (("--duration", "long"), "--duration"),
+        (("--duration", "nan"), "--duration"),
+        (("--seed", "9" * 20), "--seed"),
+        (("--count", "3000000000"), "--count"),
+        (("--label", "a=\udcff"), "UTF-8"),
+        (("--token", "é"), "token"),
+        (("--server", "http://localhost:99999"), "port"),
         (("--nonsense",), "--nonsense"),
     ]:
         done = cli("generate", "video", "sea", *wrong)
-        assert done.code == 2
+        assert done.code == (3 if named == "token" else 2)
         assert named in done.err
         assert done.err.count("\n") == 1
     assert server.requests == []

@@ -12,7 +12,7 @@ from rushes.cli.inputs import out_paths
 from rushes.cli.progress import Bars, describe, doing, queue_text, state_name
 from rushes.errors import InternalError, InvalidRequest, Unavailable
 from rushes.v1.job_pb2 import Job, Progress, QueueInfo
-from tests.unit.clients.making import a_clip, a_job
+from tests.unit.clients.making import a_clip, a_job, change, progress, reset, synced
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,14 @@ def test_results_in_a_folder_keep_their_ids_and_nothing_else(tmp_path) -> None: 
     assert out_paths(tmp_path, job) == [tmp_path / "evil.mp4", tmp_path / "b.mp4"]
 
 
-def test_bars_take_markup_of_a_prompt_as_text() -> None:
-    from tests.unit.clients.making import change, progress, reset
+def test_bars_say_that_they_wait_for_the_first_job(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bars() as bars:
+        bars.show(synced())
+        bars.show(synced())
+    assert capsys.readouterr().err.count("Nothing is running") == 1
 
+
+def test_bars_take_markup_of_a_prompt_as_text() -> None:
     with Bars() as bars:
         bars.show(progress(5, "[bold]not markup[/]"))
         bars.show(change(a_job("RUNNING")))

@@ -77,7 +77,8 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(cli: CommandLine, server:
     many = [current(a_job(job_id=f"job-{number}")) for number in range(5000)]
     server.watches = [stays_open(response(*many, synced()))]
     process = cli.start("watch")
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-import grpc_testing
+import grpc_testing  # type: ignore[import-untyped]
 import pytest
 
 from rushes import Client, RushesWarning, errors
@@ -128,8 +128,8 @@ def test_a_refusal_is_not_repeated(stage: Stage) -> None:
 def test_a_warning_of_the_server_is_a_python_warning(stage: Stage) -> None:
     call = stage.start(lambda c: c.generate_video("sea"))
     answer = pb.GenerateVideoResponse(job=a_job(), warnings=["retired soon"])
-    with pytest.warns(RushesWarning, match="retired soon"):
-        stage.answer("GenerateVideo", answer)
+    stage.answer("GenerateVideo", answer)
+    with pytest.raises(RushesWarning, match="retired soon"):
         result(call)
 
 

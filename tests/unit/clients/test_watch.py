@@ -260,6 +260,13 @@ def test_the_last_event_says_why_where_the_status_was_lost() -> None:
     assert state.ended(None, 0.0) == Stop()
 
 
+def test_the_last_event_of_an_earlier_connection_says_nothing_about_this_one() -> None:
+    state = WatchState(watch_request({"until_done": True}), 0.0)
+    state.receive(response(end("SERVER_DRAINING")), 0.0)
+    state.request()
+    assert state.ended(None, 0.0) == Stop()
+
+
 def test_a_reason_of_the_status_counts_more_than_the_last_event() -> None:
     state = a_state()
     state.receive(response(end("SERVER_DRAINING")), 0.0)

@@ -7,15 +7,23 @@ import grpc
 import pytest
 
 from rushes import Client, errors, watch
+from rushes.v1 import media_service_pb2 as pb
 from rushes.watcher import Watchdog
 from tests.unit.clients.making import a_job, change, current, progress, response, synced
-from tests.unit.clients.stand_in import DEADLINE_SECONDS, StandIn, refuse, runs_to, stays_open
+from tests.unit.clients.stand_in import (
+    DEADLINE_SECONDS,
+    StandIn,
+    Watching,
+    refuse,
+    runs_to,
+    stays_open,
+)
 
 Code = grpc.StatusCode
 Until = Callable[[Callable[[], bool]], None]
 
 
-def cut_after(*responses: object) -> object:
+def cut_after(*responses: pb.WatchJobsResponse) -> Watching:
     def watching(request, context):  # type: ignore[no-untyped-def]
         yield from responses
         refuse(context, Code.UNAVAILABLE, "SERVER_DRAINING")
@@ -34,14 +42,14 @@ def test_it_goes_on_where_it_was_cut(server: StandIn) -> None:
     server.watches = [
         cut_after(first, second),
         lambda request, context: iter([third]),
-    ]  # type: ignore[list-item]
+    ]
     told: list[float] = []
     with (
         Client(server.address) as client,
         client.watch(until_done=True, on_retry=lambda error, delay: told.append(delay)) as events,
     ):
         assert revisions(events) == [2, 3]
-    assert [request.resume_token for request in server.sent(watch.WatchJobsRequest)] == ["", "t2"]
+    assert [request.resume_token for request in server.sent(pb.WatchJobsRequest)] == ["", "t2"]
     assert len(told) == 1
 
 
@@ -113,7 +121,7 @@ def test_a_silent_stream_is_opened_anew(server: StandIn, monkeypatch: pytest.Mon
     ):
         assert revisions(events) == [2, 3]
     assert "silent" in causes[0].message
-    assert server.sent(watch.WatchJobsRequest)[1].resume_token == "t1"
+    assert server.sent(pb.WatchJobsRequest)[1].resume_token == "t1"
 
 
 def test_a_refusal_is_raised_once(server: StandIn) -> None:
@@ -131,9 +139,11 @@ def test_a_token_that_expires_is_fetched_again(server: StandIn) -> None:
 
     server.watches = [expire, runs_to(a_job("SUCCEEDED"))]
     tokens = iter(["old", "new"])
-    with Client(server.address, lambda: next(tokens)) as client:
-        with client.watch(until_done=True) as events:
-            assert revisions(events) == [2, 3]
+    with (
+        Client(server.address, lambda: next(tokens)) as client,
+        client.watch(until_done=True) as events,
+    ):
+        assert revisions(events) == [2, 3]
     assert server.tokens == ["old", "new"]
 
 

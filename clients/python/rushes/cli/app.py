@@ -8,7 +8,7 @@ from typer import TyperException
 import rushes
 from rushes.cli import generate, jobs, library, models, token, watching
 from rushes.cli.commands import new_group
-from rushes.cli.exits import DONE, INTERRUPTED
+from rushes.cli.exits import DONE, INTERRUPTED, USAGE
 from rushes.cli.output import note
 
 app = new_group("Generate images and videos, and watch every job live.")
@@ -23,6 +23,11 @@ def run() -> int:
         print(rushes.__version__)
         return DONE
     try:
+        "".join(sys.argv).encode()
+    except UnicodeEncodeError:
+        note("The command line holds bytes that are not UTF-8.")
+        return USAGE
+    try:
         return int(app(standalone_mode=False) or DONE)
     except TyperException as error:
         _explain(error.format_message())
@@ -36,4 +41,5 @@ def _explain(text: str) -> None:
         # The help of a group that was called without a command.
         print(text, file=sys.stderr)
     elif text:
-        note(f"{text.replace('Value error, ', '')} Try: rushes --help")
+        plain = text.replace("Value error, ", "").rstrip(".")
+        note(f"{plain}. Try: rushes --help")

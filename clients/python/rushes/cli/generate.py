@@ -47,6 +47,10 @@ class Format(StrEnum):
 _SUFFIXES = {".jpg": Format.JPEG, ".jpeg": Format.JPEG, ".webp": Format.WEBP, ".png": Format.PNG}
 
 
+# What a message can hold; the server's own limits are much lower.
+MAX_SECONDS = 1e9
+
+
 @dataclass(frozen=True)
 class CommonSpec:
     """What images and videos share."""
@@ -55,8 +59,13 @@ class CommonSpec:
     quality: Annotated[Quality | None, typer.Option(help="Picks a model by its quality.")] = None
     negative_prompt: Annotated[str | None, typer.Option(help="What to leave out.")] = None
     aspect_ratio: Annotated[str | None, typer.Option(help="For example 16:9.")] = None
-    seed: Annotated[int | None, typer.Option(help="The same seed makes the same result.")] = None
-    count: Annotated[int | None, typer.Option(help="How many results.")] = None
+    seed: Annotated[
+        int | None,
+        typer.Option(min=-(2**63), max=2**63 - 1, help="The same seed makes the same result."),
+    ] = None
+    count: Annotated[
+        int | None, typer.Option(min=-(2**31), max=2**31 - 1, help="How many results.")
+    ] = None
 
     def common(self) -> dict[str, Any]:
         """The fields of the spec that are given."""
@@ -75,7 +84,9 @@ class CommonSpec:
 class VideoOptions(CommonSpec):
     """What to render, for videos."""
 
-    duration: Annotated[float | None, typer.Option(help="Seconds.")] = None
+    duration: Annotated[
+        float | None, typer.Option(min=-MAX_SECONDS, max=MAX_SECONDS, help="Seconds.")
+    ] = None
     resolution: Annotated[str | None, typer.Option(help="For example 720p.")] = None
     first_frame: Annotated[str | None, typer.Option(help="Picture: a file or a media id.")] = None
 

@@ -43,7 +43,7 @@ def jobs(
     label: Annotated[
         list[str] | None, typer.Option(help="Only with this label, key=value.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at most.")] = 50,
 ) -> None:
     """List your jobs, newest first."""
     states = [name.name for name in state or ()]

@@ -39,7 +39,7 @@ def ls(
     ] = None,
     starred: Annotated[bool, typer.Option("--starred", help="Only with a star.")] = False,
     bin: Annotated[bool, typer.Option("--bin", help="The bin instead of the library.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at most.")] = 50,
 ) -> None:
     """List your images and videos, newest first."""
     wanted = LibraryFilter(

@@ -81,6 +81,7 @@ class Bars:
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._greeted = False
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -95,6 +96,10 @@ class Bars:
         if kind == "reset":
             for job_id in list(self._tasks):
                 self._remove(job_id)
+        elif kind == "synced" and not self._greeted:
+            self._greeted = True
+            if not self._tasks:
+                self._console.print("Nothing is running; new jobs show up here.")
         elif kind == "progress":
             self._advance(event.progress)
         elif kind == "job":

@@ -32,6 +32,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERNAL_ERROR: _ClassVar[ErrorReason]
     PRICE_UNKNOWN: _ClassVar[ErrorReason]
     STORAGE_FULL: _ClassVar[ErrorReason]
+    METHOD_UNIMPLEMENTED: _ClassVar[ErrorReason]
     CONTENT_FILTERED: _ClassVar[ErrorReason]
     PROVIDER_REJECTED: _ClassVar[ErrorReason]
     PROVIDER_UNAVAILABLE: _ClassVar[ErrorReason]
@@ -71,6 +72,7 @@ WATCHER_TOO_SLOW: ErrorReason
 INTERNAL_ERROR: ErrorReason
 PRICE_UNKNOWN: ErrorReason
 STORAGE_FULL: ErrorReason
+METHOD_UNIMPLEMENTED: ErrorReason
 CONTENT_FILTERED: ErrorReason
 PROVIDER_REJECTED: ErrorReason
 PROVIDER_UNAVAILABLE: ErrorReason

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -37,7 +38,7 @@ from server.principal import Principal
 from server.watch.hub import Hub
 from server.watch.query import WatchQuery
 from server.watch.watcher import Watcher
-from tests.making import accepted, new_media, started
+from tests.making import VIDEO, accepted, new_media, started
 from tests.services import Valkey
 
 pytestmark = pytest.mark.asyncio
@@ -391,14 +392,25 @@ async def test_a_history_that_changes_under_a_watch_resets_it(place: Place) -> N
 
 
 async def test_a_large_snapshot_that_was_cut_is_begun_again(place: Place) -> None:
-    for _ in range(150):
-        place.accept(tell=False)
+    spec = dataclasses.replace(VIDEO, prompt="a" * 4000)
+    for _ in range(100):
+        place.accept(tell=False, spec=spec)
     seen = await place.synced()
-    assert len(seen.responses) == 2
+    assert len(seen.responses) >= 2
     half = seen.responses[0].resume_token
     again = await place.synced(resume_token=half)
     assert again.kinds()[0] == "reset"
-    assert again.kinds().count("job") == 150
+    assert again.kinds().count("job") == 100
+
+
+async def test_a_replay_of_large_events_fits_a_clients_limit(place: Place) -> None:
+    token = await place.token()
+    spec = dataclasses.replace(VIDEO, prompt="a" * 8000)
+    for _ in range(300):
+        place.accept(tell=False, spec=spec)
+    seen = await place.synced(resume_token=token)
+    assert seen.revisions() == list(range(1, 301))
+    assert max(response.ByteSize() for response in seen.responses) < 2**20
 
 
 async def test_progress_comes_merged_and_never_after_its_jobs_end(place: Place) -> None:
