@@ -42,6 +42,9 @@ class JobQueue:
         self._broker.enqueue(message)
 
     def size(self, queue: str) -> int:
-        """How many wake-ups of the queue no worker has taken yet."""
-        size: int = self._broker.do_qsize(queue)
+        """How many wake-ups of the queue no worker has taken yet.
+
+        Not the broker's own count: that holds what dead workers took, for HEARTBEAT_MS.
+        """
+        size: int = self._broker.client.llen(f"{NAMESPACE}:{queue}")
         return size

@@ -17,7 +17,7 @@ for name in [name for name in os.environ if name.startswith("RUSHES_")]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[Valkey]:
-    with tempfile.TemporaryDirectory(prefix="rushes-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rushes-", dir="/tmp") as folder:
         server = Valkey(valkey_binary(), Path(folder))
         server.start()
         yield server

@@ -18,9 +18,9 @@ from core.settings import Settings, read_settings
 from core.store import Database
 from rushes.v1 import media_service_pb2_grpc as rpc
 from server.app import ServerApp
+from tests.services import DEADLINE_SECONDS
 
 T = TypeVar("T")
-DEADLINE_SECONDS = 20.0
 TOKEN_SECONDS = 3600
 
 
@@ -168,13 +168,3 @@ def read_refusal(error: grpc.RpcError) -> Refusal:
         elif detail.Unpack(retry):
             found["retry_seconds"] = retry.retry_delay.ToMilliseconds() / 1000
     return Refusal(**found)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
-    """The first true value of `condition`; fails when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.01)
-    raise AssertionError("it did not come to pass in time")

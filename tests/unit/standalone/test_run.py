@@ -18,7 +18,8 @@ import pytest
 from standalone.envoy import find_envoy
 from standalone.preflight import free_port
 from standalone.valkey import find_valkey
-from tests.unit.standalone.waiting import living, until
+from tests.services import missing, wait_for
+from tests.unit.standalone.lives import living
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -61,7 +62,7 @@ class Up:
         return self.errors.read_text()
 
     def ready(self) -> "Up":
-        until(lambda: "Ctrl-C ends it" in self.said or self.process.poll() is not None)
+        wait_for(lambda: "Ctrl-C ends it" in self.said or self.process.poll() is not None)
         assert self.process.poll() is None, self.complained
         return self
 
@@ -106,9 +107,8 @@ def write_fakes(folder: Path, without: tuple[str, ...]) -> None:
 @pytest.fixture
 def start_up() -> Iterator[StartUp]:
     """Starts a run in a short folder; `without` names wheels that this machine lacks."""
-    needed = (find_envoy(), find_valkey())
-    if None in needed:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Envoy or Valkey")
+    if None in (find_envoy(), find_valkey()):
+        missing("Envoy or Valkey")
     runs: list[Up] = []
     with TemporaryDirectory(prefix="up-", dir="/tmp") as name:
 
@@ -123,7 +123,7 @@ def start_up() -> Iterator[StartUp]:
         for run in runs:
             run.process.kill()
             run.process.wait()
-        until(lambda: not any(run.living() for run in runs))
+        wait_for(lambda: not any(run.living() for run in runs))
 
 
 def get(port: int, path: str) -> int:
@@ -247,8 +247,8 @@ def test_a_killed_envoy_comes_back(start_up: StartUp) -> None:
 
     os.kill(int(envoy), signal.SIGKILL)
 
-    until(lambda: "envoy ended (signal SIGKILL)" in up.said)
-    until(lambda: _serves(up.port))
+    wait_for(lambda: "envoy ended (signal SIGKILL)" in up.said)
+    wait_for(lambda: _serves(up.port))
 
 
 def _serves(port: int) -> bool:

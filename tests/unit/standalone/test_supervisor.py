@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.standalone.waiting import is_alive, lives, living, until
+from tests.services import wait_for
+from tests.unit.standalone.lives import is_alive, lives, living
 
 FAKE_RUN = str(Path(__file__).with_name("fake_run.py"))
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,7 +38,7 @@ class Family:
         return self.output.read_text()
 
     def ready(self) -> "Family":
-        until(lambda: "ready" in self.text or self.process.poll() is not None)
+        wait_for(lambda: "ready" in self.text or self.process.poll() is not None)
         assert "ready" in self.text, self.text
         return self
 
@@ -81,8 +82,8 @@ def test_it_is_ready_when_every_role_serves(start: StartFamily) -> None:
 def test_it_is_not_ready_without_a_worker(start: StartFamily) -> None:
     family = start("worker-1=mute", "worker-2=mute")
 
-    until(lambda: family.lives("envoy"))
-    until(lambda: all(family.lives(role) for role in ROLES))
+    wait_for(lambda: family.lives("envoy"))
+    wait_for(lambda: all(family.lives(role) for role in ROLES))
 
     assert "ready" not in family.text
 
@@ -114,7 +115,7 @@ def test_a_second_signal_does_not_wait(start: StartFamily) -> None:
     family = start("server-1=stubborn", "valkey=stubborn").ready()
 
     family.signal(signal.SIGINT)
-    until(lambda: "stopping" in family.text)
+    wait_for(lambda: "stopping" in family.text)
     family.signal(signal.SIGINT)
 
     assert family.end() == 0
@@ -136,7 +137,7 @@ def test_the_edge_and_valkey_outlive_the_servers_drain(start: StartFamily) -> No
         seen.append(all(is_alive(pid) for pid in others))
         return not before
 
-    until(server_is_gone)
+    wait_for(server_is_gone)
     assert family.end() == 0
     assert all(seen[:-1])
     assert len(seen) > 1
@@ -144,7 +145,7 @@ def test_the_edge_and_valkey_outlive_the_servers_drain(start: StartFamily) -> No
 
 def test_a_signal_during_the_start_ends_what_was_started(start: StartFamily) -> None:
     family = start("server-1=mute")
-    until(lambda: family.lives("worker-2"))
+    wait_for(lambda: family.lives("worker-2"))
 
     family.signal(signal.SIGTERM)
 
@@ -159,7 +160,7 @@ def test_killing_the_supervisor_leaves_nothing(start: StartFamily) -> None:
     family.signal(signal.SIGKILL)
     family.process.wait()
 
-    until(lambda: family.living() == [])
+    wait_for(lambda: family.living() == [])
 
 
 def test_a_role_that_keeps_dying_ends_the_run_with_the_reason(start: StartFamily) -> None:
@@ -177,7 +178,7 @@ def test_a_killed_role_comes_back_and_the_others_stay(start: StartFamily) -> Non
     before = {role: family.lives(role) for role in ROLES}
 
     os.kill(family.lives("server-1")[0], signal.SIGKILL)
-    until(lambda: len(family.living()) == len(ROLES) and len(family.lives("server-1")) == 2)
+    wait_for(lambda: len(family.living()) == len(ROLES) and len(family.lives("server-1")) == 2)
 
     unchanged = [role for role in ROLES if role != "server-1"]
     assert {role: family.lives(role) for role in unchanged} == {

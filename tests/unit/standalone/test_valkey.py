@@ -11,16 +11,12 @@ import pytest
 import redis
 
 from standalone import valkey
-from tests.unit.standalone.waiting import until
+from tests.services import missing, wait_for
 
 
 @pytest.fixture
 def binary() -> Path:
-    found = valkey.find_valkey()
-    if found is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Valkey here")
-    assert found
-    return found
+    return valkey.find_valkey() or missing("Valkey 7 or newer")
 
 
 @pytest.fixture
@@ -42,7 +38,7 @@ def test_it_starts_durable_refuses_to_forget_and_has_no_port(binary: Path, folde
     argv = valkey.valkey_argv(binary, folder, socket)
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process:
         try:
-            until(lambda: asyncio.run(valkey.valkey_is_ready(socket)))
+            wait_for(lambda: asyncio.run(valkey.valkey_is_ready(socket)))
             with redis.Redis.from_url(valkey.valkey_url(socket), decode_responses=True) as client:
                 names = ("appendonly", "appendfsync", "maxmemory-policy", "port", "save")
                 config = client.config_get(*names)

@@ -22,8 +22,8 @@ from core.ids import new_id
 from core.media import Media, MediaType
 from core.settings import read_settings
 from server.http.app import make_app
+from tests.services import DEADLINE_SECONDS, wait_for
 
-DEADLINE_SECONDS = 20.0
 SIGNING_KEY = b"k" * 32
 CONTENT = b"\x00\x00\x00\x18ftypisom" + bytes(range(256)) * 2000
 THUMBNAIL = b"RIFF\x0c\x00\x00\x00WEBPthumbnail"
@@ -139,16 +139,8 @@ def running(app: Any) -> Iterator[int]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            wait_until(lambda: server.started)
+            wait_for(lambda: server.started, "uvicorn")
             yield listener.getsockname()[1]
         finally:
             server.should_exit = True
             thread.join(DEADLINE_SECONDS)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Waits for `condition` with a deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)

@@ -8,7 +8,8 @@ import pytest
 from core.blobs import AddressSigner, Variant
 from core.errors import DependencyUnavailable
 from core.ids import new_id
-from tests.unit.server.http.conftest import CONTENT, THUMBNAIL, Site, wait_until
+from tests.services import wait_for
+from tests.unit.server.http.conftest import CONTENT, THUMBNAIL, Site
 
 
 def test_a_signed_address_gives_the_bytes(site: Site) -> None:
@@ -236,7 +237,7 @@ def test_every_request_is_logged_without_its_query(site: Site) -> None:
     statuses = []
     for target in asked:
         statuses.append(site.ask(target).status)
-        wait_until(lambda: len(site.logged) == len(statuses))  # written after the last byte
+        wait_for(lambda: len(site.logged) == len(statuses))  # written after the last byte
 
     assert [line["event"] for line in site.logged] == ["http_request"] * 3
     assert [line["path"] for line in site.logged] == [path, path, "/nowhere"]

@@ -1,4 +1,4 @@
-"""A watcher misses nothing and sees nothing twice, whatever the stream loses, repeats or forgets."""
+"""A watcher misses and repeats nothing, whatever the stream loses, repeats or forgets."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ from server.watch.hub import Hub
 from server.watch.query import WatchQuery
 from server.watch.watcher import Watcher
 from tests.making import VIDEO, accepted, new_media, started
-from tests.services import Valkey
+from tests.services import Valkey, wait_for_async
 
 pytestmark = pytest.mark.asyncio
 DEADLINE_SECONDS = 10.0
@@ -78,9 +78,7 @@ class Seen:
         return [event.revision for event in self.events if event.revision]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while not condition():
-                await asyncio.sleep(0.005)
+        await wait_for_async(condition)
 
 
 class Place:
