@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -201,10 +202,8 @@ class Job:
             spec=spec_from_json(Kind(values["kind"]), values["spec"]),
             state=State(values["state"]),
             progress=progress_from_json(values["progress"]),
-            cost=Cost(**{**values["cost"], "state": CostState(values["cost"]["state"])}),
-            failure=JobFailure(**{**failure, "reason": Reason(failure["reason"])})
-            if failure
-            else None,
+            cost=Cost(**_known(Cost, values["cost"], state=CostState)),
+            failure=JobFailure(**_known(JobFailure, failure, reason=Reason)) if failure else None,
             outputs=tuple(Media.from_json(item) for item in values["outputs"]),
         )
 
@@ -242,6 +241,17 @@ def _compact(value: Any) -> dict[str, Any]:
     return {name: item for name, item in pairs if item not in (None, "")}
 
 
+@functools.cache
+def _names(cls: Any) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(cls))
+
+
+def _known(cls: Any, values: dict[str, Any], **enums: type[StrEnum]) -> dict[str, Any]:
+    """The values that this version knows, the enums among them made so."""
+    known = {name: value for name, value in values.items() if name in _names(cls)}
+    return known | {name: enum(known[name]) for name, enum in enums.items() if name in known}
+
+
 def progress_to_json(progress: Progress) -> dict[str, Any]:
     """The progress as JSON values, as the stream carries it."""
     return _compact(progress)
@@ -249,4 +259,4 @@ def progress_to_json(progress: Progress) -> dict[str, Any]:
 
 def progress_from_json(values: dict[str, Any]) -> Progress:
     """The progress that `progress_to_json` wrote."""
-    return Progress(**{**values, "stage": Stage(values.get("stage", Stage.WAITING))})
+    return Progress(**_known(Progress, values, stage=Stage))

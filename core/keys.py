@@ -13,10 +13,13 @@ def read_or_make_key(path: Path) -> bytes:
     """The key in `path` (hex text), made there with mode 0600 when there is none.
 
     Raises:
-        SettingsInvalid: when the file holds no hex, or fewer than 32 bytes.
+        SettingsInvalid: when the file can't be made, holds no hex, or fewer than 32 bytes.
     """
-    if not path.exists():
-        _make(path)
+    try:
+        if not path.exists():
+            _make(path)
+    except OSError as error:
+        raise SettingsInvalid(f"{path} can't be made: {error.strerror}") from None
     try:
         key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError):
@@ -29,7 +32,8 @@ def read_or_make_key(path: Path) -> bytes:
 def _make(path: Path) -> None:
     """Writes a new key so that of several processes that start together one key wins."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    # Not the process id: in a container each start has the same, and a crash may leave a draft.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(MIN_KEY_BYTES) + "\n")
         file.flush()

@@ -78,12 +78,15 @@ class Tokens:
 
     def _seal(self, kind: bytes, user_id: str, body: bytes) -> str:
         sealed = bytes([_VERSION]) + kind + body
-        return base64.urlsafe_b64encode(sealed + self._mac(user_id, sealed)).rstrip(b"=").decode()
+        return _encode(sealed + self._mac(user_id, sealed))
 
     def _open(self, kind: bytes, user_id: str, token: str) -> bytes | None:
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
+            return None
+        # Other letters can mean the same bytes: a token has one form.
+        if _encode(raw) != token:
             return None
         sealed, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(user_id, sealed)):
@@ -96,6 +99,10 @@ class Tokens:
         return hmac.digest(self._key, user_id.encode() + b"\0" + sealed, hashlib.sha256)[
             :_MAC_BYTES
         ]
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _digest(listing: str) -> str:

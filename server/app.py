@@ -31,8 +31,8 @@ from server.mapping.addresses import BlobAddresses
 from server.reflection import add_reflection
 from server.service import MediaService
 from server.validation import Validator
+from server.watch.calls import WatchCalls
 from server.watch.hub import Hub
-from server.watching import Watching
 
 log = get_logger(__name__)
 
@@ -70,7 +70,7 @@ class ServerApp:
             cancel=Cancel(self.db, teller),
             read=self._read,
             library=Library(self.db, blobs, tokens, settings),
-            watch=Watching(
+            watch=WatchCalls(
                 hub=self._hub,
                 db=self.db,
                 mapper=mapper,
@@ -92,6 +92,11 @@ class ServerApp:
         if settings.reflection:
             add_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
         self.port = 0
+
+    @property
+    def watch_count(self) -> int:
+        """How many watches are open."""
+        return self._hub.watch_count
 
     async def start(self) -> None:
         """Listens and serves; `port` is the TCP port, 0 on a unix socket.

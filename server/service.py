@@ -19,7 +19,7 @@ from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.principal import require_principal
 from server.validation import Validator
-from server.watching import Watching
+from server.watch.calls import WatchCalls
 
 
 def _user() -> str:
@@ -39,7 +39,7 @@ class MediaService(rpc.MediaServiceServicer):
         cancel: Cancel,
         read: Read,
         library: Library,
-        watch: Watching,
+        watch: WatchCalls,
         pool: Executor,
     ) -> None:
         self._check = validator

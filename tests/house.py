@@ -86,6 +86,10 @@ class Caller:
         send = getattr(self._stub, method)
         return send(request, metadata=self._metadata, timeout=DEADLINE_SECONDS)
 
+    def stream(self, request: Message) -> Any:
+        """An open watch."""
+        return self._stub.WatchJobs(request, metadata=self._metadata)
+
     def refused(self, method: str, request: Message) -> Refusal:
         """How the call is refused; a call that is not fails the test."""
         try:

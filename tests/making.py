@@ -3,7 +3,7 @@
 from typing import Any
 
 from core.ids import new_id
-from core.jobs import Cost, CostState
+from core.jobs import Cost, CostState, Job, Progress, State
 from core.media import Media, MediaType
 from core.specs import ImageSpec, VideoSpec
 from core.store import Database, accept, claims, transitions
@@ -61,3 +61,17 @@ def new_media(user_id: str = "alice", **changes: Any) -> Media:
         "create_time": 1,
     }
     return Media(user_id=user_id, **{**values, **changes})
+
+
+def job_value(user_id: str = "alice", **changes: Any) -> Job:
+    """A job that no database knows."""
+    values: dict[str, Any] = {
+        "job_id": new_id(),
+        "spec": VIDEO,
+        "state": State.QUEUED,
+        "progress": Progress(),
+        "cost": Cost(state=CostState.RESERVED, estimated_micros=0),
+        "provider": "builtin",
+        "create_time": 1,
+    }
+    return Job(user_id=user_id, **{**values, **changes})

@@ -1,5 +1,5 @@
 """Watching: everything above a revision from memory or the database, then what happens, live.
 
-`feed` holds one user's events in order, `hub` fills the feeds of this process, `watcher` is one
-open stream, `frames` its bytes.
+`calls` starts a watcher per call, `watcher` is one open stream, `frames` its bytes; `hub` fills the
+feeds of this process, `feed` holds one user's events in order.
 """

@@ -1,4 +1,4 @@
-"""Starts one watcher per WatchJobs call."""
+"""WatchJobs as the service calls it: one watcher per call."""
 
 from core.settings import Settings
 from core.store import Database
@@ -12,7 +12,7 @@ from server.watch.hub import Hub
 from server.watch.watcher import Watcher
 
 
-class Watching:
+class WatchCalls:
     """Serves watches with what all of them share."""
 
     def __init__(
