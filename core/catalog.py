@@ -100,9 +100,18 @@ def read_catalog(path: Path | None) -> Catalog:
     source = path or Path(__file__).with_name("models.toml")
     try:
         entries = tomllib.loads(source.read_text())
-        return Catalog(_model(name, entry) for name, entry in entries.items())
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsInvalid(f"models file {source}: {error}") from None
+    return Catalog(_read_model(source, name, entry) for name, entry in entries.items())
+
+
+def _read_model(source: Path, name: str, entry: Any) -> Model:
+    try:
+        return _model(name, entry)
+    except KeyError as error:
+        raise SettingsInvalid(f"models file {source}: {name}: {error} is missing") from None
+    except (AttributeError, TypeError) as error:
+        raise SettingsInvalid(f"models file {source}: {name}: {error}") from None
 
 
 def _model(name: str, entry: dict[str, Any]) -> Model:

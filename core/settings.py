@@ -8,6 +8,7 @@ Each has a default, a unit and a sentence.
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -140,15 +141,16 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         if self.heartbeat_seconds * 2 > self.lease_seconds:
-            raise ValueError("lease_seconds must be at least twice heartbeat_seconds")
+            raise ValueError("RUSHES_LEASE_SECONDS must be at least twice RUSHES_HEARTBEAT_SECONDS")
         if self.max_inline_bytes >= self.max_request_bytes:
-            raise ValueError("max_inline_bytes must be below max_request_bytes")
+            raise ValueError("RUSHES_MAX_INLINE_BYTES must be below RUSHES_MAX_REQUEST_BYTES")
         return self
 
     @cached_property
     def database(self) -> str:
         """The database address with its default filled in."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'rushes.db'}"
+        path = quote(str(self.data_dir.absolute() / "rushes.db"))
+        return self.database_url or f"sqlite:///{path}"
 
     @cached_property
     def blobs(self) -> str:
@@ -191,8 +193,10 @@ def read_settings(**values: Any) -> Settings:
 def _complaints(error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_url=False, include_input=False):
-        name = "RUSHES_" + "_".join(str(part) for part in item["loc"]).upper()
-        lines.append(f"{name.rstrip('_')}: {item['msg'].removeprefix('Value error, ')}")
+        complaint = item["msg"].removeprefix("Value error, ")
+        name = "_".join(str(part) for part in item["loc"]).upper()
+        # What two values together do wrong names both by itself.
+        lines.append(f"RUSHES_{name}: {complaint}" if name else complaint)
     return "; ".join(lines)
 
 

@@ -39,10 +39,10 @@ class StreamRow:
     payload: bytes
 
 
-def connect(settings: Settings) -> redis.Redis:
-    """A client for publishing: short timeouts, no silent retries, which repeat what was done."""
+def connect(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
+    """A client with short timeouts and no silent retries, which repeat what was done."""
     options: dict[str, Any] = {
-        "socket_timeout": TIMEOUT_SECONDS,
+        "socket_timeout": timeout_seconds,
         "socket_connect_timeout": TIMEOUT_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }

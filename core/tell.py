@@ -6,6 +6,7 @@ from collections.abc import Callable
 import dramatiq
 import redis
 import structlog
+from redis.exceptions import RedisClusterException
 
 from core.events import Event, ProgressTick
 from core.jobs import EventType
@@ -15,7 +16,10 @@ from core.stream import EventStream
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 0.5
-TELL_ERRORS = (redis.RedisError, dramatiq.BrokerConnectionError, OSError)
+TELL_ERRORS = (
+    *(redis.RedisError, RedisClusterException),  # the second is not one of the first
+    *(dramatiq.BrokerConnectionError, OSError),
+)
 # After these a worker may have something to do.
 _WAKES = {EventType.QUEUED, EventType.UPDATED}
 

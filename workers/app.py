@@ -12,7 +12,7 @@ from core.keys import read_or_make_key
 from core.queue import JobQueue, open_broker
 from core.settings import Settings
 from core.store import open_database
-from core.stream import EventStream, connect
+from core.stream import TIMEOUT_SECONDS, EventStream, connect
 from core.tell import Teller
 from workers.actors import declare_actors
 from workers.housekeeper import Housekeeper
@@ -24,7 +24,7 @@ from workers.rescuer import Rescuer
 
 log = structlog.get_logger()
 
-POLL_MS = 50
+WAIT_MS = 500
 STOP_MS = 4000
 
 
@@ -40,8 +40,8 @@ class WorkerApp:
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._db = open_database(settings)
         self._redis = connect(settings)
-        self._broker = open_broker(self._redis)
-        queue = JobQueue(self._broker)
+        self._broker = open_broker(connect(settings, WAIT_MS / 1000 + TIMEOUT_SECONDS))
+        queue = JobQueue(open_broker(self._redis))
         teller = Teller(EventStream(self._redis, settings.stream_shards), queue)
         blobs = open_blobs(settings, read_or_make_key(settings.signing_key_path))
         self._keeper = LeaseKeeper(
@@ -70,7 +70,7 @@ class WorkerApp:
             self._broker,
             queues=set(settings.queues),
             worker_threads=settings.worker_threads,
-            worker_timeout=POLL_MS,
+            worker_timeout=WAIT_MS,
         )
         # More than it has threads for would hide jobs from idle workers.
         self._worker.queue_prefetch = settings.worker_threads
@@ -87,10 +87,13 @@ class WorkerApp:
         """Stops claiming, hands back what runs, and closes everything."""
         # Not worker.pause(): it waits for what runs, and makes the consumers sleep for 3 s.
         self._keeper.hand_all_back()
+        self._rescuer.stop()
+        self._housekeeper.stop()
         self._worker.stop(timeout=STOP_MS)
         self._rescuer.close()
         self._housekeeper.close()
         self._keeper.close()
         self._db.close()
+        self._broker.close()
         self._redis.close()
         log.info("worker_stopped", worker_id=self.worker_id)

@@ -35,6 +35,10 @@ class Housekeeper:
         """Starts the thread."""
         self._thread.start()
 
+    def stop(self) -> None:
+        """Asks the thread to end."""
+        self._stopped.set()
+
     def close(self) -> None:
         """Ends the thread after what it is at; a long round is simply left."""
         self._stopped.set()

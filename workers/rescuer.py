@@ -50,6 +50,10 @@ class Rescuer:
         self._beat()
         self._thread.start()
 
+    def stop(self) -> None:
+        """Asks the thread to end."""
+        self._stopped.set()
+
     def close(self) -> None:
         """Ends the thread and says that the worker leaves."""
         self._stopped.set()

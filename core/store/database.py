@@ -154,7 +154,7 @@ class Database:
                     return work()
             except (peewee.OperationalError, peewee.InterfaceError) as error:
                 self._drop_connection()
-                if "disk is full" in str(error):
+                if _is_full(error):
                     raise StorageFull from None
                 if not left or not _is_conflict(error):
                     raise DependencyUnavailable("database") from error
@@ -188,12 +188,24 @@ def _call(work: Callable[[], T]) -> T:
     return work()
 
 
+def _pgcode(error: BaseException) -> str | None:
+    code: str | None = getattr(error.args[0] if error.args else None, "pgcode", None)
+    return code
+
+
 def _is_conflict(error: Exception) -> bool:
     """Whether PostgreSQL undid the transaction because of another: deadlock or serialization."""
-    return getattr(error.args[0] if error.args else None, "pgcode", None) in (
-        "40001",
-        "40P01",
-    )
+    return _pgcode(error) in ("40001", "40P01")
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether there is no room. SQLite then ends the transaction by itself, so that peewee's
+    rollback fails and hides the reason: it is looked for in what came before too."""
+    while error is not None:
+        if "disk is full" in str(error) or _pgcode(error) == "53100":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def connect(url: str, connections: int) -> Database:
@@ -202,15 +214,24 @@ def connect(url: str, connections: int) -> Database:
     Raises:
         SettingsInvalid: when the address names no database that we know.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        # Three slashes before a relative path, four before an absolute one.
-        path = Path(unquote(parts.path[1:]))
-        file = open_sqlite(path)
-        return Database(file, Dialect.SQLITE, Writer(path.with_name("write.lock")))
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SettingsInvalid(f"RUSHES_DATABASE_URL: {error}") from None
+    # Three slashes before a relative path, four before an absolute one.
+    if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
+        return _sqlite(Path(unquote(parts.path[1:])))
     if parts.scheme in ("postgres", "postgresql"):
         return Database(_postgres(url, connections), Dialect.POSTGRES)
     raise SettingsInvalid("RUSHES_DATABASE_URL must begin with sqlite:/// or postgresql://")
+
+
+def _sqlite(path: Path) -> Database:
+    try:
+        file = open_sqlite(path)
+    except OSError as error:
+        raise SettingsInvalid(f"RUSHES_DATABASE_URL: {path}: {error.strerror}") from None
+    return Database(file, Dialect.SQLITE, Writer(path.with_name("write.lock")))
 
 
 def _postgres(url: str, connections: int) -> PooledPostgresqlDatabase:

@@ -25,7 +25,9 @@ def migrate(db: Database, target: str | None = None) -> list[str]:
 
     Raises:
         DataNewer: when the database knows migrations that this version does not.
+        DependencyUnavailable: when it can't be reached.
     """
+    db.now_ms()  # says that it can't be reached in our words
     with db.peewee.connection_context(), _lock(db):
         runner = Runner(db.peewee, str(FOLDER))
         _refuse_newer(runner)

@@ -2,7 +2,7 @@
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +14,6 @@ from standalone.preflight import free_port
 from tests.e2e.rest import Rest
 from tests.e2e.running import Running
 from tests.services import missing, wait_for
-
-StartRun = Callable[[], Running]
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +32,11 @@ def run() -> Iterator[Running]:
 @pytest.fixture
 def own_run() -> Iterator[Running]:
     """A run of the test's own, not started yet."""
-    with tempfile.TemporaryDirectory(prefix="e2e-", dir="/tmp") as folder:
-        with closing(_running(Path(folder))) as running:
-            yield running
+    with (
+        tempfile.TemporaryDirectory(prefix="e2e-", dir="/tmp") as folder,
+        closing(_running(Path(folder))) as running,
+    ):
+        yield running
 
 
 @pytest.fixture

@@ -1,0 +1,109 @@
+"""The run as a whole: its processes die, end, and start again, and nothing is lost."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rushes import Client
+from rushes.v1 import job_pb2
+from standalone.preflight import free_port
+from tests.e2e.conftest import wait_until_rendering
+from tests.e2e.processes import Process, linux_only
+from tests.e2e.rest import Rest
+from tests.e2e.running import Running, start_standalone
+from tests.services import wait_for
+
+Job = job_pb2.Job
+
+
+@linux_only
+def test_calls_go_on_by_the_other_server_process_when_one_is_killed(
+    run: Running, client: Client
+) -> None:
+    client.list_models()
+    for name in ("server-1", "server-2"):
+        killed = wait_for(lambda name=name: run.child(name), name)
+        killed.kill()
+        # Also proves that the other one is used: it is the only one for now.
+        assert client.list_models()
+        wait_for(lambda name=name, killed=killed: _serves_again(run, name, killed), name)
+
+    assert "server-1 ended (signal SIGKILL); starting it again" in run.printed
+    assert "server-2 ended (signal SIGKILL); starting it again" in run.printed
+
+
+def _serves_again(run: Running, name: str, killed: Process) -> bool:
+    born = run.child(name)
+    calls = (run.data / "logs" / f"{name}.log").read_text().count('"grpc_serving"')
+    return born is not None and born != killed and calls > 1
+
+
+def test_a_second_run_on_the_same_data_is_refused_in_one_sentence(
+    run: Running, tmp_path: Path
+) -> None:
+    code, said = _refused(run.data, free_port(), tmp_path)
+
+    assert code == 1
+    assert len(said) == 1
+    assert f"already runs on {run.data} (process {run.pid}, " in said[0]
+
+
+def test_a_taken_port_is_refused_in_one_sentence(run: Running, tmp_path: Path) -> None:
+    code, said = _refused(tmp_path / "data", run.port, tmp_path)
+
+    assert code == 1
+    assert len(said) == 1
+    assert f"port {run.port} is taken" in said[0]
+    assert "RUSHES_PORT=" in said[0]
+
+
+def _refused(data: Path, port: int, folder: Path) -> tuple[int, list[str]]:
+    out = folder / "out"
+    code = start_standalone(data, port, out).wait(60)
+    return code, out.read_text().splitlines()
+
+
+@pytest.mark.timeout(180)
+def test_a_restart_keeps_everything_and_finishes_what_was_running(own_run: Running) -> None:
+    own_run.start()
+    with own_run.client("alice") as client:
+        [kept] = client.wait(client.generate_image("boat", size="256x256").job_id).outputs
+        running = client.generate_video("sea", duration=8, resolution="480p").job_id
+        wait_until_rendering(client, running)
+    started = own_run.processes
+
+    assert own_run.interrupt() == 0
+    assert not [process for process in started if process.lives]
+    own_run.start()
+
+    with own_run.client("alice") as client:
+        states = {job.job_id: job.state for job in client.jobs()}
+        assert states[kept.job_id] == Job.SUCCEEDED
+        [made] = client.wait(running).outputs
+        assert {media.media_id for media in client.library()} == {kept.media_id, made.media_id}
+    # Signed before the restart, good after it.
+    assert hashlib.sha256(own_run.rest("alice").media(kept.url).body).hexdigest() == kept.sha256
+    _expect_that_kill_9_leaves_nothing(own_run)
+
+
+def _expect_that_kill_9_leaves_nothing(run: Running) -> None:
+    started = run.processes
+    run.kill()
+    wait_for(lambda: not [process for process in started if process.lives], "all to be gone")
+
+
+@linux_only
+def test_kill_9_of_the_supervisor_leaves_no_process(own_run: Running) -> None:
+    own_run.start()
+    started = own_run.processes
+    assert {"valkey", "envoy", "server-1", "http", "worker-1", "worker-2"} <= {
+        Path(process.notify_socket).stem for process in started
+    }
+
+    own_run.kill()
+
+    wait_for(lambda: not [process for process in started if process.lives], "all to be gone")
+    own_run.start()
+    assert Rest(own_run.port)("GET /healthz").status == 200
