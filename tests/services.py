@@ -16,6 +16,8 @@ from typing import NoReturn, TypeVar
 import psycopg2
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from standalone.valkey import find_valkey
 
@@ -76,7 +78,8 @@ class Valkey:
 
     def answers(self) -> bool:
         try:
-            with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            once = Retry(NoBackoff(), 0)
+            with redis.Redis(unix_socket_path=str(self.socket), retry=once) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False

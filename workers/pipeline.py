@@ -12,7 +12,14 @@ from pathlib import Path
 import structlog
 
 from core.blobs import Blobs
-from core.errors import DependencyUnavailable, LeaseLost, Reason, RushesError, StorageFull
+from core.errors import (
+    BlobMissing,
+    DependencyUnavailable,
+    LeaseLost,
+    Reason,
+    RushesError,
+    StorageFull,
+)
 from core.events import Event
 from core.jobs import Job, JobFailure, Stage, State, Step
 from core.media import Media
@@ -68,8 +75,6 @@ class Pipeline:
         except ProviderFailed as error:
             bound.info("job_failed", reason=error.failure.reason)
             self._fail(claim, error.failure)
-        except RunStopped:
-            self._stop(claim, lease)
         except LeaseLost:
             bound.warning("run_lost")
         except (DependencyUnavailable, StorageFull) as error:
@@ -86,14 +91,18 @@ class Pipeline:
         if claim.job.state is State.QUEUED and not self._start(claim):
             return
         provider = self._provider(claim.job)
-        while claim.step is not Step.FETCH:
-            if lease.stopping() or claim.job.cancel_request_time is not None:
-                raise RunStopped
-            moved = self._submit_or_poll(claim, provider)
-            if moved is None:
-                return
-            claim = moved
-        self._fetch(claim, provider, lease)
+        try:
+            while claim.step is not Step.FETCH:
+                if lease.stopping() or claim.job.cancel_request_time is not None:
+                    raise RunStopped
+                moved = self._submit_or_poll(claim, provider)
+                if moved is None:
+                    return
+                claim = moved
+            self._fetch(claim, provider, lease)
+        except RunStopped:
+            # Here, because `claim` has the operation that this very run began.
+            self._stop(claim, provider, lease)
 
     def _start(self, claim: Claim) -> bool:
         event = transitions.start(self.db, claim.run, self.user_concurrency)
@@ -142,15 +151,22 @@ class Pipeline:
         lease.report(Stage.POST_PROCESSING, 1.0, "Storing the result")
         return store_output(self.blobs, job, index, path, output, self.db.now_ms(), begun)
 
-    def _stop(self, claim: Claim, lease: Lease) -> None:
+    def _stop(self, claim: Claim, provider: Provider, lease: Lease) -> None:
         if lease.lost:
             log.warning("run_lost", job_id=claim.run.job_id, user_id=claim.run.user_id)
         elif lease.stop_asked or claim.job.cancel_request_time is not None:
-            self._provider(claim.job).cancel(claim.job, claim.operation)
+            self._cancel_operation(claim, provider)
             self._end(lambda: transitions.end_cancelled(self.db, claim.run))
         else:
             self._hand_back(claim, 0)
             self.teller.wake(claim.job.kind)
+
+    def _cancel_operation(self, claim: Claim, provider: Provider) -> None:
+        try:
+            provider.cancel(claim.job, claim.operation)
+        except Exception as error:  # noqa: BLE001 - the job ends, whatever the provider can do
+            context = {"job_id": claim.run.job_id, "user_id": claim.run.user_id}
+            log.warning("operation_cancel_failed", **context, error=type(error).__name__)
 
     def _fail(self, claim: Claim, failure: JobFailure) -> None:
         self._end(lambda: transitions.fail(self.db, claim.run, failure))
@@ -178,10 +194,14 @@ class Pipeline:
 
     def _read_input(self, media_id: str) -> bytes:
         item = media.find(self.db, media_id)
-        if item is None:
-            message = "An input of the job was erased."
-            raise ProviderFailed(JobFailure(reason=Reason.INPUT_MEDIA_INVALID, message=message))
-        return self.blobs.read(item.blob_key)
+        try:
+            if item is not None:
+                return self.blobs.read(item.blob_key)
+        except BlobMissing:
+            # Erased since: rows go first, bytes second.
+            pass
+        message = "An input of the job was erased."
+        raise ProviderFailed(JobFailure(reason=Reason.INPUT_MEDIA_INVALID, message=message))
 
 
 def _worker_lost(attempts: int) -> JobFailure:

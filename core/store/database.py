@@ -189,7 +189,8 @@ def _call(work: Callable[[], T]) -> T:
 
 
 def _pgcode(error: BaseException) -> str | None:
-    code: str | None = getattr(error.args[0] if error.args else None, "pgcode", None)
+    """PostgreSQL's code of the error; peewee keeps the driver's own error in `orig`."""
+    code: str | None = getattr(getattr(error, "orig", error), "pgcode", None)
     return code
 
 

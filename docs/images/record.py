@@ -88,7 +88,8 @@ def _frame(text: str, start: float, end: float, total: float) -> str:
     if end >= 1:  # The last one is what a viewer without animation shows.
         keys, values, base = keys[:-1], values[:-1], "inline"
     return (
-        f'<g display="{base}"><animate attributeName="display" calcMode="discrete" dur="{total:.2f}s"'
+        f'<g display="{base}"><animate attributeName="display" calcMode="discrete"'
+        f' dur="{total:.2f}s"'
         f' keyTimes="{";".join(f"{key:.4f}" for key in keys)}" values="{";".join(values)}"'
         f' repeatCount="indefinite"/>{lines}</g>'
     )

@@ -13,7 +13,7 @@ from standalone.envoy import find_envoy
 from standalone.preflight import free_port
 from tests.e2e.rest import Rest
 from tests.e2e.running import Running
-from tests.services import missing, wait_for
+from tests.services import missing
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,8 @@ def video(client: Client) -> Media:
 
 def wait_until_rendering(client: Client, job_id: str) -> None:
     """Waits until a frame of the job is done."""
-    wait_for(lambda: client.get_job(job_id).progress.percent, f"{job_id} to render", 60)
+    with client.watch(job_ids=[job_id], timeout=60) as events:
+        assert any(event.progress.progress.percent for event in events)
 
 
 def _running(folder: Path, **more: str) -> Running:

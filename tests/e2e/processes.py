@@ -26,14 +26,22 @@ class Process:
         return found is not None and found[0] == self
 
     @property
-    def notify_socket(self) -> str:
-        """The socket that its supervisor gave it; its name says what it is."""
+    def program(self) -> str:
+        """The name of its binary."""
+        try:
+            return (PROC / str(self.pid) / "exe").readlink().name
+        except OSError:
+            return ""
+
+    @property
+    def role(self) -> str:
+        """What its supervisor calls it, by the socket that it gave it; empty for another one's."""
         try:
             variables = (PROC / str(self.pid) / "environ").read_bytes().split(b"\0")
         except OSError:
             return ""
         pairs = dict(variable.partition(b"=")[::2] for variable in variables)
-        return pairs.get(b"NOTIFY_SOCKET", b"").decode()
+        return Path(pairs.get(b"NOTIFY_SOCKET", b"").decode()).stem
 
     def kill(self) -> None:
         """kill -9."""

@@ -70,8 +70,7 @@ class Running:
 
     def child(self, name: str) -> Process | None:
         """The supervised process of this name; None while it is away."""
-        ending = f"/{name}.notify"
-        return next((p for p in self.processes if p.notify_socket.endswith(ending)), None)
+        return next((process for process in self.processes if process.role == name), None)
 
     def interrupt(self) -> int:
         """Ctrl-C; the exit code."""

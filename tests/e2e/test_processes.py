@@ -1,7 +1,6 @@
 """The run as a whole: its processes die, end, and start again, and nothing is lost."""
 
 import hashlib
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -36,8 +35,8 @@ def test_calls_go_on_by_the_other_server_process_when_one_is_killed(
 
 def _serves_again(run: Running, name: str, killed: Process) -> bool:
     born = run.child(name)
-    calls = (run.data / "logs" / f"{name}.log").read_text().count('"grpc_serving"')
-    return born is not None and born != killed and calls > 1
+    lives = (run.data / "logs" / f"{name}.log").read_text().count('"server_started"')
+    return born is not None and born != killed and lives > 1
 
 
 def test_a_second_run_on_the_same_data_is_refused_in_one_sentence(
@@ -70,7 +69,7 @@ def test_a_restart_keeps_everything_and_finishes_what_was_running(own_run: Runni
     own_run.start()
     with own_run.client("alice") as client:
         [kept] = client.wait(client.generate_image("boat", size="256x256").job_id).outputs
-        running = client.generate_video("sea", duration=8, resolution="480p").job_id
+        running = client.generate_video("sea", duration=5, resolution="480p").job_id
         wait_until_rendering(client, running)
     started = own_run.processes
 
@@ -85,22 +84,16 @@ def test_a_restart_keeps_everything_and_finishes_what_was_running(own_run: Runni
         assert {media.media_id for media in client.library()} == {kept.media_id, made.media_id}
     # Signed before the restart, good after it.
     assert hashlib.sha256(own_run.rest("alice").media(kept.url).body).hexdigest() == kept.sha256
-    _expect_that_kill_9_leaves_nothing(own_run)
-
-
-def _expect_that_kill_9_leaves_nothing(run: Running) -> None:
-    started = run.processes
-    run.kill()
-    wait_for(lambda: not [process for process in started if process.lives], "all to be gone")
 
 
 @linux_only
 def test_kill_9_of_the_supervisor_leaves_no_process(own_run: Running) -> None:
     own_run.start()
     started = own_run.processes
-    assert {"valkey", "envoy", "server-1", "http", "worker-1", "worker-2"} <= {
-        Path(process.notify_socket).stem for process in started
-    }
+    roles = {process.role for process in started}
+    assert roles >= {"envoy", "server-1", "http", "worker-1", "worker-2"}
+    # Valkey writes over its own environment.
+    assert {"valkey-server", "redis-server"} & {process.program for process in started}
 
     own_run.kill()
 

@@ -116,7 +116,9 @@ def test_a_price_is_counted_in_whole_micro_units() -> None:
         ONE_MODEL.replace("price = {", "prize = {").encode(),
         ONE_MODEL.replace("text =", "words =").encode(),
         ONE_MODEL.replace("cancellable", "cancelable").encode(),
-        ONE_MODEL.replace('price = { micros_per_second = 5, text = "cheap" }', "price = 5").encode(),
+        ONE_MODEL.replace(
+            'price = { micros_per_second = 5, text = "cheap" }', "price = 5"
+        ).encode(),
         ONE_MODEL.replace("[m]", "[m]\ncolour = 'red'").encode(),
     ],
 )
@@ -133,10 +135,10 @@ def test_a_wrong_entry_is_named(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(ONE_MODEL + ONE_MODEL.replace("[m", "[other").replace("max_output_count", "x"))
 
-    with pytest.raises(SettingsInvalid, match="models.toml: other: "):
+    with pytest.raises(SettingsInvalid, match=r"models\.toml: other: "):
         read_catalog(path)
 
 
 def test_a_catalog_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(SettingsInvalid, match="none.toml"):
+    with pytest.raises(SettingsInvalid, match=r"none\.toml"):
         read_catalog(tmp_path / "none.toml")

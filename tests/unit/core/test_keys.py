@@ -121,5 +121,5 @@ def test_a_key_that_can_not_be_made_is_refused_by_its_path(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "some.key"
 
-    with pytest.raises(SettingsInvalid, match="file/some.key"):
+    with pytest.raises(SettingsInvalid, match=r"file/some\.key"):
         read_or_make_key(path)

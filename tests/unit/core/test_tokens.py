@@ -27,7 +27,10 @@ def page(position: object = 1) -> str:
 def spoiled(token: str) -> Iterator[str]:
     """The token with any one of its characters changed."""
     for place, character in enumerate(token):
-        for other in (ALPHABET[ALPHABET.index(character) ^ 1], ALPHABET[~ALPHABET.index(character)]):
+        for other in (
+            ALPHABET[ALPHABET.index(character) ^ 1],
+            ALPHABET[~ALPHABET.index(character)],
+        ):
             yield token[:place] + other + token[place + 1 :]
 
 

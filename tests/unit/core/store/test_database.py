@@ -130,6 +130,28 @@ def test_a_full_disk_of_postgresql_is_told(pooled: Database) -> None:
     assert pooled.write(put("small")) == 1  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_what_postgresql_undid_because_of_another_is_done_again(
+    pooled: Database, code: str
+) -> None:
+    conflict = Statement(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$")
+    tries: list[str] = []
+
+    def work(session: Session) -> str:
+        session.run(PUT, name="once", value="v")
+        tries.append("tried")
+        if len(tries) < 3:
+            session.run(conflict)
+        return "done"
+
+    assert pooled.write(work) == "done"
+    assert len(tries) == 3
+
+    # And a conflict that stays is not tried for ever
+    with pytest.raises(DependencyUnavailable):
+        pooled.write(lambda session: session.run(conflict))
+
+
 def test_a_restart_of_postgresql_costs_at_most_one_call(
     postgres: Postgres, pooled: Database
 ) -> None:

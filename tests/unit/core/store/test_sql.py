@@ -73,9 +73,7 @@ def test_locks_are_words_of_one_database_only() -> None:
     statement = Statement("SELECT 1 {for_update}; SELECT 1 {skip_locked}")
 
     assert "FOR UPDATE" not in statement.render(SQLITE)[0]
-    assert statement.render(POSTGRES)[0] == (
-        "SELECT 1 FOR UPDATE; SELECT 1 FOR UPDATE SKIP LOCKED"
-    )
+    assert statement.render(POSTGRES)[0] == ("SELECT 1 FOR UPDATE; SELECT 1 FOR UPDATE SKIP LOCKED")
 
 
 @pytest.mark.parametrize("dialect", Dialect)

@@ -80,5 +80,8 @@ def _side_light(sheet: F32, stage: Stage) -> F32:
     low = stage.description.hour in ("sunset", "dawn")
     seen = np.roll(sheet, -rise, axis=0) if low else towards_top
     seen[-rise:] = sheet[-rise:]
-    side = np.roll(sheet, step if stage.sun[0] < stage.width / 2 else -step, axis=1)
+    if stage.sun[0] < stage.width / 2:
+        side = np.concatenate([np.repeat(sheet[:, :1], step, axis=1), sheet[:, :-step]], axis=1)
+    else:
+        side = np.concatenate([sheet[:, step:], np.repeat(sheet[:, -1:], step, axis=1)], axis=1)
     return f32(np.clip(0.58 + (sheet - 0.6 * seen - 0.4 * side) * 4.2, 0.0, 1.0))

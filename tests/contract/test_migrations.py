@@ -1,0 +1,197 @@
+"""Migrations, on SQLite and PostgreSQL: from every version, at once, and never backwards."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import DataNewer
+from core.settings import read_settings
+from core.store import Database, open_database
+from core.store.database import connect
+from core.store.migrate import FOLDER, migrate
+from core.store.models import MODELS
+from core.store.sql import Dialect, Statement
+from tests.making import accepted
+from tests.services import Postgres
+
+VERSIONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))
+# SQLite keeps both in the same way; the migrations say what PostgreSQL needs.
+SQLITE_TYPES = {"BIGINT": "INTEGER", "BOOLEAN": "INTEGER"}
+MIGRATE = """
+import json, sys
+from core.store.database import connect
+from core.store.migrate import migrate
+
+db = connect(sys.argv[1], 2)
+sys.stdin.read()
+ran = migrate(db)
+print(json.dumps([ran, db.epoch()]))
+db.close()
+"""
+APPLIED = Statement("SELECT name FROM schema_migration ORDER BY name")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/rushes.db"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.new_database()
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    database = connect(empty_url, 2)
+    yield database
+    database.close()
+
+
+Schema = dict[str, dict[str, Any]]
+
+
+def schema(db: Database) -> Schema:
+    """Columns with type and nullability, primary keys and indexes of every table of ours."""
+    with db.peewee.connection_context():
+        tables = sorted(set(db.peewee.get_tables()) - {"schema_migration"})
+        return {
+            table: {
+                "columns": {
+                    column.name: (column_type(db, column.data_type), column.null)
+                    for column in db.peewee.get_columns(table)
+                },
+                "primary key": db.peewee.get_primary_keys(table),
+                "indexes": {
+                    index.name: (index.unique, index.columns, condition(index.sql or ""))
+                    for index in db.peewee.get_indexes(table)
+                    if not is_of_primary_key(index.name)
+                },
+            }
+            for table in tables
+        }
+
+
+def column_type(db: Database, name: str) -> str:
+    return SQLITE_TYPES.get(name, name) if db.dialect is Dialect.SQLITE else name
+
+
+def is_of_primary_key(index: str) -> bool:
+    return index.startswith("sqlite_autoindex") or index.endswith("_pkey")
+
+
+def condition(sql: str) -> str:
+    """The WHERE of a partial index."""
+    found = re.search(r"WHERE (.*)", re.sub(r"\s+", " ", sql))
+    return found[1].strip() if found else ""
+
+
+def make_from_models(db: Database) -> None:
+    with db.peewee.connection_context(), db.peewee.bind_ctx(MODELS):
+        db.peewee.create_tables(MODELS)
+
+
+def drop_all(db: Database) -> None:
+    with db.peewee.connection_context():
+        for table in db.peewee.get_tables():
+            db.peewee.execute_sql(f'DROP TABLE "{table}"')
+
+
+def test_the_tables_that_the_migrations_make_are_those_of_the_models(empty: Database) -> None:
+    migrate(empty)
+    migrated = schema(empty)
+    drop_all(empty)
+    make_from_models(empty)
+
+    modelled = schema(empty)
+    assert migrated.keys() == modelled.keys()
+    for table in modelled:
+        assert migrated[table] == modelled[table], table
+    assert any(condition for t in modelled.values() for *_, condition in t["indexes"].values())
+
+
+@pytest.mark.parametrize("version", [None, *VERSIONS[:-1]])
+def test_every_earlier_version_comes_up_to_the_newest(empty: Database, version: str | None) -> None:
+    # Given the database of an earlier version, or an empty one
+    before = migrate(empty, version) if version else []
+
+    # When this version starts
+    ran = migrate(empty)
+
+    # Then it is as if it had been made by it
+    assert before + ran == VERSIONS
+    upgraded = schema(empty)
+    drop_all(empty)
+    migrate(empty)
+    assert upgraded == schema(empty)
+
+
+def test_a_second_start_runs_nothing_and_keeps_the_epoch(empty: Database) -> None:
+    assert migrate(empty) == VERSIONS
+    epoch = empty.epoch()
+
+    assert migrate(empty) == []
+    assert empty.epoch() == epoch
+    assert [row[0] for row in empty.rows(APPLIED)] == VERSIONS
+
+
+def test_a_database_that_came_up_serves(empty_url: str) -> None:
+    db = open_database(read_settings(database_url=empty_url))
+    try:
+        assert accepted(db).job.revision == 1
+    finally:
+        db.close()
+
+
+def test_four_processes_at_once_migrate_once(empty_url: str, empty: Database) -> None:
+    command = [sys.executable, "-c", MIGRATE, empty_url]
+    pipe = subprocess.PIPE
+    starters = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
+    for starter in starters:
+        assert starter.stdin is not None
+        starter.stdin.close()
+        starter.stdin = None
+    answers = [json.loads(starter.communicate(timeout=60)[0]) for starter in starters]
+
+    assert sorted(ran for ran, _ in answers) == [[], [], [], VERSIONS]
+    assert {epoch for _, epoch in answers} == {empty.epoch()}
+
+
+def test_a_newer_database_is_refused_and_left_as_it_is(empty_url: str, empty: Database) -> None:
+    migrate(empty)
+    future = Statement(
+        "INSERT INTO schema_migration (name, applied) VALUES ('9999_from_the_future', :time)"
+    )
+    empty.write(lambda session: session.run(future, time="2030-01-01 00:00:00"))
+    before = schema(empty)
+
+    with pytest.raises(DataNewer, match="9999_from_the_future"):
+        open_database(read_settings(database_url=empty_url))
+    assert schema(empty) == before
+
+
+def test_a_migration_that_breaks_leaves_nothing_and_keeps_no_lock(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a migration that fails after it made a table
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    broken = "def up(migrator, db):\n    db.execute_sql('CREATE TABLE half (x TEXT)')\n    1 / 0\n"
+    (folder / "0001_broken.py").write_text(broken)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[migrate.__module__], "FOLDER", folder)
+        with pytest.raises(ZeroDivisionError):
+            migrate(empty)
+
+    # Then nothing of it is there, and the next start can go on
+    assert "half" not in schema(empty)
+    assert migrate(empty) == VERSIONS

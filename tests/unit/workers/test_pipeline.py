@@ -1,0 +1,501 @@
+"""A job's run, step by step, with a provider that does what each test wants."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.blobs import Blobs
+from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
+from core.events import event_from_json
+from core.jobs import EventType, Job, JobFailure, Stage, State
+from core.store import Database, claims, events, jobs, media, transitions
+from core.store.sql import Statement
+from tests.making import IMAGE, accepted, new_media
+from tests.services import wait_for
+from tests.unit.workers.conftest import Told
+from tests.unit.workers.scripted import ScriptedProvider, make_picture, picture, steal
+from workers.lease import LeaseKeeper
+from workers.pipeline import Pipeline
+from workers.providers import (
+    Monitor,
+    Output,
+    Pending,
+    ProviderFailed,
+    ReadInput,
+    RunStopped,
+)
+
+RUN_OUT = Statement("UPDATE job SET lease_expire_time = 0 WHERE job_id = :job_id")
+DUE = Statement("UPDATE job SET next_run_time = 0 WHERE job_id = :job_id")
+NEXT_RUN = Statement("SELECT next_run_time - {now} FROM job WHERE job_id = :job_id")
+
+
+@pytest.fixture(autouse=True)
+def no_scratch_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    yield
+    assert list(scratch.iterdir()) == []
+
+
+def image(db: Database, output_count: int = 1, **changes: Any) -> str:
+    spec = dataclasses.replace(IMAGE, output_count=output_count, **changes.pop("spec", {}))
+    return accepted(db, spec=spec, provider="scripted", **changes).job.job_id
+
+
+def job_of(db: Database, job_id: str) -> Job:
+    return jobs.get(db, "alice", job_id)
+
+
+def types(db: Database, job_id: str) -> list[str]:
+    stored = events.job_events(db, "alice", job_id, 0, 100)
+    return [event_from_json(e.revision, __import__("json").loads(e.payload)).type for e in stored]
+
+
+def execute(db: Database, statement: Statement, job_id: str) -> None:
+    db.write(lambda session: session.run(statement, job_id=job_id))
+
+
+def failure_of(db: Database, job_id: str) -> JobFailure:
+    job = job_of(db, job_id)
+    assert job.state is State.FAILED
+    assert job.failure is not None
+    return job.failure
+
+
+def keys(blobs: Blobs) -> list[str]:
+    folders = ("media/", "thumbnails/", "tmp/")
+    return [key for f in folders for key in blobs.list_keys(f, 10_000_000_000_000)]
+
+
+def failing(failure: BaseException) -> Any:
+    def fail(*_: object) -> Any:
+        raise failure
+
+    return fail
+
+
+def test_with_nothing_to_do_nothing_happens(pipeline: Pipeline, told: Told) -> None:
+    assert not pipeline.run_next("image")
+    assert told == Told()
+
+
+def test_a_job_runs_to_its_end(
+    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedProvider, told: Told
+) -> None:
+    job_id = image(db)
+
+    assert pipeline.run_next("image")
+
+    job = job_of(db, job_id)
+    assert (job.state, job.attempt, job.progress.percent) == (State.SUCCEEDED, 1, 100)
+    [output] = job.outputs
+    assert blobs.read(output.blob_key) == picture()
+    assert (output.seed, output.revised_prompt) == (100, "a better boat")
+    assert types(db, job_id) == ["QUEUED", "STARTED", "SUCCEEDED"]
+    assert [event.type for event in told.events] == [EventType.STARTED, EventType.SUCCEEDED]
+    assert told.woken[-1] == "image"  # its end may make room for another
+    assert (provider.polled, provider.fetched) == ([], [("operation 1", 0)])
+    assert not pipeline.run_next("image")
+
+
+def test_a_pending_operation_is_handed_back_until_its_next_poll(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+) -> None:
+    # Given an operation that is not done yet
+    provider.done, provider.pending = False, [Pending(60_000), Pending(0)]
+    job_id = image(db)
+    assert pipeline.run_next("image")
+
+    # Then nobody may run it before its time
+    assert not pipeline.run_next("image")
+    row = db.row(NEXT_RUN, job_id=job_id)
+    assert row is not None
+    assert 0 < row[0] <= 60_000
+    assert job_of(db, job_id).state is State.RUNNING
+
+    # When that has come, it is polled again and never submitted again
+    execute(db, DUE, job_id)
+    assert pipeline.run_next("image")
+    assert pipeline.run_next("image")
+    job = job_of(db, job_id)
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
+    assert provider.submitted == [job_id]
+    assert provider.polled == ["operation 1"] * 3
+    assert job.provider_operation == "operation 1"
+
+
+def test_several_outputs_are_shown_one_by_one(
+    pipeline: Pipeline, db: Database, told: Told
+) -> None:
+    job_id = image(db, output_count=3)
+    pipeline.run_next("image")
+
+    assert types(db, job_id) == ["QUEUED", "STARTED", "UPDATED", "UPDATED", "SUCCEEDED"]
+    assert [len(event.job.outputs) for event in told.events] == [0, 1, 2, 3]
+    assert [output.seed for output in job_of(db, job_id).outputs] == [100, 101, 102]
+
+
+def test_after_a_crash_the_next_run_makes_only_what_is_missing(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+) -> None:
+    # Given a worker that was killed at the second of three outputs
+    def die(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        if index == 1:
+            raise SystemExit  # no handler of a run catches it
+        return make_picture(job, index, path, read, run)
+
+    provider.fetching = die
+    job_id = image(db, output_count=3)
+    with pytest.raises(SystemExit):
+        pipeline.run_next("image")
+    first = job_of(db, job_id).outputs
+
+    # When its lease has run out
+    assert not pipeline.run_next("image")
+    execute(db, RUN_OUT, job_id)
+    provider.fetching = make_picture
+    assert pipeline.run_next("image")
+
+    # Then nothing was submitted or made twice
+    job = job_of(db, job_id)
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 2)
+    assert job.outputs[:1] == first
+    assert [output.output_index for output in job.outputs] == [0, 1, 2]
+    assert provider.submitted == [job_id]
+    assert [index for _, index in provider.fetched] == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize("when", ["submitting", "fetching"])
+def test_what_the_provider_refuses_ends_the_job_with_its_reason(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider, when: str
+) -> None:
+    failure = JobFailure(reason=Reason.CONTENT_FILTERED, message="No.", metadata={"rule": "x"})
+    setattr(provider, when, failing(ProviderFailed(failure)))
+    job_id = image(db)
+    pipeline.run_next("image")
+    assert failure_of(db, job_id) == failure
+
+
+@pytest.mark.parametrize("when", ["submitting", "fetching"])
+def test_a_bug_in_a_provider_ends_the_job_and_not_the_worker(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider, when: str
+) -> None:
+    # Given a provider that breaks, with a prompt in what it says
+    setattr(provider, when, failing(ZeroDivisionError("secret prompt")))
+    broken = image(db)
+    pipeline.run_next("image")
+
+    # Then the job has an id to be found by, and nothing else
+    failure = failure_of(db, broken)
+    assert failure.reason is Reason.INTERNAL_ERROR
+    assert failure.metadata.keys() == {"error_id"}
+    assert "secret" not in str(failure)
+
+    # And the next one runs
+    setattr(provider, when, getattr(ScriptedProvider(), when))
+    fine = image(db)
+    pipeline.run_next("image")
+    assert job_of(db, fine).state is State.SUCCEEDED
+
+
+def test_a_job_of_a_provider_that_is_not_configured_fails(
+    pipeline: Pipeline, db: Database
+) -> None:
+    job_id = accepted(db, spec=IMAGE, provider="elsewhere").job.job_id
+    pipeline.run_next("image")
+    assert failure_of(db, job_id).reason is Reason.PROVIDER_NOT_CONFIGURED
+
+
+def test_a_cancel_before_the_run_starts_costs_nothing(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+) -> None:
+    job_id = image(db)
+    transitions.cancel(db, "alice", job_id, "")
+    assert not pipeline.run_next("image")
+    assert job_of(db, job_id).state is State.CANCELLED
+    assert provider.submitted == []
+
+
+def test_a_cancel_of_a_job_that_was_not_submitted_yet_never_submits_it(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+) -> None:
+    # Given a job that was started, and handed back before its first step
+    job_id = image(db)
+    claim = claims.claim(db, "image", "worker", 60_000, 4)
+    assert claim is not None
+    transitions.start(db, claim.run, 4)
+    claims.hand_back(db, claim.run)
+
+    transitions.cancel(db, "alice", job_id, "")
+    assert pipeline.run_next("image")
+
+    assert job_of(db, job_id).state is State.CANCELLED
+    assert provider.submitted == []
+
+
+def test_a_cancel_between_two_polls_stops_the_operation(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+) -> None:
+    provider.done, provider.pending = False, [Pending(60_000)]
+    job_id = image(db)
+    pipeline.run_next("image")
+
+    transitions.cancel(db, "alice", job_id, "")
+    assert pipeline.run_next("image")
+
+    assert job_of(db, job_id).state is State.CANCELLED
+    assert provider.cancelled == [(job_id, "operation 1")]
+    assert provider.polled == ["operation 1"]
+
+
+def cancel_in_fetch(db: Database, provider: ScriptedProvider) -> None:
+    """Makes the user cancel while the provider works; it notices, as it should."""
+
+    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        transitions.cancel(db, "alice", job.job_id, "")
+        wait_for(run.stopping, "the cancel to be noticed")
+        raise RunStopped
+
+    provider.fetching = fetch
+
+
+def test_a_cancel_in_mid_fetch_stops_the_operation_of_this_very_run(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper, blobs: Blobs
+) -> None:
+    keeper.start()
+    cancel_in_fetch(db, provider)
+    job_id = image(db)
+    pipeline.run_next("image")
+
+    assert job_of(db, job_id).state is State.CANCELLED
+    assert provider.cancelled == [(job_id, "operation 1")]
+    assert keys(blobs) == []
+
+
+def test_a_cancel_that_the_provider_can_not_do_still_ends_the_job(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper
+) -> None:
+    keeper.start()
+    cancel_in_fetch(db, provider)
+    provider.cancelling = failing(ZeroDivisionError())
+    job_id = image(db)
+    pipeline.run_next("image")
+
+    assert job_of(db, job_id).state is State.CANCELLED
+
+
+def test_a_cancel_that_comes_too_late_changes_nothing(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+) -> None:
+    # Given a provider that is done before the cancel is noticed
+    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        transitions.cancel(db, "alice", job.job_id, "")
+        return make_picture(job, index, path, read, run)
+
+    provider.fetching = fetch
+    job_id = image(db)
+    pipeline.run_next("image")
+    assert job_of(db, job_id).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        None,
+        RunStopped(),
+        ZeroDivisionError(),
+        StorageFull(),
+        ProviderFailed(JobFailure(reason=Reason.PROVIDER_REJECTED, message="No.")),
+    ],
+)
+def test_a_run_whose_lease_was_lost_writes_nothing(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider, end: Exception | None
+) -> None:
+    # Given a run whose job another run claims meanwhile
+    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        steal(db, job.job_id)
+        if end is not None:
+            run.lost = True  # type: ignore[attr-defined]
+            raise end
+        return make_picture(job, index, path, read, run)
+
+    provider.fetching = fetch
+    job_id = image(db)
+    assert pipeline.run_next("image")
+
+    # Then the job is the other run's, untouched, however this one ended
+    job = job_of(db, job_id)
+    assert (job.state, job.outputs, job.revision) == (State.RUNNING, (), 2)
+    assert not pipeline.run_next("image")
+    assert provider.cancelled == []
+
+
+@pytest.mark.parametrize("error", [StorageFull(), DependencyUnavailable("blob store")])
+def test_a_blob_store_that_takes_nothing_makes_the_job_wait(
+    pipeline: Pipeline,
+    db: Database,
+    blobs: Blobs,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    job_id = image(db)
+    with monkeypatch.context() as patch:
+        patch.setattr(blobs, "put_file", failing(error))
+        pipeline.run_next("image")
+
+    # Then it is handed back, which is no failed attempt, and runs again later
+    assert job_of(db, job_id).state is State.RUNNING
+    assert not pipeline.run_next("image")
+    execute(db, DUE, job_id)
+    assert pipeline.run_next("image")
+    job = job_of(db, job_id)
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
+
+
+def test_a_job_that_was_lost_too_often_fails(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+) -> None:
+    provider.fetching = failing(SystemExit())
+    job_id = image(db)
+    for _ in range(pipeline.max_attempts):
+        with pytest.raises(SystemExit):
+            pipeline.run_next("image")
+        execute(db, RUN_OUT, job_id)
+
+    assert pipeline.run_next("image")
+
+    failure = failure_of(db, job_id)
+    assert (failure.reason, failure.metadata) == (Reason.WORKER_LOST, {"attempts": "3"})
+    assert len(provider.fetched) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", picture()[:60]])
+def test_a_broken_result_ends_the_job(
+    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedProvider, content: bytes
+) -> None:
+    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        path.write_bytes(content)
+        return Output()
+
+    provider.fetching = fetch
+    job_id = image(db)
+    pipeline.run_next("image")
+
+    assert failure_of(db, job_id).reason is Reason.RESULT_INVALID
+    assert keys(blobs) == []
+
+
+def with_input(db: Database, blobs: Blobs, provider: ScriptedProvider) -> tuple[str, str]:
+    """A job that reads an image of its user, and that image."""
+    item = new_media()
+    blobs.put_bytes(item.blob_key, b"reference")
+    media.add(db, item)
+    provider.submitting = lambda job, read: provider.polled.append(read(item.media_id).decode())
+    return image(db, spec={"references": (item.media_id,)}), item.media_id
+
+
+def test_a_provider_reads_its_inputs_also_from_the_bin(
+    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedProvider
+) -> None:
+    job_id, media_id = with_input(db, blobs, provider)
+    media.bin(db, "alice", [media_id], 60_000)
+    pipeline.run_next("image")
+    assert job_of(db, job_id).state is State.SUCCEEDED
+    assert provider.polled == ["reference"]
+
+
+@pytest.mark.parametrize("bytes_only", [False, True])
+def test_an_input_that_was_erased_ends_the_job(
+    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedProvider, bytes_only: bool
+) -> None:
+    job_id, media_id = with_input(db, blobs, provider)
+    found = media.find(db, media_id)
+    assert found is not None
+    blobs.delete([found.blob_key])
+    with pytest.raises(BlobMissing):
+        blobs.read(found.blob_key)
+    if not bytes_only:
+        media.erase(db, "alice", [media_id])
+
+    pipeline.run_next("image")
+    assert failure_of(db, job_id).reason is Reason.INPUT_MEDIA_INVALID
+
+
+def test_a_user_who_runs_enough_already_waits(
+    pipeline: Pipeline, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = image(db)
+    with monkeypatch.context() as patch:
+        patch.setattr(transitions, "start", lambda *_: None)  # others started meanwhile
+        assert pipeline.run_next("image")
+    job = job_of(db, job_id)
+    assert (job.state, job.attempt) == (State.QUEUED, 0)
+
+
+def test_a_closing_worker_claims_nothing_and_hands_back_what_it_has(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper, told: Told
+) -> None:
+    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        keeper.hand_all_back()
+        assert run.stopping()
+        raise RunStopped
+
+    provider.fetching = fetch
+    job_id = image(db)
+    assert pipeline.run_next("image")
+    assert not pipeline.run_next("image")
+
+    assert claims.claimable(db, "image", 4, 10) == 1
+    job = job_of(db, job_id)
+    assert (job.state, job.attempt) == (State.RUNNING, 1)
+    assert provider.cancelled == []
+    assert "image" in told.woken
+
+
+def test_a_database_that_is_gone_is_told_to_who_asked_for_a_run(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "claim", failing(DependencyUnavailable("database")))
+    with pytest.raises(DependencyUnavailable):
+        pipeline.run_next("image")
+
+
+def test_a_database_that_goes_in_mid_run_costs_the_run_only(
+    pipeline: Pipeline, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = image(db)
+    with monkeypatch.context() as patch:
+        away = failing(DependencyUnavailable("database"))
+        patch.setattr(transitions, "succeed", away)
+        patch.setattr(claims, "hand_back", away)
+        assert pipeline.run_next("image")
+
+    execute(db, RUN_OUT, job_id)
+    assert pipeline.run_next("image")
+    job = job_of(db, job_id)
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 2)
+
+
+def test_progress_is_told_and_the_result_is_announced(
+    pipeline: Pipeline, db: Database, provider: ScriptedProvider, told: Told
+) -> None:
+    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        run.report(Stage.GENERATING, 0.5, "Halfway")
+        return make_picture(job, index, path, read, run)
+
+    provider.fetching = fetch
+    job_id = image(db, output_count=2)
+    pipeline.run_next("image")
+
+    first = told.ticks[0]
+    assert (first.job_id, first.attempt, first.progress.percent) == (job_id, 1, 25)
+    assert first.progress.message == "Halfway"
+
+
+def test_a_job_of_another_queue_is_left_alone(pipeline: Pipeline, db: Database) -> None:
+    image(db)
+    assert not pipeline.run_next("video")
