@@ -41,7 +41,7 @@ class Rescuer:
         self._pipeline = pipeline
         self._stopped = threading.Event()
         self._own_threads = ThreadPoolExecutor(settings.worker_threads, "queueless")
-        self._own_runs = 0
+        self._own_room = threading.Semaphore(settings.worker_threads)
         self._beat_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="rescuer", daemon=True)
 
@@ -92,9 +92,9 @@ class Rescuer:
             self._run_here(queue, most)
 
     def _run_here(self, queue: str, most: int) -> None:
-        free = self._settings.worker_threads - self._own_runs
-        for _ in range(min(most, free)):
-            self._own_runs += 1
+        for _ in range(most):
+            if not self._own_room.acquire(blocking=False):
+                return
             self._own_threads.submit(self._run_one, queue)
 
     def _run_one(self, queue: str) -> None:
@@ -103,7 +103,7 @@ class Rescuer:
         except RushesError as error:
             log.warning("claim_failed", queue=queue, error=type(error).__name__)
         finally:
-            self._own_runs -= 1
+            self._own_room.release()
 
     def _fail_overdue(self) -> None:
         for user_id, job_id in claims.overdue(self._db):

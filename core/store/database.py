@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import peewee
-from playhouse.pool import PooledPostgresqlDatabase
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from core.errors import DependencyUnavailable, SettingsInvalid, StorageFull
 from core.store.sql import Dialect, Statement
@@ -114,19 +114,19 @@ class Database:
             with self.peewee.atomic(**options):
                 return work(self._session())
 
-        return self._retried(transaction)
+        return self._retried(transaction, reads=True)
 
     def rows(self, statement: Statement, **values: Any) -> list[Row]:
         """All rows of one reading statement."""
-        return self._retried(lambda: self._session().rows(statement, **values))
+        return self._retried(lambda: self._session().rows(statement, **values), reads=True)
 
     def row(self, statement: Statement, **values: Any) -> Row | None:
         """The first row of one reading statement."""
-        return self._retried(lambda: self._session().row(statement, **values))
+        return self._retried(lambda: self._session().row(statement, **values), reads=True)
 
     def now_ms(self) -> int:
         """The database's clock, in milliseconds."""
-        return self._retried(lambda: self._session().now_ms())
+        return self._retried(lambda: self._session().now_ms(), reads=True)
 
     def epoch(self) -> str:
         """The name of this history; a restore or a failover makes another."""
@@ -147,7 +147,8 @@ class Database:
     def _session(self) -> Session:
         return Session(self.peewee, self.dialect)
 
-    def _retried(self, work: Callable[[], T]) -> T:
+    def _retried(self, work: Callable[[], T], *, reads: bool = False) -> T:
+        """Runs `work`, again after a deadlock; what only reads also after a lost connection."""
         for left in reversed(range(_TRIES)):
             try:
                 with self._connection():
@@ -156,18 +157,17 @@ class Database:
                 self._drop_connection()
                 if _is_full(error):
                     raise StorageFull from None
-                if not left or not _is_conflict(error):
+                if not left or not (_is_conflict(error) or (reads and _is_lost(error))):
                     raise DependencyUnavailable("database") from error
-            except peewee.PeeweeException as error:
-                if "connection" not in str(error).lower():
-                    raise
-                raise DependencyUnavailable("database") from error
         raise AssertionError("unreachable")
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[None]:
         """SQLite keeps one connection per thread; PostgreSQL's go back to the pool."""
-        opened = self.peewee.connect(reuse_if_open=True)
+        try:
+            opened = self.peewee.connect(reuse_if_open=True)
+        except (peewee.PeeweeException, MaxConnectionsExceeded) as error:
+            raise DependencyUnavailable("database") from error
         try:
             yield
         finally:
@@ -197,6 +197,12 @@ def _pgcode(error: BaseException) -> str | None:
 def _is_conflict(error: Exception) -> bool:
     """Whether PostgreSQL undid the transaction because of another: deadlock or serialization."""
     return _pgcode(error) in ("40001", "40P01")
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection ended, by itself or because PostgreSQL shuts down."""
+    code = _pgcode(error)
+    return code is None or code.startswith(("08", "57P"))
 
 
 def _is_full(error: BaseException | None) -> bool:
@@ -245,5 +251,6 @@ def _postgres(url: str, connections: int) -> PooledPostgresqlDatabase:
         keepalives_idle=30,
         keepalives_interval=5,
         keepalives_count=3,
+        tcp_user_timeout=10_000,
         options="-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000",
     )

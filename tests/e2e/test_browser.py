@@ -111,8 +111,10 @@ def serving(page: str) -> Iterator[tuple[str, list[bytes]]]:
 def browsing(chromium: str, address: str, profile: Path) -> Iterator[None]:
     """A browser on the address, until the block ends."""
     command = [chromium, *FLAGS, f"--user-data-dir={profile}", address]
-    with (profile.with_suffix(".log")).open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    profile.mkdir()
+    env = {**os.environ, "HOME": str(profile)}
+    with profile.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         yield
     finally:

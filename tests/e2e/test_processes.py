@@ -5,38 +5,35 @@ from pathlib import Path
 
 import pytest
 
-from rushes import Client
 from rushes.v1 import job_pb2
 from standalone.preflight import free_port
 from tests.e2e.conftest import wait_until_rendering
-from tests.e2e.processes import Process, linux_only
+from tests.e2e.processes import linux_only
 from tests.e2e.rest import Rest
 from tests.e2e.running import Running, start_standalone
 from tests.services import wait_for
 
 Job = job_pb2.Job
+STARTED = '"server_started"'
 
 
 @linux_only
+@pytest.mark.parametrize("names", [("server-1", "server-2"), ("server-2", "server-1")])
 def test_calls_go_on_by_the_other_server_process_when_one_is_killed(
-    run: Running, client: Client
+    run: Running, rest: Rest, user: str, names: tuple[str, str]
 ) -> None:
-    client.list_models()
-    for name in ("server-1", "server-2"):
-        killed = wait_for(lambda name=name: run.child(name), name)
-        killed.kill()
-        # Also proves that the other one is used: it is the only one for now.
-        assert client.list_models()
-        wait_for(lambda name=name, killed=killed: _serves_again(run, name, killed), name)
+    name, other = names
+    log, other_log = (run.data / "logs" / f"{each}.log" for each in names)
+    lives = log.read_text().count(STARTED)
+    killed = wait_for(lambda: run.child(name), name)
 
-    assert "server-1 ended (signal SIGKILL); starting it again" in run.printed
-    assert "server-2 ended (signal SIGKILL); starting it again" in run.printed
+    killed.kill()
 
-
-def _serves_again(run: Running, name: str, killed: Process) -> bool:
-    born = run.child(name)
-    lives = (run.data / "logs" / f"{name}.log").read_text().count('"server_started"')
-    return born is not None and born != killed and lives > 1
+    wait_for(lambda: rest("GET /v1/models").status == 200, "a call to be answered")
+    wait_for(lambda: f'"user_id": "{user}"' in other_log.read_text(), f"a call at {other}")
+    wait_for(lambda: log.read_text().count(STARTED) > lives, f"{name} to serve again")
+    assert run.child(name) not in (None, killed)
+    assert f"{name} ended (signal SIGKILL); starting it again" in run.printed
 
 
 def test_a_second_run_on_the_same_data_is_refused_in_one_sentence(
