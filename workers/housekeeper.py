@@ -42,7 +42,8 @@ class Housekeeper:
     def close(self) -> None:
         """Ends the thread after what it is at; a long round is simply left."""
         self._stopped.set()
-        self._thread.join(timeout=1.0)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
         while not self._stopped.wait(ROUND_SECONDS):

@@ -148,8 +148,9 @@ class LeaseKeeper:
             if claims.renew(self._db, lease.run, self.lease_ms, lease.progress):
                 lease.renewed_at = now
                 return
+            # Another run has it, or this one has just ended it.
             lease.lost = True
         except (DependencyUnavailable, StorageFull):
-            lease.lost = now - lease.renewed_at >= self._lease_seconds
-        if lease.lost:
-            log.warning("lease_lost", job_id=lease.run.job_id, user_id=lease.run.user_id)
+            if now - lease.renewed_at >= self._lease_seconds:
+                lease.lost = True
+                log.warning("lease_lost", job_id=lease.run.job_id, user_id=lease.run.user_id)

@@ -57,7 +57,8 @@ class Rescuer:
     def close(self) -> None:
         """Ends the thread and says that the worker leaves."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._own_threads.shutdown()
         try:
             workers.leave(self._db, self._pipeline.worker_id)

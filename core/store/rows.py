@@ -61,6 +61,8 @@ def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
         revision=r["revision"],
         cancel_request_time=r["cancel_request_time"],
         cancel_reason=r["cancel_reason"],
+        # No provider charges for a cancelled job yet.
+        cancel_saves_cost=not State(r["state"]).terminal,
         retry_of=r["retry_of"],
         request_id=r["request_id"],
         final_prompt=r["final_prompt"],

@@ -130,9 +130,7 @@ class JobMachine(RuleBasedStateMachine):
         turn = user.last_turn + 1 if first is None else max(user.last_turn + 1, first - 1)
         user.revision += 1
         user.last_turn = turn
-        self.jobs[made.job_id] = ModelJob(
-            made.job_id, user.user_id, turn, revision=user.revision
-        )
+        self.jobs[made.job_id] = ModelJob(made.job_id, user.user_id, turn, revision=user.revision)
 
     @rule(lives=st.booleans())
     def claim(self, lives: bool) -> None:
@@ -169,9 +167,7 @@ class JobMachine(RuleBasedStateMachine):
         if job is not None and self.running(job.user_id) >= CONCURRENCY:
             assert transitions.start(self.db, run, CONCURRENCY) is None
             return
-        self.try_move(
-            run, EventType.STARTED, lambda: transitions.start(self.db, run, CONCURRENCY)
-        )
+        self.try_move(run, EventType.STARTED, lambda: transitions.start(self.db, run, CONCURRENCY))
 
     @precondition(lambda self: self.runs)
     @rule(data=st.data())
@@ -219,9 +215,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def add_output(self, data: st.DataObject) -> None:
         run = self.pick(data)
-        item = new_media(
-            run.user_id, job_id=run.job_id, output_index=self.jobs[run.job_id].outputs
-        )
+        item = new_media(run.user_id, job_id=run.job_id, output_index=self.jobs[run.job_id].outputs)
         write = lambda: transitions.add_output(self.db, run, item)  # noqa: E731
         if (job := self.try_move(run, EventType.UPDATED, write)) is not None:
             job.outputs += 1
@@ -230,9 +224,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def succeed(self, data: st.DataObject) -> None:
         run = self.pick(data)
-        item = new_media(
-            run.user_id, job_id=run.job_id, output_index=self.jobs[run.job_id].outputs
-        )
+        item = new_media(run.user_id, job_id=run.job_id, output_index=self.jobs[run.job_id].outputs)
         write = lambda: transitions.succeed(self.db, run, item)  # noqa: E731
         if (job := self.try_move(run, EventType.SUCCEEDED, write)) is not None:
             job.outputs += 1

@@ -14,26 +14,39 @@ from tests.e2e.running import Running, start_standalone
 from tests.services import wait_for
 
 Job = job_pb2.Job
-STARTED = '"server_started"'
 
 
 @linux_only
 @pytest.mark.parametrize("names", [("server-1", "server-2"), ("server-2", "server-1")])
-def test_calls_go_on_by_the_other_server_process_when_one_is_killed(
-    run: Running, rest: Rest, user: str, names: tuple[str, str]
+def test_both_server_processes_serve_and_one_goes_on_when_the_other_is_killed(
+    run: Running, user: str, names: tuple[str, str]
 ) -> None:
     name, other = names
-    log, other_log = (run.data / "logs" / f"{each}.log" for each in names)
-    lives = log.read_text().count(STARTED)
-    killed = wait_for(lambda: run.child(name), name)
+    wait_for(lambda: _asks(run, user) and _served_by(run, user) == {*names}, "calls at both")
+    lives = _log(run, name).count('"server_started"')
+    killed = run.child(name)
+    assert killed is not None
 
     killed.kill()
 
-    wait_for(lambda: rest("GET /v1/models").status == 200, "a call to be answered")
-    wait_for(lambda: f'"user_id": "{user}"' in other_log.read_text(), f"a call at {other}")
-    wait_for(lambda: log.read_text().count(STARTED) > lives, f"{name} to serve again")
+    survivor = f"{user}-after"
+    wait_for(lambda: _asks(run, survivor), "a call to be answered")
+    assert wait_for(lambda: _served_by(run, survivor), "the line in a log") == {other}
+    wait_for(lambda: _log(run, name).count('"server_started"') > lives, f"{name} to serve again")
     assert run.child(name) not in (None, killed)
     assert f"{name} ended (signal SIGKILL); starting it again" in run.printed
+
+
+def _asks(run: Running, user: str) -> bool:
+    return run.rest(user)("GET /v1/models").status == 200
+
+
+def _served_by(run: Running, user: str) -> set[str]:
+    return {name for name in ("server-1", "server-2") if f'"user_id": "{user}"' in _log(run, name)}
+
+
+def _log(run: Running, name: str) -> str:
+    return (run.data / "logs" / f"{name}.log").read_text()
 
 
 def test_a_second_run_on_the_same_data_is_refused_in_one_sentence(

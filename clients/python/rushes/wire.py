@@ -58,6 +58,7 @@ def channel_options(target: str) -> list[tuple[str, Any]]:
 
 def call_metadata(token: str) -> tuple[tuple[str, str], ...]:
     """The metadata that signs a call in; none without a token."""
+    token = token.strip()
     if not token:
         return ()
     if not (token.isascii() and token.isprintable()):

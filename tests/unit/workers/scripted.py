@@ -25,9 +25,7 @@ def picture(side: int = 32) -> bytes:
     return data.getvalue()
 
 
-def make_picture(
-    job: Job, index: int, path: Path, read_input: ReadInput, run: Monitor
-) -> Output:
+def make_picture(job: Job, index: int, path: Path, read_input: ReadInput, run: Monitor) -> Output:
     """What a provider does when all goes well."""
     path.write_bytes(picture())
     return Output(seed=100 + index, revised_prompt="a better boat")

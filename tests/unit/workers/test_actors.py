@@ -44,9 +44,7 @@ def broker(pipeline: Pipeline) -> Iterator[StubBroker]:
 
 def wake(broker: StubBroker, queue: str) -> None:
     broker.enqueue(
-        dramatiq.Message(
-            queue_name=queue, actor_name=ACTOR, args=(queue,), kwargs={}, options={}
-        )
+        dramatiq.Message(queue_name=queue, actor_name=ACTOR, args=(queue,), kwargs={}, options={})
     )
 
 

@@ -228,9 +228,7 @@ def test_a_run_that_goes_on_begins_where_the_last_stood(
     assert Lease(claim, teller, OUTPUTS).progress == claim.job.progress
 
 
-def test_ticks_are_told_at_most_ten_times_a_second(
-    lease: Lease, clock: Clock, told: Told
-) -> None:
+def test_ticks_are_told_at_most_ten_times_a_second(lease: Lease, clock: Clock, told: Told) -> None:
     times = []
     for percent in range(100):
         clock.now += 0.01

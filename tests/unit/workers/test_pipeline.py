@@ -1,6 +1,7 @@
 """A job's run, step by step, with a provider that does what each test wants."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def job_of(db: Database, job_id: str) -> Job:
 
 def types(db: Database, job_id: str) -> list[str]:
     stored = events.job_events(db, "alice", job_id, 0, 100)
-    return [event_from_json(e.revision, __import__("json").loads(e.payload)).type for e in stored]
+    return [event_from_json(e.revision, json.loads(e.payload)).type for e in stored]
 
 
 def execute(db: Database, statement: Statement, job_id: str) -> None:
@@ -128,9 +129,7 @@ def test_a_pending_operation_is_handed_back_until_its_next_poll(
     assert job.provider_operation == "operation 1"
 
 
-def test_several_outputs_are_shown_one_by_one(
-    pipeline: Pipeline, db: Database, told: Told
-) -> None:
+def test_several_outputs_are_shown_one_by_one(pipeline: Pipeline, db: Database, told: Told) -> None:
     job_id = image(db, output_count=3)
     pipeline.run_next("image")
 
@@ -202,9 +201,7 @@ def test_a_bug_in_a_provider_ends_the_job_and_not_the_worker(
     assert job_of(db, fine).state is State.SUCCEEDED
 
 
-def test_a_job_of_a_provider_that_is_not_configured_fails(
-    pipeline: Pipeline, db: Database
-) -> None:
+def test_a_job_of_a_provider_that_is_not_configured_fails(pipeline: Pipeline, db: Database) -> None:
     job_id = accepted(db, spec=IMAGE, provider="elsewhere").job.job_id
     pipeline.run_next("image")
     assert failure_of(db, job_id).reason is Reason.PROVIDER_NOT_CONFIGURED

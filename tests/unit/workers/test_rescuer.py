@@ -7,18 +7,16 @@ from contextlib import ExitStack
 import pytest
 import redis
 
-from core.blobs import Blobs
 from core.errors import DependencyUnavailable, Reason
 from core.jobs import State
 from core.settings import Settings, read_settings
-from core.store import Database, claims, jobs, media, transitions, workers
+from core.store import Database, claims, jobs, workers
 from core.store.sql import Statement
 from core.tell import Teller
-from tests.making import IMAGE, accepted, claimed, new_media, started
+from tests.making import IMAGE, accepted, claimed, started
 from tests.services import wait_for
 from tests.unit.workers.conftest import Told
 from tests.unit.workers.scripted import ScriptedProvider
-from workers import rescuer as rescuer_module
 from workers.pipeline import Pipeline
 from workers.rescuer import MOST_WAKE_UPS, Rescuer
 
@@ -59,9 +57,7 @@ def queue() -> Queue:
 
 
 @pytest.fixture
-def start(
-    db: Database, teller: Teller, pipeline: Pipeline, blobs: Blobs, queue: Queue
-) -> Iterator[Start]:
+def start(db: Database, teller: Teller, pipeline: Pipeline, queue: Queue) -> Iterator[Start]:
     """Starts a rescuer that looks a hundred times a second, until the test ends."""
     with ExitStack() as stack:
 
@@ -72,7 +68,6 @@ def start(
                 queue=queue,  # type: ignore[arg-type]
                 teller=teller,
                 pipeline=pipeline,
-                blobs=blobs,
             )
             made.start()
             stack.callback(made.close)
@@ -140,9 +135,7 @@ def test_a_job_that_somebody_runs_or_that_may_not_run_wakes_nobody(
     assert queue.waiting == {"video": 1}
 
 
-def test_a_job_whose_worker_died_is_made_known(
-    db: Database, start: Start, queue: Queue
-) -> None:
+def test_a_job_whose_worker_died_is_made_known(db: Database, start: Start, queue: Queue) -> None:
     accepted(db)
     started(db, lease_ms=-1)
     start()
@@ -201,9 +194,7 @@ def test_a_claim_that_fails_here_is_tried_again(
     wait_for(lambda: jobs.get(db, "alice", job_id).state is State.SUCCEEDED, "the job")
 
 
-def test_jobs_past_their_deadline_fail_and_are_told(
-    db: Database, start: Start, told: Told
-) -> None:
+def test_jobs_past_their_deadline_fail_and_are_told(db: Database, start: Start, told: Told) -> None:
     late = [accepted(db, user, finish_within_ms=-1).job for user in ("alice", "bob")]
     in_time = accepted(db, "alice").job
     start()
@@ -243,53 +234,8 @@ def test_a_passing_failure_does_not_end_it(
     wait_for(lambda: queue.waiting.get("video") == 1, "a wake-up")
 
 
-def test_the_leader_empties_the_bin(db: Database, start: Start, blobs: Blobs) -> None:
-    item = new_media()
-    blobs.put_bytes(item.blob_key, b"bytes")
-    media.add(db, item)
-    media.bin(db, "alice", [item.media_id], -1)
-    start()
-    wait_for(lambda: media.find(db, item.media_id) is None, "the purge")
-
-
-def test_only_one_of_several_purges(
-    db: Database, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given another process that leads the purge
-    assert workers.lead(db, "purge", "another", 60_000)
-    item = new_media()
-    media.add(db, item)
-    media.bin(db, "alice", [item.media_id], -1)
-    asked: list[bool] = []
-    real = workers.lead
-
-    def lead(*values: object) -> bool:
-        asked.append(real(*values))  # type: ignore[arg-type]
-        return asked[-1]
-
-    monkeypatch.setattr(workers, "lead", lead)
-    monkeypatch.setattr(rescuer_module, "PURGE_SECONDS", 0.01)
-    start()
-
-    # Then this one asks and leaves the bin alone
-    wait_for(lambda: len(asked) >= 3, "it to ask")
-    assert asked[:3] == [False] * 3
-    assert media.find(db, item.media_id) is not None
-
-
-def test_old_jobs_are_forgotten_with_the_purge(
-    db: Database, start: Start, told: Told
-) -> None:
-    job_id = accepted(db).job.job_id
-    transitions.cancel(db, "alice", job_id, "")
-    old = Statement("UPDATE job SET end_time = 1 WHERE job_id = :job_id")
-    db.write(lambda session: session.run(old, job_id=job_id))
-    start()
-    wait_for(lambda: jobs.list_page(db, "alice", limit=1)[0] == [], "the job to be gone")
-
-
 def test_one_that_never_started_can_be_closed(
-    db: Database, teller: Teller, pipeline: Pipeline, blobs: Blobs, queue: Queue
+    db: Database, teller: Teller, pipeline: Pipeline, queue: Queue
 ) -> None:
     Rescuer(
         settings=FAST,
@@ -297,8 +243,17 @@ def test_one_that_never_started_can_be_closed(
         queue=queue,  # type: ignore[arg-type]
         teller=teller,
         pipeline=pipeline,
-        blobs=blobs,
     ).close()
+
+
+def test_one_that_was_asked_to_stop_does_nothing_more(
+    db: Database, start: Start, queue: Queue
+) -> None:
+    made = start()
+    made.stop()
+    made.close()
+    accepted(db)
+    assert queue.waiting == {}
 
 
 def test_closing_leaves_no_thread(start: Start, db: Database, queue: Queue) -> None:

@@ -117,9 +117,7 @@ def test_a_film_that_was_cut_short_is_refused(blobs: Blobs, path: Path) -> None:
         stored(blobs, path)
 
 
-def test_a_full_store_is_told(
-    blobs: Blobs, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_store_is_told(blobs: Blobs, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise StorageFull
 
