@@ -18,12 +18,13 @@ def main() -> None:
     try:
         settings = read_settings()
         configure_logging(settings.log_level, "server")
-        asyncio.run(_serve(settings))
+        sys.exit(asyncio.run(_serve(settings)))
     except RushesError as error:
         sys.exit(f"rushes: {error.message}")
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings) -> int:
+    """0 when it was asked to stop, 1 when a part of it died."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -32,11 +33,14 @@ async def _serve(settings: Settings) -> None:
     await app.start()
     notify.ready()
     beat = asyncio.create_task(_beat())
-    await stop.wait()
+    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(app.broken())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     notify.stopping()
     await app.stop()
-    beat.cancel()
-    await asyncio.gather(beat, return_exceptions=True)
+    for task in (beat, *waits):
+        task.cancel()
+    await asyncio.gather(beat, *waits, return_exceptions=True)
+    return 0 if stop.is_set() else 1
 
 
 async def _beat() -> None:

@@ -98,6 +98,10 @@ class ServerApp:
         """How many watches are open."""
         return self._hub.watch_count
 
+    async def broken(self) -> None:
+        """Returns when a part of this process died that it can't do without."""
+        await self._hub.broken.wait()
+
     async def start(self) -> None:
         """Listens and serves; `port` is the TCP port, 0 on a unix socket.
 

@@ -14,7 +14,7 @@ ALIVE_SECONDS = 5.0
 
 
 def main() -> int:
-    """Runs until it is asked to stop; 0 then, 2 when it can't start."""
+    """Runs until it is asked to stop; 0 then, 2 when it can't start, 1 when a part of it died."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -22,16 +22,16 @@ def main() -> int:
         settings = read_settings()
         configure_logging(settings.log_level, "worker")
         app = WorkerApp(settings)
+        app.start()
     except RushesError as error:
         print(f"rushes workers: {error.message}", file=sys.stderr)
         return 2
-    app.start()
     notify.ready()
-    while not stopped.wait(ALIVE_SECONDS):
+    while app.sound and not stopped.wait(ALIVE_SECONDS):
         notify.alive()
     notify.stopping()
     app.close()
-    return 0
+    return 0 if stopped.is_set() else 1
 
 
 if __name__ == "__main__":

@@ -83,6 +83,11 @@ class WorkerApp:
         self._worker.start()
         log.info("worker_started", worker_id=self.worker_id)
 
+    @property
+    def sound(self) -> bool:
+        """Whether the threads that keep leases and rescue jobs live; without them, end it."""
+        return self._keeper.alive and self._rescuer.alive
+
     def close(self) -> None:
         """Stops claiming, hands back what runs, and closes everything."""
         # Not worker.pause(): it waits for what runs, and makes the consumers sleep for 3 s.

@@ -93,6 +93,11 @@ class LeaseKeeper:
         """Starts the thread."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Ends the thread."""
         self._stopped.set()

@@ -162,6 +162,8 @@ class Pipeline:
             self.teller.wake(claim.job.kind)
 
     def _cancel_operation(self, claim: Claim, provider: Provider) -> None:
+        if not claim.operation:
+            return
         try:
             provider.cancel(claim.job, claim.operation)
         except Exception as error:  # noqa: BLE001 - the job ends, whatever the provider can do

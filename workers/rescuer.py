@@ -50,6 +50,11 @@ class Rescuer:
         self._beat()
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Asks the thread to end."""
         self._stopped.set()

@@ -30,6 +30,7 @@ PAGE_EVENTS = 500
 TAIL_START_SECONDS = 0.5
 RETRY_SECONDS = 0.5
 LATE_SECONDS = 0.1
+VITAL = "hub"
 
 
 class Hub:
@@ -44,12 +45,13 @@ class Hub:
         self._tails: dict[int, _Tail] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = asyncio.Event()
+        self.broken = asyncio.Event()
         self.epoch = ""
 
     async def start(self) -> None:
         """Reads the epoch and begins to compare."""
         self.epoch = await self.run(self._db.epoch)
-        self._spawn(self._compare_forever())
+        self._spawn(self._compare_forever(), VITAL)
 
     async def close(self) -> None:
         """Ends every task and connection of the hub."""
@@ -136,7 +138,7 @@ class Hub:
         tail = self._tails.get(shard)
         if tail is None:
             tail = self._tails[shard] = _Tail(StreamTail(self._settings, shard))
-            self._spawn(self._follow(tail))
+            self._spawn(self._follow(tail), VITAL)
         return tail
 
     async def _follow(self, tail: "_Tail") -> None:
@@ -214,10 +216,19 @@ class Hub:
         for feed in feeds:
             feed.wake()
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Coroutine[None, None, None], name: str | None = None) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("hub_task_broke", exc_info=error)
+            if task.get_name() == VITAL:
+                # Watchers would wait for ever: the process ends, and they go on elsewhere.
+                self.broken.set()
 
 
 class _Tail:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -28,9 +29,8 @@ from core.store.sql import Dialect, Statement
 from tests.making import accepted, new_media
 from tests.steady import STEADY
 
-CONCURRENCY = 2
-EXAMPLES = {Dialect.SQLITE: 40, Dialect.POSTGRES: 15}
-STEPS = 25
+EXAMPLES = {Dialect.SQLITE: 50, Dialect.POSTGRES: 20}
+STEPS = 35
 LIVE_MS, EXPIRED_MS = 600_000, -1
 FAILURE = JobFailure(reason=Reason.RESULT_INVALID, message="broken")
 CLEAR = Statement("DELETE FROM job")
@@ -74,6 +74,11 @@ class JobMachine(RuleBasedStateMachine):
         self.users = [ModelUser(f"user-{next(numbers)}") for _ in range(2)]
         self.jobs: dict[str, ModelJob] = {}
         self.runs: list[Run] = []
+
+    @initialize(concurrency=st.sampled_from([1, 1, 2]))
+    def allow(self, concurrency: int) -> None:
+        """How many jobs of a user may run at once."""
+        self.concurrency = concurrency
 
     def teardown(self) -> None:
         """Leaves no job for the claims of the next example."""
@@ -138,10 +143,10 @@ class JobMachine(RuleBasedStateMachine):
         waiting = [
             job.job_id
             for job in self.queued()
-            if not job.live and self.running(job.user_id) < CONCURRENCY
+            if not job.live and self.running(job.user_id) < self.concurrency
         ]
         lease_ms = LIVE_MS if lives else EXPIRED_MS
-        taken = claims.claim(self.db, "video", "worker", lease_ms, CONCURRENCY)
+        taken = claims.claim(self.db, "video", "worker", lease_ms, self.concurrency)
         if not due and not waiting:
             assert taken is None
             return
@@ -164,10 +169,12 @@ class JobMachine(RuleBasedStateMachine):
     def start(self, data: st.DataObject) -> None:
         run = self.pick(data)
         job = self.owned(run)
-        if job is not None and self.running(job.user_id) >= CONCURRENCY:
-            assert transitions.start(self.db, run, CONCURRENCY) is None
+        if job is not None and self.running(job.user_id) >= self.concurrency:
+            assert transitions.start(self.db, run, self.concurrency) is None
             return
-        self.try_move(run, EventType.STARTED, lambda: transitions.start(self.db, run, CONCURRENCY))
+        self.try_move(
+            run, EventType.STARTED, lambda: transitions.start(self.db, run, self.concurrency)
+        )
 
     @precondition(lambda self: self.runs)
     @rule(data=st.data())
@@ -201,7 +208,8 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
+        # The latest first: a second cancel of the same job matters too.
+        job = list(self.jobs.values())[-1 - data.draw(st.integers(0, min(len(self.jobs), 3) - 1))]
         after, told = transitions.cancel(self.db, job.user_id, job.job_id, "enough")
         if job.state.terminal or job.cancel_asked:
             assert told is None

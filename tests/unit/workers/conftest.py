@@ -83,3 +83,12 @@ def pipeline(
         max_attempts=3,
         user_concurrency=4,
     )
+
+
+@pytest.fixture
+def no_scratch_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    yield
+    assert list(scratch.iterdir()) == []

@@ -1,7 +1,6 @@
 """What nobody asks for and everybody needs: an empty bin, and a database that stays small."""
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -112,7 +111,7 @@ def test_closing_ends_its_thread(housekeeper: Housekeeper) -> None:
     housekeeper.start()
     housekeeper.stop()
     housekeeper.close()
-    assert "housekeeper" not in [thread.name for thread in threading.enumerate()]
+    assert not housekeeper._thread.is_alive()
 
 
 def test_one_that_never_started_can_be_closed(housekeeper: Housekeeper) -> None:

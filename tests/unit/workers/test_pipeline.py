@@ -1,23 +1,28 @@
 """A job's run, step by step, with a provider that does what each test wants."""
 
-import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.blobs import Blobs
 from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
-from core.events import event_from_json
 from core.jobs import EventType, Job, JobFailure, Stage, State
-from core.store import Database, claims, events, jobs, media, transitions
-from core.store.sql import Statement
+from core.store import Database, claims, media, transitions
 from tests.making import IMAGE, accepted, new_media
-from tests.services import wait_for
 from tests.unit.workers.conftest import Told
-from tests.unit.workers.scripted import ScriptedProvider, make_picture, picture, steal
-from workers.lease import LeaseKeeper
+from tests.unit.workers.running import (
+    DUE,
+    NEXT_RUN,
+    RUN_OUT,
+    execute,
+    failing,
+    failure_of,
+    image,
+    job_of,
+    keys,
+    types,
+)
+from tests.unit.workers.scripted import ScriptedProvider, make_picture, picture
 from workers.pipeline import Pipeline
 from workers.providers import (
     Monitor,
@@ -25,58 +30,9 @@ from workers.providers import (
     Pending,
     ProviderFailed,
     ReadInput,
-    RunStopped,
 )
 
-RUN_OUT = Statement("UPDATE job SET lease_expire_time = 0 WHERE job_id = :job_id")
-DUE = Statement("UPDATE job SET next_run_time = 0 WHERE job_id = :job_id")
-NEXT_RUN = Statement("SELECT next_run_time - {now} FROM job WHERE job_id = :job_id")
-
-
-@pytest.fixture(autouse=True)
-def no_scratch_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    yield
-    assert list(scratch.iterdir()) == []
-
-
-def image(db: Database, output_count: int = 1, **changes: Any) -> str:
-    spec = dataclasses.replace(IMAGE, output_count=output_count, **changes.pop("spec", {}))
-    return accepted(db, spec=spec, provider="scripted", **changes).job.job_id
-
-
-def job_of(db: Database, job_id: str) -> Job:
-    return jobs.get(db, "alice", job_id)
-
-
-def types(db: Database, job_id: str) -> list[str]:
-    stored = events.job_events(db, "alice", job_id, 0, 100)
-    return [event_from_json(e.revision, json.loads(e.payload)).type for e in stored]
-
-
-def execute(db: Database, statement: Statement, job_id: str) -> None:
-    db.write(lambda session: session.run(statement, job_id=job_id))
-
-
-def failure_of(db: Database, job_id: str) -> JobFailure:
-    job = job_of(db, job_id)
-    assert job.state is State.FAILED
-    assert job.failure is not None
-    return job.failure
-
-
-def keys(blobs: Blobs) -> list[str]:
-    folders = ("media/", "thumbnails/", "tmp/")
-    return [key for f in folders for key in blobs.list_keys(f, 10_000_000_000_000)]
-
-
-def failing(failure: BaseException) -> Any:
-    def fail(*_: object) -> Any:
-        raise failure
-
-    return fail
+pytestmark = pytest.mark.usefixtures("no_scratch_is_left")
 
 
 def test_with_nothing_to_do_nothing_happens(pipeline: Pipeline, told: Told) -> None:
@@ -207,130 +163,6 @@ def test_a_job_of_a_provider_that_is_not_configured_fails(pipeline: Pipeline, db
     assert failure_of(db, job_id).reason is Reason.PROVIDER_NOT_CONFIGURED
 
 
-def test_a_cancel_before_the_run_starts_costs_nothing(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
-) -> None:
-    job_id = image(db)
-    transitions.cancel(db, "alice", job_id, "")
-    assert not pipeline.run_next("image")
-    assert job_of(db, job_id).state is State.CANCELLED
-    assert provider.submitted == []
-
-
-def test_a_cancel_of_a_job_that_was_not_submitted_yet_never_submits_it(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
-) -> None:
-    # Given a job that was started, and handed back before its first step
-    job_id = image(db)
-    claim = claims.claim(db, "image", "worker", 60_000, 4)
-    assert claim is not None
-    transitions.start(db, claim.run, 4)
-    claims.hand_back(db, claim.run)
-
-    transitions.cancel(db, "alice", job_id, "")
-    assert pipeline.run_next("image")
-
-    assert job_of(db, job_id).state is State.CANCELLED
-    assert provider.submitted == []
-
-
-def test_a_cancel_between_two_polls_stops_the_operation(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
-) -> None:
-    provider.done, provider.pending = False, [Pending(60_000)]
-    job_id = image(db)
-    pipeline.run_next("image")
-
-    transitions.cancel(db, "alice", job_id, "")
-    assert pipeline.run_next("image")
-
-    assert job_of(db, job_id).state is State.CANCELLED
-    assert provider.cancelled == [(job_id, "operation 1")]
-    assert provider.polled == ["operation 1"]
-
-
-def cancel_in_fetch(db: Database, provider: ScriptedProvider) -> None:
-    """Makes the user cancel while the provider works; it notices, as it should."""
-
-    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
-        transitions.cancel(db, "alice", job.job_id, "")
-        wait_for(run.stopping, "the cancel to be noticed")
-        raise RunStopped
-
-    provider.fetching = fetch
-
-
-def test_a_cancel_in_mid_fetch_stops_the_operation_of_this_very_run(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper, blobs: Blobs
-) -> None:
-    keeper.start()
-    cancel_in_fetch(db, provider)
-    job_id = image(db)
-    pipeline.run_next("image")
-
-    assert job_of(db, job_id).state is State.CANCELLED
-    assert provider.cancelled == [(job_id, "operation 1")]
-    assert keys(blobs) == []
-
-
-def test_a_cancel_that_the_provider_can_not_do_still_ends_the_job(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper
-) -> None:
-    keeper.start()
-    cancel_in_fetch(db, provider)
-    provider.cancelling = failing(ZeroDivisionError())
-    job_id = image(db)
-    pipeline.run_next("image")
-
-    assert job_of(db, job_id).state is State.CANCELLED
-
-
-def test_a_cancel_that_comes_too_late_changes_nothing(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
-) -> None:
-    # Given a provider that is done before the cancel is noticed
-    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
-        transitions.cancel(db, "alice", job.job_id, "")
-        return make_picture(job, index, path, read, run)
-
-    provider.fetching = fetch
-    job_id = image(db)
-    pipeline.run_next("image")
-    assert job_of(db, job_id).state is State.SUCCEEDED
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        None,
-        RunStopped(),
-        ZeroDivisionError(),
-        StorageFull(),
-        ProviderFailed(JobFailure(reason=Reason.PROVIDER_REJECTED, message="No.")),
-    ],
-)
-def test_a_run_whose_lease_was_lost_writes_nothing(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, end: Exception | None
-) -> None:
-    # Given a run whose job another run claims meanwhile
-    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
-        steal(db, job.job_id)
-        if end is not None:
-            run.lost = True  # type: ignore[attr-defined]
-            raise end
-        return make_picture(job, index, path, read, run)
-
-    provider.fetching = fetch
-    job_id = image(db)
-    assert pipeline.run_next("image")
-
-    # Then the job is the other run's, untouched, however this one ended
-    job = job_of(db, job_id)
-    assert (job.state, job.outputs, job.revision) == (State.RUNNING, (), 2)
-    assert not pipeline.run_next("image")
-    assert provider.cancelled == []
-
-
 @pytest.mark.parametrize("error", [StorageFull(), DependencyUnavailable("blob store")])
 def test_a_blob_store_that_takes_nothing_makes_the_job_wait(
     pipeline: Pipeline,
@@ -431,26 +263,6 @@ def test_a_user_who_runs_enough_already_waits(
         assert pipeline.run_next("image")
     job = job_of(db, job_id)
     assert (job.state, job.attempt) == (State.QUEUED, 0)
-
-
-def test_a_closing_worker_claims_nothing_and_hands_back_what_it_has(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper, told: Told
-) -> None:
-    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
-        keeper.hand_all_back()
-        assert run.stopping()
-        raise RunStopped
-
-    provider.fetching = fetch
-    job_id = image(db)
-    assert pipeline.run_next("image")
-    assert not pipeline.run_next("image")
-
-    assert claims.claimable(db, "image", 4, 10) == 1
-    job = job_of(db, job_id)
-    assert (job.state, job.attempt) == (State.RUNNING, 1)
-    assert provider.cancelled == []
-    assert "image" in told.woken
 
 
 def test_a_database_that_is_gone_is_told_to_who_asked_for_a_run(

@@ -141,7 +141,7 @@ def test_closing_ends_the_thread_after_the_work_that_it_has(tmp_path: Path) -> N
         writer.close()
         assert all(future.result(20) is None for future in waiting)
     assert sorted(ran) == [0, 1, 2]
-    assert "sqlite-writer" not in [thread.name for thread in threading.enumerate()]
+    assert not writer._thread.is_alive()
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:

@@ -524,6 +524,16 @@ async def test_a_user_has_a_limited_number_of_watches(tmp_path: Any, valkey: Val
         await place.close()
 
 
+async def test_a_hub_that_breaks_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    await place.synced()
+    monkeypatch.setattr("server.watch.hub.events.revisions", bug)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await place.hub.broken.wait()
+
+
 async def test_what_left_leaves_nothing_behind(place: Place) -> None:
     before = len(asyncio.all_tasks())
     for _ in range(20):
