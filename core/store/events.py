@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.errors import NotFound
 from core.events import QueueInfo, StoredEvent
-from core.jobs import Job, State
+from core.jobs import UNFINISHED, Job, State
 from core.store.database import Database, Session
 from core.store.jobs import get_many, queue_places, revision
 from core.store.rows import JOB_COLUMNS, jobs_from_rows
@@ -22,6 +22,8 @@ _OF_JOB = Statement(
 )
 _HAS_JOB = Statement("SELECT 1 FROM job WHERE job_id = :job_id AND user_id = :user_id")
 _REVISIONS = Statement("SELECT user_id, revision FROM user_stream WHERE user_id = ANY(:user_ids)")
+_UNFINISHED = sorted(UNFINISHED)
+_LIVE = Statement("SELECT job_id FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)")
 _OLDEST = Statement("SELECT min(revision) FROM job_event WHERE user_id = :user_id")
 _SNAPSHOT = Statement(
     f"SELECT {JOB_COLUMNS} FROM job WHERE user_id = :user_id"
@@ -54,7 +56,7 @@ def snapshot(
             missing = set(job_ids) - {job.job_id for job in jobs}
             return _snapshot(session, user_id, jobs, tuple(sorted(missing)))
         # Ended jobs are looked up only if asked for: -1 keeps those of this millisecond out.
-        values = {"unfinished": ["QUEUED", "RUNNING", "RECONCILING"]}
+        values = {"unfinished": _UNFINISHED}
         rows = session.rows(_SNAPSHOT, user_id=user_id, recent_ms=recent_ms or -1, **values)
         return _snapshot(session, user_id, jobs_from_rows(session, rows))
 
@@ -93,6 +95,16 @@ def job_events(
 def revisions(db: Database, user_ids: Sequence[str]) -> dict[str, int]:
     """The revision of each of the users that has one."""
     return {row[0]: int(row[1]) for row in db.rows(_REVISIONS, user_ids=list(user_ids))}
+
+
+def live_jobs(db: Database, user_id: str) -> tuple[int, set[str]]:
+    """The user's revision, and its jobs that have not ended at that revision."""
+
+    def work(session: Session) -> tuple[int, set[str]]:
+        rows = session.rows(_LIVE, user_id=user_id, unfinished=_UNFINISHED)
+        return revision(session, user_id), {row[0] for row in rows}
+
+    return db.read(work)
 
 
 def continuable(db: Database, user_id: str, after: int) -> int | None:

@@ -3,17 +3,16 @@
 import asyncio
 import json
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 
 from core.events import Event, ProgressTick, event_from_json
-from core.jobs import progress_from_json
+from core.jobs import Job, progress_from_json
 from core.stream import StreamRow
 from server.mapping import Mapper, tick_to_proto
 from server.watch.frames import event_frame
 
 RING_EVENTS = 256
-MAX_ENDED = 2048
 # Frames hold signed addresses; an older one is made again, so that they still last.
 FRAME_SECONDS = 600.0
 
@@ -75,7 +74,8 @@ class Feed:
         self.watchers: set[Signal] = set()
         self.ticks: dict[str, Tick] = {}
         self._ring: deque[Line] = deque(maxlen=RING_EVENTS)
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        # Jobs that have not ended at the head; progress of others is dropped.
+        self._live: set[str] = set()
         self._number = 0
         self._mapper = mapper
 
@@ -116,9 +116,13 @@ class Feed:
             self.head = event.revision
             self.seen = max(self.seen, self.head)
             self._ring.append(Line(event, self._mapper))
-            if event.job.state.terminal:
-                self._end(event.job.job_id)
+            self._note(event.job)
         self.wake()
+
+    def begin(self, head: int, live: set[str]) -> None:
+        """Starts the feed at the revision, with the jobs that have not ended there."""
+        self.head = head
+        self._live = live
 
     def line(self, event: Event) -> Line:
         """A line of an event that the ring has lost."""
@@ -126,7 +130,7 @@ class Feed:
 
     def _offer_progress(self, row: StreamRow) -> None:
         known = self.ticks.get(row.job_id)
-        if row.job_id in self._ended or (known is not None and known.attempt > row.attempt):
+        if row.job_id not in self._live or (known is not None and known.attempt > row.attempt):
             return
         tick = ProgressTick(
             user_id=row.user_id,
@@ -142,11 +146,12 @@ class Feed:
             if signal.ticks:
                 signal.event.set()
 
-    def _end(self, job_id: str) -> None:
-        self.ticks.pop(job_id, None)
-        self._ended[job_id] = None
-        if len(self._ended) > MAX_ENDED:
-            self._ended.popitem(last=False)
+    def _note(self, job: Job) -> None:
+        if job.state.terminal:
+            self._live.discard(job.job_id)
+            self.ticks.pop(job.job_id, None)
+        else:
+            self._live.add(job.job_id)
 
     def wake(self) -> None:
         """Wakes every watcher."""

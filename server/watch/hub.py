@@ -128,9 +128,9 @@ class Hub:
     async def _read_head(self, feed: Feed) -> None:
         if feed.head is not None:
             return
-        found = await self.run(lambda: events.revisions(self._db, [feed.user_id]))
+        head, live = await self.run(lambda: events.live_jobs(self._db, feed.user_id))
         if feed.head is None:
-            feed.head = found.get(feed.user_id, 0)
+            feed.begin(head, live)
             self._fill_if_behind(feed)
 
     def _tail_of(self, user_id: str) -> "_Tail":

@@ -91,13 +91,14 @@ class Watcher:
             return await self._reset(feed, "the history is another one")
         if not point.whole:
             return await self._reset(feed, "the snapshot was not complete")
+        if self._query.filtered or self._query.until_done:
+            # Before the head is read: what ends in between is in the replay then.
+            self._note(await self._read_snapshot())
         user_id, revision = self._principal.user_id, point.revision
         head = await self._hub.run(lambda: events.continuable(self._db, user_id, revision))
         if head is None:
             return await self._reset(feed, "the token is too old")
         self._last = revision
-        if self._query.filtered or self._query.until_done:
-            self._note(await self._read_snapshot())
         return await self._replay(feed, head)
 
     async def _reset(self, feed: Feed, cause: str) -> bool:

@@ -25,7 +25,7 @@ from core.events import Event, ProgressTick, event_to_json
 from core.jobs import Progress, Stage
 from core.queue import JobQueue, open_broker
 from core.settings import Settings
-from core.store import Database, open_database, retention, transitions
+from core.store import Database, events, open_database, retention, transitions
 from core.store.sql import Statement
 from core.stream import EventStream, connect, stream_key
 from core.tell import Teller
@@ -428,6 +428,38 @@ async def test_progress_comes_merged_and_never_after_its_jobs_end(place: Place) 
     assert seen.kinds().count("progress") <= 3
     last = max(i for i, kind in enumerate(seen.kinds()) if kind == "progress")
     assert last < seen.kinds().index("job", seen.kinds().index("synced") + 2)
+
+
+async def test_progress_of_a_job_that_ended_before_the_watch_is_dropped(place: Place) -> None:
+    event = place.accept()
+    transitions.cancel(place.db, "alice", event.job.job_id, "")
+    seen = await place.synced(recent_ms=60_000)
+    place.tick(event, 50)
+    place.accept()
+    await seen.until(lambda: seen.revisions() == [3])
+    assert "progress" not in seen.kinds()
+
+
+async def test_a_job_that_ends_while_a_watch_begins_is_not_lost(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job that ends between the reads with which a watch begins
+    event = place.accept()
+    token = await place.token()
+    read = events.continuable
+
+    def read_late(db: Database, user_id: str, after: int) -> int | None:
+        head = read(db, user_id, after)
+        transitions.cancel(db, user_id, event.job.job_id, "")
+        return head
+
+    monkeypatch.setattr("server.watch.watcher.events.continuable", read_late)
+
+    # When it is watched until it is done, then its end is seen
+    seen, task = place.watch(until_done=True, resume_token=token)
+    await asyncio.wait_for(task, DEADLINE_SECONDS)
+    assert seen.revisions() == [2]
+    assert seen.kinds()[-1] == "end"
 
 
 async def test_progress_of_an_earlier_attempt_is_dropped(place: Place) -> None:
