@@ -76,6 +76,11 @@ class RushesError(Exception):
         super().__init__(self.message)
 
 
+def exit_code(error: RushesError) -> int:
+    """Of a process that can't start: 2 when starting again would not help, 75 when it may."""
+    return 2 if isinstance(error, SettingsInvalid | DataNewer) else 75
+
+
 class SettingsInvalid(RushesError):
     """The settings do not make sense."""
 
@@ -157,8 +162,13 @@ class NotFound(RequestError):
 
     reason = Reason.RESOURCE_NOT_FOUND
 
-    def __init__(self, resource: str) -> None:
-        super().__init__(f"There is no such {resource}.", resource=resource)
+    def __init__(self, resource: str, field: str = "") -> None:
+        violation = FieldViolation(field, f"there is no such {resource}")
+        super().__init__(
+            f"There is no such {resource}.",
+            violations=(violation,) if field else (),
+            resource=resource,
+        )
 
 
 class FieldInvalid(RequestError):
@@ -204,11 +214,19 @@ class PageTokenInvalid(RequestError):
 
     reason = Reason.PAGE_TOKEN_INVALID
 
+    def __init__(self) -> None:
+        cause = "is damaged, expired, or of another list"
+        super().__init__(violations=(FieldViolation("page_token", cause),))
+
 
 class ResumeTokenInvalid(RequestError):
     """The resume token is damaged or another user's."""
 
     reason = Reason.RESUME_TOKEN_INVALID
+
+    def __init__(self) -> None:
+        cause = "is damaged or another user's"
+        super().__init__(violations=(FieldViolation("resume_token", cause),))
 
 
 class RequestIdConflict(RequestError):

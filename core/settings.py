@@ -5,16 +5,20 @@ Each has a default, a unit and a sentence.
 `docs/settings.md` is made from this file (`python -m core.settings`); a test says so.
 """
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsInvalid
+from core.specs import Kind
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 MAX_SIGNED_URL_TTL_SECONDS = 24 * 3600
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0.01)]
@@ -50,7 +54,7 @@ class Settings(BaseSettings):
     )
     database_connections: Count = _setting(10, "Database connections per process (PostgreSQL).")
     redis_url: str = _setting(
-        "redis://127.0.0.1:6379/0",
+        DEFAULT_REDIS_URL,
         "Redis or Valkey 7+: redis://, rediss:// or unix:///path.",
     )
     redis_cluster: bool = _setting(False, "Whether `redis_url` names a node of a cluster.")
@@ -113,8 +117,12 @@ class Settings(BaseSettings):
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
     user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
     max_watches: Count = _setting(20, "Open watches of one user per server process.")
-    user_requests_per_second: Count = _setting(50, "Unary requests of one user, per second.")
-    user_request_burst: Count = _setting(200, "Unary requests of one user at once.")
+    user_requests_per_second: Count = _setting(
+        50, "Unary requests of one user per second, per server process."
+    )
+    user_request_burst: Count = _setting(
+        200, "Unary requests of one user at once, per server process."
+    )
 
     max_attempts: Count = _setting(3, "Runs of a job before it ends as WORKER_LOST.")
     lease_seconds: Seconds = _setting(15, "Time without a heartbeat after which a run is lost.")
@@ -137,6 +145,44 @@ class Settings(BaseSettings):
     drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
     drain_watch_seconds: Seconds = _setting(2, "Time in which watches are ended at shutdown.")
     currency: str = _setting("USD", "Currency of all prices, ISO 4217.")
+
+    @field_validator("log_level")
+    @classmethod
+    def _check_level(cls, level: str) -> str:
+        if level.upper() not in LOG_LEVELS:
+            raise ValueError(f"use one of {', '.join(LOG_LEVELS)}")
+        return level.upper()
+
+    @field_validator("worker_queues")
+    @classmethod
+    def _check_queues(cls, queues: str) -> str:
+        names = _names(queues)
+        if not names or not set(names) <= set(Kind):
+            raise ValueError(f"use one or more of {', '.join(Kind)}, with commas")
+        return queues
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str) -> str:
+        if url and not _is_address(url, ("http", "https")):
+            raise ValueError("use http://host or https://host")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: str) -> str:
+        # `make up` takes an empty one for none, so that a file of variables may leave it open.
+        url = url or DEFAULT_REDIS_URL
+        if not url.startswith("unix://") and not _is_address(url, ("redis", "rediss")):
+            raise ValueError("use redis://host, rediss://host or unix:///path")
+        return url
+
+    @field_validator("currency")
+    @classmethod
+    def _check_currency(cls, currency: str) -> str:
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValueError("use three capital letters, for example USD")
+        return currency
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -175,7 +221,7 @@ class Settings(BaseSettings):
     @cached_property
     def queues(self) -> tuple[str, ...]:
         """The queues that a worker serves."""
-        return tuple(name.strip() for name in self.worker_queues.split(",") if name.strip())
+        return _names(self.worker_queues)
 
 
 def read_settings(**values: Any) -> Settings:
@@ -188,6 +234,19 @@ def read_settings(**values: Any) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         raise SettingsInvalid(_complaints(error)) from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    """Whether it has one of the schemes, a host, and no port that is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _complaints(error: ValidationError) -> str:

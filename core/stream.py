@@ -15,8 +15,10 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
+from core.errors import DependencyUnavailable, SettingsInvalid
 from core.events import Event, ProgressTick, event_to_json
 from core.jobs import progress_to_json
 from core.settings import Settings
@@ -40,14 +42,24 @@ class StreamRow:
 
 
 def connect(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
-    """A client with short timeouts and no silent retries, which repeat what was done."""
+    """A client with short timeouts and no silent retries, which repeat what was done.
+
+    Raises:
+        SettingsInvalid: when the address makes no sense.
+        DependencyUnavailable: when no node of a cluster can be reached; a single one may be down.
+    """
     options: dict[str, Any] = {
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": TIMEOUT_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
     cls: Any = redis.RedisCluster if settings.redis_cluster else redis.Redis
-    client: redis.Redis = cls.from_url(settings.redis_url, **options)
+    try:
+        client: redis.Redis = cls.from_url(settings.redis_url, **options)
+    except ValueError:
+        raise SettingsInvalid("RUSHES_REDIS_URL: the address or its options are wrong") from None
+    except RedisClusterException as error:
+        raise DependencyUnavailable("Redis cluster") from error
     return client
 
 

@@ -5,7 +5,7 @@ import signal
 import sys
 
 from core import notify
-from core.errors import RushesError
+from core.errors import RushesError, exit_code
 from core.settings import Settings, read_settings
 from core.telemetry import configure_logging
 from server.app import ServerApp
@@ -14,13 +14,14 @@ _ALIVE_SECONDS = 5.0
 
 
 def main() -> None:
-    """Serves until SIGTERM; ends with one sentence and exit code 1 when it can't start."""
+    """Serves until SIGTERM; ends with one sentence when it can't start."""
     try:
         settings = read_settings()
         configure_logging(settings.log_level, "server")
         sys.exit(asyncio.run(_serve(settings)))
     except RushesError as error:
-        sys.exit(f"rushes: {error.message}")
+        print(f"rushes: {error.message}", file=sys.stderr)
+        sys.exit(exit_code(error))
 
 
 async def _serve(settings: Settings) -> int:

@@ -26,6 +26,7 @@ from server.commands.read import Read
 from server.commands.submit import Submit
 from server.interceptors import build_chain
 from server.interceptors.credentials import JwksKeys, KeySource, LocalKey, Verifier
+from server.interceptors.unknown import UnknownMethods
 from server.mapping import Mapper
 from server.mapping.addresses import BlobAddresses
 from server.reflection import add_reflection
@@ -91,6 +92,7 @@ class ServerApp:
         add_health(self._health, self._server)
         if settings.reflection:
             add_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
+        self._server.add_generic_rpc_handlers((UnknownMethods(),))
         self.port = 0
 
     @property

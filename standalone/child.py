@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +21,8 @@ from standalone.restarts import Restarts
 
 PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.5
+# A role of ours ends with it after a sentence about what only a person can mend.
+REFUSED = 2
 Probe = Callable[[], Awaitable[bool]]
 # Loaded before any fork: a child between fork and exec must not import or open libraries.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -79,6 +82,10 @@ class Child:
         self._stopping = asyncio.Event()
         self._heard_at = 0.0
         self._was_ready = False
+        self._has_served = False
+        self._refused = False
+        # Where this run's part of the log begins.
+        self._log_start = sys.maxsize
 
     @property
     def pid(self) -> int | None:
@@ -97,6 +104,8 @@ class Child:
             how = await self._live()
             if self._stopping.is_set():
                 return
+            if self._refused and not self._has_served:
+                raise ChildKeepsDying(self._refusal(how))
             pause = self._restarts.pause_after(clock() - born, self._was_ready)
             if pause is None:
                 raise ChildKeepsDying(self._obituary(how))
@@ -131,7 +140,9 @@ class Child:
             if self._command.probe:
                 guards.append(asyncio.create_task(self._ask(self._command.probe)))
             try:
-                return _how(await self._process.wait())
+                code = await self._process.wait()
+                self._refused = code == REFUSED and self._command.probe is None
+                return _how(code)
             finally:
                 for guard in guards:
                     guard.cancel()
@@ -149,6 +160,8 @@ class Child:
     async def _spawn(self, notify: Path) -> asyncio.subprocess.Process:
         env = {**self._command.env, "NOTIFY_SOCKET": str(notify)}
         with open_log(self.log) as log:
+            # A log that was put aside begins anew.
+            self._log_start = min(self._log_start, log.seek(0, os.SEEK_END))
             return await asyncio.create_subprocess_exec(
                 *self._command.argv,
                 env=env,
@@ -167,7 +180,7 @@ class Child:
     def _alive(self, ready: bool) -> None:
         self._heard_at = asyncio.get_running_loop().time()
         if ready:
-            self._was_ready = True
+            self._was_ready = self._has_served = True
             self.ready.set()
 
     async def _ask(self, probe: Probe) -> None:
@@ -204,9 +217,16 @@ class Child:
             elif self._process.returncode is None:
                 os.kill(self._process.pid, number)
 
+    def _refusal(self, how: str) -> str:
+        words = last_words(self.log, self._log_start)
+        if not words:
+            return self._obituary(how)
+        sentence = re.sub(r"^rushes[a-z ]*: ", "", words[-1])
+        return f"{self.name} can't start: {sentence}"
+
     def _obituary(self, how: str) -> str:
-        words = last_words(self.log)
-        said = f" It said last:\n{words}" if words else ""
+        words = last_words(self.log, self._log_start)
+        said = " It said last:" + "".join(f"\n  {line}" for line in words) if words else ""
         return f"{self.name} keeps ending ({how}); its log is {self.log}.{said}"
 
 

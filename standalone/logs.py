@@ -16,17 +16,17 @@ def open_log(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
-def last_words(path: Path) -> str:
-    """The last lines, indented, without the frames of tracebacks; empty when there are none."""
+def last_words(path: Path, since: int = 0) -> list[str]:
+    """The last lines after the first `since` bytes, without the frames of tracebacks."""
     try:
         with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - TAIL_BYTES, 0))
+            file.seek(max(path.stat().st_size - TAIL_BYTES, since))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
-        return ""
+        return []
     # Each life said the same: once is enough.
     told = list(dict.fromkeys(line for line in lines if line.strip() and not _is_frame(line)))
-    return "\n".join(f"  {line}" for line in told[-TAIL_LINES:])
+    return told[-TAIL_LINES:]
 
 
 def _is_frame(line: str) -> bool:

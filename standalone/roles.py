@@ -52,6 +52,11 @@ class Site:
         """On for people who try things, unless it was chosen."""
         return self.settings.reflection or "RUSHES_REFLECTION" not in self.environ
 
+    @property
+    def redis_is_chosen(self) -> bool:
+        """Whether a running Redis was named; else one is started."""
+        return bool(self.environ.get("RUSHES_REDIS_URL"))
+
     def socket(self, name: str) -> Path:
         """The path of a unix socket."""
         return self.sockets / name
@@ -128,8 +133,8 @@ def _environment(site: Site, redis_url: str, **more: str) -> dict[str, str]:
 
 
 def _valkey(site: Site) -> tuple[Command | None, str]:
-    if chosen := site.environ.get("RUSHES_REDIS_URL"):
-        return None, chosen
+    if site.redis_is_chosen:
+        return None, site.settings.redis_url
     binary = find_valkey()
     if binary is None:
         raise CannotStart(

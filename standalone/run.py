@@ -13,6 +13,7 @@ from core.errors import SettingsInvalid
 from core.settings import Settings, read_settings
 from standalone import preflight
 from standalone.child import Place
+from standalone.needs import check_needs, redis_answers
 from standalone.preflight import CannotStart
 from standalone.roles import LONGEST_SOCKET_NAME, STATE_FILE, Site, announced, make_roles, make_site
 from standalone.screen import Screen, Welcome
@@ -52,20 +53,24 @@ def _run(settings: Settings, screen: Screen) -> int:
 def _guarded(site: Site, screen: Screen) -> int:
     """Runs it; a fault of our own goes to a log, and to people as one sentence."""
     try:
-        return asyncio.run(_supervise(site, screen))
+        check_needs(site.settings)
+        slower = site.redis_is_chosen and not redis_answers(site.settings)
+        return asyncio.run(_supervise(site, screen, slower))
     except CannotStart:
         raise
     except Exception as error:  # noqa: BLE001 - the log has it all, people one sentence
         log = site.data / "logs" / "standalone.log"
         with contextlib.suppress(OSError):
             log.write_text(traceback.format_exc())
-        raise CannotStart(f"it can't go on: {error or type(error).__name__}; see {log}.") from None
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CannotStart(f"it can't go on: {why}; see {log}.") from None
 
 
-async def _supervise(site: Site, screen: Screen) -> int:
+async def _supervise(site: Site, screen: Screen, slower: bool) -> int:
     logs = site.data / "logs"
     supervisor = Supervisor(make_roles(site), Place(site.sockets, logs), screen)
-    welcome = Welcome(site.address, site.server, site.envoy is not None, logs, site.reflection)
+    edge = site.envoy is not None
+    welcome = Welcome(site.address, site.server, edge, logs, site.reflection, slower)
     with contextlib.ExitStack() as after:
 
         def when_ready() -> None:

@@ -10,13 +10,17 @@ from typing import TextIO
 
 @dataclass(frozen=True)
 class Welcome:
-    """What the ready text names. `server` is where gRPC is served, as host:port."""
+    """What the ready text names. `server` is where gRPC is served, as host:port.
+
+    `slower` says that the Redis that was named does not answer.
+    """
 
     address: str
     server: str
     edge: bool
     logs: Path
     reflection: bool
+    slower: bool = False
 
 
 class Screen:
@@ -71,6 +75,8 @@ def _try(welcome: Welcome) -> str:
     if welcome.reflection:
         call = f"{welcome.server} rushes.v1.MediaService/ListJobs"
         lines.append(f"  grpcurl -plaintext {authorization} {call}")
+    if welcome.slower:
+        lines += ["", "RUSHES_REDIS_URL does not answer: without it, jobs and watches are slower."]
     lines += ["", f"Logs are in {_short(welcome.logs)}. Ctrl-C ends it.", ""]
     return "\n".join(lines)
 

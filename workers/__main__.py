@@ -5,7 +5,7 @@ import sys
 import threading
 
 from core import notify
-from core.errors import RushesError
+from core.errors import RushesError, exit_code
 from core.settings import read_settings
 from core.telemetry import configure_logging
 from workers.app import WorkerApp
@@ -14,7 +14,7 @@ ALIVE_SECONDS = 5.0
 
 
 def main() -> int:
-    """Runs until it is asked to stop; 0 then, 2 when it can't start, 1 when a part of it died."""
+    """Runs until it is asked to stop; 0 then, 1 when a part of it died, else why it can't start."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -24,8 +24,8 @@ def main() -> int:
         app = WorkerApp(settings)
         app.start()
     except RushesError as error:
-        print(f"rushes workers: {error.message}", file=sys.stderr)
-        return 2
+        print(f"rushes: {error.message}", file=sys.stderr)
+        return exit_code(error)
     notify.ready()
     while app.sound and not stopped.wait(ALIVE_SECONDS):
         notify.alive()

@@ -1,8 +1,11 @@
 """The composition root of the worker role: chooses every part, starts and ends them in order."""
 
 import os
+import shutil
 import socket
+import time
 import uuid
+from pathlib import Path
 
 import structlog
 from dramatiq.worker import Worker
@@ -20,17 +23,29 @@ from workers.lease import LeaseKeeper
 from workers.pipeline import Pipeline
 from workers.providers import Providers
 from workers.providers.builtin.provider import BuiltinProvider
+from workers.purge import owns
 from workers.rescuer import Rescuer
 
 log = structlog.get_logger()
 
 WAIT_MS = 500
 STOP_MS = 4000
+LEFT_SECONDS = 24 * 3600
 
 
 def open_providers() -> Providers:
     """The providers that are configured."""
     return {"builtin": BuiltinProvider()}
+
+
+def _work_folder(settings: Settings) -> Path:
+    """Where results are made before they are stored; rid of what killed runs left a day ago."""
+    folder = settings.data_dir / "work"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in folder.iterdir():
+        if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    return folder
 
 
 class WorkerApp:
@@ -43,7 +58,7 @@ class WorkerApp:
         self._broker = open_broker(connect(settings, WAIT_MS / 1000 + TIMEOUT_SECONDS))
         queue = JobQueue(open_broker(self._redis))
         teller = Teller(EventStream(self._redis, settings.stream_shards), queue)
-        blobs = open_blobs(settings, read_or_make_key(settings.signing_key_path))
+        self._blobs = blobs = open_blobs(settings, read_or_make_key(settings.signing_key_path))
         self._keeper = LeaseKeeper(
             self._db, teller, settings.lease_seconds, settings.heartbeat_seconds
         )
@@ -54,6 +69,7 @@ class WorkerApp:
             keeper=self._keeper,
             teller=teller,
             worker_id=self.worker_id,
+            work_folder=_work_folder(settings),
             max_attempts=settings.max_attempts,
             user_concurrency=settings.user_concurrency,
         )
@@ -76,7 +92,13 @@ class WorkerApp:
         self._worker.queue_prefetch = settings.worker_threads
 
     def start(self) -> None:
-        """Starts to take jobs."""
+        """Starts to take jobs.
+
+        Raises:
+            DependencyUnavailable, StorageFull: when results could not be stored.
+        """
+        self._blobs.check()
+        owns(self._db, self._blobs)
         self._keeper.start()
         self._rescuer.start()
         self._housekeeper.start()
@@ -86,7 +108,7 @@ class WorkerApp:
     @property
     def sound(self) -> bool:
         """Whether the threads that keep leases and rescue jobs live; without them, end it."""
-        return self._keeper.alive and self._rescuer.alive
+        return self._keeper.alive and self._rescuer.alive and self._housekeeper.alive
 
     def close(self) -> None:
         """Stops claiming, hands back what runs, and closes everything."""

@@ -27,13 +27,18 @@ class Housekeeper:
         self._blobs = blobs
         self._worker_id = worker_id
         self._retention_days = retention_days
-        self._orphans_at = float("-inf")
+        self._orphans_at = time.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         """Asks the thread to end."""

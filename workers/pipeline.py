@@ -3,9 +3,11 @@
 Each step reads what is recorded and can be repeated by whoever claims the job next.
 """
 
+import contextlib
+import errno
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +47,7 @@ class Pipeline:
     keeper: LeaseKeeper
     teller: Teller
     worker_id: str
+    work_folder: Path
     max_attempts: int
     user_concurrency: int
 
@@ -136,7 +139,7 @@ class Pipeline:
         missing = [index for index in range(count) if index not in done]
         for index in missing:
             lease.begin_output(index)
-            with tempfile.TemporaryDirectory(prefix="rushes-") as folder:
+            with _full_disk_told(), tempfile.TemporaryDirectory(dir=self.work_folder) as folder:
                 item = self._fetch_one(claim, provider, lease, index, Path(folder) / "output")
             finish = transitions.succeed if index == missing[-1] else transitions.add_output
             self.teller.tell(finish(self.db, claim.run, item))
@@ -204,6 +207,16 @@ class Pipeline:
             pass
         message = "An input of the job was erased."
         raise ProviderFailed(JobFailure(reason=Reason.INPUT_MEDIA_INVALID, message=message))
+
+
+@contextlib.contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageFull from error
+        raise
 
 
 def _worker_lost(attempts: int) -> JobFailure:

@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 
+import structlog
+
 from core.blobs import Blobs
+from core.errors import BlobMissing
 from core.store import Database, media
+
+log = structlog.get_logger()
 
 # Bytes are put before their row is written, so young ones may just be waiting for it. A worker
 # that is frozen for longer has lost its job by then and writes no row.
-ORPHAN_AGE_MS = 3600 * 1000
+ORPHAN_AGE_MS = 24 * 3600 * 1000
+# Holds the name of the installation whose database knows the blobs.
+OWNER_KEY = "owner"
 _BATCH = 200
+_FAR_MS = 2**52
 _DRAFTS = "tmp/"
 _FOLDERS = ("media/", "thumbnails/")
 
@@ -29,12 +37,37 @@ def empty_bin(db: Database, blobs: Blobs) -> int:
     return count
 
 
+def owns(db: Database, blobs: Blobs) -> bool:
+    """Whether the blobs are this installation's: another database would find all of them orphans.
+
+    A store without an owner becomes ours when we know what is in it.
+
+    Raises:
+        DependencyUnavailable: when the database or the blob store is away.
+    """
+    installation = db.installation()
+    try:
+        return blobs.read(OWNER_KEY) == installation.encode()
+    except BlobMissing:
+        pass
+    found = next(_batches(blobs.list_keys("media/", _FAR_MS)), [])
+    if set(found) - media.known_keys(db, found):
+        return False
+    blobs.put_bytes(OWNER_KEY, installation.encode())
+    return True
+
+
 def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
-    """Erases blobs without a row that are older than an hour; how many. `now` in milliseconds.
+    """Erases blobs without a row that are older than a day; how many. `now` in milliseconds.
+
+    Nothing is erased in a store that another installation owns.
 
     Raises:
         DependencyUnavailable: when the database or the blob store is away; simply run it again.
     """
+    if not owns(db, blobs):
+        log.warning("blobs_of_another_installation")
+        return 0
     before = now - ORPHAN_AGE_MS
     count = 0
     for folder in _FOLDERS:

@@ -16,12 +16,17 @@ def thumbnail_key(media_id: str) -> str:
     return f"thumbnails/{media_id}.webp"
 
 
+def is_key(text: str) -> bool:
+    """Whether the server may have made this key."""
+    return len(text) <= MAX_KEY_CHARACTERS and ".." not in text and bool(_KEY.fullmatch(text))
+
+
 def checked(key: str) -> str:
     """The key itself.
 
     Raises:
         ValueError: when it is not of the form that the server makes, so it came from elsewhere.
     """
-    if len(key) > MAX_KEY_CHARACTERS or ".." in key or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise ValueError("not a blob key")
     return key

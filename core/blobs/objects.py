@@ -14,7 +14,7 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store, from_url
 
 from core.blobs.failures import translated
-from core.blobs.keys import checked
+from core.blobs.keys import checked, is_key
 from core.blobs.signing import Variant
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid
 from core.ids import new_id
@@ -90,11 +90,12 @@ class ObjectBlobs:
                 self._delete(paths)
 
     def list_keys(self, prefix: str, older_than_ms: int) -> Iterator[str]:
-        """Keys in the folder `prefix` last written before `older_than_ms`."""
+        """Keys in the folder `prefix` last written before `older_than_ms`; not others' files."""
         with translated():
             for batch in obstore.list(self._store, checked(prefix.rstrip("/"))):
                 for meta in batch:
-                    if meta["last_modified"].timestamp() * 1000 < older_than_ms:
+                    young = meta["last_modified"].timestamp() * 1000 >= older_than_ms
+                    if not young and is_key(meta["path"]):
                         yield meta["path"]
 
     def url(

@@ -80,7 +80,7 @@ def accept(db: Database, new: NewJob) -> Accepted:
     def work(session: Session) -> Accepted:
         revision, last_turn = bump(session, new.user_id)
         _refuse_repeated(session, new)
-        _refuse_full_queue(session, new)
+        refuse_full_queue(session, new.user_id, new.max_queued)
         job_id, now = new_id(), session.now_ms()
         turn = _turn(session, new.spec.kind, last_turn)
         session.run(_SET_TURN, user_id=new.user_id, turn=turn)
@@ -105,6 +105,17 @@ def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) 
     return db.read(lambda session: _find(session, user_id, request_id, fingerprint))
 
 
+def refuse_full_queue(db: Database | Session, user_id: str, max_queued: int) -> None:
+    """Refuses one more job of the user when as many as may wait do so.
+
+    Raises:
+        QueueFull: when too many jobs of the user wait.
+    """
+    row = db.row(_QUEUED, user_id=user_id)
+    if row is not None and row[0] >= max_queued:
+        raise QueueFull(limit=max_queued)
+
+
 def _find(session: Session, user_id: str, request_id: str, fingerprint: str) -> Job | None:
     row = session.row(_FIND_REQUEST, user_id=user_id, request_id=request_id)
     if row is None:
@@ -120,12 +131,6 @@ def _refuse_repeated(session: Session, new: NewJob) -> None:
         job = _find(session, new.user_id, new.request_id, new.fingerprint)
         if job is not None:
             raise Undo(Accepted(job, None, deduplicated=True))
-
-
-def _refuse_full_queue(session: Session, new: NewJob) -> None:
-    row = session.row(_QUEUED, user_id=new.user_id)
-    if row is not None and row[0] >= new.max_queued:
-        raise QueueFull(limit=new.max_queued)
 
 
 def _remember(session: Session, new: NewJob, job_id: str) -> None:

@@ -25,6 +25,7 @@ _EPOCH = {
         " FROM meta WHERE name = 'epoch'"
     ),
 }
+_INSTALLATION = Statement("SELECT value FROM meta WHERE name = 'installation'")
 _NOW = Statement("SELECT {now}")
 
 
@@ -131,6 +132,13 @@ class Database:
     def epoch(self) -> str:
         """The name of this history; a restore or a failover makes another."""
         row = self.row(_EPOCH[self.dialect])
+        if row is None:
+            raise DependencyUnavailable("database")
+        return str(row[0])
+
+    def installation(self) -> str:
+        """The name of this installation; a restored database keeps it."""
+        row = self.row(_INSTALLATION)
         if row is None:
             raise DependencyUnavailable("database")
         return str(row[0])

@@ -35,7 +35,7 @@ _UNBIN = Statement(
 _ERASE = Statement("DELETE FROM media WHERE media_id = ANY(:media_ids)")
 _EXPIRED = Statement(
     f"SELECT {MEDIA_COLUMNS} FROM media WHERE purge_time <= {{now}}"
-    " ORDER BY purge_time LIMIT :limit"
+    " ORDER BY purge_time LIMIT :limit {skip_locked}"
 )
 _KNOWN_KEYS = Statement(
     "SELECT blob_key FROM media WHERE blob_key = ANY(:keys)"
@@ -124,11 +124,6 @@ def erase(db: Database, user_id: str, media_ids: Sequence[str]) -> list[Media]:
         return media
 
     return db.write(work)
-
-
-def expired(db: Database, limit: int) -> list[Media]:
-    """Items whose time in the bin is over, any user's."""
-    return [media_from_row(row) for row in db.rows(_EXPIRED, limit=limit)]
 
 
 def erase_expired(db: Database, limit: int) -> list[Media]:

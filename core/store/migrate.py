@@ -10,13 +10,13 @@ from playhouse.migrations import Runner
 
 from core.errors import DataNewer
 from core.ids import new_id
-from core.store.database import Database
+from core.store.database import Database, Session
 from core.store.sql import Dialect, Statement
 
 FOLDER = Path(__file__).with_name("migrations")
 _LOCK_NUMBER = 0x72757368  # "rush"
-_NEW_EPOCH = Statement(
-    "INSERT INTO meta (name, value) VALUES ('epoch', :epoch) ON CONFLICT (name) DO NOTHING"
+_NAME = Statement(
+    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
 )
 
 
@@ -32,8 +32,14 @@ def migrate(db: Database, target: str | None = None) -> list[str]:
         runner = Runner(db.peewee, str(FOLDER))
         _refuse_newer(runner)
         done: list[str] = runner.up(target)
-    db.write(lambda session: session.run(_NEW_EPOCH, epoch=new_id()))
+    db.write(_name)
     return done
+
+
+def _name(session: Session) -> None:
+    """The history and the installation have names that are drawn once."""
+    for name in ("epoch", "installation"):
+        session.run(_NAME, name=name, value=new_id())
 
 
 def _refuse_newer(runner: Runner) -> None:

@@ -3,12 +3,17 @@
 from core.store.database import Database, Session
 from core.store.sql import Statement
 
-_EVENTS = Statement("DELETE FROM job_event WHERE event_time < {now} - :keep_ms")
-_LABELS = Statement(
-    "DELETE FROM job_label WHERE job_id IN (SELECT job_id FROM job"
-    " WHERE end_time < {now} - :keep_ms)"
+# In parts: one statement over all would hold SQLite's only writer, or run out of time.
+_PART = 500
+_EVENTS = Statement(
+    "DELETE FROM job_event WHERE (user_id, revision) IN (SELECT user_id, revision FROM job_event"
+    " WHERE event_time < {now} - :keep_ms ORDER BY event_time LIMIT :part)"
 )
-_JOBS = Statement("DELETE FROM job WHERE end_time < {now} - :keep_ms")
+_OLD_JOBS = Statement(
+    "SELECT job_id FROM job WHERE end_time < {now} - :keep_ms ORDER BY end_time LIMIT :part"
+)
+_LABELS = Statement("DELETE FROM job_label WHERE job_id = ANY(:job_ids)")
+_JOBS = Statement("DELETE FROM job WHERE job_id = ANY(:job_ids)")
 _REQUESTS = Statement("DELETE FROM request_key WHERE expire_time < {now}")
 
 
@@ -18,10 +23,15 @@ def forget(db: Database, keep_ms: int) -> None:
     Media items stay: they are the user's library.
     """
 
-    def work(session: Session) -> None:
-        session.run(_EVENTS, keep_ms=keep_ms)
-        session.run(_LABELS, keep_ms=keep_ms)
-        session.run(_JOBS, keep_ms=keep_ms)
-        session.run(_REQUESTS)
+    while db.write(lambda session: session.run(_EVENTS, keep_ms=keep_ms, part=_PART)) == _PART:
+        pass
+    while db.write(lambda session: _forget_jobs(session, keep_ms)) == _PART:
+        pass
+    db.write(lambda session: session.run(_REQUESTS))
 
-    db.write(work)
+
+def _forget_jobs(session: Session, keep_ms: int) -> int:
+    job_ids = [row[0] for row in session.rows(_OLD_JOBS, keep_ms=keep_ms, part=_PART)]
+    session.run(_LABELS, job_ids=job_ids)
+    session.run(_JOBS, job_ids=job_ids)
+    return len(job_ids)

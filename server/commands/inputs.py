@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.errors import ImageRefused, InputInvalid
+from core.errors import ImageRefused, InputInvalid, NotFound
 from core.images import make_thumbnail, probe_image
 from core.media import Media, MediaType
 from core.store import Database
@@ -24,11 +24,14 @@ def check_given(db: Database, user_id: str, given: Iterable[tuple[str, str]]) ->
     """Refuses what can't be an input; `given` are fields with their media ids.
 
     Raises:
-        NotFound: when the user has no such item.
+        NotFound: when the user has no such item; it names the field.
         InputInvalid: when it is in the bin, or no image.
     """
     for field, media_id in given:
-        media = media_store.get(db, user_id, media_id)
+        try:
+            media = media_store.get(db, user_id, media_id)
+        except NotFound:
+            raise NotFound("media item", field) from None
         if media.delete_time is not None:
             raise InputInvalid(field, "it is in the bin")
         if media.type is not MediaType.IMAGE:

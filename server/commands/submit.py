@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from core.blobs import Blobs
@@ -22,7 +23,7 @@ from core.settings import Settings
 from core.specs import Kind, Spec, spec_to_json
 from core.store import Database
 from core.store import jobs as job_store
-from core.store.accept import NewJob, accept, find_request
+from core.store.accept import NewJob, accept, find_request, refuse_full_queue
 from core.tell import Teller
 from server.commands.inputs import Prepared, check_given, prepare_inline
 from server.commands.requests import Options, Submission
@@ -131,7 +132,7 @@ class Submit:
 
     def _accept(self, new: NewJob, prepared: Prepared, options: Options) -> Submitted:
         if options.validate_only:
-            return Submitted(job=_as_it_would_be(new, self._db.now_ms()))
+            return self._validated(new)
         self._store(prepared)
         try:
             accepted = accept(self._db, new)
@@ -145,6 +146,11 @@ class Submit:
         self._teller.tell(accepted.event)
         place = job_store.queue_place(self._db, accepted.job.job_id)
         return Submitted(job=accepted.job, queue=place)
+
+    def _validated(self, new: NewJob) -> Submitted:
+        refuse_full_queue(self._db, new.user_id, new.max_queued)
+        place = job_store.next_place(self._db, new.user_id, new.spec.kind)
+        return Submitted(job=_as_it_would_be(new, self._db.now_ms()), queue=place)
 
     def _store(self, prepared: Prepared) -> None:
         try:
@@ -168,22 +174,26 @@ def _fingerprint(options: Options, request: dict[str, Any]) -> str:
 def _spec_as_asked(asked: Submission) -> dict[str, Any]:
     """The spec with the digests of inline bytes for their ids, which are new each time."""
     digests = {i.media_id: f"sha256:{hashlib.sha256(i.content).hexdigest()}" for i in asked.inline}
+    return {"kind": asked.spec.kind, "spec": spec_to_json(_renamed(asked.spec, digests))}
+
+
+def _renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
+    """The spec with other names for some of its inputs."""
 
     def name(value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return [name(item) for item in value]
-        return digests.get(value, value) if isinstance(value, str) else value
+        if isinstance(value, tuple):
+            return tuple(name(item) for item in value)
+        return names.get(value, value) if isinstance(value, str) else value
 
-    values = spec_to_json(asked.spec).items()
-    return {"kind": asked.spec.kind, "spec": {field: name(value) for field, value in values}}
+    return replace(spec, **{f.name: name(getattr(spec, f.name)) for f in fields(spec)})
 
 
 def _as_it_would_be(new: NewJob, now_ms: int) -> Job:
-    """The job without an id: nothing is stored."""
+    """The job without an id, nor ids of the bytes that came along: nothing is stored."""
     return Job(
         job_id="",
         user_id=new.user_id,
-        spec=new.spec,
+        spec=_renamed(new.spec, {media.media_id: "" for media in new.inputs}),
         state=State.QUEUED,
         progress=Progress(),
         cost=replace(new.cost, state=CostState.ESTIMATED),

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from core.blobs import AddressSigner, open_blobs
-from core.errors import RushesError
+from core.errors import RushesError, exit_code
 from core.keys import read_or_make_key
 from core.settings import Settings, read_settings
 from core.store import media, open_database
@@ -16,18 +16,18 @@ from server.http.serve import serve
 
 
 def main() -> None:
-    """Serves until SIGTERM; ends with one sentence and exit code 1 when it can't start."""
+    """Serves until SIGTERM; ends with one sentence when it can't start."""
     try:
         settings = read_settings()
         configure_logging(settings.log_level, "http")
         _run(settings)
     except RushesError as error:
-        sys.exit(f"rushes: {error.message}")
+        print(f"rushes: {error.message}", file=sys.stderr)
+        sys.exit(exit_code(error))
 
 
 def _run(settings: Settings) -> None:
-    key_file = settings.signing_key_file or settings.data_dir / "keys" / "signing.key"
-    signing_key = read_or_make_key(key_file)
+    signing_key = read_or_make_key(settings.signing_key_path)
     db = open_database(settings)
     # A connection belongs to its thread, so look-ups have threads of their own that stay.
     threads = min(settings.server_threads, settings.database_connections)

@@ -13,7 +13,7 @@ Behaviour = Callable[[Any, Context], Awaitable[Any]]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Metadata = tuple[tuple[str, str | bytes], ...]
-_SERVICES = "/rushes."
+OUR_SERVICES = "/rushes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Layer(ServerInterceptor):
         details: grpc.HandlerCallDetails,
     ) -> Found:
         handler = await continuation(details)
-        if handler is None or not str(details.method).startswith(_SERVICES):
+        if handler is None or not str(details.method).startswith(OUR_SERVICES):
             return handler
         metadata: Any = details.invocation_metadata or ()
         call = Call(details.method, tuple(metadata), bool(handler.response_streaming))

@@ -468,3 +468,11 @@ def test_the_clock_moves_inside_a_transaction(db: Database) -> None:
 def test_accepting_needs_a_spec_of_a_known_queue(db: Database) -> None:
     made = accept.accept(db, new_job(spec=IMAGE))
     assert made.job.kind == "image"
+
+
+def test_words_are_found_whatever_their_case_in_any_language(db: Database) -> None:
+    item = new_media(prompt="Ein großes Boot", title="Big ÉTÉ boat")
+    library.add(db, item)
+    for query in ("ÉTÉ", "été", "GROSSES boot".replace("SS", "ß")):
+        found = library.list_page(db, "alice", query=query, limit=10)
+        assert [media.media_id for media in found] == [item.media_id], query

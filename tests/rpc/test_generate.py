@@ -6,7 +6,7 @@ import pytest
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from tests.house import House
-from tests.rpc.requests import png, video
+from tests.rpc.requests import image, png, store_picture, video
 
 
 def test_an_accepted_job_has_every_default_filled_in(house: House) -> None:
@@ -58,8 +58,48 @@ def test_validate_only_answers_with_the_job_and_stores_nothing(house: House) -> 
     assert job.job_id == ""
     assert job.state == job_pb2.Job.QUEUED
     assert job.video.resolution == "720p"
+    assert job.queue.position == 1
+    assert job.video.HasField("first_frame")
+    assert job.video.first_frame.media_id == ""
     assert set(house.count_rows().values()) == {0}
     assert house.blob_files() == []
+
+
+def test_validate_only_shows_no_id_for_bytes_but_those_of_items_that_exist(house: House) -> None:
+    alice = house.caller("alice")
+    known = store_picture(alice)
+    request = image()
+    request.options.validate_only = True
+    request.spec.references.add(content=png())
+    request.spec.references.add(media_id=known)
+    job = alice.call("GenerateImage", request).job
+    assert [item.media_id for item in job.image.references] == ["", known]
+    assert house.count_rows()["media"] == 1
+
+
+def test_validate_only_shows_the_place_that_the_job_would_get(house: House) -> None:
+    alice = house.caller("alice")
+    for _ in range(2):
+        alice.call("GenerateVideo", video())
+    would_be = alice.call("GenerateVideo", video(validate_only=True)).job
+    assert would_be.queue.position == 3
+    assert alice.call("GenerateVideo", video()).job.queue == would_be.queue
+
+
+def test_validate_only_is_refused_by_a_full_queue_like_the_real_call(house: House) -> None:
+    alice = house.caller("alice")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(house.settings.__dict__, "max_queued_jobs", 1)
+        job_id = alice.call("GenerateVideo", video()).job.job_id
+        real = alice.refused("GenerateVideo", video())
+        assert real.reason == "QUEUE_FULL"
+        assert alice.refused("GenerateVideo", video(validate_only=True)) == real
+        alice.call("CancelJob", pb.CancelJobRequest(job_id=job_id))
+        again = pb.RetryJobRequest(job_id=job_id, options={"validate_only": True})
+        assert alice.call("RetryJob", again).job.queue.position == 1
+        alice.call("GenerateVideo", video())
+        assert alice.refused("RetryJob", again) == real
+    assert house.count_rows()["job"] == 2
 
 
 def test_inline_bytes_become_an_item_of_the_library(house: House) -> None:
@@ -244,4 +284,5 @@ def test_an_estimate_names_what_a_model_would_not_honour(house: House) -> None:
 def test_uploads_are_not_there_yet(house: House) -> None:
     refusal = house.caller("alice").refused("CreateUpload", pb.CreateUploadRequest())
     assert refusal.code is grpc.StatusCode.UNIMPLEMENTED
-    assert refusal.domain == "rushes"
+    assert (refusal.reason, refusal.domain) == ("METHOD_UNIMPLEMENTED", "rushes")
+    assert refusal.metadata == {"method": "CreateUpload"}

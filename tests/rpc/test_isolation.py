@@ -93,13 +93,14 @@ def test_another_s_page_tokens_are_refused(house: House) -> None:
         ("ListMedia", pb.ListMediaRequest(page_token=media)),
     ]
     for method, request in stolen:
-        assert bob.refused(method, request).reason == "PAGE_TOKEN_INVALID"
+        refusal = bob.refused(method, request)
+        assert (refusal.reason, refusal.fields) == ("PAGE_TOKEN_INVALID", ("page_token",))
 
 
 def test_another_s_resume_token_is_refused(house: House) -> None:
     token = house.caller("alice").call("ListJobs", pb.ListJobsRequest()).resume_token
     refusal = house.caller("bob").refused("WatchJobs", pb.WatchJobsRequest(resume_token=token))
-    assert refusal.reason == "RESUME_TOKEN_INVALID"
+    assert (refusal.reason, refusal.fields) == ("RESUME_TOKEN_INVALID", ("resume_token",))
 
 
 def test_a_batch_with_another_s_item_deletes_nothing(house: House) -> None:

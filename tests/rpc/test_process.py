@@ -172,12 +172,12 @@ def test_a_taken_port_is_one_clear_sentence(valkey: Valkey, tmp_path: Path) -> N
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         process = start(tmp_path, valkey, RUSHES_GRPC_LISTEN=address)
         _, said = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert said.splitlines()[-1] == f"rushes: RUSHES_GRPC_LISTEN: can't listen on {address}"
 
 
 def test_a_wrong_setting_is_named(valkey: Valkey, tmp_path: Path) -> None:
     process = start(tmp_path, valkey, RUSHES_SERVER_THREADS="many")
     _, said = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert said.startswith("rushes: RUSHES_SERVER_THREADS: ")

@@ -140,6 +140,7 @@ def test_a_check_stores_nothing(cli: CommandLine, server: StandIn) -> None:
 def test_wrong_usage_is_code_2_and_reaches_no_server(cli: CommandLine, server: StandIn) -> None:
     for wrong, named in [
         (("--out", "nowhere/x.mp4"), "--out"),
+        (("--out", "nowhere/"), "--out"),
         (("--label", "node"), "--label"),
         (("--first-frame", "nothing.png"), "--first-frame"),
         (("--duration", "long"), "--duration"),

@@ -54,6 +54,18 @@ def test_a_value_that_is_given_stands_above_the_environment(
         ("RUSHES_REFLECTION", "perhaps"),
         ("RUSHES_SIGNED_URL_TTL_SECONDS", "86401"),
         ("RUSHES_JWT_LEEWAY_SECONDS", "-1"),
+        ("RUSHES_LOG_LEVEL", "foo"),
+        ("RUSHES_LOG_LEVEL", "CRITICAL"),
+        ("RUSHES_WORKER_QUEUES", ","),
+        ("RUSHES_WORKER_QUEUES", "video,foo"),
+        ("RUSHES_PUBLIC_URL", "foo"),
+        ("RUSHES_PUBLIC_URL", "https://"),
+        ("RUSHES_PUBLIC_URL", "http://host:web"),
+        ("RUSHES_CURRENCY", "x"),
+        ("RUSHES_CURRENCY", "usd"),
+        ("RUSHES_REDIS_URL", "nonsense"),
+        ("RUSHES_REDIS_URL", "http://host"),
+        ("RUSHES_REDIS_URL", "redis://host:port"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(
@@ -61,6 +73,21 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert refused().startswith(f"{variable}: ")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://host", "rediss://:key@host:6380/1", "unix:///run/valkey.sock?db=1"]
+)
+def test_every_kind_of_redis_address_is_taken(url: str) -> None:
+    assert read_settings(redis_url=url).redis_url == url
+
+
+def test_an_empty_redis_address_is_the_usual_one() -> None:
+    assert read_settings(redis_url="").redis_url == read_settings().redis_url
+
+
+def test_a_log_level_may_be_written_small() -> None:
+    assert read_settings(log_level="warning").log_level == "WARNING"
 
 
 def test_all_bad_values_are_named_at_once() -> None:
@@ -71,6 +98,7 @@ def test_all_bad_values_are_named_at_once() -> None:
 
 def test_a_bad_value_is_not_repeated_in_the_complaint() -> None:
     assert "secret" not in refused(port="secret")
+    assert "secret" not in refused(redis_url="redis://:secret@host:port")
 
 
 @pytest.mark.parametrize(

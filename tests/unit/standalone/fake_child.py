@@ -50,6 +50,12 @@ def main() -> None:
                 "Traceback (most recent call last):\n  File nowhere\nValueError: no such database"
             )
             sys.exit(3)
+        case "refuses":
+            print("rushes workers: RUSHES_X: use another", file=sys.stderr)
+            sys.exit(2)
+        case "serves-then-refuses":
+            tell("READY=1")
+            sys.exit(2)
         case "parent":
             subprocess.Popen([sys.executable, __file__, "stubborn", str(folder)])
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

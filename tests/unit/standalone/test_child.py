@@ -93,6 +93,37 @@ async def test_one_that_keeps_dying_is_given_up_with_its_last_words(
     assert "Traceback" not in str(caught.value)
 
 
+async def test_the_last_words_of_an_earlier_run_are_not_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("standalone.restarts.FIRST_PAUSE_SECONDS", 0.01)
+    run = Run(tmp_path, "dies", Patience(), None)
+    run.child.log.write_text("of an earlier run\n")
+
+    with pytest.raises(ChildKeepsDying, match="no such database") as caught:
+        await run.child.run()
+
+    assert "earlier" not in str(caught.value)
+
+
+async def test_one_that_refuses_its_settings_is_given_up_at_once(tmp_path: Path) -> None:
+    run = Run(tmp_path, "refuses", Patience(), None)
+
+    with pytest.raises(ChildKeepsDying) as caught:
+        await run.child.run()
+
+    assert str(caught.value) == "worker-1 can't start: RUSHES_X: use another"
+    assert len(lives(run.lives)) == 1
+    assert run.told == []
+
+
+async def test_one_that_has_served_is_started_again_whatever_it_says(tmp_path: Path) -> None:
+    async with running(tmp_path, "serves-then-refuses") as run:
+        await wait_for_async(lambda: len(run.told) == 2)
+
+    assert "exit code 2" in run.told[0]
+
+
 async def test_one_that_can_not_be_started_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,10 +38,19 @@ def test_last_words_are_few_and_hold_no_traceback(tmp_path: Path) -> None:
 
     words = last_words(log)
 
-    assert words.splitlines()[-1] == "  ValueError: no"
-    assert len(words.splitlines()) == 5
-    assert "File" not in words
+    assert words == ["line 5", "line 6", "line 7", "line 8", "ValueError: no"]
+
+
+def test_last_words_are_not_those_of_an_earlier_run(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text("before\n")
+    start = log.stat().st_size
+    with open_log(log) as more:
+        more.write(b"now\n")
+
+    assert last_words(log, start) == ["now"]
+    assert last_words(log, log.stat().st_size) == []
 
 
 def test_a_child_without_a_log_said_nothing(tmp_path: Path) -> None:
-    assert last_words(tmp_path / "none.log") == ""
+    assert last_words(tmp_path / "none.log") == []

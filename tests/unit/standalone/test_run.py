@@ -1,14 +1,16 @@
 """`python -m standalone` as a process: real Valkey and Envoy, fakes in place of our own roles."""
 
 import http.client
+import http.server
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -199,8 +201,34 @@ def test_a_taken_port_is_refused(start_up: StartUp) -> None:
         assert f"port {port} is taken" in start_up(RUSHES_PORT=str(port)).refused()
 
 
-def test_a_wrong_setting_is_refused(start_up: StartUp) -> None:
-    assert "RUSHES_WORKER_PROCESSES" in start_up(RUSHES_WORKER_PROCESSES="some").refused()
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RUSHES_WORKER_PROCESSES", "some"),
+        ("RUSHES_LOG_LEVEL", "foo"),
+        ("RUSHES_REDIS_URL", "nonsense"),
+        ("RUSHES_REDIS_URL", "redis://localhost?db=x&socket_timeout=y"),
+        ("RUSHES_MODELS_FILE", "/nope"),
+        ("RUSHES_JWT_KEY_FILE", "/etc/hostname"),
+        ("RUSHES_SIGNING_KEY_FILE", "/dev/null/signing.key"),
+        ("RUSHES_DATABASE_URL", "mysql://x"),
+        ("RUSHES_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none"),
+        ("RUSHES_BLOB_URL", "ftp://x"),
+    ],
+)
+def test_a_wrong_setting_is_refused(start_up: StartUp, variable: str, value: str) -> None:
+    up = start_up(**{variable: value})
+
+    assert up.refused().startswith(f"rushes: {variable}")
+    assert "starting it again" not in up.said
+
+
+def test_a_bucket_that_is_not_there_is_refused(start_up: StartUp) -> None:
+    with no_buckets() as endpoint:
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
+        up = start_up(RUSHES_BLOB_URL="s3://none", AWS_ENDPOINT_URL=endpoint, **keys)
+
+        assert "RUSHES_BLOB_URL: the blob store" in up.refused()
 
 
 def test_a_machine_without_valkey_is_refused(start_up: StartUp) -> None:
@@ -213,6 +241,7 @@ def test_a_valkey_that_was_chosen_is_used(start_up: StartUp) -> None:
     up = start_up(RUSHES_REDIS_URL="redis://127.0.0.1:1/0").ready()
 
     assert not (up.data / "logs" / "valkey.log").exists()
+    assert "RUSHES_REDIS_URL does not answer" in up.said
 
 
 def test_libraries_that_do_not_fit_are_refused(start_up: StartUp) -> None:
@@ -249,6 +278,33 @@ def test_a_killed_envoy_comes_back(start_up: StartUp) -> None:
 
     wait_for(lambda: "envoy ended (signal SIGKILL)" in up.said)
     wait_for(lambda: _serves(up.port))
+
+
+class NoBuckets(http.server.BaseHTTPRequestHandler):
+    """An object store without any bucket."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["content-length"] or 0))
+        body = b"<Error><Code>NoSuchBucket</Code></Error>"
+        self.send_response(404)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_DELETE = do_POST = do_PUT
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def no_buckets() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), NoBuckets) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def _serves(port: int) -> bool:

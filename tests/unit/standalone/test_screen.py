@@ -1,6 +1,7 @@
 """What the one-command run prints."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from standalone.screen import Screen, Welcome
@@ -41,6 +42,15 @@ def test_without_an_edge_there_is_nothing_to_curl() -> None:
 
 def test_without_reflection_there_is_no_grpcurl() -> None:
     assert "grpcurl" not in printed(welcome(reflection=False))
+
+
+def test_a_redis_that_does_not_answer_is_one_line() -> None:
+    slower = replace(welcome(), slower=True)
+
+    lines = [line for line in printed(slower).splitlines() if "RUSHES_REDIS_URL" in line]
+
+    assert len(lines) == 1
+    assert "RUSHES_REDIS_URL" not in printed(welcome())
 
 
 def test_a_file_gets_no_colours() -> None:

@@ -71,7 +71,12 @@ def keeper(db: Database, teller: Teller) -> Iterator[LeaseKeeper]:
 
 @pytest.fixture
 def pipeline(
-    db: Database, blobs: Blobs, provider: ScriptedProvider, keeper: LeaseKeeper, teller: Teller
+    db: Database,
+    blobs: Blobs,
+    provider: ScriptedProvider,
+    keeper: LeaseKeeper,
+    teller: Teller,
+    scratch: Path,
 ) -> Pipeline:
     return Pipeline(
         db=db,
@@ -80,15 +85,20 @@ def pipeline(
         keeper=keeper,
         teller=teller,
         worker_id="worker",
+        work_folder=scratch,
         max_attempts=3,
         user_concurrency=4,
     )
 
 
 @pytest.fixture
-def no_scratch_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def no_scratch_is_left(scratch: Path) -> Iterator[None]:
     yield
     assert list(scratch.iterdir()) == []

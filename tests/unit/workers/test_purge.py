@@ -10,7 +10,7 @@ from core.ids import new_id
 from core.media import Media, MediaType
 from core.settings import read_settings
 from core.store import Database, media, open_database
-from workers.purge import ORPHAN_AGE_MS, empty_bin, erase_orphans
+from workers.purge import ORPHAN_AGE_MS, empty_bin, erase_orphans, owns
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_the_bin_is_emptied_of_what_is_over(db: Database, blobs: Blobs) -> None:
 def test_bytes_without_a_row_are_erased_once_they_are_old(
     db: Database, blobs: Blobs, tmp_path: Path
 ) -> None:
+    assert owns(db, blobs)
     kept = stored(db, blobs)
     orphans = ("media/orphan", "thumbnails/orphan.webp", f"tmp/{new_id()}")
     for key in orphans:
@@ -91,6 +92,7 @@ def test_bytes_without_a_row_are_erased_once_they_are_old(
 
 
 def test_many_orphans_go_in_one_purge(db: Database, blobs: Blobs, tmp_path: Path) -> None:
+    assert owns(db, blobs)
     kept = stored(db, blobs)
     for number in range(450):
         (tmp_path / "blobs" / "media" / f"orphan-{number}").touch()
@@ -103,6 +105,7 @@ def test_many_orphans_go_in_one_purge(db: Database, blobs: Blobs, tmp_path: Path
 def test_a_purge_that_broke_is_finished_by_the_next(
     db: Database, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert owns(db, blobs)
     over = stored(db, blobs)
     media.bin(db, "alice", [over.media_id], -1)
 
@@ -118,3 +121,42 @@ def test_a_purge_that_broke_is_finished_by_the_next(
 
     assert erase_orphans(db, blobs, db.now_ms()) == 2
     assert keys(blobs) == set()
+
+
+def test_a_store_of_another_installation_is_left_alone(
+    db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    # Given blobs that another database knows
+    for number in range(3):
+        blobs.put_bytes(f"media/theirs-{number}", b"x")
+    age(tmp_path)
+
+    assert erase_orphans(db, blobs, db.now_ms()) == 0
+    assert len(keys(blobs)) == 3
+
+
+def test_a_store_stays_its_owners_when_the_database_is_another(
+    blobs: Blobs, tmp_path: Path
+) -> None:
+    first = open_database(read_settings(database_url=f"sqlite:///{tmp_path / 'one.db'}"))
+    item = stored(first, blobs)
+    assert owns(first, blobs)
+    other = open_database(read_settings(database_url=f"sqlite:///{tmp_path / 'two.db'}"))
+    age(tmp_path)
+
+    assert erase_orphans(other, blobs, other.now_ms()) == 0
+    assert keys(blobs) == {item.blob_key, item.thumbnail_key}
+    assert owns(first, blobs)
+    first.close()
+    other.close()
+
+
+def test_files_of_others_in_the_folder_stop_nothing(
+    db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    assert owns(db, blobs)
+    stored(db, blobs)
+    for name in (".DS_Store", "Foo.txt", "with space"):
+        (tmp_path / "blobs" / "media" / name).touch()
+    age(tmp_path)
+    assert erase_orphans(db, blobs, db.now_ms()) == 0

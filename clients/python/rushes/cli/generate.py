@@ -11,7 +11,7 @@ import typer
 
 from rushes.cli.commands import command, new_group
 from rushes.cli.exits import INTERRUPTED
-from rushes.cli.inputs import check_out, out_paths, parse_labels, parse_media
+from rushes.cli.inputs import check_out, out_option, out_paths, parse_labels, parse_media
 from rushes.cli.output import money, note, say, say_json
 from rushes.cli.session import Session
 from rushes.cli.watching import follow
@@ -143,7 +143,7 @@ class RunOptions:
         str | None, typer.Option(help="The same id never makes a second job.")
     ] = None
     out: Annotated[
-        Path | None, typer.Option(help="File for the result; several become name-1, name-2 ...")
+        Path | None, out_option("File for the result; several become name-1, name-2 ...")
     ] = None
     wait: Annotated[bool, typer.Option(help="Watch the job until it ends.")] = True
     validate_only: Annotated[

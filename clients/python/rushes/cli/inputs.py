@@ -4,6 +4,9 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from rushes.cli.exits import Refusal
 from rushes.download import extension
@@ -32,6 +35,23 @@ def parse_media(option: str, text: str) -> MediaSource:
     if _ID.fullmatch(text):
         return text
     raise Refusal(f"{option}: {text!r} is neither a file nor a media id.")
+
+
+def parse_out(text: str) -> Path:
+    """A file, or a folder that is there.
+
+    Raises:
+        typer.BadParameter: for a folder, by its slash at the end, that is not there.
+    """
+    # A path forgets the slash, and the folder's name would become the file's.
+    if text.endswith("/") and not Path(text).is_dir():
+        raise typer.BadParameter(f"there is no folder {text}")
+    return Path(text)
+
+
+def out_option(text: str) -> Any:
+    """The option --out with `text` as its help."""
+    return typer.Option(parser=parse_out, metavar="PATH", help=text)
 
 
 def check_out(out: Path | None) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from rushes.cli.commands import command
 from rushes.cli.generate import finish
-from rushes.cli.inputs import check_out, parse_labels
+from rushes.cli.inputs import check_out, out_option, parse_labels
 from rushes.cli.output import local_time, money, note, say, say_json, say_table, shorten
 from rushes.cli.progress import describe, doing, state_name
 from rushes.cli.session import Session
@@ -114,7 +114,7 @@ def retry(
     request_id: Annotated[
         str | None, typer.Option(help="The same id never makes a second job.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File for the result.")] = None,
+    out: Annotated[Path | None, out_option("File for the result.")] = None,
     wait: Annotated[bool, typer.Option(help="Watch the new job until it ends.")] = False,
 ) -> None:
     """Submit an ended job once more."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rushes.cli.commands import command
-from rushes.cli.inputs import check_out, parse_labels
+from rushes.cli.inputs import check_out, out_option, parse_labels
 from rushes.cli.output import local_time, say, say_json, say_table, shorten
 from rushes.cli.session import Session
 from rushes.download import extension
@@ -91,7 +91,7 @@ def undelete(session: Session, media_ids: MediaIds) -> None:
 def download(
     session: Session,
     media_id: Annotated[str, typer.Argument(metavar="MEDIA_ID")],
-    out: Annotated[Path | None, typer.Option(help="File or folder; else MEDIA_ID.mp4.")] = None,
+    out: Annotated[Path | None, out_option("File or folder; else MEDIA_ID.mp4.")] = None,
 ) -> None:
     """Fetch an image or a video into a file."""
     check_out(out)

@@ -1,0 +1,63 @@
+"""What the processes will need, tried once before any of them: what is wrong is one sentence."""
+
+import contextlib
+from collections.abc import Iterator
+
+import redis
+
+from core.blobs import open_blobs
+from core.catalog import read_catalog
+from core.errors import DependencyUnavailable, RushesError
+from core.keys import read_or_make_key
+from core.settings import Settings
+from core.store import open_database
+from core.stream import connect
+from standalone.preflight import CannotStart
+
+
+def check_needs(settings: Settings) -> None:
+    """Reads the catalog and the keys, opens the database and tries the blob store.
+
+    Raises:
+        CannotStart: naming the variable that is to blame.
+    """
+    with _blamed_on("RUSHES_MODELS_FILE"):
+        read_catalog(settings.models_file)
+    if not settings.jwt_jwks_url:
+        with _blamed_on("RUSHES_JWT_KEY_FILE"):
+            read_or_make_key(settings.jwt_key_path)
+    with _blamed_on("RUSHES_SIGNING_KEY_FILE"):
+        signing_key = read_or_make_key(settings.signing_key_path)
+    with _blamed_on("RUSHES_DATABASE_URL"):
+        open_database(settings).close()
+    with _blamed_on("RUSHES_BLOB_URL"):
+        open_blobs(settings, signing_key).check()
+
+
+def redis_answers(settings: Settings) -> bool:
+    """Whether the Redis of the settings serves now; without it everything works, only slower.
+
+    Raises:
+        CannotStart: when its address makes no sense, or it is a cluster that can't be reached.
+    """
+    with _blamed_on("RUSHES_REDIS_URL"):
+        client = connect(settings)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+@contextlib.contextmanager
+def _blamed_on(variable: str) -> Iterator[None]:
+    """Turns an error into a sentence that names the variable."""
+    try:
+        yield
+    except DependencyUnavailable as error:
+        what = error.metadata["dependency"]
+        raise CannotStart(f"{variable}: the {what} can't be reached, or refuses.") from None
+    except RushesError as error:
+        named = "RUSHES_" in error.message
+        raise CannotStart(error.message if named else f"{variable}: {error.message}") from None
