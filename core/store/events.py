@@ -23,7 +23,9 @@ _OF_JOB = Statement(
 _HAS_JOB = Statement("SELECT 1 FROM job WHERE job_id = :job_id AND user_id = :user_id")
 _REVISIONS = Statement("SELECT user_id, revision FROM user_stream WHERE user_id = ANY(:user_ids)")
 _UNFINISHED = sorted(UNFINISHED)
-_LIVE = Statement("SELECT job_id FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)")
+_LIVE = Statement(
+    "SELECT job_id, state FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)"
+)
 _OLDEST = Statement("SELECT min(revision) FROM job_event WHERE user_id = :user_id")
 _SNAPSHOT = Statement(
     f"SELECT {JOB_COLUMNS} FROM job WHERE user_id = :user_id"
@@ -97,12 +99,12 @@ def revisions(db: Database, user_ids: Sequence[str]) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in db.rows(_REVISIONS, user_ids=list(user_ids))}
 
 
-def live_jobs(db: Database, user_id: str) -> tuple[int, set[str]]:
-    """The user's revision, and its jobs that have not ended at that revision."""
+def live_jobs(db: Database, user_id: str) -> tuple[int, dict[str, State]]:
+    """The user's revision, and the states of its jobs that have not ended at that revision."""
 
-    def work(session: Session) -> tuple[int, set[str]]:
+    def work(session: Session) -> tuple[int, dict[str, State]]:
         rows = session.rows(_LIVE, user_id=user_id, unfinished=_UNFINISHED)
-        return revision(session, user_id), {row[0] for row in rows}
+        return revision(session, user_id), {row[0]: State(row[1]) for row in rows}
 
     return db.read(work)
 

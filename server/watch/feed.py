@@ -1,18 +1,21 @@
 """One watched user's events in this process: a head, a short ring in order, the latest progress."""
 
 import asyncio
+import heapq
 import json
 import time
 from collections import deque
 from dataclasses import dataclass
 
-from core.events import Event, ProgressTick, event_from_json
-from core.jobs import Job, progress_from_json
+from core.events import Event, ProgressTick, QueueInfo, event_from_json
+from core.jobs import Job, Progress, State, progress_from_json
 from core.stream import StreamRow
 from server.mapping import Mapper, tick_to_proto
 from server.watch.frames import event_frame
 
 RING_EVENTS = 256
+# Every start moves all places behind it: of a long queue the far end is not told.
+MAX_PLACES = 100
 # Frames hold signed addresses; an older one is made again, so that they still last.
 FRAME_SECONDS = 600.0
 
@@ -75,7 +78,8 @@ class Feed:
         self.ticks: dict[str, Tick] = {}
         self._ring: deque[Line] = deque(maxlen=RING_EVENTS)
         # Jobs that have not ended at the head; progress of others is dropped.
-        self._live: set[str] = set()
+        self._live: dict[str, State] = {}
+        self._places: dict[str, QueueInfo] = {}
         self._number = 0
         self._mapper = mapper
 
@@ -119,10 +123,26 @@ class Feed:
             self._note(event.job)
         self.wake()
 
-    def begin(self, head: int, live: set[str]) -> None:
+    def begin(self, head: int, live: dict[str, State]) -> None:
         """Starts the feed at the revision, with the jobs that have not ended there."""
         self.head = head
         self._live = live
+
+    @property
+    def waiting(self) -> list[str]:
+        """The jobs that wait in a queue."""
+        return [job_id for job_id, state in self._live.items() if state is State.QUEUED]
+
+    def offer_places(self, places: dict[str, QueueInfo]) -> None:
+        """Takes the places of waiting jobs; of the next to start, those that changed are told."""
+        mine = [(places[job_id], job_id) for job_id in self.waiting if job_id in places]
+        for place, job_id in heapq.nsmallest(MAX_PLACES, mine, key=lambda m: m[0].position):
+            if place != self._places.get(job_id):
+                self._places[job_id] = place
+                tick = ProgressTick(
+                    user_id=self.user_id, job_id=job_id, attempt=0, progress=Progress()
+                )
+                self._tick(tick, place)
 
     def line(self, event: Event) -> Line:
         """A line of an event that the ring has lost."""
@@ -138,20 +158,26 @@ class Feed:
             attempt=row.attempt,
             progress=progress_from_json(json.loads(row.payload)),
         )
+        self._tick(tick)
+
+    def _tick(self, tick: ProgressTick, place: QueueInfo | None = None) -> None:
         self._number += 1
         now_ms = time.time_ns() // 1_000_000
-        frame = event_frame(tick_to_proto(tick, now_ms))
-        self.ticks[row.job_id] = Tick(row.job_id, row.attempt, self._number, frame)
+        frame = event_frame(tick_to_proto(tick, now_ms, place))
+        self.ticks[tick.job_id] = Tick(tick.job_id, tick.attempt, self._number, frame)
         for signal in self.watchers:
             if signal.ticks:
                 signal.event.set()
 
     def _note(self, job: Job) -> None:
         if job.state.terminal:
-            self._live.discard(job.job_id)
+            self._live.pop(job.job_id, None)
             self.ticks.pop(job.job_id, None)
         else:
-            self._live.add(job.job_id)
+            self._live[job.job_id] = job.state
+        if self._places.pop(job.job_id, None) is not None:
+            # It waits no more: its place is old news.
+            self.ticks.pop(job.job_id, None)
 
     def wake(self) -> None:
         """Wakes every watcher."""

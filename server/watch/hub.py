@@ -17,7 +17,7 @@ import redis
 from core.errors import RushesError, ServerDraining, TooManyWatches
 from core.events import Event, StoredEvent, event_from_json
 from core.settings import Settings
-from core.store import Database, events
+from core.store import Database, events, jobs
 from core.stream import StreamTail, shard_of
 from core.telemetry import get_logger
 from server.mapping import Mapper
@@ -181,6 +181,7 @@ class Hub:
             await asyncio.sleep(self._settings.compare_seconds)
             try:
                 await self._compare()
+                await self._tell_places()
             except RushesError as error:
                 log.warning("compare_failed", error=type(error).__name__)
 
@@ -202,6 +203,14 @@ class Hub:
                 self.expect(feed, revision)
                 # It did not: a stream that was wiped can be deaf to the old position.
                 self._tail_of(user).stream.forget_position()
+
+    async def _tell_places(self) -> None:
+        """Places in the queues, of all watched users with one query: they are no state."""
+        waiting = [job_id for feed in self._feeds.values() for job_id in feed.waiting]
+        if waiting:
+            places = await self.run(lambda: jobs.queue_places(self._db, waiting))
+            for feed in self._feeds.values():
+                feed.offer_places(places)
 
     def _is_behind(self, user_id: str, revision: int) -> bool:
         feed = self._feeds.get(user_id)

@@ -64,8 +64,13 @@ class Seen:
         self.responses.append(pb.WatchJobsResponse.FromString(body))
 
     @property
-    def events(self) -> list[pb.WatchEvent]:
+    def all_events(self) -> list[pb.WatchEvent]:
         return [event for response in self.responses for event in response.events]
+
+    @property
+    def events(self) -> list[pb.WatchEvent]:
+        """All but places in the queue, which come when they come."""
+        return [event for event in self.all_events if not event.progress.HasField("queue")]
 
     @property
     def token(self) -> str:
@@ -462,6 +467,21 @@ async def test_a_job_that_ends_while_a_watch_begins_is_not_lost(
     assert seen.kinds()[-1] == "end"
 
 
+async def test_places_in_the_queue_are_told_as_they_change(place: Place) -> None:
+    first, second = place.accept(), place.accept()
+    seen = await place.synced()
+
+    def places(event: Event) -> list[int]:
+        ticks = [e.progress for e in seen.all_events if e.HasField("progress")]
+        mine = [tick for tick in ticks if tick.job_id == event.job.job_id]
+        return [tick.queue.position for tick in mine]
+
+    await seen.until(lambda: places(second) == [2])
+    transitions.cancel(place.db, "alice", first.job.job_id, "")
+    await seen.until(lambda: places(second) == [2, 1])
+    assert seen.revisions() == [3]
+
+
 async def test_progress_of_an_earlier_attempt_is_dropped(place: Place) -> None:
     event = place.accept()
     seen = await place.synced()
@@ -587,7 +607,11 @@ async def test_a_thousand_resumes_under_writing_miss_and_repeat_nothing(place: P
         n = 0
         while writing:
             n += 1
-            place.accept(tell=n % 7 != 0)
+            event = place.accept(tell=n % 7 != 0)
+            _, ended = transitions.cancel(place.db, "alice", event.job.job_id, "")
+            assert ended is not None
+            if n % 5:
+                place.teller.tell(ended)
 
     token = await place.token()
     revisions: list[int] = []
