@@ -1,5 +1,6 @@
 """The store keeps its promises on SQLite and on PostgreSQL alike."""
 
+import json
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,8 @@ import pytest
 from core.errors import LeaseLost, NotFound, QueueFull, Reason, RequestIdConflict
 from core.events import event_from_json
 from core.jobs import EventType, JobFailure, Progress, Stage, State, Step
-from core.store import Database, accept, claims, events, jobs, retention, transitions, workers
+from core.store import Database, accept, claims, events, jobs, transitions
 from core.store import media as library
-from core.store.claims import Run
 from core.store.database import Session, Undo
 from core.store.sql import Statement
 from tests.making import IMAGE, accepted, claimed, new_job, new_media, started
@@ -33,7 +33,7 @@ def test_an_event_holds_the_whole_job_after_the_change(db: Database) -> None:
     finished = transitions.succeed(db, claim.run, new_media(job_id=made.job.job_id))
 
     stored = events.events_after(db, "alice", 2, 10)[0]
-    event = event_from_json(stored.revision, __import__("json").loads(stored.payload))
+    event = event_from_json(stored.revision, json.loads(stored.payload))
     assert event.job == finished.job == jobs.get(db, "alice", made.job.job_id)
     assert event.type is EventType.SUCCEEDED
 
@@ -337,107 +337,6 @@ def test_a_snapshot_shows_what_has_not_ended_and_what_ended_lately(db: Database)
     assert named.missing == ("unknown",)
 
 
-def test_what_was_forgotten_can_not_be_continued(db: Database) -> None:
-    for _ in range(3):
-        accepted(db)
-    assert events.continuable(db, "alice", 0) == 3
-    assert events.continuable(db, "alice", 3) == 3
-    assert events.continuable(db, "alice", 4) is None
-
-    retention.forget(db, keep_ms=-60_000)
-    assert events.continuable(db, "alice", 3) == 3
-    assert events.continuable(db, "alice", 2) is None
-
-
-def test_retention_keeps_what_runs_and_the_library(db: Database) -> None:
-    done, waits = accepted(db).job.job_id, accepted(db).job.job_id
-    run = Run("alice", done, 1)
-    claim = started(db)
-    assert claim.run.job_id in (done, waits)
-    media = new_media(job_id=claim.run.job_id)
-    transitions.succeed(db, claim.run, media)
-    retention.forget(db, keep_ms=-60_000)
-
-    left = jobs.list_page(db, "alice", limit=10)[0]
-    assert [job.job_id for job in left] == [waits if claim.run.job_id == done else done]
-    assert library.get(db, "alice", media.media_id).job_id == claim.run.job_id
-    assert run.user_id == "alice"
-
-
-def test_the_bin_takes_all_or_none(db: Database) -> None:
-    items = [new_media() for _ in range(2)]
-    for item in items:
-        library.add(db, item)
-    ids = [item.media_id for item in items]
-    foreign = new_media("bob")
-    library.add(db, foreign)
-
-    with pytest.raises(NotFound):
-        library.bin(db, "alice", [*ids, foreign.media_id], 1000)
-    assert len(library.list_page(db, "alice", limit=10)) == 2
-
-    binned = library.bin(db, "alice", ids, 1000)
-    assert all(item.delete_time is not None for item in binned)
-    assert library.list_page(db, "alice", limit=10) == []
-    assert len(library.list_page(db, "alice", deleted=True, limit=10)) == 2
-    assert library.unbin(db, "alice", ids[0]).delete_time is None
-    assert library.erase(db, "alice", ids)[1].media_id == ids[1]
-    assert library.find(db, ids[0]) is None
-
-
-def test_what_is_in_the_bin_already_keeps_its_time(db: Database) -> None:
-    item = new_media()
-    library.add(db, item)
-    first = library.bin(db, "alice", [item.media_id], 1000)[0]
-    again = library.bin(db, "alice", [item.media_id], 999_000)[0]
-    assert again.purge_time == first.purge_time
-
-
-def test_the_bin_is_emptied_when_its_time_is_over(db: Database) -> None:
-    old, young = new_media(), new_media()
-    for item, keep_ms in ((old, -1), (young, 60_000)):
-        library.add(db, item)
-        library.bin(db, "alice", [item.media_id], keep_ms)
-    erased = library.erase_expired(db, 10)
-    assert [item.media_id for item in erased] == [old.media_id]
-    assert library.find(db, young.media_id) is not None
-
-
-def test_the_library_is_searched_by_words_labels_and_stars(db: Database) -> None:
-    item = new_media(prompt="A 50% blue Sea_horse", labels={"project": "x"})
-    library.add(db, item)
-    library.add(db, new_media(prompt="a red fox"))
-
-    def ids(**filters: object) -> list[str]:
-        found = library.list_page(db, "alice", limit=10, **filters)  # type: ignore[arg-type]
-        return [media.media_id for media in found]
-
-    assert ids(query="SEA_ 50%") == [item.media_id]
-    assert ids(query="sea_ fox") == []
-    assert ids(labels={"project": "x"}) == [item.media_id]
-    assert ids(starred=True) == []
-    changed = library.update(
-        db, "alice", item.media_id, title="T", starred=True, labels={"project": "", "view": "v"}
-    )
-    assert (changed.title, changed.starred, changed.labels) == ("T", True, {"view": "v"})
-    assert ids(starred=True) == ids(labels={"view": "v"}) == [item.media_id]
-    assert ids(labels={"project": "x"}) == []
-
-
-def test_a_dead_worker_serves_nothing(db: Database) -> None:
-    workers.beat(db, "w1", ["video", "image"])
-    assert workers.served_queues(db) == {"video", "image"}
-    workers.leave(db, "w1")
-    assert workers.served_queues(db) == set()
-
-
-def test_a_duty_has_one_leader_until_its_lease_ends(db: Database) -> None:
-    assert workers.lead(db, "purge", "a", 60_000)
-    assert workers.lead(db, "purge", "a", 1)
-    wait_for(lambda: workers.lead(db, "purge", "b", 60_000), "the lease to end")
-    assert not workers.lead(db, "purge", "a", 60_000)
-
-
 def test_a_transaction_that_raises_leaves_nothing(db: Database) -> None:
     put = Statement("INSERT INTO meta (name, value) VALUES ('x', 'y')")
     look = Statement("SELECT count(*) FROM meta WHERE name = 'x'")
@@ -468,11 +367,3 @@ def test_the_clock_moves_inside_a_transaction(db: Database) -> None:
 def test_accepting_needs_a_spec_of_a_known_queue(db: Database) -> None:
     made = accept.accept(db, new_job(spec=IMAGE))
     assert made.job.kind == "image"
-
-
-def test_words_are_found_whatever_their_case_in_any_language(db: Database) -> None:
-    item = new_media(prompt="Ein großes Boot", title="Big ÉTÉ boat")
-    library.add(db, item)
-    for query in ("ÉTÉ", "été", "GROSSES boot".replace("SS", "ß")):
-        found = library.list_page(db, "alice", query=query, limit=10)
-        assert [media.media_id for media in found] == [item.media_id], query

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from core.ids import new_id
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
-from tests.house import House, Refusal, read_refusal
+from tests.house import House, read_refusal
 from tests.rpc.requests import bomb, image, png, store_picture, video
 
 Code = grpc.StatusCode
@@ -364,46 +364,3 @@ def test_an_input_in_the_bin_is_named(house: House, field: str, make: WithInput)
     alice.call("DeleteMedia", pb.DeleteMediaRequest(media_id=binned))
     refusal = alice.refused(*make(mine, binned))
     assert (refusal.reason, refusal.fields) == (NO_IMAGE, (field,))
-
-
-UNKNOWN_METHODS = [
-    ("/rushes.v1.MediaService/MakeTea", "MakeTea"),
-    ("/rushes.v1.TeaService/MakeTea", "rushes.v1.TeaService/MakeTea"),
-    ("/rushes.v2.MediaService/GetJob", "rushes.v2.MediaService/GetJob"),
-]
-
-
-@pytest.mark.parametrize(("path", "method"), UNKNOWN_METHODS)
-@pytest.mark.parametrize("streaming", [False, True])
-def test_an_unknown_method_is_refused_with_a_reason(
-    house: House, path: str, method: str, streaming: bool
-) -> None:
-    refusal = refuse_raw(house, path, streaming, f"Bearer {house.token('alice')}")
-    assert (refusal.code, refusal.reason) == (Code.UNIMPLEMENTED, "METHOD_UNIMPLEMENTED")
-    assert (refusal.domain, refusal.metadata) == ("rushes", {"method": method})
-
-
-def test_a_stranger_learns_nothing_of_which_methods_there_are(house: House) -> None:
-    known = refuse_raw(house, "/rushes.v1.MediaService/GetJob", False, "Bearer x")
-    assert known.reason == "CREDENTIALS_INVALID"
-    assert refuse_raw(house, UNKNOWN_METHODS[0][0], False, "Bearer x") == known
-
-
-def test_a_very_long_method_name_still_fits_into_the_trailers(house: House) -> None:
-    path = "/rushes.v1.MediaService/" + "x" * 5000
-    refusal = refuse_raw(house, path, False, f"Bearer {house.token('alice')}")
-    assert refusal.reason == "METHOD_UNIMPLEMENTED"
-
-
-def test_a_service_that_is_not_ours_gets_grpc_s_own_refusal(house: House) -> None:
-    refusal = refuse_raw(house, "/tea.v1.TeaService/MakeTea", False, "Bearer x")
-    assert (refusal.code, refusal.reason) == (Code.UNIMPLEMENTED, "")
-
-
-def refuse_raw(house: House, path: str, streaming: bool, authorization: str) -> Refusal:
-    """How bytes sent to the path are refused."""
-    metadata = (("authorization", authorization),)
-    open_stream, call = house.channel.unary_stream(path), house.channel.unary_unary(path)
-    with pytest.raises(grpc.RpcError) as caught:
-        list((open_stream if streaming else call)(b"\xff", metadata=metadata, timeout=10))
-    return read_refusal(caught.value)
