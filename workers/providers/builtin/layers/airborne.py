@@ -117,6 +117,10 @@ def _basket(surface: ImageDraw.ImageDraw, size: float) -> None:
         surface.line(line, fill=200, width=max(1, int(size * 0.006)))
 
 
+# A spark that shines less is not seen, and costs as much.
+_DARK = 0.05
+
+
 class Fireworks:
     """Rockets that burst into spheres of sparks, which fall and fade."""
 
@@ -147,12 +151,14 @@ class Fireworks:
             if not 0 < since < 2.0:
                 continue
             ways = ways / np.linalg.norm(ways, axis=1, keepdims=True)
-            for back, dim in ((0.0, 1.0), (0.05, 0.55), (0.1, 0.3)):
+            for back, dim in ((0.0, 1.0), (0.07, 0.5)):
                 age = max(0.0, since - back)
                 out = reach * (1 - np.exp(-age * 2.6)) * stage.height
                 rows = y * stage.height + ways[:, 1] * out + 0.05 * age**2 * stage.height
                 cols = x * stage.width + ways[:, 0] * out
                 shine = dim * max(0.0, 1 - since / 2.0) ** 1.4
+                if shine < _DARK:
+                    continue
                 for col, row in zip(cols, rows, strict=True):
                     if row < stage.horizon:
                         self._lights[tone].add(canvas, float(col), float(row), shine)
