@@ -87,7 +87,6 @@ class Step(StrEnum):
     SUBMIT = "SUBMIT"
     POLL = "POLL"
     FETCH = "FETCH"
-    FINISH = "FINISH"
 
 
 class Stage(StrEnum):

@@ -118,8 +118,7 @@ class Verifier:
             )
         except DependencyUnavailable:
             raise
-        except Exception:  # noqa: BLE001
-            # Whatever a forged token does to the parser, also deep JSON, must look the same.
+        except Exception:  # noqa: BLE001 - whatever a forged token breaks must look the same
             raise CredentialsInvalid from None
         return claims
 
