@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTO_BIN := .venv-proto/bin
 ARGS ?=
+MINUTES ?= 60
+SEED ?=
 PIP_INSTALL := install --quiet --disable-pip-version-check
 export PYTHONWARNINGS ?=
 
@@ -49,6 +51,18 @@ up: $(VENV)/.ready ## Run everything on this machine (Ctrl-C ends it)
 test: $(VENV)/.ready-dev ## Run all tests (ARGS="-k watch" picks some)
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: crash
+crash: $(VENV)/.ready-dev ## Kill, freeze and cut for some 5 minutes; no promise may break
+	@$(BIN)/python -m pytest tests/crash -m crash $(ARGS)
+
+.PHONY: crash-full
+crash-full: $(VENV)/.ready-dev ## The same at every failpoint in every way, and with bugs planted
+	@$(BIN)/python -m pytest tests/crash -m "crash or crash_full or planted" $(ARGS)
+
+.PHONY: crash-long
+crash-long: $(VENV)/.ready-dev ## Random faults for MINUTES=60; SEED=1 runs that one again
+	@$(BIN)/python -m tests.crash --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.ready-dev ## Format and mend what ruff can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -58,7 +72,7 @@ check: $(VENV)/.ready-dev $(PROTO_BIN)/python ## Lint, types, import rules, cont
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/deptry --no-ansi core server workers standalone
+	@$(BIN)/deptry --no-ansi core server workers admin standalone
 	@cd clients/python && $(CURDIR)/$(BIN)/deptry --no-ansi rushes
 	@$(BIN)/buf lint protos/rushes.binpb --config protos/buf.yaml --path rushes
 	@$(BIN)/buf breaking protos/rushes.binpb --against protos/rushes.released.binpb --config protos/buf.yaml --path rushes

@@ -12,6 +12,7 @@ RushesError
     ├── FieldInvalid · CapabilityUnsupported · InputInvalid · PageTokenInvalid · ResumeTokenInvalid
     ├── RequestIdConflict · JobStateInvalid · ModelRetired · MethodUnimplemented
     ├── ProviderNotConfigured
+    ├── CostAboveLimit · BudgetExceeded · PriceUnknown
     ├── QueueFull · TooManyWatches · RateLimited · StorageFull
     └── ServerDraining · DependencyUnavailable · WatcherTooSlow
 
@@ -257,6 +258,24 @@ class MethodUnimplemented(RequestError):
     """This version of the server does not have the method yet."""
 
     reason = Reason.METHOD_UNIMPLEMENTED
+
+
+class CostAboveLimit(RequestError):
+    """The job would cost more than max_cost."""
+
+    reason = Reason.COST_ABOVE_LIMIT
+
+
+class BudgetExceeded(RequestError):
+    """The budget does not have room for this job."""
+
+    reason = Reason.BUDGET_EXCEEDED
+
+
+class PriceUnknown(RequestError):
+    """The model has no price here, so it can't be run."""
+
+    reason = Reason.PRICE_UNKNOWN
 
 
 class QueueFull(RequestError):

@@ -46,7 +46,7 @@ class EventType(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-# The legal moves: (state before, what happens) -> state after. None leads out of a terminal state.
+# The legal moves: (state before, what happens) -> state after. A terminal state is never left.
 MOVES: dict[tuple[State | None, EventType], State] = {
     (None, EventType.QUEUED): State.QUEUED,
     (State.QUEUED, EventType.STARTED): State.RUNNING,
@@ -62,6 +62,9 @@ MOVES: dict[tuple[State | None, EventType], State] = {
     (State.RECONCILING, EventType.SUCCEEDED): State.SUCCEEDED,
     (State.RECONCILING, EventType.FAILED): State.FAILED,
     (State.RECONCILING, EventType.CANCELLED): State.CANCELLED,
+    # The state stays: an uncertain cost was settled afterwards.
+    (State.FAILED, EventType.UPDATED): State.FAILED,
+    (State.CANCELLED, EventType.UPDATED): State.CANCELLED,
 }
 
 
@@ -87,6 +90,19 @@ class Step(StrEnum):
     SUBMIT = "SUBMIT"
     POLL = "POLL"
     FETCH = "FETCH"
+
+
+class Outcome(StrEnum):
+    """What came of a submit that may cost money. OPEN: not known yet, or its worker is gone."""
+
+    OPEN = "OPEN"
+    # Nothing reached the provider: it may be sent again.
+    NOT_SENT = "NOT_SENT"
+    # The provider refused it: nothing was charged.
+    REJECTED = "REJECTED"
+    ACCEPTED = "ACCEPTED"
+    # It may have been accepted: never sent again by itself.
+    UNKNOWN = "UNKNOWN"
 
 
 class Stage(StrEnum):

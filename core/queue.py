@@ -84,7 +84,12 @@ class JobQueue:
         self._broker = broker
 
     def wake(self, queue: str) -> None:
-        """Says that a job waits in the queue."""
+        """Says that a job waits in the queue, unless many wake-ups wait there already.
+
+        That is enough: each run wakes again at its end, and the rescuer tops up.
+        """
+        if self.size(queue) >= MAX_WAKES:
+            return
         message: dramatiq.Message[Any] = dramatiq.Message(
             queue_name=queue, actor_name=ACTOR, args=(queue,), kwargs={}, options={}
         )

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.errors import SettingsInvalid
 from core.specs import Kind
 
+RESUBMIT_POLICIES = ("never_resubmit", "resubmit_after_lookup")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 MAX_SIGNED_URL_TTL_SECONDS = 24 * 3600
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     worker_queues: str = _setting("video,image", "Queues that a worker serves, with commas.")
     server_threads: Count = _setting(16, "Threads of a server process for unary calls.")
     reflection: bool = _setting(False, "Whether the server offers gRPC reflection.")
+    process_name: str = _setting("", "Name of this process in its log lines; empty: its role.")
     log_level: str = _setting("INFO", "Lowest level that is logged: DEBUG, INFO, WARNING, ERROR.")
 
     jwt_key_file: Path | None = _setting(
@@ -133,6 +135,35 @@ class Settings(BaseSettings):
     )
     video_finish_seconds: Count = _setting(1800, "Longest time of a video job, accept to end.")
     image_finish_seconds: Count = _setting(600, "Longest time of an image job, accept to end.")
+    max_finish_seconds: Count = _setting(
+        24 * 3600, "Longest `start_within` or `finish_within` that a caller may ask for."
+    )
+    resubmit_policy: str = _setting(
+        "never_resubmit",
+        "After a submit of unknown outcome: never_resubmit, or resubmit_after_lookup.",
+    )
+    reconcile_seconds: Seconds = _setting(
+        900, "Time in which a submit of unknown outcome can still be settled."
+    )
+    look_up_seconds: Seconds = _setting(
+        30, "Time between two questions to a provider that can look a submit up."
+    )
+    retry_seconds: Seconds = _setting(
+        1, "First pause before a safe retry; each further one is twice as long, with jitter."
+    )
+    max_retry_seconds: Seconds = _setting(60, "Longest pause before a safe retry.")
+    circuit_failures: Count = _setting(
+        5, "Failures in a row after which a provider is left alone for a while."
+    )
+    circuit_seconds: Seconds = _setting(
+        30, "Time for which a provider that keeps failing is left alone."
+    )
+    simulator: bool = _setting(
+        False, "Whether the simulator's models are offered; `make up` offers them."
+    )
+    min_free_megabytes: Annotated[int, Field(ge=0)] = _setting(
+        200, "Free disk space below which no new job is accepted, in MiB; 0 never looks."
+    )
     request_id_days: Count = _setting(7, "Days for which a request_id is remembered.")
     retention_days: Count = _setting(30, "Days for which ended jobs and events are kept.")
     bin_days: Count = _setting(30, "Days that a deleted media item stays in the bin.")
@@ -144,6 +175,13 @@ class Settings(BaseSettings):
     )
     drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
     drain_watch_seconds: Seconds = _setting(2, "Time in which watches are ended at shutdown.")
+    metrics_listen: str = _setting(
+        "", "Where this process serves Prometheus metrics: host:port or unix:/path; empty: nowhere."
+    )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = _setting(
+        9464, "Port on loopback for the metrics of all processes of `make up`; 0 for none."
+    )
+    failpoints: str = _setting("", "For crash tests: where a process dies (core/failpoints.py).")
     currency: str = _setting("USD", "Currency of all prices, ISO 4217.")
 
     @field_validator("log_level")
@@ -176,6 +214,13 @@ class Settings(BaseSettings):
         if not url.startswith("unix://") and not _is_address(url, ("redis", "rediss")):
             raise ValueError("use redis://host, rediss://host or unix:///path")
         return url
+
+    @field_validator("resubmit_policy")
+    @classmethod
+    def _check_policy(cls, policy: str) -> str:
+        if policy not in RESUBMIT_POLICIES:
+            raise ValueError(f"use one of {', '.join(RESUBMIT_POLICIES)}")
+        return policy
 
     @field_validator("currency")
     @classmethod
@@ -217,6 +262,11 @@ class Settings(BaseSettings):
     def jwt_key_path(self) -> Path:
         """The file of the HS256 key."""
         return self.jwt_key_file or self.data_dir / "keys" / "jwt.key"
+
+    @cached_property
+    def missing(self) -> dict[str, str]:
+        """Providers that can't run here, and the variable that each waits for."""
+        return {} if self.simulator else {"simulator": "RUSHES_SIMULATOR"}
 
     @cached_property
     def queues(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ why an exception is logged by its type and its place and never by its text.
 
 import logging
 import sys
+import threading
 import traceback
 from types import TracebackType
 from typing import Any
@@ -15,11 +16,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _FRAMES = 12
-_OURS = ("core", "server", "workers", "standalone", "__main__")
+_OURS = ("core", "server", "workers", "admin", "standalone", "__main__")
 
 
-def configure_logging(level: str, role: str) -> None:
-    """Sends every log line of this process, and the warnings of libraries, to stderr."""
+def configure_logging(level: str, role: str, process: str = "") -> None:
+    """Sends every log line of this process, the warnings of libraries, and what nobody caught, to
+    stderr. `process` is its name among those of its role; empty when it has none.
+    """
     console = sys.stderr.isatty()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -42,7 +45,7 @@ def configure_logging(level: str, role: str) -> None:
             foreign_pre_chain=[_library_line, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _add_role(role),
+                _add_names(role, process or role),
                 render,
             ],
         )
@@ -51,6 +54,12 @@ def configure_logging(level: str, role: str) -> None:
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)
     for package in _OURS:
         logging.getLogger(package).setLevel(level.upper())
+    logging.captureWarnings(True)
+    # Python's own way would print the exception's text.
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(
+        args.exc_type, args.exc_value, args.exc_traceback
+    )
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -88,15 +97,25 @@ def _library_line(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     if record.exc_info:
         line["exc_info"] = record.exc_info
         record.exc_info = record.exc_text = None
-    line["message"] = line["event"]
+    message = str(line["event"])
+    # From the second line on asyncio shows what it has, with the text of exceptions.
+    line["message"] = message.partition("\n")[0] if record.name == "asyncio" else message
     line["event"] = "library_message"
     line["library"] = record.name
     return line
 
 
-def _add_role(role: str) -> Processor:
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, _: TracebackType | None
+) -> None:
+    if not issubclass(kind, KeyboardInterrupt | SystemExit):
+        get_logger("__main__").error("uncaught_exception", exc_info=error or kind())
+
+
+def _add_names(role: str, process: str) -> Processor:
     def add(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
         line["role"] = role
+        line["process"] = process
         return line
 
     return add

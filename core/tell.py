@@ -8,6 +8,7 @@ import redis
 import structlog
 from redis.exceptions import RedisClusterException
 
+from core import failpoints, metrics
 from core.events import Event, ProgressTick
 from core.jobs import EventType
 from core.queue import JobQueue
@@ -22,6 +23,7 @@ TELL_ERRORS = (
 )
 # After these a worker may have something to do.
 _WAKES = {EventType.QUEUED, EventType.UPDATED}
+_ENDS = {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED}
 
 
 class Teller:
@@ -35,23 +37,37 @@ class Teller:
 
     def tell(self, event: Event) -> None:
         """Tells a committed event to watchers, and to workers what waits."""
-        self._try(lambda: self._stream.publish(event))
+        _count(event)
+        failpoints.hit("tell.before_publish")
+        self._try("event", lambda: self._stream.publish(event))
+        failpoints.hit("tell.after_publish")
         if event.type in _WAKES:
             self.wake(event.job.kind)
 
     def tell_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""
-        self._try(lambda: self._stream.publish_progress(tick))
+        self._try("progress", lambda: self._stream.publish_progress(tick))
 
     def wake(self, queue: str) -> None:
         """Says that a job waits in the queue."""
-        self._try(lambda: self._queue.wake(queue))
+        self._try("wake_up", lambda: self._queue.wake(queue))
 
-    def _try(self, tell: Callable[[], None]) -> None:
+    def _try(self, what: str, tell: Callable[[], None]) -> None:
         if time.monotonic() < self._silent_until:
+            metrics.TELL_FAILURES.labels(what).inc()
             return
         try:
             tell()
         except TELL_ERRORS as error:
             self._silent_until = time.monotonic() + PAUSE_SECONDS
+            metrics.TELL_FAILURES.labels(what).inc()
             log.warning("tell_failed", error=type(error).__name__)
+
+
+def _count(event: Event) -> None:
+    metrics.JOB_EVENTS.labels(event.type).inc()
+    if event.type in _ENDS and event.job.attempt > 1:
+        # `attempt` rises at a start and at each lost lease, and at nothing else.
+        metrics.LEASES_EXPIRED.labels(event.job.kind).inc(event.job.attempt - 1)
+    if event.type is EventType.FAILED and event.job.failure is not None:
+        metrics.JOB_FAILURES.labels(event.job.failure.reason).inc()

@@ -6,6 +6,7 @@ import sys
 
 from core import notify
 from core.errors import RushesError, exit_code
+from core.exposition import metrics_served
 from core.settings import Settings, read_settings
 from core.telemetry import configure_logging
 from server.app import ServerApp
@@ -17,8 +18,9 @@ def main() -> None:
     """Serves until SIGTERM; ends with one sentence when it can't start."""
     try:
         settings = read_settings()
-        configure_logging(settings.log_level, "server")
-        sys.exit(asyncio.run(_serve(settings)))
+        configure_logging(settings.log_level, "server", settings.process_name)
+        with metrics_served(settings.metrics_listen):
+            sys.exit(asyncio.run(_serve(settings)))
     except RushesError as error:
         print(f"rushes: {error.message}", file=sys.stderr)
         sys.exit(exit_code(error))

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from core import failpoints
 from core.blobs import open_blobs
 from core.catalog import read_catalog
 from core.errors import SettingsInvalid
@@ -14,6 +15,7 @@ from core.keys import read_or_make_key
 from core.queue import JobQueue, open_broker
 from core.settings import Settings
 from core.store import open_database
+from core.store.queue import Queues
 from core.stream import EventStream, connect
 from core.telemetry import get_logger
 from core.tell import Teller
@@ -47,10 +49,11 @@ class ServerApp:
     """One gRPC server process. Must be made in the event loop that it runs in."""
 
     def __init__(self, settings: Settings) -> None:
+        failpoints.arm(settings.failpoints)
         self._settings = settings
         signing_key = read_or_make_key(settings.signing_key_path)
         verifier = Verifier(_key_source(settings), settings)
-        catalog = read_catalog(settings.models_file)
+        catalog = read_catalog(settings.models_file, settings.missing)
         blobs = open_blobs(settings, signing_key)
         tokens = Tokens(signing_key)
         self.db = open_database(settings)
@@ -61,14 +64,15 @@ class ServerApp:
         teller = Teller(stream, JobQueue(self._broker))
         mapper = Mapper(BlobAddresses(blobs, settings.signed_url_ttl_seconds), settings.currency)
         validator = Validator(settings, catalog)
-        self._hub = Hub(settings, self.db, self._pool, mapper)
-        self._read = Read(self.db, tokens, self._pool)
+        queues = Queues(self.db, settings.user_concurrency)
+        self._hub = Hub(settings, self.db, self._pool, mapper, queues)
+        self._read = Read(self.db, queues, tokens, self._pool)
         service = MediaService(
             validator=validator,
             mapper=mapper,
             catalog=catalog,
-            submit=Submit(self.db, blobs, catalog, teller, settings),
-            cancel=Cancel(self.db, teller),
+            submit=Submit(self.db, queues, blobs, catalog, teller, settings),
+            cancel=Cancel(self.db, queues, teller),
             read=self._read,
             library=Library(self.db, blobs, tokens, settings),
             watch=WatchCalls(
@@ -126,6 +130,7 @@ class ServerApp:
 
     async def stop(self) -> None:
         """Drains: no new calls are sent here, watches end first, then calls have their time."""
+        failpoints.hit("drain.begin")
         await self._health.enter_graceful_shutdown()
         self._hub.drain()
         self._read.drain()

@@ -109,7 +109,7 @@ class MediaService(rpc.MediaServiceServicer):
         )
 
     def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobResponse:
-        job, place = self._cancel.cancel(_user(), *self._check.cancel_job(request))
+        job, place = self._cancel.cancel(_user(), self._check.cancel_job(request))
         return pb.CancelJobResponse(job=self._map.job_to_proto(job, place))
 
     def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:

@@ -15,6 +15,11 @@ CONFIG = "envoy.yaml"
 DESCRIPTORS = "protos/rushes.binpb"
 TRANSCODER = "GrpcJsonTranscoder"
 LOOPBACK = "127.0.0.1"
+# Its log lines in the form of ours; %j is the message as JSON wants it.
+LOG_FORMAT = (
+    '{"event":"envoy_message","library":"%n","message":"%j","level":"%l",'
+    '"timestamp":"%Y-%m-%dT%H:%M:%S.%eZ","role":"edge","process":"envoy"}'
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def find_envoy() -> Path | None:
 def envoy_argv(binary: Path, config: Path) -> list[str]:
     """The command line; several Envoys of one machine do not meet."""
     flags = "--disable-hot-restart --concurrency 2 -l warning --file-flush-interval-msec 1000"
-    return [str(binary), "-c", str(config), *flags.split()]
+    return [str(binary), "-c", str(config), *flags.split(), "--log-format", LOG_FORMAT]
 
 
 def render(edge: Edge) -> str:

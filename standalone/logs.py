@@ -1,5 +1,6 @@
 """The log files of children: private, rotated once when they have grown, quoted when a run ends."""
 
+import json
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -25,8 +26,20 @@ def last_words(path: Path, since: int = 0) -> list[str]:
     except OSError:
         return []
     # Each life said the same: once is enough.
-    told = list(dict.fromkeys(line for line in lines if line.strip() and not _is_frame(line)))
-    return told[-TAIL_LINES:]
+    told = (_for_people(line) for line in lines if line.strip() and not _is_frame(line))
+    return list(dict.fromkeys(told))[-TAIL_LINES:]
+
+
+def _for_people(line: str) -> str:
+    """The event of a JSON line and what it says of it; another line as it is."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(values, dict):
+        return line
+    said = (values.get(key) for key in ("event", "error", "message"))
+    return " ".join(str(value) for value in said if value)
 
 
 def _is_frame(line: str) -> bool:

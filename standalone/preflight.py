@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LOCK = "lock"
+# Left by `rushes-admin restore` until the whole backup is in place.
+RESTORING = "restoring"
 SUBFOLDERS = ("run", "logs", "valkey")
 OURS = {LOCK, *SUBFOLDERS, "rushes.db", "blobs", "keys"}
 # What a mounted volume or a desktop puts into an empty folder.
@@ -46,6 +48,11 @@ def prepare_folder(folder: Path) -> None:
             raise CannotStart(
                 f"{folder} holds other files and is no data folder of Rushes; "
                 "choose a new or empty one with RUSHES_DATA_DIR."
+            )
+        if RESTORING in names:
+            raise CannotStart(
+                f"a restore of {folder} was interrupted; "
+                "run `rushes-admin restore FILE --force` again."
             )
         folder.chmod(0o700)
         for name in SUBFOLDERS:
@@ -92,7 +99,7 @@ def locked(folder: Path, address: str) -> Iterator[None]:
         yield
 
 
-def check_port(port: int) -> None:
+def check_port(port: int, variable: str = "RUSHES_PORT") -> None:
     """Refuses a port that another program has, on IPv4 or IPv6 loopback.
 
     Raises:
@@ -103,13 +110,13 @@ def check_port(port: int) -> None:
             _bind(family, host, port)
         except PermissionError:
             raise CannotStart(
-                f"port {port} needs more rights; choose one above 1023 with RUSHES_PORT."
+                f"port {port} needs more rights; choose one above 1023 with {variable}."
             ) from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise CannotStart(
                     f"port {port} is taken by another program; "
-                    f"choose another one, for example RUSHES_PORT={_other(port)}."
+                    f"choose another one, for example {variable}={_other(port)}."
                 ) from None
             if family == socket.AF_INET:
                 raise CannotStart(f"port {port} can't be used ({error.strerror}).") from None

@@ -4,23 +4,28 @@ import contextlib
 import functools
 import json
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.settings import Settings
-from standalone.child import Command
+from standalone.child import Child, Command
 from standalone.envoy import Edge, envoy_argv, envoy_is_ready, find_envoy, render
+from standalone.metrics import ENVOY_PATH, Source
 from standalone.preflight import CannotStart, free_port
 from standalone.probe import http_status
 from standalone.supervisor import Roles
 from standalone.valkey import find_valkey, valkey_argv, valkey_is_ready, valkey_url
 
-LONGEST_SOCKET_NAME = len("server-999.notify")
+LONGEST_SOCKET_NAME = len("server-999.metrics")
 # Ctrl-C ends everything within 5 s, so a call that waits can't have a server's usual 10 s.
 DRAIN_CALL_SECONDS = "2.5"
 STATE_FILE = "standalone.json"
+# What a variable that holds a secret is named, or holds.
+SECRET = re.compile(r"_(KEY|SECRET|TOKEN|PASSWORD)\b|://[^/@]*:[^/@]*@|password=", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Site:
     environ: Mapping[str, str]
     # Without the edge the HTTP process needs a port of its own.
     http_port: int | None
+    # Of the page with the metrics of all processes; 0 for none.
+    metrics_port: int = 0
 
     @property
     def server(self) -> str:
@@ -57,17 +64,29 @@ class Site:
         """Whether a running Redis was named; else one is started."""
         return bool(self.environ.get("RUSHES_REDIS_URL"))
 
+    @property
+    def redis_url(self) -> str:
+        """The Redis that was named, or the one that is started."""
+        if self.redis_is_chosen:
+            return self.settings.redis_url
+        return valkey_url(self.socket("valkey.sock"))
+
+    @property
+    def metrics(self) -> str:
+        """Where the metrics of all processes are; empty when nowhere."""
+        return f"http://localhost:{self.metrics_port}/metrics" if self.metrics_port else ""
+
     def socket(self, name: str) -> Path:
         """The path of a unix socket."""
         return self.sockets / name
 
 
-def make_site(settings: Settings, sockets: Path) -> Site:
+def make_site(settings: Settings, sockets: Path, metrics_port: int = 0) -> Site:
     """The site of this run, on this machine."""
     envoy = find_envoy()
     port = None if envoy else free_port()
     data = settings.data_dir.absolute()
-    return Site(settings, data, sockets, envoy, dict(os.environ), port)
+    return Site(settings, data, sockets, envoy, dict(os.environ), port, metrics_port)
 
 
 def make_roles(site: Site) -> Roles:
@@ -76,11 +95,11 @@ def make_roles(site: Site) -> Roles:
     Raises:
         CannotStart: when there is no Valkey and no address of one.
     """
-    valkey, redis_url = _valkey(site)
+    valkey, redis_url = _valkey(site), site.redis_url
     count = site.settings.server_processes if site.envoy else 1
     servers = [_server(site, redis_url, index) for index in range(1, count + 1)]
     workers = [
-        _python(f"worker-{index}", ["workers"], _environment(site, redis_url))
+        _python(site, f"worker-{index}", ["workers"], _environment(site, redis_url))
         for index in range(1, site.settings.worker_processes + 1)
     ]
     where = f"127.0.0.1:{site.http_port}" if site.http_port else f"unix:{site.socket('http.web')}"
@@ -88,7 +107,7 @@ def make_roles(site: Site) -> Roles:
     edge = _edge(site, site.envoy, count) if site.envoy else None
     return Roles(
         servers=tuple(servers),
-        http=_python("http", ["server.http"], http_env),
+        http=_python(site, "http", ["server.http"], http_env),
         workers=tuple(workers),
         valkey=valkey,
         edge=edge,
@@ -110,6 +129,9 @@ def announced(site: Site) -> Iterator[None]:
         "jwt_key_file": str(key.absolute()),
         "issuer": settings.jwt_issuer,
         "audience": settings.jwt_audience,
+        "data_dir": str(site.data),
+        "metrics": site.metrics,
+        **_told_settings(_environment(site, site.redis_url)),
     }
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(state, indent=2) + "\n")
@@ -120,8 +142,35 @@ def announced(site: Site) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+def metrics_sources(site: Site, children: Iterable[Child]) -> list[Source]:
+    """Where each process of the run serves its metrics; Valkey has none."""
+    return [
+        Source(child.name, child.ready.is_set, **_metrics_of(site, child)) for child in children
+    ]
+
+
+def _metrics_of(site: Site, child: Child) -> dict[str, Any]:
+    if child.name == "envoy":
+        return {"socket": site.socket("envoy.admin"), "path": ENVOY_PATH}
+    return {} if child.name == "valkey" else {"socket": _metrics_socket(site, child.name)}
+
+
+def _metrics_socket(site: Site, name: str) -> Path:
+    return site.socket(f"{name}.metrics")
+
+
+def _told_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What tools of this machine must know to look at the same things; secrets only by name."""
+    ours = {name: value for name, value in environment.items() if name.startswith("RUSHES_")}
+    withheld = sorted(name for name, value in ours.items() if SECRET.search(f"{name} {value}"))
+    return {
+        "settings": {name: ours[name] for name in sorted(ours.keys() - set(withheld))},
+        "withheld": withheld,
+    }
+
+
 def _environment(site: Site, redis_url: str, **more: str) -> dict[str, str]:
-    defaults = {"RUSHES_DRAIN_CALL_SECONDS": DRAIN_CALL_SECONDS}
+    defaults = {"RUSHES_DRAIN_CALL_SECONDS": DRAIN_CALL_SECONDS, "RUSHES_SIMULATOR": "true"}
     chosen = {
         "RUSHES_DATA_DIR": str(site.data),
         "RUSHES_REDIS_URL": redis_url,
@@ -132,9 +181,9 @@ def _environment(site: Site, redis_url: str, **more: str) -> dict[str, str]:
     return {**defaults, **site.environ, **chosen, **more}
 
 
-def _valkey(site: Site) -> tuple[Command | None, str]:
+def _valkey(site: Site) -> Command | None:
     if site.redis_is_chosen:
-        return None, site.settings.redis_url
+        return None
     binary = find_valkey()
     if binary is None:
         raise CannotStart(
@@ -144,7 +193,7 @@ def _valkey(site: Site) -> tuple[Command | None, str]:
     socket = site.socket("valkey.sock")
     argv = valkey_argv(binary, site.data / "valkey", socket)
     probe = functools.partial(valkey_is_ready, socket)
-    return Command("valkey", tuple(argv), dict(site.environ), probe), valkey_url(socket)
+    return Command("valkey", tuple(argv), dict(site.environ), probe)
 
 
 def _server(site: Site, redis_url: str, index: int) -> Command:
@@ -152,12 +201,14 @@ def _server(site: Site, redis_url: str, index: int) -> Command:
     socket = f"unix:{site.socket(f'server-{index}.grpc')}"
     where = socket if site.envoy else f"127.0.0.1:{site.settings.port}"
     environment = _environment(site, redis_url, RUSHES_GRPC_LISTEN=where)
-    return _python(f"server-{index}", ["server"], environment)
+    return _python(site, f"server-{index}", ["server"], environment)
 
 
-def _python(name: str, module: list[str], environment: Mapping[str, str]) -> Command:
+def _python(site: Site, name: str, module: list[str], environment: Mapping[str, str]) -> Command:
+    listen = f"unix:{_metrics_socket(site, name)}" if site.metrics_port else ""
+    own = {"RUSHES_PROCESS_NAME": name, "RUSHES_METRICS_LISTEN": listen}
     # -P: a folder named `core` or `server` in the working directory is not ours.
-    return Command(name, (sys.executable, "-P", "-m", *module), environment)
+    return Command(name, (sys.executable, "-P", "-m", *module), {**environment, **own})
 
 
 def _edge(site: Site, binary: Path, servers: int) -> Command:
@@ -167,7 +218,9 @@ def _edge(site: Site, binary: Path, servers: int) -> Command:
     config = site.data / "run" / "envoy.yaml"
     config.write_text(render(edge))
     probe = functools.partial(envoy_is_ready, admin)
-    return Command("envoy", tuple(envoy_argv(binary, config)), dict(site.environ), probe)
+    # Its log lines have the local time otherwise.
+    environment = {**site.environ, "TZ": "UTC"}
+    return Command("envoy", tuple(envoy_argv(binary, config)), environment, probe)
 
 
 async def _answers(port: int) -> bool:

@@ -5,17 +5,28 @@ import contextlib
 import os
 import resource
 import shutil
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import SettingsInvalid
+from core.exposition import metrics_served
 from core.settings import Settings, read_settings
+from core.telemetry import describe_exception
 from standalone import preflight
 from standalone.child import Place
+from standalone.envoy import LOOPBACK
+from standalone.metrics import merged_registry
 from standalone.needs import check_needs, redis_answers
 from standalone.preflight import CannotStart
-from standalone.roles import LONGEST_SOCKET_NAME, STATE_FILE, Site, announced, make_roles, make_site
+from standalone.roles import (
+    LONGEST_SOCKET_NAME,
+    STATE_FILE,
+    Site,
+    announced,
+    make_roles,
+    make_site,
+    metrics_sources,
+)
 from standalone.screen import Screen, Welcome
 from standalone.supervisor import Supervisor
 
@@ -41,13 +52,32 @@ def _run(settings: Settings, screen: Screen) -> int:
     preflight.check_room(data)
     with preflight.locked(data, settings.address):
         preflight.check_port(settings.port)
+        screen.record = data / "logs" / "standalone.log"
+        metrics_port = _metrics_port(settings, screen)
         screen.starting(data)
         _allow_many_files()
         (data / "run" / STATE_FILE).unlink(missing_ok=True)
         with _sockets(data / "run") as sockets:
-            site = make_site(settings, sockets)
+            site = make_site(settings, sockets, metrics_port)
             _say_what_is_missing(site, screen)
             return _guarded(site, screen)
+
+
+def _metrics_port(settings: Settings, screen: Screen) -> int:
+    """The port for metrics, 0 for none: a taken one is refused only if somebody chose it."""
+    port = settings.metrics_port
+    if not port:
+        return 0
+    try:
+        if port == settings.port:
+            raise CannotStart(f"port {port} serves callers; choose another RUSHES_METRICS_PORT.")
+        preflight.check_port(port, "RUSHES_METRICS_PORT")
+    except CannotStart as error:
+        if "RUSHES_METRICS_PORT" in os.environ:
+            raise
+        screen.log(f"no metrics: {error}")
+        return 0
+    return port
 
 
 def _guarded(site: Site, screen: Screen) -> int:
@@ -58,20 +88,21 @@ def _guarded(site: Site, screen: Screen) -> int:
         return asyncio.run(_supervise(site, screen, slower))
     except CannotStart:
         raise
-    except Exception as error:  # noqa: BLE001 - the log has it all, people one sentence
-        log = site.data / "logs" / "standalone.log"
-        with contextlib.suppress(OSError):
-            log.write_text(traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - the log has its place, people one sentence
+        screen.keep("run_broke", level="error", exception=describe_exception(error))
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CannotStart(f"it can't go on: {why}; see {log}.") from None
+        raise CannotStart(f"it can't go on: {why}; see {screen.record}.") from None
 
 
 async def _supervise(site: Site, screen: Screen, slower: bool) -> int:
     logs = site.data / "logs"
     supervisor = Supervisor(make_roles(site), Place(site.sockets, logs), screen)
     edge = site.envoy is not None
-    welcome = Welcome(site.address, site.server, edge, logs, site.reflection, slower)
+    welcome = Welcome(site.address, site.server, edge, logs, site.reflection, slower, site.metrics)
+    page = merged_registry(metrics_sources(site, supervisor.children))
+    listen = f"{LOOPBACK}:{site.metrics_port}" if site.metrics_port else ""
     with contextlib.ExitStack() as after:
+        after.enter_context(metrics_served(listen, page))
 
         def when_ready() -> None:
             after.enter_context(announced(site))

@@ -1,11 +1,16 @@
 """What the one-command run prints: short, for people, never a traceback."""
 
+import contextlib
+import json
 import os
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from standalone.logs import open_log
 
 
 @dataclass(frozen=True)
@@ -21,15 +26,20 @@ class Welcome:
     logs: Path
     reflection: bool
     slower: bool = False
+    metrics: str = ""
 
 
 class Screen:
-    """Prints to `out`; failures to `err`. A terminal that went away is no reason to fail."""
+    """Prints to `out`; failures to `err`. A terminal that went away is no reason to fail.
+
+    What happened is also kept in `record`, a log like those of the processes, once it is there.
+    """
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self._out = out or sys.stdout
         self._err = err or sys.stderr
         self._began = time.monotonic()
+        self.record: Path | None = None
 
     def starting(self, data: Path) -> None:
         """The first line."""
@@ -37,10 +47,12 @@ class Screen:
 
     def log(self, sentence: str) -> None:
         """One line about what happened, with the time."""
+        self.keep("run_told", message=sentence)
         self._print(self._out, f"{time.strftime('%H:%M:%S')} {sentence}")
 
     def fail(self, sentence: str) -> None:
         """Why it can't start or go on."""
+        self.keep("run_failed", level="error", message=sentence)
         self._print(self._err, f"rushes: {sentence}")
 
     def ready(self, welcome: Welcome) -> None:
@@ -48,6 +60,16 @@ class Screen:
         took = time.monotonic() - self._began
         where = welcome.address if welcome.edge else f"{welcome.server} (gRPC only)"
         self._print(self._out, f"{self._strong('ready')} {where}  ({took:.1f} s)\n{_try(welcome)}")
+
+    def keep(self, event: str, level: str = "info", **values: Any) -> None:
+        """Adds a line to the record; a disk that refuses it is no reason to fail either."""
+        if self.record is None:
+            return
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        names = {"role": "standalone", "process": "standalone"}
+        line = {"event": event, **values, "level": level, "timestamp": now, **names}
+        with contextlib.suppress(OSError), open_log(self.record) as log:
+            log.write(json.dumps(line).encode() + b"\n")
 
     def _strong(self, word: str) -> str:
         plain = not self._out.isatty() or "NO_COLOR" in os.environ
@@ -77,6 +99,8 @@ def _try(welcome: Welcome) -> str:
         lines.append(f"  grpcurl -plaintext {authorization} {call}")
     if welcome.slower:
         lines += ["", "RUSHES_REDIS_URL does not answer: without it, jobs and watches are slower."]
+    if welcome.metrics:
+        lines += ["", f"Metrics of all processes: {welcome.metrics}"]
     lines += ["", f"Logs are in {_short(welcome.logs)}. Ctrl-C ends it.", ""]
     return "\n".join(lines)
 

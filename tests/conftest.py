@@ -13,6 +13,8 @@ from tests.services import Postgres, Valkey, valkey_binary
 
 for name in [name for name in os.environ if name.startswith("RUSHES_")]:
     del os.environ[name]
+# Tests start processes while gRPC runs: its fork handlers can hang the child before its exec.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 
 @pytest.fixture(scope="session")

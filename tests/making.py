@@ -6,7 +6,7 @@ from core.ids import new_id
 from core.jobs import Cost, CostState, Job, Progress, State
 from core.media import Media, MediaType
 from core.specs import ImageSpec, VideoSpec
-from core.store import Database, accept, claims, transitions
+from core.store import Database, accept, budgets, claims, submits, transitions
 from core.store.accept import Accepted, NewJob
 from core.store.claims import Claim
 
@@ -18,6 +18,8 @@ VIDEO = VideoSpec(
     resolution="360p",
 )
 IMAGE = ImageSpec(prompt="boat", model="builtin-image", aspect_ratio="1:1", size="256x256")
+MICROS = 250_000
+PRICE = Cost(state=CostState.ESTIMATED, estimated_micros=MICROS)
 
 
 def new_job(user_id: str = "alice", **changes: Any) -> NewJob:
@@ -35,6 +37,11 @@ def accepted(db: Database, user_id: str = "alice", **changes: Any) -> Accepted:
     return accept.accept(db, new_job(user_id, **changes))
 
 
+def paid(db: Database, user_id: str = "alice", **changes: Any) -> str:
+    """The id of a job that costs MICROS, which are reserved."""
+    return accepted(db, user_id, **({"provider": "paid", "cost": PRICE} | changes)).job.job_id
+
+
 def claimed(db: Database, worker_id: str = "worker", lease_ms: int = 60_000) -> Claim:
     claim = claims.claim(db, "video", worker_id, lease_ms, user_concurrency=100)
     assert claim is not None
@@ -45,6 +52,23 @@ def started(db: Database, worker_id: str = "worker", lease_ms: int = 60_000) -> 
     claim = claimed(db, worker_id, lease_ms)
     assert transitions.start(db, claim.run, user_concurrency=100) is not None
     return claim
+
+
+def begun(db: Database, worker_id: str = "worker", lease_ms: int = 60_000) -> Claim:
+    """The next job, claimed, with its first intent written."""
+    claim = claimed(db, worker_id, lease_ms)
+    assert submits.begin(db, claim.run, worker_id, user_concurrency=100) is not None
+    return claim
+
+
+def money(db: Database, user_id: str = "alice") -> tuple[int, int]:
+    """What the user has reserved and spent; the same in all of its books."""
+    [book] = {
+        (b.reserved_micros, b.spent_micros)
+        for b in budgets.show(db, user_id)
+        if b.owner == budgets.owner_of(user_id)
+    }
+    return book
 
 
 def new_media(user_id: str = "alice", **changes: Any) -> Media:

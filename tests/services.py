@@ -124,9 +124,13 @@ def _runs(program: Path, user: str | None) -> bool:
 
 
 class Postgres:
-    """A PostgreSQL cluster on a unix socket; run by nobody when we are root, whom it refuses."""
+    """A PostgreSQL cluster on a unix socket; run by nobody when we are root, whom it refuses.
 
-    def __init__(self) -> None:
+    A durable one waits for the disk as in real life; tests have no use for that.
+    """
+
+    def __init__(self, durable: bool = False) -> None:
+        self._durable = durable
         self._user = "nobody" if os.geteuid() == 0 else None
         self._bin = postgres_folder(self._user)
         self.folder = Path(tempfile.mkdtemp(prefix="rushes-pg-", dir="/tmp"))
@@ -140,7 +144,9 @@ class Postgres:
         if not data.exists():
             self._run("initdb", "-D", str(data), "-U", "rushes", "-A", "trust", "--no-sync")
         options = ["-D", str(data), "-k", str(self.folder), "-c", "listen_addresses="]
-        options += ["-c", "max_connections=200", "-c", "fsync=off", "-c", "full_page_writes=off"]
+        options += ["-c", "max_connections=200"]
+        if not self._durable:
+            options += ["-c", "fsync=off", "-c", "full_page_writes=off"]
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [str(self._bin / "postgres"), *options],

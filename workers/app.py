@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import structlog
 from dramatiq.worker import Worker
 
+from core import failpoints
 from core.blobs import open_blobs
 from core.keys import read_or_make_key
 from core.queue import JobQueue, open_broker
@@ -18,13 +20,22 @@ from core.store import open_database
 from core.stream import TIMEOUT_SECONDS, EventStream, connect
 from core.tell import Teller
 from workers.actors import declare_actors
+from workers.backoff import Backoff
+from workers.endings import Endings
 from workers.housekeeper import Housekeeper
+from workers.journal import Journal
 from workers.lease import LeaseKeeper
 from workers.pipeline import Pipeline
-from workers.providers import Providers
+from workers.poller import Poller
+from workers.providers import LocalProvider, Provider, Providers
 from workers.providers.builtin.provider import BuiltinProvider
+from workers.providers.metered import metered
+from workers.providers.simulator import SimulatorProvider
 from workers.purge import owns
+from workers.reconcile import Reconciler
 from workers.rescuer import Rescuer
+from workers.statistics import Statistics
+from workers.submit import Submitter
 
 log = structlog.get_logger()
 
@@ -33,9 +44,12 @@ STOP_MS = 4000
 LEFT_SECONDS = 24 * 3600
 
 
-def open_providers() -> Providers:
+def open_providers(settings: Settings) -> Providers:
     """The providers that are configured."""
-    return {"builtin": BuiltinProvider()}
+    providers: dict[str, LocalProvider | Provider] = {"builtin": BuiltinProvider()}
+    if settings.simulator:
+        providers["simulator"] = SimulatorProvider(settings.data_dir / "simulator")
+    return providers
 
 
 def _work_folder(settings: Settings) -> Path:
@@ -52,6 +66,7 @@ class WorkerApp:
     """One worker process: `worker_threads` runs at once, a lease keeper and a rescuer."""
 
     def __init__(self, settings: Settings, providers: Providers | None = None) -> None:
+        failpoints.arm(settings.failpoints)
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._db = open_database(settings)
         self._redis = connect(settings)
@@ -62,12 +77,31 @@ class WorkerApp:
         self._keeper = LeaseKeeper(
             self._db, teller, settings.lease_seconds, settings.heartbeat_seconds
         )
+        providers = metered(open_providers(settings) if providers is None else providers)
+        self._closing = threading.Event()
+        self._journal = Journal(settings.data_dir / "journal", self.worker_id)
+        endings = Endings(db=self._db, teller=teller, backoff=_backoff(settings))
+        self._poller = Poller(
+            db=self._db,
+            teller=teller,
+            endings=endings,
+            providers=providers,
+            queues=settings.queues,
+            worker_id=self.worker_id,
+            lease_ms=self._keeper.lease_ms,
+            look_seconds=settings.rescue_seconds,
+            max_attempts=settings.max_attempts,
+        )
+        submitter = self._submitter(settings, teller, endings)
         pipeline = Pipeline(
             db=self._db,
             blobs=blobs,
-            providers=open_providers() if providers is None else providers,
+            providers=providers,
             keeper=self._keeper,
             teller=teller,
+            endings=endings,
+            submitter=submitter,
+            reconciler=_reconciler(settings, endings, submitter),
             worker_id=self.worker_id,
             work_folder=_work_folder(settings),
             max_attempts=settings.max_attempts,
@@ -79,8 +113,10 @@ class WorkerApp:
             queue=queue,
             teller=teller,
             pipeline=pipeline,
+            journal=self._journal,
         )
         self._housekeeper = Housekeeper(self._db, blobs, self.worker_id, settings.retention_days)
+        self._statistics = Statistics(self._db, self.worker_id) if settings.metrics_listen else None
         declare_actors(self._broker, pipeline, settings.queues)
         self._worker = Worker(
             self._broker,
@@ -90,6 +126,20 @@ class WorkerApp:
         )
         # More than it has threads for would hide jobs from idle workers.
         self._worker.queue_prefetch = settings.worker_threads
+
+    def _submitter(self, settings: Settings, teller: Teller, endings: Endings) -> Submitter:
+        return Submitter(
+            db=self._db,
+            teller=teller,
+            endings=endings,
+            journal=self._journal,
+            closing=self._closing,
+            nudge_poller=self._poller.nudge,
+            worker_id=self.worker_id,
+            user_concurrency=settings.user_concurrency,
+            circuit_failures=settings.circuit_failures,
+            circuit_ms=int(settings.circuit_seconds * 1000),
+        )
 
     def start(self) -> None:
         """Starts to take jobs.
@@ -101,26 +151,52 @@ class WorkerApp:
         owns(self._db, self._blobs)
         self._keeper.start()
         self._rescuer.start()
+        self._poller.start()
         self._housekeeper.start()
+        if self._statistics:
+            self._statistics.start()
         self._worker.start()
         log.info("worker_started", worker_id=self.worker_id)
 
     @property
     def sound(self) -> bool:
-        """Whether the threads that keep leases and rescue jobs live; without them, end it."""
-        return self._keeper.alive and self._rescuer.alive and self._housekeeper.alive
+        """Whether the threads that keep leases, poll and rescue jobs live; without them, end it."""
+        threads = (self._keeper, self._rescuer, self._poller, self._housekeeper)
+        return all(thread.alive for thread in threads)
 
     def close(self) -> None:
         """Stops claiming, hands back what runs, and closes everything."""
         # Not worker.pause(): it waits for what runs, and makes the consumers sleep for 3 s.
         self._keeper.hand_all_back()
+        self._closing.set()
+        self._poller.stop()
         self._rescuer.stop()
         self._housekeeper.stop()
         self._worker.stop(timeout=STOP_MS)
+        self._poller.close()
         self._rescuer.close()
         self._housekeeper.close()
+        if self._statistics:
+            self._statistics.close()
         self._keeper.close()
+        self._journal.close()
         self._db.close()
         self._broker.close()
         self._redis.close()
         log.info("worker_stopped", worker_id=self.worker_id)
+
+
+def _backoff(settings: Settings) -> Backoff:
+    return Backoff(int(settings.retry_seconds * 1000), int(settings.max_retry_seconds * 1000))
+
+
+def _reconciler(settings: Settings, endings: Endings, submitter: Submitter) -> Reconciler:
+    return Reconciler(
+        db=endings.db,
+        teller=endings.teller,
+        endings=endings,
+        submitter=submitter,
+        resubmits=settings.resubmit_policy == "resubmit_after_lookup",
+        reconcile_ms=int(settings.reconcile_seconds * 1000),
+        look_up_ms=int(settings.look_up_seconds * 1000),
+    )

@@ -27,15 +27,16 @@ TICK_SECONDS = 0.1
 class Lease(Monitor):
     """The right to run one job, and how far its run is. Used by the run's thread and the keeper."""
 
-    def __init__(self, claim: Claim, teller: Teller, outputs: int) -> None:
+    def __init__(self, claim: Claim, teller: Teller, seconds: float) -> None:
         self.run = claim.run
+        self.seconds = seconds
         self.lost = False
         self.stop_asked = False
         self.handing_back = False
         self._user_id = claim.job.user_id
         self._attempt = claim.job.attempt
         self._teller = teller
-        self._outputs = outputs
+        self._outputs = claim.job.spec.output_count
         self._output = len(claim.job.outputs)
         self.progress = claim.job.progress
         self._told_at = 0.0
@@ -107,7 +108,7 @@ class LeaseKeeper:
     @contextlib.contextmanager
     def hold(self, claim: Claim) -> Iterator[Lease]:
         """Renews the claim's lease until the block ends."""
-        lease = Lease(claim, self._teller, claim.job.spec.output_count)
+        lease = Lease(claim, self._teller, self._lease_seconds)
         with self._lock:
             self._leases.add(lease)
         lease.handing_back = self.closing

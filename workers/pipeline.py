@@ -1,36 +1,42 @@
 """A job's run: claim, then step after step until it ends, waits, or is not ours any more.
 
-Each step reads what is recorded and can be repeated by whoever claims the job next.
+Each step reads what is recorded and can be repeated by whoever claims the job next, but for the one
+that pays: see `submit`.
 """
 
 import contextlib
 import errno
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from core import failpoints, metrics
 from core.blobs import Blobs
-from core.errors import (
-    BlobMissing,
-    DependencyUnavailable,
-    LeaseLost,
-    Reason,
-    RushesError,
-    StorageFull,
-)
-from core.events import Event
-from core.jobs import Job, JobFailure, Stage, State, Step
+from core.errors import BlobMissing, DependencyUnavailable, LeaseLost, Reason, StorageFull
+from core.jobs import EventType, Job, JobFailure, Stage, State, Step
 from core.media import Media
-from core.store import Database, claims, media, transitions
+from core.store import Database, claims, media, submits, transitions
 from core.store.claims import Claim
 from core.tell import Teller
+from workers.endings import Endings, cancel_operation, context, not_configured, worker_lost
+from workers.journal import Entry
 from workers.lease import Lease, LeaseKeeper
-from workers.providers import Pending, Provider, ProviderFailed, Providers, RunStopped
+from workers.providers import (
+    LocalProvider,
+    Provider,
+    ProviderFailed,
+    Providers,
+    RunStopped,
+    TryLater,
+    paid,
+)
+from workers.reconcile import Reconciler
 from workers.results import store_output
+from workers.submit import Submitter
 
 log = structlog.get_logger()
 
@@ -46,6 +52,9 @@ class Pipeline:
     providers: Providers
     keeper: LeaseKeeper
     teller: Teller
+    endings: Endings
+    submitter: Submitter
+    reconciler: Reconciler
     worker_id: str
     work_folder: Path
     max_attempts: int
@@ -64,76 +73,103 @@ class Pipeline:
         )
         if claim is None:
             return False
+        metrics.CLAIMS.labels(queue).inc()
         with self.keeper.hold(claim) as lease:
             self._run(claim, lease)
         # Its end may make room for another job of the user.
         self.teller.wake(queue)
         return True
 
+    def release(self, job: Job) -> None:
+        """Stops what an ended job left at its provider."""
+        provider = paid(self.providers.get(job.provider))
+        if provider and job.provider_operation:
+            self.endings.release(provider, job)
+
+    def adopt(self, entry: Entry) -> None:
+        """Records an operation that a dead process left, or stops it if its job has ended.
+
+        Raises:
+            DependencyUnavailable, StorageFull: when the database can't take it.
+        """
+        if self.submitter.adopt(entry) is not None:
+            return
+        for intent in submits.of_job(self.db, entry.job_id):
+            provider = paid(self.providers.get(intent.provider))
+            if provider and intent.operation == entry.operation:
+                where = intent.user_id, intent.job_id, intent.operation
+                self.endings.release_orphan(provider, *where)
+
     def _run(self, claim: Claim, lease: Lease) -> None:
-        context = {"job_id": claim.run.job_id, "user_id": claim.run.user_id}
-        bound = log.bind(**context, attempt=claim.job.attempt, step=claim.step)
         try:
             self._steps(claim, lease)
         except ProviderFailed as error:
-            bound.info("job_failed", reason=error.failure.reason)
-            self._fail(claim, error.failure)
+            self.endings.fail(claim, error)
+        except TryLater as error:
+            self.endings.retry(claim, error)
         except LeaseLost:
-            bound.warning("run_lost")
+            log.warning("run_lost", **context(claim), step=claim.step)
         except (DependencyUnavailable, StorageFull) as error:
-            bound.warning("run_interrupted", error=type(error).__name__)
-            self._hand_back(claim, RETRY_MS)
+            name = type(error).__name__
+            log.warning("run_interrupted", **context(claim), step=claim.step, error=name)
+            self.endings.hand_back(claim, RETRY_MS)
         except Exception as error:  # noqa: BLE001 - a bug ends the job, never the worker
-            error_id = uuid.uuid4().hex
-            bound.exception("run_crashed", error_id=error_id, error=type(error).__name__)
-            self._fail(claim, _internal(error_id))
+            self._crashed(claim, error)
+
+    def _crashed(self, claim: Claim, error: Exception) -> None:
+        error_id = uuid.uuid4().hex
+        name = type(error).__name__
+        log.exception("run_crashed", **context(claim), error_id=error_id, error=name)
+        if paid(self.providers.get(claim.job.provider)) and claim.step is Step.SUBMIT:
+            # It may have been sent; if it was not, the job stays as it is.
+            self.endings.make(lambda: submits.unknown(self.db, claim.run))
+            return
+        self.endings.fail(claim, ProviderFailed(_internal(error_id)))
 
     def _steps(self, claim: Claim, lease: Lease) -> None:
-        if claim.job.attempt > self.max_attempts:
-            raise ProviderFailed(_worker_lost(self.max_attempts))
-        if claim.job.state is State.QUEUED and not self._start(claim):
-            return
-        provider = self._provider(claim.job)
+        provider = self.providers.get(claim.job.provider)
+        if claim.job.state is State.RECONCILING:
+            self.reconciler.reconcile(claim, paid(provider))
+        elif claim.step is Step.SUBMIT and claim.at_risk:
+            # The run that wrote the intent is gone, and with it what it knew.
+            self.endings.make(lambda: submits.unknown(self.db, claim.run))
+            # Somebody may have settled it since the claim; then it goes on now.
+            self.endings.hand_back(claim, 0)
+        elif claim.job.attempt > self.max_attempts:
+            raise worker_lost(self.max_attempts)
+        else:
+            self._advance(claim, provider, lease)
+
+    def _advance(
+        self, claim: Claim, provider: LocalProvider | Provider | None, lease: Lease
+    ) -> None:
+        paying = paid(provider)
         try:
-            while claim.step is not Step.FETCH:
-                if lease.stopping() or claim.job.cancel_request_time is not None:
-                    raise RunStopped
-                moved = self._submit_or_poll(claim, provider)
-                if moved is None:
+            if provider is None:
+                raise self._no_provider(claim)
+            if lease.stopping() or claim.job.cancel_request_time is not None:
+                raise RunStopped
+            if paying and claim.step is Step.SUBMIT:
+                submitted = self.submitter.submit(claim, paying, lease, self._read_input)
+                if submitted is None:
                     return
-                claim = moved
+                claim = submitted
+            elif claim.job.state is State.QUEUED and not self._start(claim):
+                return
             self._fetch(claim, provider, lease)
         except RunStopped:
             # Here, because `claim` has the operation that this very run began.
-            self._stop(claim, provider, lease)
+            self._stop(claim, paying, lease)
 
     def _start(self, claim: Claim) -> bool:
         event = transitions.start(self.db, claim.run, self.user_concurrency)
         if event is None:
-            self._hand_back(claim, RETRY_MS)
+            self.endings.hand_back(claim, RETRY_MS)
             return False
         self.teller.tell(event)
-        return True
+        return event.type is EventType.STARTED
 
-    def _submit_or_poll(self, claim: Claim, provider: Provider) -> Claim | None:
-        """The claim at its next step; None when the job was handed back until its next poll."""
-        if claim.step is Step.SUBMIT:
-            submitted = provider.submit(claim.job, self._read_input)
-            step = Step.FETCH if submitted.done else Step.POLL
-            return self._record(claim, step, submitted.operation)
-        pending = provider.poll(claim.job, claim.operation)
-        if isinstance(pending, Pending):
-            self._hand_back(claim, pending.delay_ms)
-            return None
-        return self._record(claim, Step.FETCH, claim.operation)
-
-    def _record(self, claim: Claim, step: Step, operation: str) -> Claim:
-        if not claims.record_step(self.db, claim.run, step, operation):
-            raise LeaseLost
-        job = replace(claim.job, provider_operation=operation)
-        return replace(claim, step=step, operation=operation, job=job)
-
-    def _fetch(self, claim: Claim, provider: Provider, lease: Lease) -> None:
+    def _fetch(self, claim: Claim, provider: LocalProvider, lease: Lease) -> None:
         count = claim.job.spec.output_count
         done = {output.output_index for output in claim.job.outputs}
         missing = [index for index in range(count) if index not in done]
@@ -145,57 +181,31 @@ class Pipeline:
             self.teller.tell(finish(self.db, claim.run, item))
 
     def _fetch_one(
-        self, claim: Claim, provider: Provider, lease: Lease, index: int, path: Path
+        self, claim: Claim, provider: LocalProvider, lease: Lease, index: int, path: Path
     ) -> Media:
         if lease.stopping() or claim.job.cancel_request_time is not None:
             raise RunStopped
         job, begun = claim.job, self.db.now_ms()
         output = provider.fetch(job, claim.operation, index, path, self._read_input, lease)
+        failpoints.hit("fetch.middle")
         lease.report(Stage.POST_PROCESSING, 1.0, "Storing the result")
         return store_output(self.blobs, job, index, path, output, self.db.now_ms(), begun)
 
-    def _stop(self, claim: Claim, provider: Provider, lease: Lease) -> None:
+    def _stop(self, claim: Claim, provider: Provider | None, lease: Lease) -> None:
         if lease.lost:
-            log.warning("run_lost", job_id=claim.run.job_id, user_id=claim.run.user_id)
+            log.warning("run_lost", **context(claim), step=claim.step)
         elif lease.stop_asked or claim.job.cancel_request_time is not None:
-            self._cancel_operation(claim, provider)
-            self._end(lambda: transitions.end_cancelled(self.db, claim.run))
+            cancels = provider is not None and bool(claim.operation)
+            cost = cancel_operation(provider, claim.job) if provider and cancels else None
+            self.endings.cancel(claim, cost)
         else:
-            self._hand_back(claim, 0)
+            self.endings.hand_back(claim, 0)
             self.teller.wake(claim.job.kind)
 
-    def _cancel_operation(self, claim: Claim, provider: Provider) -> None:
-        if not claim.operation:
-            return
-        try:
-            provider.cancel(claim.job, claim.operation)
-        except Exception as error:  # noqa: BLE001 - the job ends, whatever the provider can do
-            context = {"job_id": claim.run.job_id, "user_id": claim.run.user_id}
-            log.warning("operation_cancel_failed", **context, error=type(error).__name__)
-
-    def _fail(self, claim: Claim, failure: JobFailure) -> None:
-        self._end(lambda: transitions.fail(self.db, claim.run, failure))
-
-    def _end(self, transition: Callable[[], Event]) -> None:
-        """Makes the last transition; if it can't, the lease runs out and the next run does."""
-        try:
-            self.teller.tell(transition())
-        except (LeaseLost, DependencyUnavailable, StorageFull) as error:
-            log.warning("run_end_failed", error=type(error).__name__)
-
-    def _hand_back(self, claim: Claim, delay_ms: int) -> None:
-        try:
-            claims.hand_back(self.db, claim.run, delay_ms)
-        except RushesError as error:
-            log.warning("hand_back_failed", job_id=claim.run.job_id, error=type(error).__name__)
-
-    def _provider(self, job: Job) -> Provider:
-        try:
-            return self.providers[job.provider]
-        except KeyError:
-            message = f"The provider {job.provider} is not configured here."
-            failure = JobFailure(reason=Reason.PROVIDER_NOT_CONFIGURED, message=message)
-            raise ProviderFailed(failure) from None
+    def _no_provider(self, claim: Claim) -> ProviderFailed | TryLater:
+        failure = not_configured(claim.job.provider)
+        # Where money was spent, another worker may have the key.
+        return TryLater(failure) if claim.at_risk else ProviderFailed(failure)
 
     def _read_input(self, media_id: str) -> bytes:
         item = media.find(self.db, media_id)
@@ -217,13 +227,6 @@ def _full_disk_told() -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise StorageFull from error
         raise
-
-
-def _worker_lost(attempts: int) -> JobFailure:
-    message = f"The job's worker was lost {attempts} times."
-    return JobFailure(
-        reason=Reason.WORKER_LOST, message=message, metadata={"attempts": str(attempts)}
-    )
 
 
 def _internal(error_id: str) -> JobFailure:

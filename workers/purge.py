@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import structlog
 
+from core import failpoints
 from core.blobs import Blobs
 from core.errors import BlobMissing
 from core.store import Database, media
@@ -32,6 +33,7 @@ def empty_bin(db: Database, blobs: Blobs) -> int:
     count = 0
     while items := media.erase_expired(db, _BATCH):
         keys = [key for item in items for key in (item.blob_key, item.thumbnail_key) if key]
+        failpoints.hit("purge.after_list")
         blobs.delete(keys)
         count += len(items)
     return count
@@ -73,6 +75,7 @@ def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
     for folder in _FOLDERS:
         for keys in _batches(blobs.list_keys(folder, before)):
             orphans = set(keys) - media.known_keys(db, keys)
+            failpoints.hit("purge.after_list")
             blobs.delete(sorted(orphans))
             count += len(orphans)
     for keys in _batches(blobs.list_keys(_DRAFTS, before)):

@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from core import failpoints, metrics
 from core.errors import RushesError
 from core.queue import JobQueue
 from core.settings import Settings
 from core.store import Database, claims, transitions, workers
 from core.tell import TELL_ERRORS, Teller
+from workers.journal import Journal
 from workers.pipeline import Pipeline
 
 log = structlog.get_logger()
@@ -33,12 +35,14 @@ class Rescuer:
         queue: JobQueue,
         teller: Teller,
         pipeline: Pipeline,
+        journal: Journal,
     ) -> None:
         self._settings = settings
         self._db = db
         self._queue = queue
         self._teller = teller
         self._pipeline = pipeline
+        self._journal = journal
         self._stopped = threading.Event()
         self._own_threads = ThreadPoolExecutor(settings.worker_threads, "queueless")
         self._own_room = threading.Semaphore(settings.worker_threads)
@@ -76,7 +80,9 @@ class Rescuer:
                 self._beat()
                 for queue in self._settings.queues:
                     self._top_up(queue)
+                failpoints.hit("rescue.middle")
                 self._fail_overdue()
+                self._journal.adopt_left(self._pipeline.adopt)
             except RushesError as error:
                 log.warning("rescue_failed", error=type(error).__name__)
 
@@ -93,6 +99,7 @@ class Rescuer:
         try:
             for _ in range(most - self._queue.size(queue)):
                 self._queue.wake(queue)
+                metrics.RESCUES.labels(queue, "wake_up").inc()
         except TELL_ERRORS as error:
             log.warning("queue_unreachable", queue=queue, error=type(error).__name__)
             self._run_here(queue, most)
@@ -101,6 +108,7 @@ class Rescuer:
         for _ in range(most):
             if not self._own_room.acquire(blocking=False):
                 return
+            metrics.RESCUES.labels(queue, "run_here").inc()
             self._own_threads.submit(self._run_one, queue)
 
     def _run_one(self, queue: str) -> None:
@@ -116,3 +124,5 @@ class Rescuer:
             event = transitions.fail_overdue(self._db, user_id, job_id)
             if event is not None:
                 self._teller.tell(event)
+                # A provider that hangs must not keep the rescuer.
+                self._own_threads.submit(self._pipeline.release, event.job)

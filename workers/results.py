@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from core import failpoints
 from core.blobs import Blobs
 from core.errors import ImageRefused, Reason, VideoRefused
 from core.ids import new_id
@@ -58,6 +59,7 @@ def store_output(
     )
     blobs.put_bytes(media.thumbnail_key, thumbnail)
     blobs.put_file(media.blob_key, path)
+    failpoints.hit("blob.after_put")
     return media
 
 

@@ -3,12 +3,15 @@
 import json
 from dataclasses import dataclass, field
 
+from core import failpoints
 from core.errors import QueueFull, RequestIdConflict
 from core.events import Event
 from core.ids import new_id
 from core.jobs import Cost, CostState, EventType, Job, Stage, Step, move
 from core.media import Media
 from core.specs import Spec, spec_to_json
+from core.store import budgets
+from core.store.change import append_event, bump
 from core.store.database import Database, Session, Undo
 from core.store.models import JobRow
 from core.store.rows import (
@@ -16,10 +19,10 @@ from core.store.rows import (
     JOB_NAMES,
     insert_labels,
     insert_media,
+    job_from_row,
     jobs_from_rows,
 )
 from core.store.sql import Statement, columns
-from core.store.transitions import append_event, bump
 
 _FIND_REQUEST = Statement(
     f"SELECT request_key.fingerprint, {JOB_COLUMNS} FROM request_key"
@@ -38,6 +41,7 @@ _FIRST_TURN = Statement("SELECT min(turn) FROM job WHERE queue = :queue AND stat
 _SET_TURN = Statement("UPDATE user_stream SET last_turn = :turn WHERE user_id = :user_id")
 _INSERT_JOB = Statement(
     f"INSERT INTO job ({columns(JOB_NAMES)}) VALUES ({', '.join(':' + name for name in JOB_NAMES)})"
+    f" RETURNING {columns(JOB_NAMES)}"
 )
 
 
@@ -50,6 +54,7 @@ class NewJob:
     provider: str
     cost: Cost
     finish_within_ms: int
+    start_within_ms: int | None = None
     max_queued: int
     labels: dict[str, str] = field(default_factory=dict)
     request_id: str = ""
@@ -75,25 +80,31 @@ def accept(db: Database, new: NewJob) -> Accepted:
     Raises:
         RequestIdConflict: when the request_id belongs to another request.
         QueueFull: when too many jobs of the user wait.
+        BudgetExceeded: when a budget has no room for the estimate.
     """
 
     def work(session: Session) -> Accepted:
-        revision, last_turn = bump(session, new.user_id)
+        revision, last_turn, now = bump(session, new.user_id)
         _refuse_repeated(session, new)
         refuse_full_queue(session, new.user_id, new.max_queued)
-        job_id, now = new_id(), session.now_ms()
+        job_id = new_id()
         turn = _turn(session, new.spec.kind, last_turn)
         session.run(_SET_TURN, user_id=new.user_id, turn=turn)
-        session.run(_INSERT_JOB, **_columns(new, job_id, revision, turn, now))
+        row = session.row(_INSERT_JOB, **_columns(new, job_id, revision, turn, now))
+        assert row is not None
         insert_labels(session, "job", new.user_id, job_id, now, new.labels)
         for media in new.inputs:
             insert_media(session, media)
         if new.request_id:
             _remember(session, new, job_id)
-        event = append_event(session, EventType.QUEUED, revision, job_id)
+        event = append_event(session, Event(revision, EventType.QUEUED, now, job_from_row(row)))
+        budgets.reserve(session, new.user_id, new.cost.estimated_micros, now)
+        failpoints.hit("accept.before_commit")
         return Accepted(event.job, event)
 
-    return db.write(work)
+    accepted = db.write(work)
+    failpoints.hit("accept.after_commit")
+    return accepted
 
 
 def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) -> Job | None:
@@ -176,5 +187,6 @@ def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> di
         "final_prompt": new.final_prompt,
         "retry_of": new.retry_of,
         "create_time": now,
+        "start_deadline": None if new.start_within_ms is None else now + new.start_within_ms,
         "finish_deadline": now + new.finish_within_ms,
     }

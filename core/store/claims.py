@@ -7,54 +7,89 @@ and wakes changes nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core import failpoints
 from core.jobs import Job, Progress, Step
+from core.store.change import Run
 from core.store.database import Database, Row, Session
 from core.store.rows import JOB_COLUMNS, JOB_NAMES, jobs_from_rows
 from core.store.sql import Statement
-from core.store.transitions import Run
 
+# Of a provider that is not left alone.
+_CLOSED = (
+    "job.provider NOT IN (SELECT circuit.provider FROM circuit WHERE circuit.open_until > {now})"
+)
 _FREE = "(lease_expire_time IS NULL OR lease_expire_time < {now})"
-_HAS_ROOM = (
-    "(SELECT count(*) FROM job r WHERE r.user_id = job.user_id AND r.state = 'RUNNING')"
-    " < :user_concurrency"
+# Which queued jobs could start now: those of users who run fewer jobs than they may, and of
+# providers that are not left alone (`circuits`). Sets, so that passing over a thousand jobs of one
+# user costs no query for each; the first condition on the state is that of the index `job_due`.
+MAY_START = (
+    "job.user_id NOT IN (SELECT r.user_id FROM job r"
+    " WHERE r.state IN ('RUNNING', 'RECONCILING') AND r.state = 'RUNNING'"
+    " GROUP BY r.user_id HAVING count(*) >= :user_concurrency)"
+    f" AND {_CLOSED}"
 )
 # `attempt` counts runs: it rises when one starts, or when the last was lost without a hand-back.
-_CLAIM = (
+_TAKE = (
     "UPDATE job SET fence = fence + 1, worker_id = :worker_id,"
     " lease_expire_time = {now} + :lease_ms, attempt = attempt + CASE"
     " WHEN state = 'QUEUED' OR lease_expire_time IS NOT NULL THEN 1 ELSE 0 END,"
     " percent = CASE WHEN lease_expire_time IS NOT NULL THEN 0 ELSE percent END"
-    " WHERE job_id = (SELECT job_id FROM job WHERE %s LIMIT 1 {skip_locked})"
+)
+_CLAIM = (
+    f"{_TAKE} WHERE job_id = (SELECT job_id FROM job WHERE %s LIMIT 1 {{skip_locked}})"
     f" RETURNING {JOB_COLUMNS}"
 )
-_CLAIM_DUE = Statement(
-    _CLAIM
-    % (
-        "queue = :queue AND state IN ('RUNNING', 'RECONCILING') AND next_run_time <= {now}"
-        f" AND {_FREE} ORDER BY next_run_time"
-    )
+_POLL_DUE = (
+    "state = 'RUNNING' AND step = 'POLL' AND queue = ANY(:queues) AND next_run_time <= {now}"
+    f" AND {_FREE}"
 )
+# MATERIALIZED: else PostgreSQL may lock other rows than it changes.
+_CLAIM_POLLS = Statement(
+    f"WITH due AS MATERIALIZED (SELECT job_id FROM job WHERE {_POLL_DUE}"
+    " ORDER BY next_run_time LIMIT :most {skip_locked})"
+    f" {_TAKE} WHERE job_id IN (SELECT job_id FROM due) RETURNING {JOB_COLUMNS}"
+)
+_NEXT_POLL = Statement(
+    "SELECT min(CASE WHEN lease_expire_time > next_run_time THEN lease_expire_time"
+    " ELSE next_run_time END) - {now} FROM job"
+    " WHERE state = 'RUNNING' AND step = 'POLL' AND queue = ANY(:queues)"
+)
+# Of a provider that is left alone: all but what it would be sent.
+_RUN_DUE = (
+    "queue = :queue AND state IN ('RUNNING', 'RECONCILING') AND next_run_time <= {now}"
+    f" AND (step <> 'POLL' OR state = 'RECONCILING') AND {_FREE}"
+    f" AND (step <> 'SUBMIT' OR at_risk OR cancel_request_time IS NOT NULL OR {_CLOSED})"
+)
+_CLAIM_DUE = Statement(_CLAIM % f"{_RUN_DUE} ORDER BY next_run_time")
 _CLAIM_QUEUED = Statement(
     _CLAIM
     % (
         "queue = :queue AND state = 'QUEUED' AND next_run_time <= {now}"
-        f" AND {_FREE} AND {_HAS_ROOM} ORDER BY turn, job_id"
+        f" AND {_FREE} AND {MAY_START} ORDER BY turn, job_id"
     )
 )
+# A change may have taken the job from its run without another claim: an operation was learned of.
+_HELD = "lease_expire_time IS NOT NULL AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
 _RENEW = Statement(
     "UPDATE job SET lease_expire_time = {now} + :lease_ms, stage = :stage, percent = :percent,"
     " progress_message = :message WHERE job_id = :job_id AND fence = :fence"
-    " AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
+    f" AND {_HELD}"
 )
-# A claim that never started was no run: `attempt` goes back too.
+# A claim that never started was no run: `attempt` goes back too. Who asked for a cancel meanwhile
+# does not wait for the whole delay.
 _HAND_BACK = Statement(
-    "UPDATE job SET lease_expire_time = NULL, worker_id = NULL, next_run_time = {now} + :delay_ms,"
+    "UPDATE job SET lease_expire_time = NULL, worker_id = NULL, next_run_time = {now} +"
+    " CASE WHEN cancel_request_time IS NOT NULL AND :delay_ms > :soon_ms THEN :soon_ms"
+    " ELSE :delay_ms END, tries = :tries,"
+    " percent = CASE WHEN :percent > percent THEN :percent ELSE percent END,"
     " attempt = attempt - CASE WHEN state = 'QUEUED' THEN 1 ELSE 0 END"
     " WHERE job_id = :job_id AND fence = :fence"
-    " AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
+    f" AND {_HELD}"
 )
-_RECORD_STEP = Statement(
-    "UPDATE job SET step = :step, operation = :operation"
+_SOON_MS = 500
+_FETCH_NEXT = Statement(
+    "UPDATE job SET step = 'FETCH', cost_actual = :charged, lease_expire_time = NULL,"
+    " worker_id = NULL, next_run_time = {now}, tries = 0"
     " WHERE job_id = :job_id AND fence = :fence AND state = 'RUNNING'"
 )
 _CANCELLED = Statement(
@@ -63,16 +98,16 @@ _CANCELLED = Statement(
 )
 _WAITING = Statement(
     "SELECT count(*) FROM (SELECT 1 FROM job WHERE queue = :queue AND state = 'QUEUED'"
-    f" AND next_run_time <= {{now}} AND {_FREE} AND {_HAS_ROOM} LIMIT :most) waiting"
+    f" AND next_run_time <= {{now}} AND {_FREE} AND {MAY_START}"
+    " LIMIT :most) waiting"
 )
-_DUE = Statement(
-    "SELECT count(*) FROM (SELECT 1 FROM job WHERE queue = :queue"
-    " AND state IN ('RUNNING', 'RECONCILING')"
-    f" AND next_run_time <= {{now}} AND {_FREE} LIMIT :most) due"
-)
+_DUE = Statement(f"SELECT count(*) FROM (SELECT 1 FROM job WHERE {_RUN_DUE} LIMIT :most) due")
 _OVERDUE = Statement(
-    "SELECT user_id, job_id FROM job WHERE finish_deadline <= {now}"
-    " AND state IN ('QUEUED', 'RUNNING', 'RECONCILING') ORDER BY finish_deadline LIMIT 100"
+    "SELECT user_id, job_id FROM (SELECT user_id, job_id FROM job WHERE finish_deadline <= {now}"
+    " AND state IN ('QUEUED', 'RUNNING', 'RECONCILING') ORDER BY finish_deadline LIMIT 100) ends"
+    " UNION SELECT user_id, job_id FROM (SELECT user_id, job_id FROM job"
+    " WHERE start_deadline <= {now} AND start_deadline IS NOT NULL AND state = 'QUEUED'"
+    " ORDER BY start_deadline LIMIT 100) starts"
 )
 
 
@@ -84,6 +119,8 @@ class Claim:
     run: Run
     step: Step
     operation: str
+    at_risk: bool = False
+    tries: int = 0
 
 
 def claim(
@@ -96,16 +133,46 @@ def claim(
         row = session.row(_CLAIM_DUE, **values)
         if row is None:
             row = session.row(_CLAIM_QUEUED, **values, user_concurrency=user_concurrency)
-        return None if row is None else _claim_from_row(session, row)
+        return None if row is None else _claims_from_rows(session, [row])[0]
+
+    claimed = db.write(work)
+    failpoints.hit("claim.after")
+    return claimed
+
+
+def claim_polls(
+    db: Database, queues: Sequence[str], worker_id: str, lease_ms: int, most: int
+) -> list[Claim]:
+    """Takes up to `most` operations that are due to be polled."""
+    values = {"queues": list(queues), "worker_id": worker_id, "lease_ms": lease_ms, "most": most}
+
+    def work(session: Session) -> list[Claim]:
+        return _claims_from_rows(session, session.rows(_CLAIM_POLLS, **values))
 
     return db.write(work)
 
 
-def _claim_from_row(session: Session, row: Row) -> Claim:
-    [job] = jobs_from_rows(session, [row])
+def next_poll_ms(db: Database, queues: Sequence[str]) -> int | None:
+    """In how many milliseconds the next poll can be claimed; None when there is nothing to poll."""
+    row = db.row(_NEXT_POLL, queues=list(queues))
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def _claims_from_rows(session: Session, rows: Sequence[Row]) -> list[Claim]:
+    jobs = jobs_from_rows(session, rows)
+    return [_claim(job, row) for job, row in zip(jobs, rows, strict=True)]
+
+
+def _claim(job: Job, row: Row) -> Claim:
     values = dict(zip(JOB_NAMES, row, strict=True))
-    run = Run(job.user_id, job.job_id, int(values["fence"]))
-    return Claim(job, run, Step(values["step"]), values["operation"])
+    return Claim(
+        job=job,
+        run=Run(job.user_id, job.job_id, int(values["fence"])),
+        step=Step(values["step"]),
+        operation=values["operation"],
+        at_risk=bool(values["at_risk"]),
+        tries=int(values["tries"]),
+    )
 
 
 def renew(db: Database, run: Run, lease_ms: int, progress: Progress) -> bool:
@@ -118,14 +185,17 @@ def renew(db: Database, run: Run, lease_ms: int, progress: Progress) -> bool:
     return _changes(db, _RENEW, run, lease_ms=lease_ms, **values)
 
 
-def hand_back(db: Database, run: Run, delay_ms: int = 0) -> bool:
+def hand_back(
+    db: Database, run: Run, delay_ms: int = 0, *, tries: int = 0, percent: int = 0
+) -> bool:
     """Gives the job back, to be run again after the delay; that is no failed attempt."""
-    return _changes(db, _HAND_BACK, run, delay_ms=delay_ms)
+    values = {"delay_ms": delay_ms, "soon_ms": _SOON_MS, "tries": tries, "percent": percent}
+    return _changes(db, _HAND_BACK, run, **values)
 
 
-def record_step(db: Database, run: Run, step: Step, operation: str) -> bool:
-    """Keeps what the next step is, and the provider's operation."""
-    return _changes(db, _RECORD_STEP, run, step=step, operation=operation)
+def fetch_next(db: Database, run: Run, charged_micros: int | None) -> bool:
+    """The operation is done: gives the job back to be fetched; keeps the provider's figure."""
+    return _changes(db, _FETCH_NEXT, run, charged=charged_micros)
 
 
 def _changes(db: Database, statement: Statement, run: Run, **values: object) -> bool:

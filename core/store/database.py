@@ -4,14 +4,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import peewee
-from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from core.errors import DependencyUnavailable, SettingsInvalid, StorageFull
+from core.store.postgres import Postgres
 from core.store.sql import Dialect, Statement
-from core.store.sqlite import SqliteFile, Writer, open_sqlite
+from core.store.sqlite import SqliteFile, Writer, open_sqlite, sqlite_path
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -72,11 +72,11 @@ class Session:
 
 
 class Database:
-    """One database. Every method may raise DependencyUnavailable("database")."""
+    """One database. Every method may raise DependencyUnavailable("database"), within 5 s."""
 
     def __init__(
         self,
-        database: SqliteFile | PooledPostgresqlDatabase,
+        database: SqliteFile | Postgres,
         dialect: Dialect,
         writer: Writer | None = None,
     ) -> None:
@@ -150,23 +150,26 @@ class Database:
         if isinstance(self.peewee, SqliteFile):
             self.peewee.close_everywhere()
         else:
-            self.peewee.close_all()
+            self.peewee.close()
+            self.peewee.close_idle()
 
     def _session(self) -> Session:
         return Session(self.peewee, self.dialect)
 
     def _retried(self, work: Callable[[], T], *, reads: bool = False) -> T:
         """Runs `work`, again after a deadlock; what only reads also after a lost connection."""
-        for left in reversed(range(_TRIES)):
-            try:
-                with self._connection():
-                    return work()
-            except (peewee.OperationalError, peewee.InterfaceError) as error:
-                self._drop_connection()
-                if _is_full(error):
-                    raise StorageFull from None
-                if not left or not (_is_conflict(error) or (reads and _is_lost(error))):
-                    raise DependencyUnavailable("database") from error
+        call = self.peewee.call if isinstance(self.peewee, Postgres) else contextlib.nullcontext
+        with call():
+            for left in reversed(range(_TRIES)):
+                try:
+                    with self._connection():
+                        return work()
+                except (peewee.OperationalError, peewee.InterfaceError) as error:
+                    self._drop_connection(error)
+                    if _is_full(error):
+                        raise StorageFull from None
+                    if not left or not (_is_conflict(error) or (reads and _is_lost(error))):
+                        raise DependencyUnavailable("database") from error
         raise AssertionError("unreachable")
 
     @contextlib.contextmanager
@@ -174,7 +177,7 @@ class Database:
         """SQLite keeps one connection per thread; PostgreSQL's go back to the pool."""
         try:
             opened = self.peewee.connect(reuse_if_open=True)
-        except (peewee.PeeweeException, MaxConnectionsExceeded) as error:
+        except peewee.PeeweeException as error:
             raise DependencyUnavailable("database") from error
         try:
             yield
@@ -182,14 +185,14 @@ class Database:
             if opened and self.dialect is Dialect.POSTGRES and not self.peewee.is_closed():
                 self.peewee.close()
 
-    def _drop_connection(self) -> None:
-        """peewee keeps a dead connection for ever unless it is closed (measured)."""
-        with contextlib.suppress(peewee.PeeweeException):
-            if not self.peewee.is_closed():
-                if isinstance(self.peewee, PooledPostgresqlDatabase):
-                    self.peewee.manual_close()
-                elif not self.peewee.in_transaction():
-                    self.peewee.close()
+    def _drop_connection(self, error: Exception) -> None:
+        """What the error shows to be dead. peewee would keep it for ever (measured)."""
+        if isinstance(self.peewee, Postgres):
+            if _is_lost(error):
+                self.peewee.close_idle()
+        elif not self.peewee.is_closed() and not self.peewee.in_transaction():
+            with contextlib.suppress(peewee.PeeweeException):
+                self.peewee.close()
 
 
 def _call(work: Callable[[], T]) -> T:
@@ -230,14 +233,13 @@ def connect(url: str, connections: int) -> Database:
         SettingsInvalid: when the address names no database that we know.
     """
     try:
-        parts = urlsplit(url)
+        path, scheme = sqlite_path(url), urlsplit(url).scheme
     except ValueError as error:
         raise SettingsInvalid(f"RUSHES_DATABASE_URL: {error}") from None
-    # Three slashes before a relative path, four before an absolute one.
-    if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
-        return _sqlite(Path(unquote(parts.path[1:])))
-    if parts.scheme in ("postgres", "postgresql"):
-        return Database(_postgres(url, connections), Dialect.POSTGRES)
+    if path is not None:
+        return _sqlite(path)
+    if scheme in ("postgres", "postgresql"):
+        return Database(Postgres(url, connections), Dialect.POSTGRES)
     raise SettingsInvalid("RUSHES_DATABASE_URL must begin with sqlite:/// or postgresql://")
 
 
@@ -247,18 +249,3 @@ def _sqlite(path: Path) -> Database:
     except OSError as error:
         raise SettingsInvalid(f"RUSHES_DATABASE_URL: {path}: {error.strerror}") from None
     return Database(file, Dialect.SQLITE, Writer(path.with_name("write.lock")))
-
-
-def _postgres(url: str, connections: int) -> PooledPostgresqlDatabase:
-    return PooledPostgresqlDatabase(
-        None if not url else url.replace("postgres://", "postgresql://", 1),
-        max_connections=connections,
-        timeout=5,
-        stale_timeout=300,
-        connect_timeout=5,
-        keepalives_idle=30,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=10_000,
-        options="-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000",
-    )

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import NotFound
-from core.events import QueueInfo, StoredEvent
+from core.events import StoredEvent
 from core.jobs import UNFINISHED, Job, State
 from core.store.database import Database, Session
-from core.store.jobs import get_many, queue_places, revision
+from core.store.jobs import get_many, revision
 from core.store.rows import JOB_COLUMNS, jobs_from_rows
 from core.store.sql import Statement
 
@@ -40,7 +40,6 @@ class Snapshot:
 
     revision: int
     jobs: list[Job]
-    places: dict[str, QueueInfo]
     missing: tuple[str, ...] = ()
 
 
@@ -56,21 +55,13 @@ def snapshot(
         if job_ids:
             jobs = get_many(session, user_id, job_ids)
             missing = set(job_ids) - {job.job_id for job in jobs}
-            return _snapshot(session, user_id, jobs, tuple(sorted(missing)))
+            return Snapshot(revision(session, user_id), jobs, tuple(sorted(missing)))
         # Ended jobs are looked up only if asked for: -1 keeps those of this millisecond out.
         values = {"unfinished": _UNFINISHED}
         rows = session.rows(_SNAPSHOT, user_id=user_id, recent_ms=recent_ms or -1, **values)
-        return _snapshot(session, user_id, jobs_from_rows(session, rows))
+        return Snapshot(revision(session, user_id), jobs_from_rows(session, rows))
 
     return db.read(work)
-
-
-def _snapshot(
-    session: Session, user_id: str, jobs: list[Job], missing: tuple[str, ...] = ()
-) -> Snapshot:
-    waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
-    places = queue_places(session, waiting)
-    return Snapshot(revision(session, user_id), jobs, places, missing)
 
 
 def events_after(db: Database, user_id: str, after: int, limit: int) -> list[StoredEvent]:

@@ -1,10 +1,9 @@
-"""Reading jobs: one, pages, and the place of one in its queue."""
+"""Reading jobs: one and pages."""
 
 import functools
 from collections.abc import Mapping, Sequence
 
 from core.errors import NotFound
-from core.events import QueueInfo
 from core.jobs import Job, State
 from core.store.database import Database, Session
 from core.store.rows import JOB_COLUMNS, jobs_from_rows
@@ -16,22 +15,6 @@ _GET_MANY = Statement(
     " ORDER BY create_time, job_id"
 )
 _REVISION = Statement("SELECT revision FROM user_stream WHERE user_id = :user_id")
-_PLACE = Statement(
-    "SELECT (SELECT count(*) FROM job w WHERE w.queue = job.queue AND w.state = 'QUEUED'"
-    " AND (w.turn, w.job_id) <= (job.turn, job.job_id))"
-    " FROM job WHERE job_id = :job_id AND state = 'QUEUED'"
-)
-
-_PLACES = Statement(
-    "SELECT job_id, place FROM (SELECT job_id,"
-    " row_number() OVER (PARTITION BY queue ORDER BY turn, job_id) AS place"
-    " FROM job WHERE state = 'QUEUED') waiting WHERE job_id = ANY(:job_ids)"
-)
-# What waits no later than the turn that `accept` would give.
-_NEXT_PLACE = Statement(
-    "SELECT count(*) FROM job WHERE queue = :queue AND state = 'QUEUED' AND turn <="
-    " 1 + coalesce((SELECT last_turn FROM user_stream WHERE user_id = :user_id), 0)"
-)
 
 
 def get(db: Database, user_id: str, job_id: str) -> Job:
@@ -90,24 +73,6 @@ def revision(session: Session, user_id: str) -> int:
     """The user's revision; 0 before the first event."""
     row = session.row(_REVISION, user_id=user_id)
     return int(row[0]) if row else 0
-
-
-def queue_place(db: Database, job_id: str) -> QueueInfo | None:
-    """The place of a waiting job in the order in which jobs start; None when it does not wait."""
-    row = db.row(_PLACE, job_id=job_id)
-    return QueueInfo(position=int(row[0])) if row else None
-
-
-def queue_places(db: Database | Session, job_ids: Sequence[str]) -> dict[str, QueueInfo]:
-    """The places of those of the jobs that wait: one count of the queues, however many jobs."""
-    rows = db.rows(_PLACES, job_ids=list(job_ids)) if job_ids else []
-    return {row[0]: QueueInfo(position=int(row[1])) for row in rows}
-
-
-def next_place(db: Database, user_id: str, queue: str) -> QueueInfo:
-    """The place that a job of the user would get now."""
-    row = db.row(_NEXT_PLACE, user_id=user_id, queue=queue)
-    return QueueInfo(position=int(row[0]) + 1 if row else 1)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playhouse.migrations import Runner
 
+from core import failpoints
 from core.errors import DataNewer
 from core.ids import new_id
 from core.store.database import Database, Session
@@ -31,9 +32,29 @@ def migrate(db: Database, target: str | None = None) -> list[str]:
     with db.peewee.connection_context(), _lock(db):
         runner = Runner(db.peewee, str(FOLDER))
         _refuse_newer(runner)
-        done: list[str] = runner.up(target)
+        done: list[str] = []
+        for migration in runner.status():
+            if migration.applied is None:
+                done += runner.up(migration.name)
+                failpoints.hit("migrate.middle")
+            if migration.name == target:
+                break
     db.write(_name)
     return done
+
+
+def pending(db: Database) -> list[str]:
+    """Names of the migrations that did not run yet; changes nothing.
+
+    Raises:
+        DataNewer: when the database knows migrations that this version does not.
+        DependencyUnavailable: when it can't be reached.
+    """
+    db.now_ms()
+    with db.peewee.connection_context():
+        runner = Runner(db.peewee, str(FOLDER))
+        _refuse_newer(runner)
+        return [migration.name for migration in runner.status() if migration.applied is None]
 
 
 def _name(session: Session) -> None:
@@ -65,4 +86,4 @@ def _lock(db: Database) -> Iterator[None]:
         yield
     finally:
         db.peewee.execute_sql(f"SELECT pg_advisory_unlock({_LOCK_NUMBER})")
-        db.peewee.execute_sql("SET statement_timeout = 5000")
+        db.peewee.execute_sql("RESET statement_timeout")

@@ -63,6 +63,10 @@ class JobRow(Model):
     cost_estimated = BigIntegerField()
     cost_actual = BigIntegerField(null=True)
     price_revision = TextField()
+    # Whether a submit may have spent money: an intent is open, unknown or accepted.
+    at_risk = BooleanField(default=False)
+    # How often in a row the provider was not to be had; sets the back-off.
+    tries = IntegerField(default=0)
     cancel_request_time = BigIntegerField(null=True)
     cancel_reason = TextField(default="")
     retry_of = TextField(default="")
@@ -103,6 +107,62 @@ class JobEvent(Model):
     class Meta:
         table_name = "job_event"
         primary_key = CompositeKey("user_id", "revision")
+
+
+class IntentRow(Model):
+    """A submit that may cost money, written before it is sent; at most one per job is unsettled."""
+
+    job_id = TextField()
+    number = IntegerField()
+    user_id = TextField()
+    worker_id = TextField()
+    provider = TextField()
+    model = TextField()
+    micros = BigIntegerField()
+    outcome = TextField()
+    operation = TextField(default="")
+    create_time = BigIntegerField()
+    outcome_time = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "intent"
+        primary_key = CompositeKey("job_id", "number")
+
+
+class BudgetRow(Model):
+    """How much an owner may spend in each day or month."""
+
+    owner = TextField()
+    period = TextField()
+    limit_micros = BigIntegerField()
+
+    class Meta:
+        table_name = "budget"
+        primary_key = CompositeKey("owner", "period")
+
+
+class SpendingRow(Model):
+    """What an owner has reserved and spent in one day ("2026-11-21") or month ("2026-11"), UTC."""
+
+    owner = TextField()
+    span = TextField()
+    reserved = BigIntegerField()
+    spent = BigIntegerField()
+
+    class Meta:
+        table_name = "spending"
+        primary_key = CompositeKey("owner", "span")
+
+
+class CircuitRow(Model):
+    """How a provider fares: after failures in a row nothing is sent to it for a while."""
+
+    provider = TextField(primary_key=True)
+    failures = IntegerField()
+    open_until = BigIntegerField()
+
+    class Meta:
+        table_name = "circuit"
 
 
 class RequestKey(Model):
@@ -195,6 +255,7 @@ class LeaderRow(Model):
 MODELS = (
     *(Meta, UserStream, JobRow, JobLabel, JobEvent, RequestKey),
     *(MediaRow, MediaLabel, WorkerRow, LeaderRow),
+    *(IntentRow, BudgetRow, SpendingRow, CircuitRow),
 )
 
 JobRow.add_index(SQL("CREATE INDEX job_user ON job (user_id, create_time, job_id)"))
@@ -215,6 +276,21 @@ JobRow.add_index(
     )
 )
 JobRow.add_index(SQL("CREATE INDEX job_ended ON job (end_time) WHERE end_time IS NOT NULL"))
+JobRow.add_index(
+    SQL(
+        "CREATE INDEX job_start_deadline ON job (start_deadline)"
+        " WHERE state = 'QUEUED' AND start_deadline IS NOT NULL"
+    )
+)
+JobRow.add_index(
+    SQL("CREATE INDEX job_poll ON job (next_run_time) WHERE state = 'RUNNING' AND step = 'POLL'")
+)
+JobRow.add_index(SQL("CREATE INDEX job_model ON job (model, end_time) WHERE state = 'SUCCEEDED'"))
+IntentRow.add_index(
+    SQL(
+        "CREATE INDEX intent_unsettled ON intent (create_time) WHERE outcome IN ('OPEN', 'UNKNOWN')"
+    )
+)
 JobEvent.add_index(SQL("CREATE INDEX job_event_job ON job_event (job_id, revision)"))
 JobEvent.add_index(SQL("CREATE INDEX job_event_time ON job_event (event_time)"))
 RequestKey.add_index(SQL("CREATE INDEX request_key_expire ON request_key (expire_time)"))

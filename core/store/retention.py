@@ -12,6 +12,7 @@ _EVENTS = Statement(
 _OLD_JOBS = Statement(
     "SELECT job_id FROM job WHERE end_time < {now} - :keep_ms ORDER BY end_time LIMIT :part"
 )
+_INTENTS = Statement("DELETE FROM intent WHERE job_id = ANY(:job_ids)")
 _LABELS = Statement("DELETE FROM job_label WHERE job_id = ANY(:job_ids)")
 _JOBS = Statement("DELETE FROM job WHERE job_id = ANY(:job_ids)")
 _REQUESTS = Statement("DELETE FROM request_key WHERE expire_time < {now}")
@@ -33,5 +34,6 @@ def forget(db: Database, keep_ms: int) -> None:
 def _forget_jobs(session: Session, keep_ms: int) -> int:
     job_ids = [row[0] for row in session.rows(_OLD_JOBS, keep_ms=keep_ms, part=_PART)]
     session.run(_LABELS, job_ids=job_ids)
+    session.run(_INTENTS, job_ids=job_ids)
     session.run(_JOBS, job_ids=job_ids)
     return len(job_ids)

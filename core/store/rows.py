@@ -49,7 +49,8 @@ def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
         cost=Cost(
             state=CostState(r["cost_state"]),
             estimated_micros=r["cost_estimated"],
-            actual_micros=r["cost_actual"],
+            # What the provider said before the end is not settled yet.
+            actual_micros=r["cost_actual"] if r["cost_state"] == CostState.CHARGED else None,
             price_revision=r["price_revision"],
         ),
         provider=r["provider"],
@@ -61,8 +62,7 @@ def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
         revision=r["revision"],
         cancel_request_time=r["cancel_request_time"],
         cancel_reason=r["cancel_reason"],
-        # No provider charges for a cancelled job yet.
-        cancel_saves_cost=not State(r["state"]).terminal,
+        cancel_saves_cost=not State(r["state"]).terminal and not r["at_risk"],
         retry_of=r["retry_of"],
         request_id=r["request_id"],
         final_prompt=r["final_prompt"],
@@ -75,11 +75,12 @@ def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
 
 
 def jobs_from_rows(session: Session, rows: Sequence[Row]) -> list[Job]:
-    """The jobs of the rows, each with its outputs, in one more query."""
-    place = JOB_NAMES.index("job_id")
+    """The jobs of the rows, each with its outputs, in one more query if any can have some."""
+    place, state = JOB_NAMES.index("job_id"), JOB_NAMES.index("state")
     outputs: dict[str, list[Media]] = {row[place]: [] for row in rows}
-    if rows:
-        for media in map(media_from_row, session.rows(_OUTPUTS, job_ids=list(outputs))):
+    begun = [row[place] for row in rows if row[state] != State.QUEUED]
+    if begun:
+        for media in map(media_from_row, session.rows(_OUTPUTS, job_ids=begun)):
             outputs[media.job_id].append(media)
     return [job_from_row(row, outputs[row[place]]) for row in rows]
 

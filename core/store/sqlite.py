@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from peewee import SqliteDatabase
 
@@ -53,6 +54,15 @@ class SqliteFile(SqliteDatabase):
         connection: sqlite3.Connection = super()._connect()  # type: ignore[misc]
         self._opened.append(connection)
         return connection
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a sqlite:/// address; None for another address."""
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite" or parts.netloc or not parts.path.strip("/"):
+        return None
+    # Three slashes before a relative path, four before an absolute one.
+    return Path(unquote(parts.path[1:]))
 
 
 def open_sqlite(path: Path) -> SqliteFile:

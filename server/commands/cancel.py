@@ -3,24 +3,29 @@
 from core.events import QueueInfo
 from core.jobs import Job
 from core.store import Database, transitions
-from core.store import jobs as job_store
+from core.store.queue import Queues
 from core.tell import Teller
+from server.commands.requests import Cancellation
 
 
 class Cancel:
     """Ends a job that waits, asks one that runs to end, and leaves one that has ended alone."""
 
-    def __init__(self, db: Database, teller: Teller) -> None:
+    def __init__(self, db: Database, queues: Queues, teller: Teller) -> None:
         self._db = db
+        self._queues = queues
         self._teller = teller
 
-    def cancel(self, user_id: str, job_id: str, reason: str) -> tuple[Job, QueueInfo | None]:
+    def cancel(self, user_id: str, asked: Cancellation) -> tuple[Job, QueueInfo | None]:
         """The job as it is after that. May be repeated.
 
         Raises:
             NotFound: when the user has no such job.
+            JobStateInvalid: when only a free cancel is asked for and it may cost something.
         """
-        job, event = transitions.cancel(self._db, user_id, job_id, reason)
+        job, event = transitions.cancel(
+            self._db, user_id, asked.job_id, asked.reason, asked.only_if_free
+        )
         if event is not None:
             self._teller.tell(event)
-        return job, job_store.queue_place(self._db, job_id)
+        return job, self._queues.place(asked.job_id)

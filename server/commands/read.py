@@ -5,14 +5,17 @@ import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.events import QueueInfo, StoredEvent
 from core.jobs import Job, State
-from core.store import Database
+from core.store import Database, budgets
 from core.store import events as event_store
 from core.store import jobs as job_store
+from core.store.budgets import Budget
+from core.store.queue import Queues
+from core.times import utc
 from core.tokens import ResumePoint, Tokens
 from server.commands.pages import cut, event_bytes, job_bytes
 from server.commands.requests import Candidate, JobEventList, JobList
@@ -32,18 +35,21 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What one model would take for a spec, in micro-units, and where the job would wait."""
+    """What one model would take for a spec, in micro-units (None: it has no price), whether the
+    caller's budgets have room for that, and where the job would wait."""
 
     candidate: Candidate
-    cost_micros: int
+    cost_micros: int | None
+    affordable: bool
     queue: QueueInfo
 
 
 class Read:
     """Looks at jobs and changes nothing."""
 
-    def __init__(self, db: Database, tokens: Tokens, pool: Executor) -> None:
+    def __init__(self, db: Database, queues: Queues, tokens: Tokens, pool: Executor) -> None:
         self._db = db
+        self._queues = queues
         self._tokens = tokens
         self._pool = pool
         self._draining = asyncio.Event()
@@ -60,7 +66,7 @@ class Read:
         """
         job = job_store.get(self._db, user_id, job_id)
         waits = job.state is State.QUEUED
-        return job, job_store.queue_place(self._db, job_id) if waits else None
+        return job, self._queues.place(job_id) if waits else None
 
     async def job_at_end(
         self, user_id: str, job_id: str, wait_ms: int
@@ -111,7 +117,7 @@ class Read:
         if not wanted.page_token:
             resume = self._tokens.resume(user_id, ResumePoint(epoch, revision))
         waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
-        places = job_store.queue_places(self._db, waiting)
+        places = self._queues.places(waiting)
         return JobPage(jobs=jobs, places=places, next_page_token=token, resume_token=resume)
 
     def events(self, user_id: str, wanted: JobEventList) -> tuple[list[StoredEvent], str]:
@@ -132,16 +138,12 @@ class Read:
 
     def estimates(self, user_id: str, candidates: list[Candidate]) -> list[Estimate]:
         """What each candidate would cost, and where in the queue it would start."""
-        kinds = {candidate.spec.kind for candidate in candidates}
-        places = {kind: job_store.next_place(self._db, user_id, kind) for kind in kinds}
-        return [
-            Estimate(
-                candidate=candidate,
-                cost_micros=candidate.model.estimate_micros(candidate.spec),
-                queue=places[candidate.spec.kind],
-            )
-            for candidate in candidates
-        ]
+        bound = budgets.show(self._db, user_id)
+        return [_estimate(c, self._next_place(user_id, c), bound) for c in candidates]
+
+    def _next_place(self, user_id: str, candidate: Candidate) -> QueueInfo:
+        model = candidate.model
+        return self._queues.next_place(user_id, candidate.spec.kind, model.provider, model.model)
 
     def _position(self, user_id: str, listing: str, token: str) -> list[Any]:
         return self._tokens.read_page(user_id, listing, token, _now_ms()) if token else []
@@ -152,3 +154,20 @@ class Read:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
+
+
+def _estimate(candidate: Candidate, place: QueueInfo, bound: list[Budget]) -> Estimate:
+    cost = candidate.model.estimate_micros(candidate.spec)
+    short = None if cost is None else next((b for b in bound if not b.has_room(cost)), None)
+    if cost is not None and short is not None:
+        reason = _why_short(short, cost)
+        place = replace(place, blocked_reason=reason, estimated_wait_ms=None)
+    affordable = cost is not None and short is None
+    return Estimate(candidate=candidate, cost_micros=cost, affordable=affordable, queue=place)
+
+
+def _why_short(budget: Budget, cost_micros: int) -> str:
+    if budget.limit_micros is not None and cost_micros > budget.limit_micros:
+        return f"it costs more than the {budget.period}'s budget"
+    reset = utc(budget.reset_time)
+    return f"the {budget.period}'s budget resets at {reset:%Y-%m-%d %H:%M} UTC"

@@ -20,10 +20,13 @@ class Inline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to run a job."""
+    """How to run a job. Money in micro-units; None leaves it to the installation."""
 
     request_id: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    max_cost_micros: int | None = None
+    start_within_ms: int | None = None
+    finish_within_ms: int | None = None
     validate_only: bool = False
 
 
@@ -36,6 +39,15 @@ class Submission:
     options: Options
     inline: tuple[Inline, ...] = ()
     given: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """A job to cancel, and the caller's reason."""
+
+    job_id: str
+    reason: str = ""
+    only_if_free: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,25 +10,34 @@ from typing import Any
 from core.blobs import Blobs
 from core.catalog import Catalog, Model
 from core.errors import (
+    BudgetExceeded,
+    CostAboveLimit,
     DependencyUnavailable,
     JobStateInvalid,
     ModelRetired,
+    PriceUnknown,
+    ProviderNotConfigured,
     QueueFull,
     RequestIdConflict,
     RushesError,
+    field_invalid,
 )
 from core.events import QueueInfo
 from core.jobs import Cost, CostState, Job, Progress, State
+from core.money import amount
 from core.settings import Settings
 from core.specs import Kind, Spec, spec_to_json
-from core.store import Database
+from core.store import Database, budgets
 from core.store import jobs as job_store
 from core.store.accept import NewJob, accept, find_request, refuse_full_queue
+from core.store.queue import Queues
 from core.tell import Teller
 from server.commands.inputs import Prepared, check_given, prepare_inline
 from server.commands.requests import Options, Submission
+from server.commands.room import Room
 
 DAY_MS = 24 * 3600 * 1000
+_LIMITS = ("max_cost_micros", "start_within_ms", "finish_within_ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +54,21 @@ class Submit:
     """Makes jobs."""
 
     def __init__(
-        self, db: Database, blobs: Blobs, catalog: Catalog, teller: Teller, settings: Settings
+        self,
+        db: Database,
+        queues: Queues,
+        blobs: Blobs,
+        catalog: Catalog,
+        teller: Teller,
+        settings: Settings,
     ) -> None:
         self._db = db
+        self._queues = queues
         self._blobs = blobs
         self._catalog = catalog
         self._teller = teller
         self._settings = settings
+        self._room = Room(settings)
 
     def submit(self, user_id: str, asked: Submission) -> Submitted:
         """Makes the job that is asked for.
@@ -59,7 +76,13 @@ class Submit:
         Raises:
             NotFound, InputInvalid: when an input can't be used.
             RequestIdConflict: when the request_id belongs to another request.
+            ProviderNotConfigured: when its model's provider can't run here.
+            FieldInvalid: when the job would have to start after its end.
+            PriceUnknown: when nobody knows what it costs.
+            CostAboveLimit: when it costs more than the caller allows.
+            StorageFull: when a disk has no room for it.
             QueueFull: when too many jobs of the user wait.
+            BudgetExceeded: when a budget has no room for it.
         """
         fingerprint = _fingerprint(asked.options, _spec_as_asked(asked))
         if known := self._known(user_id, asked.options, fingerprint):
@@ -79,7 +102,7 @@ class Submit:
             InputInvalid: when an input of it is in the bin.
             JobStateInvalid: when the job has not ended.
             ModelRetired: when its model is not in the catalog any more.
-            RequestIdConflict, QueueFull: as in `submit`.
+            RequestIdConflict and what follows it: as in `submit`.
         """
         fingerprint = _fingerprint(options, {"retry_of": job_id})
         if known := self._known(user_id, options, fingerprint):
@@ -102,26 +125,30 @@ class Submit:
         return self._repeated(job) if job else None
 
     def _repeated(self, job: Job) -> Submitted:
-        place = job_store.queue_place(self._db, job.job_id)
+        place = self._queues.place(job.job_id)
         return Submitted(job=job, queue=place, deduplicated=True)
 
     def _new_job(
         self, user_id: str, model: Model, spec: Spec, options: Options, fingerprint: str
     ) -> NewJob:
-        seconds = {
-            Kind.VIDEO: self._settings.video_finish_seconds,
-            Kind.IMAGE: self._settings.image_finish_seconds,
-        }
+        if model.missing_setting:
+            raise ProviderNotConfigured(provider=model.provider, setting=model.missing_setting)
+        estimated = _estimate(model, spec, options.max_cost_micros)
+        finish_within_ms = options.finish_within_ms or self._usual_finish_ms(spec.kind)
+        if options.start_within_ms is not None and options.start_within_ms > finish_within_ms:
+            limit = f"must not be above finish_within, {finish_within_ms / 1000:g} s"
+            raise field_invalid("options.start_within", limit)
         return NewJob(
             user_id=user_id,
             spec=spec,
             provider=model.provider,
             cost=Cost(
                 state=CostState.RESERVED,
-                estimated_micros=model.estimate_micros(spec),
+                estimated_micros=estimated,
                 price_revision=model.price_revision,
             ),
-            finish_within_ms=seconds[spec.kind] * 1000,
+            finish_within_ms=finish_within_ms,
+            start_within_ms=options.start_within_ms,
             max_queued=self._settings.max_queued_jobs,
             labels=dict(options.labels),
             request_id=options.request_id,
@@ -130,13 +157,21 @@ class Submit:
             final_prompt=spec.prompt,
         )
 
+    def _usual_finish_ms(self, kind: Kind) -> int:
+        seconds = {
+            Kind.VIDEO: self._settings.video_finish_seconds,
+            Kind.IMAGE: self._settings.image_finish_seconds,
+        }
+        return seconds[kind] * 1000
+
     def _accept(self, new: NewJob, prepared: Prepared, options: Options) -> Submitted:
+        self._room.refuse_full()
         if options.validate_only:
             return self._validated(new)
         self._store(prepared)
         try:
             accepted = accept(self._db, new)
-        except (QueueFull, RequestIdConflict):
+        except (QueueFull, RequestIdConflict, BudgetExceeded):
             # Only after a refusal is it certain that no row names them; the purge finds the rest.
             self._erase(prepared)
             raise
@@ -144,12 +179,16 @@ class Submit:
             self._erase(prepared)
             return self._repeated(accepted.job)
         self._teller.tell(accepted.event)
-        place = job_store.queue_place(self._db, accepted.job.job_id)
+        place = self._queues.place(accepted.job.job_id)
         return Submitted(job=accepted.job, queue=place)
 
     def _validated(self, new: NewJob) -> Submitted:
         refuse_full_queue(self._db, new.user_id, new.max_queued)
-        place = job_store.next_place(self._db, new.user_id, new.spec.kind)
+        short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
+        if short is not None:
+            raise budgets.exceeded(short, new.cost.estimated_micros)
+        where = new.spec.kind, new.provider, new.spec.model
+        place = self._queues.next_place(new.user_id, *where)
         return Submitted(job=_as_it_would_be(new, self._db.now_ms()), queue=place)
 
     def _store(self, prepared: Prepared) -> None:
@@ -165,9 +204,22 @@ class Submit:
             self._blobs.delete([key for key, _ in prepared.blobs])
 
 
+def _estimate(model: Model, spec: Spec, max_micros: int | None) -> int:
+    """What the job costs, refused when that is not known, or too much for its caller."""
+    estimated = model.estimate_micros(spec)
+    if estimated is None:
+        raise PriceUnknown(model=model.model)
+    if max_micros is not None and estimated > max_micros:
+        raise CostAboveLimit(estimated=amount(estimated), max_cost=amount(max_micros))
+    return estimated
+
+
 def _fingerprint(options: Options, request: dict[str, Any]) -> str:
     """What makes two requests of one request_id the same: all that they ask for."""
-    text = json.dumps({**request, "labels": dict(options.labels)}, sort_keys=True)
+    chosen = {name: getattr(options, name) for name in _LIMITS}
+    # An option that was not chosen is left out: one that a later version adds changes nothing.
+    limits = {name: value for name, value in chosen.items() if value is not None}
+    text = json.dumps({**request, "labels": dict(options.labels), **limits}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -203,5 +255,6 @@ def _as_it_would_be(new: NewJob, now_ms: int) -> Job:
         final_prompt=new.final_prompt,
         retry_of=new.retry_of,
         create_time=now_ms,
+        start_deadline=now_ms + new.start_within_ms if new.start_within_ms else None,
         finish_deadline=now_ms + new.finish_within_ms,
     )

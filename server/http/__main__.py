@@ -5,8 +5,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from core import failpoints
 from core.blobs import AddressSigner, open_blobs
 from core.errors import RushesError, exit_code
+from core.exposition import metrics_served
 from core.keys import read_or_make_key
 from core.settings import Settings, read_settings
 from core.store import media, open_database
@@ -19,14 +21,16 @@ def main() -> None:
     """Serves until SIGTERM; ends with one sentence when it can't start."""
     try:
         settings = read_settings()
-        configure_logging(settings.log_level, "http")
-        _run(settings)
+        configure_logging(settings.log_level, "http", settings.process_name)
+        with metrics_served(settings.metrics_listen):
+            _run(settings)
     except RushesError as error:
         print(f"rushes: {error.message}", file=sys.stderr)
         sys.exit(exit_code(error))
 
 
 def _run(settings: Settings) -> None:
+    failpoints.arm(settings.failpoints)
     signing_key = read_or_make_key(settings.signing_key_path)
     db = open_database(settings)
     # A connection belongs to its thread, so look-ups have threads of their own that stay.

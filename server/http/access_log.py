@@ -4,6 +4,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core import metrics
 from core.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -33,6 +34,8 @@ class AccessLog:
         try:
             await self._app(scope, receive, watch)
         finally:
+            metrics.HTTP_REQUESTS.labels(status).inc()
+            metrics.HTTP_SENT.inc(sent)
             log.info(
                 "http_request",
                 method=scope["method"],

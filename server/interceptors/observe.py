@@ -7,8 +7,10 @@ from typing import Any
 import grpc
 import structlog
 
+from core import metrics
 from core.ids import is_id, new_id
 from core.telemetry import get_logger
+from rushes.v1 import media_service_pb2 as pb
 from server.interceptors.layer import Behaviour, Call, Context, Layer
 from server.principal import current_principal
 
@@ -17,6 +19,7 @@ _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _HEADER = "x-request-id"
 # The names of our methods are shorter; one that is not ours is as long as its caller likes.
 _MAX_NAME = 64
+_METHODS = frozenset(pb.DESCRIPTOR.services_by_name["MediaService"].methods_by_name)
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
@@ -40,13 +43,24 @@ class Observe(Layer):
             return answer
         finally:
             principal = current_principal()
+            seconds = time.perf_counter() - started
+            method = call.method.rpartition("/")[2][:_MAX_NAME]
+            code = "OK" if finished else _code(context)
+            _count(method, call.streaming, code, seconds)
             log.info(
                 "rpc_finished",
-                method=call.method.rpartition("/")[2][:_MAX_NAME],
-                code="OK" if finished else _code(context),
-                ms=round((time.perf_counter() - started) * 1000, 1),
+                method=method,
+                code=code,
+                ms=round(seconds * 1000, 1),
                 user_id=principal.user_id if principal else "",
             )
+
+
+def _count(method: str, streaming: bool, code: str, seconds: float) -> None:
+    known = method if method in _METHODS else "unknown"
+    metrics.CALLS.labels(known, code).inc()
+    if not streaming:
+        metrics.CALL_SECONDS.labels(known).observe(seconds)
 
 
 def _given_id(call: Call) -> str:

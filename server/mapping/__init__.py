@@ -15,7 +15,7 @@ from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.read import Estimate
 from server.mapping.addresses import Addresses
-from server.mapping.models import model_to_proto, price_line
+from server.mapping.models import model_to_proto, price_lines
 from server.mapping.specs import image_to_proto, video_to_proto
 from server.mapping.values import duration, enum_value, money, timestamp
 
@@ -98,18 +98,18 @@ class Mapper:
         return model_to_proto(model, self.currency)
 
     def estimate_to_proto(self, estimate: Estimate) -> pb.EstimateCostResponse.Estimate:
-        """What one model would take; every one is affordable while there are no budgets."""
+        """What one model would take; no cost and no lines when it has no price."""
         candidate = estimate.candidate
         ability = candidate.model.ability(candidate.spec.kind)
         cost = estimate.cost_micros
-        lines = [price_line(ability.price, self.currency, cost)] if ability else []
+        lines = price_lines(ability, self.currency, cost) if ability else []
         return pb.EstimateCostResponse.Estimate(
             model=candidate.model.model,
             cost=money(cost, self.currency),
             queue=queue_to_proto(estimate.queue),
             lines=lines,
             unsupported_fields=candidate.unsupported_fields,
-            affordable=True,
+            affordable=estimate.affordable,
         )
 
     def cost_to_proto(self, cost: Cost) -> job_pb2.Cost:

@@ -15,6 +15,7 @@ from core.specs import Spec
 from rushes.v1 import job_pb2, media_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.requests import (
+    Cancellation,
     Candidate,
     JobEventList,
     JobList,
@@ -27,8 +28,6 @@ from server.validation import fields as f
 from server.validation.problems import Problems
 from server.validation.specs import Draft, ImageReader, VideoReader
 from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
-
-_NOT_YET = "is not supported yet"
 
 
 class Validator:
@@ -95,15 +94,13 @@ class Validator:
         problems.raise_wrong()
         return JobEventList(job_id=job_id, page_size=size, page_token=token)
 
-    def cancel_job(self, request: pb.CancelJobRequest) -> tuple[str, str]:
-        """The job's id and the caller's reason."""
+    def cancel_job(self, request: pb.CancelJobRequest) -> Cancellation:
+        """The job to cancel, and how."""
         problems = Problems()
         job_id = f.check_id(problems, "job_id", request.job_id)
         f.check_text(problems, "reason", request.reason, f.MAX_REASON_CHARACTERS, lines=True)
-        if request.only_if_free:
-            problems.wrong("only_if_free", _NOT_YET)
         problems.raise_wrong()
-        return job_id, request.reason
+        return Cancellation(job_id=job_id, reason=request.reason, only_if_free=request.only_if_free)
 
     def watch_jobs(self, request: pb.WatchJobsRequest) -> WatchQuery:
         """Which jobs to watch, and how."""
@@ -217,15 +214,22 @@ class Validator:
         return Candidate(model=model, spec=spec, unsupported_fields=unsupported)
 
     def _options(self, problems: Problems, options: pb.JobOptions) -> Options:
-        for field in ("max_cost", "start_within", "finish_within"):
-            if options.HasField(field):
-                problems.wrong(f"options.{field}", _NOT_YET)
         most = self._settings.max_labels
+        longest = self._settings.max_finish_seconds * 1000
         return Options(
             request_id=f.check_request_id(problems, "options.request_id", options.request_id),
             labels=f.check_labels(problems, "options.labels", options.labels, most),
+            max_cost_micros=self._max_cost(problems, options),
+            start_within_ms=_limit(problems, options, "start_within", longest),
+            finish_within_ms=_limit(problems, options, "finish_within", longest),
             validate_only=options.validate_only,
         )
+
+    def _max_cost(self, problems: Problems, options: pb.JobOptions) -> int | None:
+        if not options.HasField("max_cost"):
+            return None
+        field, currency = "options.max_cost", self._settings.currency
+        return f.read_money(problems, field, options.max_cost, currency)
 
     def _page(self, problems: Problems, request: Any) -> tuple[int, str]:
         most = self._settings.max_page_size
@@ -257,6 +261,13 @@ def _span(problems: Problems, request: Message, field: str, limits: tuple[int, i
         return default
     ms = f.read_duration(problems, field, getattr(request, field))
     return min(max(ms or 0, least), most)
+
+
+def _limit(problems: Problems, options: pb.JobOptions, name: str, most: int) -> int | None:
+    """Milliseconds of a deadline that the caller chose; None when it chose none."""
+    if not options.HasField(name):
+        return None
+    return f.check_deadline(problems, f"options.{name}", getattr(options, name), most)
 
 
 def _time(problems: Problems, request: Message, field: str) -> int | None:

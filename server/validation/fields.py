@@ -8,8 +8,10 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money
 
 from core.ids import is_id
+from core.money import MICROS
 from server.validation.problems import Problems
 
 DEFAULT_PAGE_SIZE = 50
@@ -28,6 +30,7 @@ _LABEL_KEY = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MAX_SECONDS = 315_576_000_000  # of a google.protobuf.Duration
+_MILLI_NANOS, _MICRO_NANOS = 10**6, 10**3
 _TIMESTAMP_SECONDS = range(-62_135_596_800, 253_402_300_800)
 
 
@@ -127,7 +130,43 @@ def read_duration(problems: Problems, field: str, value: Duration) -> int | None
     if seconds < 0 or nanos < 0:
         problems.wrong(field, "must not be negative")
         return None
-    return seconds * 1000 + nanos // 1_000_000
+    return seconds * 1000 + nanos // _MILLI_NANOS
+
+
+def check_deadline(problems: Problems, field: str, value: Duration, most: int) -> int | None:
+    """Milliseconds above 0 and at most `most`; None when it is something else."""
+    ms = read_duration(problems, field, value)
+    if ms is None:
+        return None
+    if value.nanos % _MILLI_NANOS:
+        problems.wrong(field, "must be whole milliseconds")
+    elif ms == 0:
+        problems.wrong(field, "must be above 0")
+    elif ms > most:
+        problems.wrong(field, f"must be at most {most // 1000} s")
+    else:
+        return ms
+    return None
+
+
+def read_money(problems: Problems, field: str, value: Money, currency: str) -> int | None:
+    """Micro-units of a well-formed amount that is not negative, None when it is something else.
+
+    There is one currency here, so an amount that names none is in it.
+    """
+    units, nanos = int(value.units), int(value.nanos)
+    mixed = (units > 0 > nanos) or (units < 0 < nanos)
+    if value.currency_code not in ("", currency):
+        problems.wrong(field, f"must be in {currency}")
+    elif mixed or abs(nanos) >= 10**9:
+        problems.wrong(field, "is not a valid amount")
+    elif units < 0 or nanos < 0:
+        problems.wrong(field, "must not be negative")
+    elif nanos % _MICRO_NANOS:
+        problems.wrong(field, "must have at most six decimals")
+    else:
+        return units * MICROS + nanos // _MICRO_NANOS
+    return None
 
 
 def read_time(problems: Problems, field: str, value: Timestamp) -> int | None:

@@ -14,10 +14,12 @@ from typing import TypeVar
 
 import redis
 
+from core import metrics
 from core.errors import RushesError, ServerDraining, TooManyWatches
-from core.events import Event, StoredEvent, event_from_json
+from core.events import Event, QueueInfo, StoredEvent, event_from_json
 from core.settings import Settings
-from core.store import Database, events, jobs
+from core.store import Database, events
+from core.store.queue import Queues
 from core.stream import StreamTail, shard_of
 from core.telemetry import get_logger
 from server.mapping import Mapper
@@ -30,15 +32,19 @@ PAGE_EVENTS = 500
 TAIL_START_SECONDS = 0.5
 RETRY_SECONDS = 0.5
 LATE_SECONDS = 0.1
+PLACES_SECONDS = 1.0
 VITAL = "hub"
 
 
 class Hub:
     """Feeds of the users who are watched in this process. Belongs to one event loop."""
 
-    def __init__(self, settings: Settings, db: Database, pool: Executor, mapper: Mapper) -> None:
+    def __init__(
+        self, settings: Settings, db: Database, pool: Executor, mapper: Mapper, queues: Queues
+    ) -> None:
         self._settings = settings
         self._db = db
+        self._queues = queues
         self._pool = pool
         self._mapper = mapper
         self._feeds: dict[str, Feed] = {}
@@ -52,6 +58,7 @@ class Hub:
         """Reads the epoch and begins to compare."""
         self.epoch = await self.run(self._db.epoch)
         self._spawn(self._compare_forever(), VITAL)
+        self._spawn(self._tell_places_forever(), VITAL)
 
     async def close(self) -> None:
         """Ends every task and connection of the hub."""
@@ -92,6 +99,7 @@ class Hub:
             raise TooManyWatches(limit=self._settings.max_watches)
         signal = Signal()
         feed.watchers.add(signal)
+        metrics.WATCHERS.inc()
         try:
             # The tail first, then the head: what happens in between is seen by one of them.
             await self._tail_of(user_id).started()
@@ -99,6 +107,7 @@ class Hub:
             yield feed, signal
         finally:
             feed.watchers.discard(signal)
+            metrics.WATCHERS.dec()
             if not feed.watchers and self._feeds.get(user_id) is feed:
                 del self._feeds[user_id]
 
@@ -167,6 +176,7 @@ class Hub:
             while feed.behind and feed.watchers:
                 assert feed.head is not None
                 found = await self._read(feed.user_id, feed.head)
+                metrics.GAPS_FILLED.inc()
                 if not found:
                     # The database has less than was told: a history that was rewound.
                     feed.seen = feed.head
@@ -181,7 +191,6 @@ class Hub:
             await asyncio.sleep(self._settings.compare_seconds)
             try:
                 await self._compare()
-                await self._tell_places()
             except RushesError as error:
                 log.warning("compare_failed", error=type(error).__name__)
 
@@ -204,11 +213,20 @@ class Hub:
                 # It did not: a stream that was wiped can be deaf to the old position.
                 self._tail_of(user).stream.forget_position()
 
-    async def _tell_places(self) -> None:
+    async def places(self, job_ids: list[str]) -> dict[str, QueueInfo]:
+        """The places of those of the jobs that wait."""
+        return await self.run(lambda: self._queues.places(job_ids)) if job_ids else {}
+
+    async def _tell_places_forever(self) -> None:
         """Places in the queues, of all watched users with one query: they are no state."""
-        waiting = [job_id for feed in self._feeds.values() for job_id in feed.waiting]
-        if waiting:
-            places = await self.run(lambda: jobs.queue_places(self._db, waiting))
+        while True:
+            await asyncio.sleep(PLACES_SECONDS)
+            waiting = [job_id for feed in self._feeds.values() for job_id in feed.waiting]
+            try:
+                places = await self.places(waiting)
+            except RushesError as error:
+                log.warning("places_failed", error=type(error).__name__)
+                continue
             for feed in self._feeds.values():
                 feed.offer_places(places)
 

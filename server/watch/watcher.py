@@ -10,8 +10,9 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
+from core import failpoints, metrics
 from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
-from core.jobs import Job
+from core.jobs import Job, State
 from core.store import Database, events
 from core.store.events import Snapshot
 from core.tokens import ResumePoint, Tokens
@@ -116,15 +117,18 @@ class Watcher:
 
     async def _snapshot(self, feed: Feed, frames: list[bytes]) -> bool:
         found = await self._read_snapshot()
+        failpoints.hit("watch.in_snapshot")
         self._hub.expect(feed, found.revision)
         self._note(found)
         self._last, self._told = found.revision, {}
+        waiting = [job.job_id for job in found.jobs if job.state is State.QUEUED]
+        places = await self._hub.places(waiting)
         now_ms, size = time.time_ns() // 1_000_000, 0
         for job in filter(self._query.wants, found.jobs):
             if size > RESPONSE_BYTES:
                 await self._send(frames, whole=False)
                 frames, size = [], 0
-            current = self._mapper.current_to_proto(job, now_ms, found.places.get(job.job_id))
+            current = self._mapper.current_to_proto(job, now_ms, places.get(job.job_id))
             frames.append(event_frame(current))
             size += len(frames[-1])
         return await self._synced(frames)
@@ -166,6 +170,7 @@ class Watcher:
             if frames or self._left(self._written_at, self._query.checkpoint_ms) <= 0:
                 await self._send(frames)
             if lines:
+                _count_lag(lines[0])
                 if await self._done():
                     return True
             else:
@@ -243,6 +248,7 @@ class Watcher:
 
     async def _send(self, frames: list[bytes], *, whole: bool = True) -> None:
         """Writes one response; its token stands for everything up to and in it."""
+        failpoints.hit("watch.before_send")
         point = ResumePoint(self._epoch, self._last, whole)
         token = self._tokens.resume(self._principal.user_id, point)
         try:
@@ -252,3 +258,9 @@ class Watcher:
             raise WatcherTooSlow from None
         self._written_at = time.monotonic()
         self._begun = True
+
+
+def _count_lag(oldest: Line) -> None:
+    # By two clocks, the database's and this machine's; `rushes doctor` shows how far they differ.
+    lag_ms = time.time_ns() // 1_000_000 - oldest.event.event_time
+    metrics.WATCH_LAG.observe(max(lag_ms, 0) / 1000)

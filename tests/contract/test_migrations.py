@@ -14,7 +14,7 @@ from core.errors import DataNewer
 from core.settings import read_settings
 from core.store import Database, open_database
 from core.store.database import connect
-from core.store.migrate import FOLDER, migrate
+from core.store.migrate import FOLDER, migrate, pending
 from core.store.models import MODELS
 from core.store.sql import Dialect, Statement
 from tests.making import accepted
@@ -195,3 +195,23 @@ def test_a_migration_that_breaks_leaves_nothing_and_keeps_no_lock(
     # Then nothing of it is there, and the next start can go on
     assert "half" not in schema(empty)
     assert migrate(empty) == VERSIONS
+
+
+def test_what_did_not_run_yet_is_named_and_nothing_is_changed(empty: Database) -> None:
+    assert pending(empty) == VERSIONS
+    assert schema(empty) == {}
+
+    migrate(empty, VERSIONS[0])
+    assert pending(empty) == VERSIONS[1:]
+
+    migrate(empty)
+    assert pending(empty) == []
+
+
+def test_a_newer_database_is_refused_when_it_is_looked_at_too(empty: Database) -> None:
+    migrate(empty)
+    newer = Statement("UPDATE schema_migration SET name = '9999_later' WHERE name = :name")
+    empty.write(lambda session: session.run(newer, name=VERSIONS[-1]))
+
+    with pytest.raises(DataNewer, match="9999_later"):
+        pending(empty)

@@ -10,7 +10,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.worker import Worker
 
-from core.queue import ACTOR, JobQueue, open_broker
+from core.queue import ACTOR, MAX_WAKES, JobQueue, open_broker
 from core.settings import Settings
 from core.stream import connect
 from core.tell import TELL_ERRORS
@@ -49,6 +49,13 @@ def test_wake_ups_wait_until_a_worker_takes_them(jobs: JobQueue) -> None:
         jobs.wake("video")
     jobs.wake("image")
     assert (jobs.size("video"), jobs.size("image"), jobs.size("other")) == (3, 1, 0)
+
+
+def test_more_wake_ups_than_help_are_not_queued(jobs: JobQueue) -> None:
+    for _ in range(MAX_WAKES + 3):
+        jobs.wake("video")
+    jobs.wake("image")
+    assert (jobs.size("video"), jobs.size("image")) == (MAX_WAKES, 1)
 
 
 def test_a_worker_gets_each_wake_up_of_its_queue(jobs: JobQueue, woken: "queue.Queue[str]") -> None:

@@ -1,26 +1,169 @@
-"""Places in the queue, of many jobs at once and of one that is not there yet."""
+"""What callers are told of a job that waits: its place, for how long, and why it does not move."""
 
-from core.store import Database, jobs, transitions
+from core.events import QueueInfo
+from core.store import Database, circuits, claims, transitions, workers
 from core.store.accept import accept
-from tests.making import accepted, new_job
+from core.store.queue import Queues
+from core.store.sql import Statement
+from tests.making import VIDEO, accepted, claimed, new_job, new_media, started
+
+CAP = 2
+
+
+def place(db: Database, job_id: str) -> QueueInfo:
+    """As a process sees it that has not looked before."""
+    found = Queues(db, CAP).place(job_id)
+    assert found is not None
+    return found
+
+
+def ran(db: Database, wait_ms: int, run_ms: int) -> None:
+    """A job succeeds that waited and ran as long."""
+    job_id = accepted(db, "past").job.job_id
+    claim = started(db)
+    item = new_media("past", job_id=job_id, output_index=0)
+    transitions.succeed(db, claim.run, item)
+    times = Statement(
+        "UPDATE job SET start_time = create_time + :wait_ms,"
+        " end_time = create_time + :wait_ms + :run_ms WHERE job_id = :job_id"
+    )
+    values = {"wait_ms": wait_ms, "run_ms": run_ms, "job_id": job_id}
+    db.write(lambda session: session.run(times, **values))
 
 
 def test_places_of_many_jobs_are_those_of_each(db: Database) -> None:
     made = [accepted(db, user).job.job_id for user in ("alice", "alice", "bob", "alice")]
-    places = jobs.queue_places(db, made)
-    assert places == {job_id: jobs.queue_place(db, job_id) for job_id in made}
+    places = Queues(db, CAP).places(made)
+    assert places == {job_id: place(db, job_id) for job_id in made}
     assert sorted(place.position for place in places.values()) == [1, 2, 3, 4]
 
 
 def test_a_job_that_does_not_wait_has_no_place(db: Database) -> None:
     first, second = (accepted(db).job.job_id for _ in range(2))
     transitions.cancel(db, "alice", first, "")
-    assert set(jobs.queue_places(db, [first, second])) == {second}
-    assert jobs.queue_places(db, []) == {}
+    queues = Queues(db, CAP)
+    assert set(queues.places([first, second])) == {second}
+    assert queues.place(first) is None
+    assert queues.places([]) == {}
 
 
 def test_the_next_place_is_the_one_that_the_next_job_gets(db: Database) -> None:
+    # Also for users who run as many jobs as they may
+    for _ in range(CAP):
+        accepted(db, "bob")
+        started(db)
     for user in ("alice", "alice", "bob", "carol", "alice", "bob", "dave"):
-        expected = jobs.next_place(db, user, "video")
+        expected = Queues(db, CAP).next_place(user, "video", "builtin", VIDEO.model)
         job = accept(db, new_job(user)).job
-        assert jobs.queue_place(db, job.job_id) == expected
+        assert place(db, job.job_id) == expected
+
+
+def test_who_can_start_is_before_who_runs_as_many_jobs_as_it_may(db: Database) -> None:
+    # Given alice's four jobs, of which as many run as may
+    made = [accepted(db, "alice").job.job_id for _ in range(CAP + 2)]
+    runs = [started(db).run for _ in range(CAP)]
+
+    # When bob comes, with more jobs than alice has waiting
+    bobs = [accepted(db, "bob").job.job_id for _ in range(3)]
+
+    # Then his are next, in the order in which they are claimed
+    order = [*bobs, *made[CAP:]]
+    places = Queues(db, CAP).places(order)
+    assert [places[job_id].position for job_id in order] == [1, 2, 3, 4, 5]
+    assert [place(db, job_id).position for job_id in order] == [1, 2, 3, 4, 5]
+
+    # And when a job of alice's ends, her next one has its turn again
+    transitions.end_cancelled(db, runs[0])
+    assert [place(db, job_id).position for job_id in made[CAP:]] == [2, 4]
+    taken = [claims.claim(db, "video", "worker", 60_000, CAP) for _ in range(2)]
+    assert [claim.run.job_id for claim in taken if claim] == [bobs[0], made[CAP]]
+
+
+def test_a_job_whose_submit_has_an_unknown_outcome_takes_no_room(db: Database) -> None:
+    for _ in range(CAP + 1):
+        accepted(db)
+    for _ in range(CAP):
+        started(db)
+    assert claims.claim(db, "video", "worker", 60_000, CAP) is None
+    unknown = Statement(
+        "UPDATE job SET state = 'RECONCILING', next_run_time = {now} + 60000 WHERE job_id ="
+        " (SELECT max(job_id) FROM job WHERE state = 'RUNNING')"
+    )
+    db.write(lambda session: session.run(unknown))
+    assert claims.claim(db, "video", "worker", 60_000, CAP) is not None
+
+
+def test_nothing_is_estimated_before_anything_was_measured(db: Database) -> None:
+    workers.beat(db, "worker", ["video"])
+    seen = place(db, accepted(db).job.job_id)
+    assert seen == QueueInfo(position=1)
+
+
+def test_the_run_time_is_the_median_of_the_last_runs(db: Database) -> None:
+    workers.beat(db, "worker", ["video"])
+    for run_ms in (100, 5_000, 200, 300, 400):
+        ran(db, wait_ms=10, run_ms=run_ms)
+
+    seen = place(db, accepted(db).job.job_id)
+    assert (seen.estimated_run_ms, seen.sample_count) == (300, 5)
+    assert seen.estimated_wait_ms == 10
+
+
+def test_the_wait_grows_with_the_place_and_shrinks_with_what_runs_at_once(db: Database) -> None:
+    # Given runs that took 1 s, two that run now, and three that wait
+    workers.beat(db, "worker", ["video"])
+    ran(db, wait_ms=10, run_ms=1_000)
+    for user in ("alice", "bob"):
+        accepted(db, user)
+        started(db)
+    waiting = [accepted(db, "carol").job.job_id for _ in range(3)]
+
+    # Then each place costs half a second, and the first what it cost before
+    places = Queues(db, CAP).places(waiting)
+    assert [places[job_id].estimated_wait_ms for job_id in waiting] == [10, 510, 1_010]
+
+
+def test_runs_of_other_models_are_not_mixed_in(db: Database) -> None:
+    ran(db, wait_ms=10, run_ms=1_000)
+    other = Queues(db, CAP).next_place("alice", "video", "builtin", "another-model")
+    assert (other.estimated_run_ms, other.sample_count) == (None, 0)
+
+
+def test_a_queue_that_no_live_worker_serves_says_so(db: Database) -> None:
+    ran(db, wait_ms=10, run_ms=1_000)
+    job_id = accepted(db).job.job_id
+    workers.beat(db, "painter", ["image"])
+    seen = place(db, job_id)
+    assert seen.blocked_reason == "no worker serves this queue"
+    assert (seen.estimated_wait_ms, seen.estimated_run_ms) == (None, 1_000)
+
+    workers.beat(db, "filmer", ["image", "video"])
+    assert place(db, job_id).blocked_reason == ""
+
+
+def test_a_provider_that_is_left_alone_is_named_and_the_others_go_first(db: Database) -> None:
+    # Given a provider that does not answer
+    workers.beat(db, "worker", ["video"])
+    circuits.failed(db, "faraway", most=1, open_ms=60_000)
+    blocked = accepted(db, provider="faraway").job.job_id
+    free = accepted(db).job.job_id
+
+    # Then its job says so, and waits behind what can start
+    seen = place(db, blocked)
+    assert seen.position == 2
+    assert seen.blocked_reason.startswith("the provider faraway does not answer; it is tried again")
+    assert place(db, free) == QueueInfo(position=1)
+    assert claimed(db).run.job_id == free
+
+    # Until it answers again
+    circuits.succeeded(db, "faraway")
+    assert place(db, blocked).blocked_reason == ""
+
+
+def test_what_jobs_share_is_read_once_for_all(db: Database) -> None:
+    queues = Queues(db, CAP)
+    first = accepted(db).job.job_id
+    assert queues.places([first])[first].blocked_reason
+    # A worker that comes is seen a moment later
+    workers.beat(db, "worker", ["video"])
+    assert queues.places([first])[first].blocked_reason

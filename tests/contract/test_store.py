@@ -9,10 +9,11 @@ import pytest
 
 from core.errors import LeaseLost, NotFound, QueueFull, Reason, RequestIdConflict
 from core.events import event_from_json
-from core.jobs import EventType, JobFailure, Progress, Stage, State, Step
+from core.jobs import EventType, JobFailure, Progress, Stage, State
 from core.store import Database, accept, claims, events, jobs, transitions
 from core.store import media as library
 from core.store.database import Session, Undo
+from core.store.queue import Queues
 from core.store.sql import Statement
 from tests.making import IMAGE, accepted, claimed, new_job, new_media, started
 from tests.services import wait_for
@@ -118,10 +119,10 @@ def test_users_take_turns(db: Database) -> None:
     assert claimed(db).run.job_id == bobs.job.job_id
 
 
-def test_a_place_is_the_number_of_jobs_that_start_earlier(db: Database) -> None:
+def test_places_are_the_order_in_which_jobs_are_claimed(db: Database) -> None:
     made = [accepted(db, user).job.job_id for user in ("alice", "alice", "alice", "bob", "bob")]
 
-    places = jobs.queue_places(db, made)
+    places = Queues(db, user_concurrency=100).places(made)
     by_place = sorted(made, key=lambda job_id: places[job_id].position)
     assert [places[job_id].position for job_id in by_place] == [1, 2, 3, 4, 5]
     assert by_place == [claimed(db).run.job_id for _ in made]
@@ -157,7 +158,7 @@ def test_a_frozen_run_that_wakes_changes_nothing(db: Database) -> None:
             write()
     assert not claims.renew(db, old.run, 1000, Progress())
     assert not claims.hand_back(db, old.run)
-    assert not claims.record_step(db, old.run, Step.FETCH, "x")
+    assert not claims.fetch_next(db, old.run, None)
     assert library.list_page(db, "alice", limit=10) == []
     assert jobs.get(db, "alice", old.run.job_id).revision == 2
 
@@ -172,6 +173,14 @@ def test_a_hand_back_costs_no_attempt(db: Database) -> None:
     accepted(db)
     waiting = claimed(db)
     claims.hand_back(db, waiting.run)
+    assert claimed(db).job.attempt == 1
+
+
+def test_a_job_is_handed_back_once(db: Database) -> None:
+    accepted(db)
+    claim = claimed(db)
+    assert claims.hand_back(db, claim.run)
+    assert not claims.hand_back(db, claim.run)
     assert claimed(db).job.attempt == 1
 
 

@@ -20,7 +20,7 @@ from server.interceptors.boundary import CODES
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-SOURCES = ("core", "server", "workers", "standalone", "clients/python/rushes")
+SOURCES = ("core", "server", "workers", "admin", "standalone", "clients/python/rushes")
 # As google/rpc/code.proto pairs them, and Envoy does.
 HTTP_STATUSES = {
     "UNAUTHENTICATED": 401,
@@ -134,7 +134,7 @@ def test_every_file_and_setting_that_a_page_names_exists(page: Path) -> None:
     settings = read("docs/settings.md")
 
     for path in re.findall(
-        r"`((?:core|server|workers|standalone|clients|protos|bench|tests)/[^`\s*]+)`", text
+        r"`((?:core|server|workers|admin|standalone|clients|protos|bench|tests)/[^`\s*]+)`", text
     ):
         assert (ROOT / path).exists(), path
     for name in set(re.findall(r"\bRUSHES_[A-Z_]+\b", text)) - {

@@ -46,6 +46,10 @@ class Running:
         self._more = more
         self._process: subprocess.Popen[bytes] | None = None
 
+    def more(self, **variables: str) -> None:
+        """Variables that the next start gets besides."""
+        self._more |= variables
+
     def start(self) -> None:
         """Starts it and waits until it says `ready`."""
         self._out.write_bytes(b"")

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from tests.house import House, LoopThread, close_house, open_house
+from tests.rpc.paid import write_models
 from tests.services import Valkey
 
 
@@ -24,6 +25,17 @@ def house(house_loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[Ho
     """A server with an empty database, and callers for it."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     opened = open_house(house_loop, tmp_path / "data", valkey.url)
+    yield opened
+    close_house(house_loop, opened)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def paid_house(house_loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[House]:
+    """The same, with models that cost something (`tests.rpc.paid`)."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    models = write_models(tmp_path)
+    opened = open_house(house_loop, tmp_path / "data", valkey.url, models_file=models)
     yield opened
     close_house(house_loop, opened)
     structlog.reset_defaults()

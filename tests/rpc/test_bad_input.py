@@ -25,6 +25,10 @@ def span(seconds: int = 0, nanos: int = 0) -> dict[str, int]:
     return {"seconds": seconds, "nanos": nanos}
 
 
+def money(currency: str, units: int, nanos: int = 0) -> dict[str, Any]:
+    return {"currency_code": currency, "units": units, "nanos": nanos}
+
+
 def given(**source: Any) -> job_pb2.MediaInput:
     return job_pb2.MediaInput(**source)
 
@@ -107,9 +111,26 @@ VIDEOS: list[tuple[str, str, str, Message]] = [
     ("a label of nothing", WRONG, "options.labels", video(labels={"node": ""})),
     ("a long label", WRONG, "options.labels.node", video(labels={"node": "x" * 257})),
     ("33 labels", WRONG, "options.labels", video(labels={f"k{i}": "v" for i in range(33)})),
-    ("a cost limit", WRONG, "options.max_cost", video(max_cost={"units": 1})),
-    ("a start deadline", WRONG, "options.start_within", video(start_within=span(5))),
-    ("a finish deadline", WRONG, "options.finish_within", video(finish_within=span(5))),
+    ("a cost in euros", WRONG, "options.max_cost", video(max_cost=money("EUR", 1))),
+    ("a cost below 0", WRONG, "options.max_cost", video(max_cost=money("USD", -1))),
+    ("nanos below 0", WRONG, "options.max_cost", video(max_cost=money("USD", 0, -1000))),
+    ("a cost of mixed signs", WRONG, "options.max_cost", video(max_cost=money("USD", 1, -1000))),
+    ("a billion nanos", WRONG, "options.max_cost", video(max_cost=money("USD", 0, 10**9))),
+    ("a tenth of a micro", WRONG, "options.max_cost", video(max_cost=money("USD", 0, 100))),
+    ("no time to start", WRONG, "options.start_within", video(start_within=span())),
+    ("a start before now", WRONG, "options.start_within", video(start_within=span(-1))),
+    ("a start in two days", WRONG, "options.start_within", video(start_within=span(2 * 86400))),
+    ("half a ms to start", WRONG, "options.start_within", video(start_within=span(1, 500_000))),
+    ("no time to end", WRONG, "options.finish_within", video(finish_within=span())),
+    ("an end in two days", WRONG, "options.finish_within", video(finish_within=span(2 * 86400))),
+    ("an endless end", WRONG, "options.finish_within", video(finish_within=span(2**62))),
+    (
+        "a start after the end",
+        WRONG,
+        "options.start_within",
+        video(start_within=span(6), finish_within=span(5)),
+    ),
+    ("a start after the usual end", WRONG, "options.start_within", video(start_within=span(1801))),
 ]
 
 IMAGES: list[tuple[str, str, str, Message]] = [
@@ -142,7 +163,6 @@ OTHERS: list[tuple[str, str, Message]] = [
     ("GetJob", "wait", pb.GetJobRequest(job_id=new_id(), wait=span(-1))),
     ("CancelJob", "job_id", pb.CancelJobRequest(job_id="x")),
     ("CancelJob", "reason", pb.CancelJobRequest(job_id=new_id(), reason="x" * 501)),
-    ("CancelJob", "only_if_free", pb.CancelJobRequest(job_id=new_id(), only_if_free=True)),
     ("RetryJob", "job_id", pb.RetryJobRequest(job_id="x")),
     (
         "RetryJob",

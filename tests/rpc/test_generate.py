@@ -262,7 +262,7 @@ def test_a_wait_ends_when_the_job_does(house: House) -> None:
 
 def test_models_say_what_they_can_do(house: House) -> None:
     models = house.caller("alice").call("ListModels", pb.ListModelsRequest()).models
-    assert [model.model for model in models] == ["builtin-video", "builtin-image"]
+    assert [model.model for model in models][:2] == ["builtin-video", "builtin-image"]
     video_model = models[0]
     assert video_model.available
     assert [d.seconds for d in video_model.video.durations] == list(range(1, 11))

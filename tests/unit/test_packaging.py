@@ -20,7 +20,7 @@ def test_the_wheel_has_all_that_a_run_needs(tmp_path: Path) -> None:
         data = assets.PLACES[1].relative_to(ROOT)
         for asset in ("envoy.yaml", "protos/rushes.binpb"):
             assert archive.read(f"{data}/{asset}") == (ROOT / asset).read_bytes()
-    packages = ("core", "server", "workers", "standalone")
+    packages = ("core", "server", "workers", "admin", "standalone")
     files = [path for package in packages for path in (ROOT / package).rglob("*.*")]
     code = {str(path.relative_to(ROOT)) for path in files if path.suffix in (".py", ".toml")}
     assert code <= names

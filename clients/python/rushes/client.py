@@ -13,7 +13,7 @@ import grpc
 from rushes import requests
 from rushes.download import address_runs_out, download_to_file, download_to_path
 from rushes.errors import RushesError, Unavailable, outcome, warn
-from rushes.requests import ImageFields, LibraryFilter, Listing, Seconds, VideoFields
+from rushes.requests import ImageJob, JobFields, LibraryFilter, Listing, Seconds, VideoJob
 from rushes.retry import CallTries
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
@@ -94,41 +94,19 @@ class Client:
             watch.close()
         self._channel.close()
 
-    def generate_video(
-        self,
-        prompt: str,
-        *,
-        request_id: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        validate_only: bool = False,
-        **fields: Unpack[VideoFields],
-    ) -> Job:
-        """Submits a video job: when this returns, it is durable. The fields are those of VideoSpec.
+    def generate_video(self, prompt: str, **fields: Unpack[VideoJob]) -> Job:
+        """Submits a video job: when this returns, it is durable.
 
-        The same request_id with the same request returns the first job; without one, one is made.
+        The fields are those of VideoSpec and of JobOptions (`rushes.requests.JobFields`).
         """
-        options = requests.job_options(request_id, labels, validate_only)
-        request = pb.GenerateVideoRequest(
-            spec=requests.video_spec(prompt, **fields), options=options
-        )
+        request = requests.video_request(prompt, fields)
         answer = self._call(self._stub.GenerateVideo, request)
         warn(answer.warnings)
         return answer.job
 
-    def generate_image(
-        self,
-        prompt: str,
-        *,
-        request_id: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        validate_only: bool = False,
-        **fields: Unpack[ImageFields],
-    ) -> Job:
-        """Submits an image job, as `generate_video` does. The fields are those of ImageSpec."""
-        options = requests.job_options(request_id, labels, validate_only)
-        request = pb.GenerateImageRequest(
-            spec=requests.image_spec(prompt, **fields), options=options
-        )
+    def generate_image(self, prompt: str, **fields: Unpack[ImageJob]) -> Job:
+        """Submits an image job, as `generate_video` does; the fields are those of ImageSpec."""
+        request = requests.image_request(prompt, fields)
         answer = self._call(self._stub.GenerateImage, request)
         warn(answer.warnings)
         return answer.job
@@ -166,21 +144,18 @@ class Client:
         pages = self._pages(self._stub.ListJobEvents, request)
         return (event for page in pages for event in page.events)
 
-    def cancel(self, job_id: str, reason: str = "") -> Job:
-        """Asks for the end of a job; the answer says what happened. Fine to repeat."""
-        request = pb.CancelJobRequest(job_id=job_id, reason=reason)
+    def cancel(self, job_id: str, reason: str = "", *, only_if_free: bool = False) -> Job:
+        """Asks for the end of a job; the answer says what happened. Fine to repeat.
+
+        Raises:
+            PreconditionFailed: with `only_if_free`, when cancelling may cost something.
+        """
+        request = pb.CancelJobRequest(job_id=job_id, reason=reason, only_if_free=only_if_free)
         return self._call(self._stub.CancelJob, request).job
 
-    def retry(
-        self,
-        job_id: str,
-        *,
-        request_id: str | None = None,
-        labels: Mapping[str, str] | None = None,
-    ) -> Job:
-        """A new job from the spec of an ended one."""
-        options = requests.job_options(request_id, labels, False)
-        request = pb.RetryJobRequest(job_id=job_id, options=options)
+    def retry(self, job_id: str, **options: Unpack[JobFields]) -> Job:
+        """A new job from the spec of an ended one, with options of its own."""
+        request = pb.RetryJobRequest(job_id=job_id, options=requests.job_options(**options))
         answer = self._call(self._stub.RetryJob, request)
         warn(answer.warnings)
         return answer.job

@@ -4,16 +4,20 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypeAlias, TypedDict, TypeVar, Unpack
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money
 
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import (
     EstimateCostRequest,
+    GenerateImageRequest,
+    GenerateVideoRequest,
     JobOptions,
     ListJobEventsRequest,
     ListJobsRequest,
@@ -25,6 +29,25 @@ from rushes.v1.model_pb2 import Model
 # Bytes or a path give the picture itself; text names a media item of the caller by its media_id.
 MediaSource = bytes | os.PathLike[str] | str | Media | MediaInput
 Seconds = float | timedelta
+# "0.50" or Decimal("0.50") in the server's currency, "0.50 USD", or a message; never a float.
+Amount: TypeAlias = str | Decimal | Money
+
+
+class JobFields(TypedDict, total=False):
+    """How to run a job.
+
+    request_id: the same one with the same request returns the first job; without one, one is made.
+    max_cost: the job is refused when it would cost more.
+    start_within, finish_within: it fails when it has not started, or ended, by then.
+    validate_only: only check and price it; nothing is stored.
+    """
+
+    request_id: str | None
+    labels: Mapping[str, str] | None
+    max_cost: Amount | None
+    start_within: Seconds | None
+    finish_within: Seconds | None
+    validate_only: bool
 
 
 class VideoFields(TypedDict, total=False):
@@ -65,6 +88,14 @@ class ImageFields(TypedDict, total=False):
     mood: str
 
 
+class VideoJob(VideoFields, JobFields, total=False):
+    """All that a call for a video may name besides the prompt."""
+
+
+class ImageJob(ImageFields, JobFields, total=False):
+    """All that a call for an image may name besides the prompt."""
+
+
 class LibraryFilter(TypedDict, total=False):
     """What of the library to list; `deleted` lists the bin instead."""
 
@@ -81,6 +112,7 @@ class LibraryFilter(TypedDict, total=False):
 Listing = TypeVar("Listing", ListJobsRequest, ListMediaRequest, ListJobEventsRequest)
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
+_JOB_NAMES = frozenset(JobFields.__annotations__)
 _SOURCES = ("first_frame", "last_frame", "source_video", "mask")
 
 
@@ -116,12 +148,27 @@ def media_input(source: MediaSource) -> MediaInput:
     return MediaInput(content=Path(source).read_bytes())
 
 
-def job_options(
-    request_id: str | None, labels: Mapping[str, str] | None, validate_only: bool
-) -> JobOptions:
+def video_request(prompt: str, fields: VideoJob) -> GenerateVideoRequest:
+    """The call for a video."""
+    spec, options = _parted(fields)
+    return GenerateVideoRequest(spec=video_spec(prompt, **spec), options=job_options(**options))
+
+
+def image_request(prompt: str, fields: ImageJob) -> GenerateImageRequest:
+    """The call for an image."""
+    spec, options = _parted(fields)
+    return GenerateImageRequest(spec=image_spec(prompt, **spec), options=job_options(**options))
+
+
+def job_options(**fields: Unpack[JobFields]) -> JobOptions:
     """Options that always name a request_id, so that the call may be repeated."""
     return JobOptions(
-        request_id=request_id or new_request_id(), labels=labels, validate_only=validate_only
+        request_id=fields.get("request_id") or new_request_id(),
+        labels=fields.get("labels"),
+        max_cost=to_money(fields.get("max_cost")),
+        start_within=to_duration(fields.get("start_within")),
+        finish_within=to_duration(fields.get("finish_within")),
+        validate_only=fields.get("validate_only", False),
     )
 
 
@@ -188,6 +235,27 @@ def to_duration(value: Seconds | None) -> Duration | None:
     return duration
 
 
+def to_money(value: Amount | None) -> Money | None:
+    """An amount as a message; without a currency it is in the server's. None stays unset.
+
+    Raises:
+        ValueError: when it is no amount, or has more than nine decimals.
+    """
+    if value is None or isinstance(value, Money):
+        return value
+    text, _, currency = str(value).strip().partition(" ")
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is no amount; write for example 0.50 or 0.50 USD") from None
+    nanos = amount.scaleb(9)
+    if not amount.is_finite() or nanos != int(nanos):
+        raise ValueError(f"{value!r} is no amount of at most nine decimals")
+    units, rest = divmod(abs(int(nanos)), 10**9)
+    sign = -1 if amount < 0 else 1
+    return Money(currency_code=currency.strip(), units=sign * units, nanos=sign * rest)
+
+
 def _page_size(limit: int | None) -> int:
     return PAGE_SIZE if limit is None else max(1, min(limit, MAX_PAGE_SIZE))
 
@@ -196,6 +264,12 @@ def _to_timestamp(value: datetime) -> Timestamp:
     timestamp = Timestamp()
     timestamp.FromDatetime(value)
     return timestamp
+
+
+def _parted(fields: VideoJob | ImageJob) -> tuple[Any, Any]:
+    """What of the fields is the spec's, and what the job's."""
+    options = {name: value for name, value in fields.items() if name in _JOB_NAMES}
+    return {name: value for name, value in fields.items() if name not in options}, options
 
 
 def _spec_fields(fields: VideoFields | ImageFields) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import sys
 import threading
 
 import grpc
+import pytest
 
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import JobError
@@ -65,6 +66,33 @@ def test_a_video_is_made_and_saved(cli: CommandLine, server: StandIn, files: Fil
     assert request.options.labels == {"node": "1", "view": "a=b"}
     assert request.options.request_id
     assert set(server.tokens) == {TOKEN}
+
+
+def test_a_job_can_have_a_price_and_deadlines(cli: CommandLine, server: StandIn) -> None:
+    accepts(server)
+    options = ("--max-cost", "0.50", "--start-within", "10m", "--finish-within", "1h", "--no-wait")
+    assert cli("generate", "video", "sea", *options).code == 0
+    [request] = server.sent(pb.GenerateVideoRequest)
+    assert (request.options.max_cost.units, request.options.max_cost.nanos) == (0, 500_000_000)
+    assert request.options.max_cost.currency_code == ""
+    assert request.options.start_within.seconds == 600
+    assert request.options.finish_within.seconds == 3600
+    assert cli("generate", "image", "sea", "--max-cost", "1 EUR", "--no-wait").code == 0
+    [request] = server.sent(pb.GenerateImageRequest)
+    assert request.options.max_cost.currency_code == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--max-cost", "much"), ("--start-within", "10"), ("--finish-within", "1 h")],
+)
+def test_a_price_or_time_that_is_none_is_a_usage_error(
+    cli: CommandLine, server: StandIn, option: str, value: str
+) -> None:
+    done = cli("generate", "video", "sea", option, value)
+    assert done.code == 2
+    assert option in done.err
+    assert not server.requests
 
 
 def test_several_results_are_numbered(cli: CommandLine, server: StandIn, files: Files) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 from google.type.money_pb2 import Money
 
 from rushes.v1 import media_service_pb2 as pb
@@ -12,7 +13,9 @@ from rushes.v1.media_pb2 import Media
 from rushes.v1.model_pb2 import Ability, Model, PriceLine
 from tests.unit.clients.conftest import CommandLine
 from tests.unit.clients.making import CLIP, JOB_ID, MEDIA_ID, OTHER_ID, a_clip, a_job, change
-from tests.unit.clients.stand_in import Files, StandIn, runs_to
+from tests.unit.clients.stand_in import Files, StandIn, refuse, runs_to
+
+Code = grpc.StatusCode
 
 
 def test_jobs_are_one_plain_line_each_when_piped(cli: CommandLine, server: StandIn) -> None:
@@ -56,6 +59,27 @@ def test_cancel_says_what_happened(cli: CommandLine, server: StandIn) -> None:
     )
     assert cli("cancel", JOB_ID).out == f"Job {JOB_ID} will be cancelled.\n"
     assert server.sent(pb.CancelJobRequest)[0].reason == "too blue"
+
+
+def test_a_cancel_that_must_be_free_is_code_5_when_it_is_not(
+    cli: CommandLine, server: StandIn
+) -> None:
+    server.answers["CancelJob"] = lambda _, context: refuse(
+        context, Code.FAILED_PRECONDITION, "JOB_STATE_INVALID", "Cancelling may cost something now."
+    )
+    done = cli("cancel", JOB_ID, "--only-if-free")
+    assert (done.code, done.err) == (5, "Cancelling may cost something now.\n")
+    assert server.sent(pb.CancelJobRequest)[0].only_if_free
+
+
+def test_a_retry_takes_the_options_of_a_job(cli: CommandLine, server: StandIn) -> None:
+    server.answers["RetryJob"] = pb.RetryJobResponse(job=a_job(job_id=OTHER_ID))
+    options = ("--max-cost", "2", "--finish-within", "90s", "--label", "a=b")
+    assert cli("retry", JOB_ID, *options).code == 0
+    [request] = server.sent(pb.RetryJobRequest)
+    assert request.options.max_cost.units == 2
+    assert request.options.finish_within.seconds == 90
+    assert request.options.labels == {"a": "b"}
 
 
 def test_retry_makes_a_new_job_and_may_wait_for_it(
@@ -125,7 +149,13 @@ def test_models_and_prices(cli: CommandLine, server: StandIn) -> None:
     assert listed == ["builtin-video", "video", "yes", "0.00 USD free", "720p", "16:9"]
     priced = cli("estimate", "video", "sea", "--duration", "4", "--on", "a", "--on", "b").out
     assert priced.rstrip("\n").split("\t") == ["m", "0.40 USD", "", "above the budget"]
-    [request] = server.sent(pb.EstimateCostRequest)
+    estimate.queue.blocked_reason = "the day's budget resets at 2026-11-22 00:00 UTC"
+    unpriced = pb.EstimateCostResponse.Estimate(model="n")
+    server.answers["EstimateCost"] = pb.EstimateCostResponse(estimates=[estimate, unpriced])
+    lines = cli("estimate", "video", "sea").out.splitlines()
+    assert lines[0].endswith(estimate.queue.blocked_reason)
+    assert lines[1].split("\t")[1] == "unknown"
+    request = server.sent(pb.EstimateCostRequest)[0]
     assert (list(request.models), request.video.duration.seconds) == (["a", "b"], 4)
 
 

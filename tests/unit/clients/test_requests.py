@@ -1,9 +1,11 @@
 """Python values become requests."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from google.type.money_pb2 import Money
 
 from rushes import image_spec, media_input, video_spec
 from rushes.requests import (
@@ -12,6 +14,7 @@ from rushes.requests import (
     library_request,
     next_page,
     to_duration,
+    to_money,
     update_request,
 )
 from rushes.v1.job_pb2 import MediaInput
@@ -59,10 +62,38 @@ def test_an_input_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
 
 
 def test_every_job_has_a_request_id_of_its_own() -> None:
-    first, second = (job_options(None, None, False).request_id for _ in range(2))
+    first, second = (job_options().request_id for _ in range(2))
     assert len(first) == 32
     assert first != second
-    assert job_options("mine", None, False).request_id == "mine"
+    assert job_options(request_id="mine").request_id == "mine"
+
+
+def test_options_name_what_they_are_given() -> None:
+    options = job_options(
+        max_cost="0.50 USD", start_within=1.5, finish_within=timedelta(hours=1), labels={"a": "b"}
+    )
+    assert options.max_cost == Money(currency_code="USD", nanos=500_000_000)
+    assert options.start_within.ToMilliseconds() == 1500
+    assert options.finish_within.seconds == 3600
+    assert options.labels == {"a": "b"}
+    plain = job_options()
+    assert not any(map(plain.HasField, ("max_cost", "start_within", "finish_within")))
+
+
+@pytest.mark.parametrize(
+    ("given", "units", "nanos"),
+    [("2", 2, 0), (Decimal("0.1"), 0, 10**8), ("-1.25", -1, -25 * 10**7), ("1e2", 100, 0)],
+)
+def test_an_amount_is_exact(given: str | Decimal, units: int, nanos: int) -> None:
+    assert to_money(given) == Money(units=units, nanos=nanos)
+    ready = Money(currency_code="EUR", units=1)
+    assert to_money(ready) is ready
+
+
+@pytest.mark.parametrize("given", ["", "much", "0.1234567891", "NaN", "Infinity"])
+def test_what_is_no_amount_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="is no amount"):
+        to_money(given)
 
 
 def test_lists_name_labels_and_page_sizes() -> None:

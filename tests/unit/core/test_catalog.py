@@ -50,8 +50,8 @@ def model(name: str, *qualities: str, video: bool = True, image: bool = False) -
 def test_the_packaged_catalog_makes_videos_and_images() -> None:
     catalog = read_catalog(None)
 
-    assert catalog.names(Kind.VIDEO) == ["builtin-video"]
-    assert catalog.names(Kind.IMAGE) == ["builtin-image"]
+    assert catalog.names(Kind.VIDEO) == ["builtin-video", "simulator-video"]
+    assert catalog.names(Kind.IMAGE) == ["builtin-image", "simulator-image"]
     video = catalog.get("builtin-video")
     assert video is not None
     assert video.video is not None
@@ -65,6 +65,25 @@ def test_the_packaged_catalog_has_a_default_for_every_quality(kind: Kind, qualit
     found = read_catalog(None).default(kind, quality)
     assert found is not None
     assert found.ability(kind) is not None
+
+
+@pytest.mark.parametrize("quality", ["", "DRAFT", "STANDARD", "HIGH"])
+def test_a_simulator_is_never_taken_for_a_request_that_names_no_model(quality: str) -> None:
+    catalog = read_catalog(None)
+    play = Catalog(m for m in catalog.models.values() if m.provider == "simulator")
+
+    assert play.names(Kind.VIDEO) == ["simulator-video"]
+    assert [play.default(kind, quality) for kind in Kind] == [None, None]
+
+
+def test_a_model_whose_provider_lacks_a_setting_is_known_but_not_offered(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text(ONE_MODEL)
+
+    catalog = read_catalog(tmp_path / "models.toml", {"p": "RUSHES_P_KEY"})
+
+    assert catalog.models["m"].missing_setting == "RUSHES_P_KEY"
+    assert catalog.names(Kind.VIDEO) == []
+    assert catalog.default(Kind.VIDEO, "") is None
 
 
 def test_a_catalog_of_ones_own_takes_the_place_of_the_packaged_one(tmp_path: Path) -> None:
@@ -89,6 +108,21 @@ def test_the_first_model_that_fits_a_quality_is_its_default() -> None:
     assert name(Kind.VIDEO, "HIGH") == "b"
     assert name(Kind.VIDEO, "STANDARD") is None
     assert name(Kind.IMAGE, "DRAFT") is None
+
+
+def test_a_price_is_rounded_up_never_down() -> None:
+    price = Price(text="", micros_per_second=1)
+    cheap = dataclasses.replace(
+        model("m"), video=dataclasses.replace(ABILITY, price=price), image=None
+    )
+    video = dataclasses.replace(VIDEO, duration_ms=1001, output_count=3)
+    assert cheap.estimate_micros(video) == 6
+
+
+def test_without_a_price_nobody_knows_what_it_costs(tmp_path: Path) -> None:
+    lines = [line for line in ONE_MODEL.splitlines() if not line.startswith("price = ")]
+    (tmp_path / "models.toml").write_text("\n".join(lines))
+    assert read_catalog(tmp_path / "models.toml").models["m"].estimate_micros(VIDEO) is None
 
 
 def test_a_price_is_counted_in_whole_micro_units() -> None:

@@ -7,7 +7,7 @@ import sys
 PROGRAM = """
 import logging
 from core.telemetry import configure_logging, get_logger
-configure_logging({level!r}, "server")
+configure_logging({level!r}, "server", "server-1")
 log = get_logger("server.x")
 log.info("job_accepted", job_id="j")
 log.debug("not_shown")
@@ -36,6 +36,7 @@ def test_each_line_is_json_with_event_role_and_time_and_no_exception_text() -> N
         *("job_accepted", "library_message", "call_broke", "library_message"),
     ]
     assert all(line["role"] == "server" and line["timestamp"] for line in lines)
+    assert all(line["process"] == "server-1" for line in lines)
     assert lines[1]["message"] == "it says something"
     assert lines[1]["library"] == "some.library"
     for line in lines[2:]:
@@ -53,3 +54,49 @@ def test_at_the_lowest_level_libraries_still_keep_their_values_to_themselves() -
     )
     assert "not_shown" in done.stderr
     assert "the secret prompt" not in done.stderr
+
+
+UNCAUGHT = """
+import asyncio, gc, threading, warnings
+from core.telemetry import configure_logging
+configure_logging("INFO", "worker")
+
+def breaks():
+    raise KeyError("the secret prompt")
+
+async def breaks_too():
+    raise ValueError("the secret prompt")
+
+async def forgets():
+    task = asyncio.ensure_future(breaks_too())
+    await asyncio.sleep(0)
+
+thread = threading.Thread(target=breaks)
+thread.start()
+thread.join()
+asyncio.run(forgets())
+gc.collect()
+warnings.warn("old")
+raise RuntimeError("the secret prompt")
+"""
+
+
+def test_what_nobody_caught_is_a_line_too_and_keeps_its_text_to_itself() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", UNCAUGHT],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "the secret prompt" not in done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line.get("exception", {}).get("type") for line in lines] == [
+        "builtins.KeyError",
+        "builtins.ValueError",
+        None,
+        "builtins.RuntimeError",
+    ]
+    assert all(line["process"] == line["role"] == "worker" for line in lines)
+    assert {lines[0]["event"], lines[3]["event"]} == {"uncaught_exception"}

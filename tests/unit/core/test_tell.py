@@ -8,12 +8,14 @@ import pytest
 import redis
 from redis.exceptions import RedisClusterException
 
+from core.errors import Reason
 from core.events import Event, ProgressTick
-from core.jobs import EventType, Progress, Stage
+from core.jobs import EventType, JobFailure, Progress, Stage, State
 from core.queue import JobQueue, open_broker
 from core.settings import read_settings
 from core.stream import EventStream, connect
 from core.tell import PAUSE_SECONDS, Teller
+from tests.counting import growth
 from tests.making import job_value
 
 JOB = job_value()
@@ -145,3 +147,31 @@ def test_a_redis_that_is_not_there_is_borne() -> None:
         teller.tell(event())
         teller.tell_progress(TICK)
         Teller(EventStream(client, 1), JobQueue(open_broker(client))).wake("video")
+
+
+def test_each_event_is_counted_once_whether_or_not_it_could_be_told(
+    teller: Teller, recorder: Recorder
+) -> None:
+    counted = growth("rushes_job_events_total", type="QUEUED")
+    untold = growth("rushes_tell_failures_total", what="event")
+    unwoken = growth("rushes_tell_failures_total", what="wake_up")
+
+    recorder.failure = redis.TimeoutError()
+    teller.tell(event())
+
+    # The wake-up fell into the pause after the failure.
+    assert (counted(), untold(), unwoken()) == (1, 1, 1)
+
+
+def test_the_end_of_a_job_counts_its_lost_runs_and_why_it_failed(teller: Teller) -> None:
+    lost = growth("rushes_leases_expired_total", queue="video")
+    failed = growth("rushes_job_failures_total", reason="WORKER_LOST")
+    failure = JobFailure(reason=Reason.WORKER_LOST, message="It ended again and again.")
+    dead = job_value(state=State.FAILED, attempt=4, failure=failure)
+
+    teller.tell(Event(1, EventType.STARTED, 1234, job_value(state=State.RUNNING, attempt=3)))
+    assert (lost(), failed()) == (0, 0)
+    teller.tell(Event(2, EventType.FAILED, 1234, dead))
+    teller.tell(Event(3, EventType.UPDATED, 1234, dead))
+
+    assert (lost(), failed()) == (3, 1)

@@ -217,10 +217,25 @@ def test_every_field_of_a_model_is_filled() -> None:
 
 def test_every_field_of_an_estimate_is_filled() -> None:
     candidate = Candidate(model=MODEL, spec=VIDEO, unsupported_fields=("audio",))
-    estimate = Estimate(candidate=candidate, cost_micros=4_000_000, queue=QUEUE)
+    estimate = Estimate(candidate=candidate, cost_micros=4_000_000, affordable=True, queue=QUEUE)
     message = MAPPER.estimate_to_proto(estimate)
     assert unset([message], pb.EstimateCostResponse.Estimate.DESCRIPTOR) == set()
     assert message.cost.units == 4
+
+
+def test_a_model_without_a_price_has_no_cost_and_no_lines() -> None:
+    free = replace(MODEL, video=replace(ABILITY, price=None))
+    estimate = Estimate(
+        candidate=Candidate(model=free, spec=VIDEO),
+        cost_micros=None,
+        affordable=False,
+        queue=QUEUE,
+    )
+    message = MAPPER.estimate_to_proto(estimate)
+    assert not message.HasField("cost")
+    assert not message.affordable
+    assert not message.lines
+    assert not MAPPER.model_to_proto(free).video.prices
 
 
 def test_every_kind_of_watch_event_is_filled() -> None:

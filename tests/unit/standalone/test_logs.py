@@ -54,3 +54,18 @@ def test_last_words_are_not_those_of_an_earlier_run(tmp_path: Path) -> None:
 
 def test_a_child_without_a_log_said_nothing(tmp_path: Path) -> None:
     assert last_words(tmp_path / "none.log") == []
+
+
+def test_last_words_are_said_for_people(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text(
+        '{"event": "claim_failed", "error": "DependencyUnavailable", "queue": "video"}\n'
+        '{"event": "library_message", "message": "no route"}\n'
+        "[1, 2]\n"
+    )
+
+    assert last_words(log) == [
+        "claim_failed DependencyUnavailable",
+        "library_message no route",
+        "[1, 2]",
+    ]

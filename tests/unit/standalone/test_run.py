@@ -1,5 +1,6 @@
 """`python -m standalone` as a process: real Valkey and Envoy, fakes in place of our own roles."""
 
+import contextlib
 import http.client
 import http.server
 import json
@@ -134,6 +135,12 @@ def get(port: int, path: str) -> int:
         return connection.getresponse().status
 
 
+def read(port: int, path: str) -> str:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+
+
 def test_ready_means_that_the_one_address_answers(start_up: StartUp) -> None:
     up = start_up(RUSHES_SERVER_PROCESSES="2").ready()
 
@@ -143,9 +150,20 @@ def test_ready_means_that_the_one_address_answers(start_up: StartUp) -> None:
 
 
 def test_clients_of_this_machine_find_it_and_its_key(start_up: StartUp) -> None:
-    up = start_up().ready()
+    up = start_up(
+        RUSHES_METRICS_PORT="0",
+        RUSHES_MAX_LABELS="7",
+        RUSHES_SOME_KEY="canary",
+        RUSHES_JWT_JWKS_URL="http://me:canary@127.0.0.1:1/keys",
+    ).ready()
 
-    assert up.state() == {
+    state = up.state()
+    told = state.pop("settings")
+    assert told["RUSHES_DATA_DIR"] == str(up.data)
+    assert told["RUSHES_REDIS_URL"].startswith("unix://")
+    assert told["RUSHES_MAX_LABELS"] == "7"
+    assert "canary" not in json.dumps(up.state())
+    assert state == {
         "pid": up.process.pid,
         "address": f"http://localhost:{up.port}",
         "server": f"localhost:{up.port}",
@@ -153,7 +171,48 @@ def test_clients_of_this_machine_find_it_and_its_key(start_up: StartUp) -> None:
         "jwt_key_file": str(up.data / "keys" / "jwt.key"),
         "issuer": "rushes",
         "audience": "rushes",
+        "data_dir": str(up.data),
+        "metrics": "",
+        "withheld": ["RUSHES_JWT_JWKS_URL", "RUSHES_SOME_KEY"],
     }
+
+
+def test_one_page_says_of_each_process_whether_it_is_up(start_up: StartUp) -> None:
+    port = free_port()
+    up = start_up(RUSHES_METRICS_PORT=str(port)).ready()
+
+    page = read(port, "/metrics")
+
+    assert f"http://localhost:{port}/metrics" in up.said
+    for name in ("valkey", "server-1", "http", "envoy"):
+        assert f'rushes_process_up{{process="{name}"}} 1.0' in page
+    assert 'envoy_cluster_membership_healthy{envoy_cluster_name="server",process="envoy"}' in page
+
+
+def test_a_taken_port_for_metrics_is_refused_only_if_it_was_chosen(start_up: StartUp) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        refusal = start_up(RUSHES_METRICS_PORT=str(port)).refused()
+    assert f"port {port} is taken" in refusal
+    assert "RUSHES_METRICS_PORT=" in refusal
+
+    with contextlib.ExitStack() as held:
+        # Somebody else may have it already: the same to us.
+        with contextlib.suppress(OSError):
+            held.enter_context(closing(socket.create_server(("127.0.0.1", 9464))))
+        up = start_up().ready()
+        assert "no metrics: port 9464 is taken" in up.said
+        assert up.state()["metrics"] == ""
+
+
+def test_what_happens_to_the_run_is_in_a_log_too(start_up: StartUp) -> None:
+    up = start_up().ready()
+    up.interrupt()
+
+    lines = (up.data / "logs" / "standalone.log").read_text().splitlines()
+    last = json.loads(lines[-1])
+    assert last["message"].startswith("stopping")
+    assert (last["event"], last["process"]) == ("run_told", "standalone")
 
 
 def test_ctrl_c_leaves_no_process_and_no_sign_of_life(start_up: StartUp) -> None:

@@ -1,6 +1,7 @@
 """What the one-command run prints."""
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,3 +63,32 @@ def test_a_terminal_that_went_away_stops_nothing() -> None:
 
     screen.log("worker-1 ended")
     screen.fail("no reason")
+
+
+def test_what_happened_is_kept_in_the_record(tmp_path: Path) -> None:
+    screen = Screen(io.StringIO(), io.StringIO())
+    screen.log("before there is a record")
+    screen.record = tmp_path / "standalone.log"
+    screen.log("server-1 ended")
+    screen.fail("it can't go on")
+
+    lines = [json.loads(line) for line in screen.record.read_text().splitlines()]
+    assert [(line["event"], line["level"], line["message"]) for line in lines] == [
+        ("run_told", "info", "server-1 ended"),
+        ("run_failed", "error", "it can't go on"),
+    ]
+
+
+def test_a_record_that_can_not_be_written_stops_nothing() -> None:
+    out = io.StringIO()
+    screen = Screen(out)
+    screen.record = Path("/nowhere/standalone.log")
+    screen.log("server-1 ended")
+    assert "server-1 ended" in out.getvalue()
+
+
+def test_the_address_of_the_metrics_is_named_if_there_is_one() -> None:
+    address = "http://localhost:9464/metrics"
+
+    assert address in printed(replace(welcome(), metrics=address))
+    assert "Metrics" not in printed(welcome())

@@ -1,19 +1,29 @@
 """One worker's parts on SQLite and a local folder, with no Valkey to be told."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
+from core import failpoints
 from core.blobs import Blobs, open_blobs
 from core.events import Event, ProgressTick
 from core.settings import read_settings
 from core.store import Database, open_database
 from core.tell import Teller
-from tests.unit.workers.scripted import ScriptedProvider
+from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid
+from workers.backoff import Backoff
+from workers.endings import Endings
+from workers.journal import Journal
 from workers.lease import LeaseKeeper
 from workers.pipeline import Pipeline
+from workers.poller import Poller
+from workers.providers import Providers
+from workers.reconcile import Reconciler
+from workers.submit import Submitter
 
 
 @dataclass
@@ -57,8 +67,20 @@ def teller(told: Told) -> Teller:
 
 
 @pytest.fixture
-def provider() -> ScriptedProvider:
-    return ScriptedProvider()
+def provider() -> ScriptedLocal:
+    """The one that "scripted" jobs have: free, in this process."""
+    return ScriptedLocal()
+
+
+@pytest.fixture
+def payee() -> ScriptedPaid:
+    """The one that "paid" jobs have."""
+    return ScriptedPaid()
+
+
+@pytest.fixture
+def providers(provider: ScriptedLocal, payee: ScriptedPaid) -> Providers:
+    return {"scripted": provider, "paid": payee}
 
 
 @pytest.fixture
@@ -70,25 +92,113 @@ def keeper(db: Database, teller: Teller) -> Iterator[LeaseKeeper]:
 
 
 @pytest.fixture
+def endings(db: Database, teller: Teller) -> Endings:
+    return Endings(db=db, teller=teller, backoff=Backoff(1000, 60_000))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(tmp_path / "journal", "worker")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def closing() -> threading.Event:
+    """Set when the worker shall end."""
+    return threading.Event()
+
+
+@pytest.fixture
+def submitter(
+    db: Database, teller: Teller, endings: Endings, journal: Journal, closing: threading.Event
+) -> Submitter:
+    return Submitter(
+        db=db,
+        teller=teller,
+        endings=endings,
+        journal=journal,
+        closing=closing,
+        nudge_poller=lambda: None,
+        worker_id="worker",
+        user_concurrency=4,
+        circuit_failures=3,
+        circuit_ms=60_000,
+    )
+
+
+@pytest.fixture
+def reconciler(db: Database, teller: Teller, endings: Endings, submitter: Submitter) -> Reconciler:
+    return Reconciler(
+        db=db,
+        teller=teller,
+        endings=endings,
+        submitter=submitter,
+        resubmits=False,
+        reconcile_ms=600_000,
+        look_up_ms=30_000,
+    )
+
+
+@pytest.fixture
 def pipeline(
     db: Database,
     blobs: Blobs,
-    provider: ScriptedProvider,
+    providers: Providers,
     keeper: LeaseKeeper,
     teller: Teller,
+    endings: Endings,
+    submitter: Submitter,
+    reconciler: Reconciler,
     scratch: Path,
 ) -> Pipeline:
     return Pipeline(
         db=db,
         blobs=blobs,
-        providers={"scripted": provider},
+        providers=providers,
         keeper=keeper,
         teller=teller,
+        endings=endings,
+        submitter=submitter,
+        reconciler=reconciler,
         worker_id="worker",
         work_folder=scratch,
         max_attempts=3,
         user_concurrency=4,
     )
+
+
+@pytest.fixture
+def poller(
+    db: Database, teller: Teller, endings: Endings, providers: Providers
+) -> Iterator[Poller]:
+    """Looks often for what is due; not started."""
+    made = Poller(
+        db=db,
+        teller=teller,
+        endings=endings,
+        providers=providers,
+        queues=("image", "video"),
+        worker_id="worker",
+        lease_ms=60_000,
+        look_seconds=0.02,
+        max_attempts=3,
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Keeps log lines to itself: a hundred drawn tracebacks take longer than what they tell of."""
+    with structlog.testing.capture_logs():
+        yield
+
+
+@pytest.fixture
+def no_failpoint_is_left() -> Iterator[None]:
+    yield
+    failpoints.arm("")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from core.events import event_from_json
 from core.jobs import Job, JobFailure, State
 from core.store import Database, events, jobs
 from core.store.sql import Statement
-from tests.making import IMAGE, accepted
+from tests.making import IMAGE, PRICE, accepted
 
 RUN_OUT = Statement("UPDATE job SET lease_expire_time = 0 WHERE job_id = :job_id")
 DUE = Statement("UPDATE job SET next_run_time = 0 WHERE job_id = :job_id")
@@ -19,6 +19,12 @@ NEXT_RUN = Statement("SELECT next_run_time - {now} FROM job WHERE job_id = :job_
 def image(db: Database, output_count: int = 1, **changes: Any) -> str:
     spec = dataclasses.replace(IMAGE, output_count=output_count, **changes.pop("spec", {}))
     return accepted(db, spec=spec, provider="scripted", **changes).job.job_id
+
+
+def paid_image(db: Database, output_count: int = 1, **changes: Any) -> str:
+    spec = dataclasses.replace(IMAGE, output_count=output_count, **changes.pop("spec", {}))
+    values = {"provider": "paid", "cost": PRICE} | changes
+    return accepted(db, spec=spec, **values).job.job_id
 
 
 def job_of(db: Database, job_id: str) -> Job:
@@ -47,7 +53,7 @@ def keys(blobs: Blobs) -> list[str]:
 
 
 def failing(failure: BaseException) -> Any:
-    def fail(*_: object) -> Any:
+    def fail(*_: object, **__: object) -> Any:
         raise failure
 
     return fail

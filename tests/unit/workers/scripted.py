@@ -1,16 +1,17 @@
-"""A provider that does what a test wants, and a clock-free way to lose a lease."""
+"""Providers that do what a test wants, and a clock-free way to lose a lease."""
 
 import io
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
-from core.jobs import Job
+from core.jobs import CostState, Job
 from core.store import Database
 from core.store.sql import Statement
-from workers.providers import Monitor, Output, Pending, ReadInput, Submitted
+from workers.providers import Done, Monitor, Output, Pending, ReadInput, Submitted
 
 Fetch = Callable[[Job, int, Path, ReadInput, Monitor], Output]
 _STEAL = Statement(
@@ -37,27 +38,11 @@ def steal(db: Database, job_id: str) -> None:
 
 
 @dataclass
-class ScriptedProvider:
-    """Implements workers.providers.Provider; keeps what it was asked."""
+class ScriptedLocal:
+    """Implements workers.providers.LocalProvider; keeps what it was asked."""
 
     fetching: Fetch = make_picture
-    submitting: Callable[[Job, ReadInput], None] = lambda job, read_input: None
-    cancelling: Callable[[Job], None] = lambda job: None
-    done: bool = True
-    pending: list[Pending] = field(default_factory=list)
-    submitted: list[str] = field(default_factory=list)
-    polled: list[str] = field(default_factory=list)
     fetched: list[tuple[str, int]] = field(default_factory=list)
-    cancelled: list[tuple[str, str]] = field(default_factory=list)
-
-    def submit(self, job: Job, read_input: ReadInput) -> Submitted:
-        self.submitted.append(job.job_id)
-        self.submitting(job, read_input)
-        return Submitted(f"operation {len(self.submitted)}", done=self.done)
-
-    def poll(self, job: Job, operation: str) -> Pending | None:
-        self.polled.append(operation)
-        return self.pending.pop(0) if self.pending else None
 
     def fetch(
         self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
@@ -65,6 +50,47 @@ class ScriptedProvider:
         self.fetched.append((operation, index))
         return self.fetching(job, index, path, read_input, run)
 
-    def cancel(self, job: Job, operation: str) -> None:
+
+@dataclass
+class ScriptedPaid(ScriptedLocal):
+    """Implements workers.providers.Provider; each submit that answers makes one operation.
+
+    What the test puts into `answers` comes before `Done`; an exception there is raised.
+    """
+
+    can_look_up: bool = False
+    submitting: Callable[[Job, ReadInput], object] = lambda job, read_input: None
+    polling: Callable[[Job], Awaitable[object]] | None = None
+    cancelling: Callable[[Job], CostState] = lambda job: CostState.RELEASED
+    looking_up: Callable[[str], str | None] = lambda key: None
+    done: bool = True
+    delay_ms: int = 0
+    charged_micros: int | None = None
+    answers: deque[Pending | Done | Exception] = field(default_factory=deque)
+    submitted: list[str] = field(default_factory=list)
+    polled: list[str] = field(default_factory=list)
+    cancelled: list[tuple[str, str]] = field(default_factory=list)
+    looked_up: list[str] = field(default_factory=list)
+
+    def submit(self, job: Job, key: str, read_input: ReadInput) -> Submitted:
+        self.submitted.append(key)
+        number = len(self.submitted)
+        self.submitting(job, read_input)
+        return Submitted(f"operation {number}", done=self.done, delay_ms=self.delay_ms)
+
+    async def poll(self, job: Job, operation: str) -> Pending | Done:
+        self.polled.append(operation)
+        if self.polling is not None:
+            await self.polling(job)
+        answer = self.answers.popleft() if self.answers else Done(self.charged_micros)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def cancel(self, job: Job, operation: str) -> CostState:
         self.cancelled.append((job.job_id, operation))
-        self.cancelling(job)
+        return self.cancelling(job)
+
+    def look_up(self, key: str) -> str | None:
+        self.looked_up.append(key)
+        return self.looking_up(key)

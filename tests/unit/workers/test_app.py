@@ -15,7 +15,7 @@ from core.store import Database, jobs, transitions, workers
 from core.stream import connect
 from tests.making import IMAGE, accepted
 from tests.services import Valkey, wait_for
-from tests.unit.workers.scripted import ScriptedProvider, make_picture
+from tests.unit.workers.scripted import ScriptedLocal, make_picture
 from workers.app import STOP_MS, WorkerApp, open_providers
 from workers.providers import Monitor, Output, ReadInput, RunStopped
 
@@ -54,7 +54,7 @@ def closed(app: WorkerApp) -> float:
     return time.monotonic() - begun
 
 
-def waiting_for_stop(begun: threading.Event) -> ScriptedProvider:
+def waiting_for_stop(begun: threading.Event) -> ScriptedLocal:
     """A provider that works until it is asked to stop."""
 
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
@@ -62,11 +62,11 @@ def waiting_for_stop(begun: threading.Event) -> ScriptedProvider:
         wait_for(run.stopping, "the worker to stop")
         raise RunStopped
 
-    return ScriptedProvider(fetching=fetch)
+    return ScriptedLocal(fetching=fetch)
 
 
 def test_it_runs_what_it_is_woken_for(fast: Settings, db: Database) -> None:
-    app = WorkerApp(fast, {"scripted": ScriptedProvider()})
+    app = WorkerApp(fast, {"scripted": ScriptedLocal()})
     app.start()
     try:
         with connect(fast) as client:
@@ -81,7 +81,7 @@ def test_it_runs_what_it_is_woken_for(fast: Settings, db: Database) -> None:
 
 def test_it_finds_what_waited_before_it_started(fast: Settings, db: Database) -> None:
     job_id = image(db)
-    app = WorkerApp(fast, {"scripted": ScriptedProvider()})
+    app = WorkerApp(fast, {"scripted": ScriptedLocal()})
     app.start()
     try:
         expect_done(db, job_id)
@@ -94,7 +94,7 @@ def test_without_a_valkey_it_runs_jobs_and_ends_in_time(
     tmp_path: Path, db: Database, redis_url: str
 ) -> None:
     settings = read_settings(data_dir=tmp_path, redis_url=redis_url, **FAST)
-    app = WorkerApp(settings, {"scripted": ScriptedProvider()})
+    app = WorkerApp(settings, {"scripted": ScriptedLocal()})
     app.start()
     try:
         expect_done(db, image(db))
@@ -116,7 +116,7 @@ def test_a_run_in_progress_is_handed_back_at_once(fast: Settings, db: Database) 
     assert (job.state, job.attempt) == (State.RUNNING, 1)
 
     # Then the next worker runs the job at once, without another attempt
-    app = WorkerApp(fast, {"scripted": ScriptedProvider(fetching=make_picture)})
+    app = WorkerApp(fast, {"scripted": ScriptedLocal(fetching=make_picture)})
     app.start()
     try:
         assert expect_done(db, job_id).attempt == 1
@@ -161,5 +161,7 @@ def test_bad_settings_refuse_to_start(tmp_path: Path) -> None:
         WorkerApp(read_settings(data_dir=tmp_path, database_url="mysql://x"), {})
 
 
-def test_the_built_in_provider_needs_no_key() -> None:
-    assert list(open_providers()) == ["builtin"]
+def test_the_built_in_provider_needs_no_key(tmp_path: Path) -> None:
+    assert list(open_providers(read_settings(data_dir=tmp_path))) == ["builtin"]
+    simulated = read_settings(data_dir=tmp_path, simulator=True)
+    assert list(open_providers(simulated)) == ["builtin", "simulator"]

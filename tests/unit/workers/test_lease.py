@@ -1,6 +1,7 @@
 """Leases are renewed, noticed when they are lost, and tell how far a run is."""
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -46,7 +47,8 @@ def claim(db: Database) -> Claim:
 
 @pytest.fixture
 def lease(claim: Claim, clock: Clock, teller: Teller) -> Lease:
-    return Lease(claim, teller, OUTPUTS)
+    job = replace(claim.job, spec=replace(VIDEO, output_count=OUTPUTS))
+    return Lease(replace(claim, job=job), teller, 60)
 
 
 def left_ms(db: Database, claim: Claim) -> int:
@@ -225,8 +227,8 @@ def test_the_percent_never_falls_and_never_reaches_the_end_by_itself(
 def test_a_run_that_goes_on_begins_where_the_last_stood(
     db: Database, claim: Claim, teller: Teller
 ) -> None:
-    claims.renew(db, claim.run, 1000, Lease(claim, teller, 1).progress)
-    assert Lease(claim, teller, OUTPUTS).progress == claim.job.progress
+    claims.renew(db, claim.run, 1000, Lease(claim, teller, 60).progress)
+    assert Lease(claim, teller, 60).progress == claim.job.progress
 
 
 def test_ticks_are_told_at_most_ten_times_a_second(lease: Lease, clock: Clock, told: Told) -> None:

@@ -12,7 +12,6 @@ from tests.making import IMAGE, accepted, new_media
 from tests.unit.workers.conftest import Told
 from tests.unit.workers.running import (
     DUE,
-    NEXT_RUN,
     RUN_OUT,
     execute,
     failing,
@@ -22,12 +21,11 @@ from tests.unit.workers.running import (
     keys,
     types,
 )
-from tests.unit.workers.scripted import ScriptedProvider, make_picture, picture
+from tests.unit.workers.scripted import ScriptedLocal, make_picture, picture
 from workers.pipeline import Pipeline
 from workers.providers import (
     Monitor,
     Output,
-    Pending,
     ProviderFailed,
     ReadInput,
 )
@@ -41,7 +39,7 @@ def test_with_nothing_to_do_nothing_happens(pipeline: Pipeline, told: Told) -> N
 
 
 def test_a_job_runs_to_its_end(
-    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedProvider, told: Told
+    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedLocal, told: Told
 ) -> None:
     job_id = image(db)
 
@@ -55,34 +53,8 @@ def test_a_job_runs_to_its_end(
     assert types(db, job_id) == ["QUEUED", "STARTED", "SUCCEEDED"]
     assert [event.type for event in told.events] == [EventType.STARTED, EventType.SUCCEEDED]
     assert told.woken[-1] == "image"  # its end may make room for another
-    assert (provider.polled, provider.fetched) == ([], [("operation 1", 0)])
+    assert provider.fetched == [("", 0)]
     assert not pipeline.run_next("image")
-
-
-def test_a_pending_operation_is_handed_back_until_its_next_poll(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
-) -> None:
-    # Given an operation that is not done yet
-    provider.done, provider.pending = False, [Pending(60_000), Pending(0)]
-    job_id = image(db)
-    assert pipeline.run_next("image")
-
-    # Then nobody may run it before its time
-    assert not pipeline.run_next("image")
-    row = db.row(NEXT_RUN, job_id=job_id)
-    assert row is not None
-    assert 0 < row[0] <= 60_000
-    assert job_of(db, job_id).state is State.RUNNING
-
-    # When that has come, it is polled again and never submitted again
-    execute(db, DUE, job_id)
-    assert pipeline.run_next("image")
-    assert pipeline.run_next("image")
-    job = job_of(db, job_id)
-    assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
-    assert provider.submitted == [job_id]
-    assert provider.polled == ["operation 1"] * 3
-    assert job.provider_operation == "operation 1"
 
 
 def test_several_outputs_are_shown_one_by_one(pipeline: Pipeline, db: Database, told: Told) -> None:
@@ -95,7 +67,7 @@ def test_several_outputs_are_shown_one_by_one(pipeline: Pipeline, db: Database, 
 
 
 def test_after_a_crash_the_next_run_makes_only_what_is_missing(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal
 ) -> None:
     # Given a worker that was killed at the second of three outputs
     def die(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
@@ -115,32 +87,29 @@ def test_after_a_crash_the_next_run_makes_only_what_is_missing(
     provider.fetching = make_picture
     assert pipeline.run_next("image")
 
-    # Then nothing was submitted or made twice
+    # Then nothing was made twice
     job = job_of(db, job_id)
     assert (job.state, job.attempt) == (State.SUCCEEDED, 2)
     assert job.outputs[:1] == first
     assert [output.output_index for output in job.outputs] == [0, 1, 2]
-    assert provider.submitted == [job_id]
     assert [index for _, index in provider.fetched] == [0, 1, 1, 2]
 
 
-@pytest.mark.parametrize("when", ["submitting", "fetching"])
 def test_what_the_provider_refuses_ends_the_job_with_its_reason(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, when: str
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal
 ) -> None:
     failure = JobFailure(reason=Reason.CONTENT_FILTERED, message="No.", metadata={"rule": "x"})
-    setattr(provider, when, failing(ProviderFailed(failure)))
+    provider.fetching = failing(ProviderFailed(failure))
     job_id = image(db)
     pipeline.run_next("image")
     assert failure_of(db, job_id) == failure
 
 
-@pytest.mark.parametrize("when", ["submitting", "fetching"])
 def test_a_bug_in_a_provider_ends_the_job_and_not_the_worker(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, when: str
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal
 ) -> None:
     # Given a provider that breaks, with a prompt in what it says
-    setattr(provider, when, failing(ZeroDivisionError("secret prompt")))
+    provider.fetching = failing(ZeroDivisionError("secret prompt"))
     broken = image(db)
     pipeline.run_next("image")
 
@@ -151,7 +120,7 @@ def test_a_bug_in_a_provider_ends_the_job_and_not_the_worker(
     assert "secret" not in str(failure)
 
     # And the next one runs
-    setattr(provider, when, getattr(ScriptedProvider(), when))
+    provider.fetching = make_picture
     fine = image(db)
     pipeline.run_next("image")
     assert job_of(db, fine).state is State.SUCCEEDED
@@ -186,7 +155,7 @@ def test_a_blob_store_that_takes_nothing_makes_the_job_wait(
 
 
 def test_a_job_that_was_lost_too_often_fails(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal
 ) -> None:
     provider.fetching = failing(SystemExit())
     job_id = image(db)
@@ -204,7 +173,7 @@ def test_a_job_that_was_lost_too_often_fails(
 
 @pytest.mark.parametrize("content", [b"", b"no picture", picture()[:60]])
 def test_a_broken_result_ends_the_job(
-    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedProvider, content: bytes
+    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedLocal, content: bytes
 ) -> None:
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
         path.write_bytes(content)
@@ -218,28 +187,32 @@ def test_a_broken_result_ends_the_job(
     assert keys(blobs) == []
 
 
-def with_input(db: Database, blobs: Blobs, provider: ScriptedProvider) -> tuple[str, str]:
+def with_input(db: Database, blobs: Blobs, provider: ScriptedLocal) -> tuple[str, str]:
     """A job that reads an image of its user, and that image."""
     item = new_media()
     blobs.put_bytes(item.blob_key, b"reference")
     media.add(db, item)
-    provider.submitting = lambda job, read: provider.polled.append(read(item.media_id).decode())
+
+    def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        return make_picture(job, len(read(item.media_id)), path, read, run)
+
+    provider.fetching = fetch
     return image(db, spec={"references": (item.media_id,)}), item.media_id
 
 
 def test_a_provider_reads_its_inputs_also_from_the_bin(
-    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedProvider
+    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedLocal
 ) -> None:
     job_id, media_id = with_input(db, blobs, provider)
     media.bin(db, "alice", [media_id], 60_000)
     pipeline.run_next("image")
-    assert job_of(db, job_id).state is State.SUCCEEDED
-    assert provider.polled == ["reference"]
+    [output] = job_of(db, job_id).outputs
+    assert output.seed == 100 + len(b"reference")
 
 
 @pytest.mark.parametrize("bytes_only", [False, True])
 def test_an_input_that_was_erased_ends_the_job(
-    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedProvider, bytes_only: bool
+    pipeline: Pipeline, db: Database, blobs: Blobs, provider: ScriptedLocal, bytes_only: bool
 ) -> None:
     job_id, media_id = with_input(db, blobs, provider)
     found = media.find(db, media_id)
@@ -290,7 +263,7 @@ def test_a_database_that_goes_in_mid_run_costs_the_run_only(
 
 
 def test_progress_is_told_and_the_result_is_announced(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, told: Told
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal, told: Told
 ) -> None:
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
         run.report(Stage.GENERATING, 0.5, "Halfway")

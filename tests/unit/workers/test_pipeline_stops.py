@@ -1,23 +1,23 @@
 """Runs that are stopped: cancelled, lost to another run, or handed back."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.blobs import Blobs
 from core.errors import Reason, StorageFull
-from core.jobs import Job, JobFailure, State
+from core.jobs import CostState, Job, JobFailure, State
 from core.store import Database, claims, transitions
 from tests.services import wait_for
 from tests.unit.workers.conftest import Told
-from tests.unit.workers.running import failing, image, job_of, keys
-from tests.unit.workers.scripted import ScriptedProvider, make_picture, steal
+from tests.unit.workers.running import failing, image, job_of, keys, paid_image
+from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid, make_picture, steal
 from workers.lease import LeaseKeeper
 from workers.pipeline import Pipeline
 from workers.providers import (
     Monitor,
     Output,
-    Pending,
     ProviderFailed,
     ReadInput,
     RunStopped,
@@ -27,17 +27,17 @@ pytestmark = pytest.mark.usefixtures("no_scratch_is_left")
 
 
 def test_a_cancel_before_the_run_starts_costs_nothing(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal
 ) -> None:
     job_id = image(db)
     transitions.cancel(db, "alice", job_id, "")
     assert not pipeline.run_next("image")
     assert job_of(db, job_id).state is State.CANCELLED
-    assert provider.submitted == []
+    assert provider.fetched == []
 
 
 def test_a_cancel_of_a_job_that_was_not_submitted_yet_never_submits_it(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal
 ) -> None:
     # Given a job that was started, and handed back before its first step
     job_id = image(db)
@@ -50,25 +50,10 @@ def test_a_cancel_of_a_job_that_was_not_submitted_yet_never_submits_it(
     assert pipeline.run_next("image")
 
     assert job_of(db, job_id).state is State.CANCELLED
-    assert provider.submitted == []
+    assert provider.fetched == []
 
 
-def test_a_cancel_between_two_polls_stops_the_operation(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
-) -> None:
-    provider.done, provider.pending = False, [Pending(60_000)]
-    job_id = image(db)
-    pipeline.run_next("image")
-
-    transitions.cancel(db, "alice", job_id, "")
-    assert pipeline.run_next("image")
-
-    assert job_of(db, job_id).state is State.CANCELLED
-    assert provider.cancelled == [(job_id, "operation 1")]
-    assert provider.polled == ["operation 1"]
-
-
-def cancel_in_fetch(db: Database, provider: ScriptedProvider) -> None:
+def cancel_in_fetch(db: Database, provider: ScriptedLocal) -> None:
     """Makes the user cancel while the provider works; it notices, as it should."""
 
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
@@ -79,8 +64,8 @@ def cancel_in_fetch(db: Database, provider: ScriptedProvider) -> None:
     provider.fetching = fetch
 
 
-def test_a_cancel_in_mid_fetch_stops_the_operation_of_this_very_run(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper, blobs: Blobs
+def test_a_cancel_in_mid_fetch_ends_the_run(
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal, keeper: LeaseKeeper, blobs: Blobs
 ) -> None:
     keeper.start()
     cancel_in_fetch(db, provider)
@@ -88,24 +73,38 @@ def test_a_cancel_in_mid_fetch_stops_the_operation_of_this_very_run(
     pipeline.run_next("image")
 
     assert job_of(db, job_id).state is State.CANCELLED
-    assert provider.cancelled == [(job_id, "operation 1")]
     assert keys(blobs) == []
 
 
-def test_a_cancel_that_the_provider_can_not_do_still_ends_the_job(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper
+@pytest.mark.parametrize(
+    ("cancelling", "cost"),
+    [
+        (lambda job: CostState.RELEASED, CostState.RELEASED),
+        (lambda job: CostState.CHARGED, CostState.CHARGED),
+        (failing(ZeroDivisionError()), CostState.UNCERTAIN),
+    ],
+)
+def test_a_cancel_in_mid_fetch_stops_the_operation_of_this_very_run(
+    pipeline: Pipeline,
+    db: Database,
+    payee: ScriptedPaid,
+    keeper: LeaseKeeper,
+    cancelling: Any,
+    cost: CostState,
 ) -> None:
     keeper.start()
-    cancel_in_fetch(db, provider)
-    provider.cancelling = failing(ZeroDivisionError())
-    job_id = image(db)
+    cancel_in_fetch(db, payee)
+    payee.cancelling = cancelling
+    job_id = paid_image(db)
     pipeline.run_next("image")
 
-    assert job_of(db, job_id).state is State.CANCELLED
+    job = job_of(db, job_id)
+    assert (job.state, job.cost.state) == (State.CANCELLED, cost)
+    assert payee.cancelled == [(job_id, "operation 1")]
 
 
 def test_a_cancel_that_comes_too_late_changes_nothing(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal
 ) -> None:
     # Given a provider that is done before the cancel is noticed
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
@@ -129,7 +128,7 @@ def test_a_cancel_that_comes_too_late_changes_nothing(
     ],
 )
 def test_a_run_whose_lease_was_lost_writes_nothing(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, end: Exception | None
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal, end: Exception | None
 ) -> None:
     # Given a run whose job another run claims meanwhile
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
@@ -147,11 +146,10 @@ def test_a_run_whose_lease_was_lost_writes_nothing(
     job = job_of(db, job_id)
     assert (job.state, job.outputs, job.revision) == (State.RUNNING, (), 2)
     assert not pipeline.run_next("image")
-    assert provider.cancelled == []
 
 
 def test_a_closing_worker_claims_nothing_and_hands_back_what_it_has(
-    pipeline: Pipeline, db: Database, provider: ScriptedProvider, keeper: LeaseKeeper, told: Told
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal, keeper: LeaseKeeper, told: Told
 ) -> None:
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
         keeper.hand_all_back()
@@ -166,5 +164,4 @@ def test_a_closing_worker_claims_nothing_and_hands_back_what_it_has(
     assert claims.claimable(db, "image", 4, 10) == 1
     job = job_of(db, job_id)
     assert (job.state, job.attempt) == (State.RUNNING, 1)
-    assert provider.cancelled == []
     assert "image" in told.woken

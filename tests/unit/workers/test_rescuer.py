@@ -3,24 +3,29 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import redis
 
 from core.errors import DependencyUnavailable, Reason
-from core.jobs import State
+from core.jobs import CostState, State
 from core.settings import Settings, read_settings
 from core.store import Database, claims, jobs, workers
 from core.store.sql import Statement
 from core.tell import Teller
-from tests.making import IMAGE, accepted, claimed, started
+from tests.counting import growth
+from tests.making import IMAGE, MICROS, accepted, claimed, money, started
 from tests.services import wait_for
 from tests.unit.workers.conftest import Told
-from tests.unit.workers.scripted import ScriptedProvider
+from tests.unit.workers.running import execute, failing, failure_of, job_of, paid_image
+from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid
+from workers.journal import Entry, Journal
 from workers.pipeline import Pipeline
 from workers.rescuer import MOST_WAKE_UPS, Rescuer
 
 BEATS = Statement("SELECT count(*) FROM worker WHERE worker_id = :worker_id")
+OVERDUE = Statement("UPDATE job SET finish_deadline = 0 WHERE job_id = :job_id")
 FAST = read_settings(rescue_seconds=0.01, heartbeat_seconds=0.01, worker_threads=2)
 
 
@@ -57,7 +62,9 @@ def queue() -> Queue:
 
 
 @pytest.fixture
-def start(db: Database, teller: Teller, pipeline: Pipeline, queue: Queue) -> Iterator[Start]:
+def start(
+    db: Database, teller: Teller, pipeline: Pipeline, queue: Queue, journal: Journal
+) -> Iterator[Start]:
     """Starts a rescuer that looks a hundred times a second, until the test ends."""
     with ExitStack() as stack:
 
@@ -68,6 +75,7 @@ def start(db: Database, teller: Teller, pipeline: Pipeline, queue: Queue) -> Ite
                 queue=queue,  # type: ignore[arg-type]
                 teller=teller,
                 pipeline=pipeline,
+                journal=journal,
             )
             made.start()
             stack.callback(made.close)
@@ -156,13 +164,13 @@ def test_when_the_queue_is_gone_it_runs_the_jobs_itself(
 
 
 def test_it_runs_no_more_at_once_than_it_has_threads(
-    db: Database, start: Start, queue: Queue, provider: ScriptedProvider
+    db: Database, start: Start, queue: Queue, provider: ScriptedLocal
 ) -> None:
     # Given jobs that take their time
     queue.gone = True
     may_end = threading.Event()
     inside: list[int] = []
-    provider.submitting = lambda *_: (inside.append(1), may_end.wait(20))  # type: ignore[assignment]
+    provider.fetching = lambda *_: (inside.append(1), may_end.wait(20))  # type: ignore[assignment]
     for number in range(5):
         image(db, f"user-{number}")
     start()
@@ -208,6 +216,45 @@ def test_jobs_past_their_deadline_fail_and_are_told(db: Database, start: Start, 
     assert jobs.get(db, "alice", in_time.job_id).state is State.QUEUED
 
 
+def test_a_paid_job_past_its_deadline_is_stopped_and_its_cost_corrected(
+    db: Database, start: Start, pipeline: Pipeline, payee: ScriptedPaid
+) -> None:
+    # Given operations that run, of which the provider can stop one
+    payee.done, payee.delay_ms = False, 600_000
+    made = [paid_image(db) for _ in range(2)]
+    for _ in made:
+        pipeline.run_next("image")
+    costs = {made[0]: CostState.RELEASED, made[1]: CostState.UNCERTAIN}
+    payee.cancelling = lambda job: costs[job.job_id]
+    for job_id in made:
+        execute(db, OVERDUE, job_id)
+    start()
+
+    wait_for(lambda: len(payee.cancelled) == 2, "both to be stopped")
+    wait_for(lambda: money(db) == (0, MICROS), "the books")
+    for job_id in made:
+        assert failure_of(db, job_id).reason is Reason.FINISH_DEADLINE_EXCEEDED
+        assert job_of(db, job_id).cost.state is costs[job_id]
+
+
+def test_what_a_dead_process_learned_is_adopted(
+    db: Database, start: Start, pipeline: Pipeline, payee: ScriptedPaid, tmp_path: Path
+) -> None:
+    # Given a worker that died between the answer and its record
+    payee.submitting = failing(SystemExit())
+    job_id = paid_image(db)
+    with pytest.raises(SystemExit):
+        pipeline.run_next("image")
+    dead = Journal(tmp_path / "journal", "dead")
+    dead.write(Entry(job_id, 1, "operation", done=False))
+    dead.close()
+
+    start()
+    wait_for(lambda: job_of(db, job_id).provider_operation == "operation", "the adoption")
+    assert job_of(db, job_id).state is State.RUNNING
+    assert len(payee.submitted) == 1
+
+
 def test_the_worker_is_known_to_live_until_it_leaves(
     db: Database, start: Start, pipeline: Pipeline
 ) -> None:
@@ -235,7 +282,7 @@ def test_a_passing_failure_does_not_end_it(
 
 
 def test_one_that_never_started_can_be_closed(
-    db: Database, teller: Teller, pipeline: Pipeline, queue: Queue
+    db: Database, teller: Teller, pipeline: Pipeline, queue: Queue, journal: Journal
 ) -> None:
     Rescuer(
         settings=FAST,
@@ -243,6 +290,7 @@ def test_one_that_never_started_can_be_closed(
         queue=queue,  # type: ignore[arg-type]
         teller=teller,
         pipeline=pipeline,
+        journal=journal,
     ).close()
 
 
@@ -264,3 +312,17 @@ def test_closing_leaves_no_thread(start: Start, db: Database, queue: Queue) -> N
     wait_for(lambda: jobs.get(db, "alice", job_id).state is State.SUCCEEDED, "the job")
     made.close()
     assert set(threading.enumerate()) <= before
+
+
+def test_what_it_does_for_jobs_that_nobody_was_told_of_is_counted(
+    db: Database, start: Start, queue: Queue
+) -> None:
+    woken = growth("rushes_rescues_total", queue="video", how="wake_up")
+    run_here = growth("rushes_rescues_total", queue="image", how="run_here")
+    accepted(db)
+    start()
+    wait_for(lambda: woken() == 1, "the wake-up to be counted")
+
+    queue.gone = True
+    image(db)
+    wait_for(lambda: run_here() >= 1, "the run to be counted")

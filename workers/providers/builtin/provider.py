@@ -1,42 +1,30 @@
 """The built-in provider: renders on this machine, free and without a key."""
 
-import secrets
+import hashlib
 from pathlib import Path
 
 from core.jobs import Job, Stage
 from core.specs import VideoSpec
-from workers.providers import Monitor, Output, Pending, ReadInput, RunStopped, Submitted
+from workers.providers import Monitor, Output, ReadInput, RunStopped
 from workers.providers.builtin.render import RenderCancelled, render_image, render_video
 
 _MAX_SEED = 2**31
 
 
 class BuiltinProvider:
-    """Renders at fetch. Its operation is the seed: a second run makes the same pixels."""
-
-    def submit(self, job: Job, read_input: ReadInput) -> Submitted:
-        """Draws the seed, if none was given."""
-        seed = job.spec.seed
-        seed = secrets.randbelow(_MAX_SEED) if seed is None else seed
-        return Submitted(f"render/{seed}", done=True)
-
-    def poll(self, job: Job, operation: str) -> Pending | None:
-        """There is nothing to wait for."""
-        return None
+    """Renders at fetch. The seed is the spec's, or made of the job's id: a second run makes the
+    same pixels."""
 
     def fetch(
         self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
     ) -> Output:
         """Renders output `index`; each output has a seed of its own."""
-        seed = int(operation.removeprefix("render/")) + index
+        seed = (_drawn(job.job_id) if job.spec.seed is None else job.spec.seed) + index
         try:
             self._render(job, seed, path, read_input, run)
         except RenderCancelled:
             raise RunStopped from None
         return Output(seed=seed)
-
-    def cancel(self, job: Job, operation: str) -> None:
-        """A render ends by itself when its run stops."""
 
     def _render(self, job: Job, seed: int, path: Path, read_input: ReadInput, run: Monitor) -> None:
         spec = job.spec
@@ -68,3 +56,8 @@ class BuiltinProvider:
             progress=step_done,
             cancelled=run.stopping,
         )
+
+
+def _drawn(job_id: str) -> int:
+    """A seed by chance, the same for every run of the job."""
+    return int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:4]) % _MAX_SEED

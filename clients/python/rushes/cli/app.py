@@ -6,14 +6,14 @@ import typer
 from typer import TyperException
 
 import rushes
-from rushes.cli import generate, jobs, library, models, token, watching
+from rushes.cli import generate, jobs, library, machine, models, token, watching
 from rushes.cli.commands import new_group
 from rushes.cli.exits import DONE, INTERRUPTED, USAGE
 from rushes.cli.output import note
 
 app = new_group("Generate images and videos, and watch every job live.")
 app.add_typer(generate.app, name="generate")
-for part in (watching, jobs, library, models, token):
+for part in (watching, jobs, library, models, token, machine):
     part.register(app)
 
 

@@ -27,15 +27,24 @@ class Standalone:
 
 def find_standalone() -> Standalone | None:
     """The standalone that runs here, if one does."""
+    found = find_run()
+    if found is None:
+        return None
+    _, values = found
+    return Standalone(
+        server=str(values["server"]),
+        key_file=Path(values["jwt_key_file"]),
+        issuer=str(values.get("issuer", "rushes")),
+        audience=str(values.get("audience", "rushes")),
+    )
+
+
+def find_run() -> tuple[Path, dict[str, Any]] | None:
+    """The data folder of the standalone that runs here, and what it says of itself."""
     for folder in data_folders():
         values = _read(folder / "run" / "standalone.json")
         if values is not None and _is_alive(values.get("pid")):
-            return Standalone(
-                server=str(values["server"]),
-                key_file=Path(values["jwt_key_file"]),
-                issuer=str(values.get("issuer", "rushes")),
-                audience=str(values.get("audience", "rushes")),
-            )
+            return folder, values
     return None
 
 
@@ -47,12 +56,16 @@ def find_key_file() -> Path | None:
 
 def not_running() -> Refusal:
     """Says where it was looked for and what to do."""
-    looked = ", ".join(str(folder) for folder in _candidates())
     return Refusal(
-        f"Rushes is not running here (looked in {looked}). "
+        f"Rushes is not running here (looked in {_looked()}). "
         "Start it with `make up`, or name a server with --server.",
         UNREACHABLE,
     )
+
+
+def no_folder() -> Refusal:
+    """Says that no run has left anything here."""
+    return Refusal(f"There is no data folder of Rushes here (looked in {_looked()}).", UNREACHABLE)
 
 
 def data_folders() -> Iterator[Path]:
@@ -65,6 +78,10 @@ def data_folders() -> Iterator[Path]:
         # Another user's folder in a shared place (/tmp/.rushes) must not get this user's token.
         if not hasattr(os, "geteuid") or os.geteuid() in (0, owner):
             yield folder
+
+
+def _looked() -> str:
+    return ", ".join(str(folder) for folder in _candidates())
 
 
 def _candidates() -> list[Path]:

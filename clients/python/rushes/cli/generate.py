@@ -11,13 +11,21 @@ import typer
 
 from rushes.cli.commands import command, new_group
 from rushes.cli.exits import INTERRUPTED
-from rushes.cli.inputs import check_out, out_option, out_paths, parse_labels, parse_media
+from rushes.cli.inputs import (
+    check_out,
+    out_option,
+    out_paths,
+    parse_amount,
+    parse_labels,
+    parse_media,
+    parse_span,
+)
 from rushes.cli.output import money, note, say, say_json
 from rushes.cli.session import Session
 from rushes.cli.watching import follow
 from rushes.client import Client
 from rushes.errors import RushesWarning, outcome
-from rushes.requests import ImageFields, VideoFields
+from rushes.requests import ImageFields, ImageJob, JobFields, VideoFields, VideoJob
 from rushes.v1.job_pb2 import Job
 
 app = new_group("Submit a job, watch it, and fetch what it made.")
@@ -133,8 +141,8 @@ class ImageOptions(CommonSpec):
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How to run the job and what to do with its results."""
+class HowOptions:
+    """How to run the job."""
 
     label: Annotated[list[str], typer.Option(help="Tag, as key=value; may be repeated.")] = field(
         default_factory=list
@@ -142,6 +150,32 @@ class RunOptions:
     request_id: Annotated[
         str | None, typer.Option(help="The same id never makes a second job.")
     ] = None
+    max_cost: Annotated[
+        str | None, typer.Option(help="Refuse it when it costs more, for example 0.50.")
+    ] = None
+    start_within: Annotated[
+        str | None, typer.Option(help="Let it fail when it has not started by then, like 10m.")
+    ] = None
+    finish_within: Annotated[
+        str | None, typer.Option(help="Let it fail when it has not ended by then, like 1h.")
+    ] = None
+
+    def fields(self) -> JobFields:
+        """The options that are given."""
+        fields: JobFields = {"request_id": self.request_id, "labels": parse_labels(self.label)}
+        if self.max_cost is not None:
+            fields["max_cost"] = parse_amount("--max-cost", self.max_cost)
+        if self.start_within is not None:
+            fields["start_within"] = parse_span("--start-within", self.start_within)
+        if self.finish_within is not None:
+            fields["finish_within"] = parse_span("--finish-within", self.finish_within)
+        return fields
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to do with the job and its results."""
+
     out: Annotated[
         Path | None, out_option("File for the result; several become name-1, name-2 ...")
     ] = None
@@ -152,31 +186,28 @@ class RunOptions:
 
 
 @command(app, "video")
-def video(session: Session, prompt: Prompt, spec: VideoOptions, run: RunOptions) -> None:
+def video(
+    session: Session, prompt: Prompt, spec: VideoOptions, how: HowOptions, run: RunOptions
+) -> None:
     """Make a video."""
-    _generate(
-        session, run, lambda client, how: client.generate_video(prompt, **spec.fields(), **how)
-    )
+    fields: VideoJob = {**spec.fields(), **how.fields(), "validate_only": run.validate_only}
+    _generate(session, run, lambda client: client.generate_video(prompt, **fields))
 
 
 @command(app, "image")
-def image(session: Session, prompt: Prompt, spec: ImageOptions, run: RunOptions) -> None:
-    """Make an image, or edit one."""
-    fields = spec.fields(run.out)
-    _generate(session, run, lambda client, how: client.generate_image(prompt, **fields, **how))
-
-
-def _generate(
-    session: Session, run: RunOptions, submit: Callable[[Client, dict[str, Any]], Job]
+def image(
+    session: Session, prompt: Prompt, spec: ImageOptions, how: HowOptions, run: RunOptions
 ) -> None:
+    """Make an image, or edit one."""
+    given = spec.fields(run.out)
+    fields: ImageJob = {**given, **how.fields(), "validate_only": run.validate_only}
+    _generate(session, run, lambda client: client.generate_image(prompt, **fields))
+
+
+def _generate(session: Session, run: RunOptions, submit: Callable[[Client], Job]) -> None:
     check_out(run.out)
-    how = {
-        "request_id": run.request_id,
-        "labels": parse_labels(run.label),
-        "validate_only": run.validate_only,
-    }
     with session.client() as client:
-        job = _submit(lambda: submit(client, how))
+        job = _submit(lambda: submit(client))
         if run.validate_only:
             _say_valid(session, job)
         elif not run.wait:

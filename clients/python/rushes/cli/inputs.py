@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from google.type.money_pb2 import Money
 
 from rushes.cli.exits import Refusal
 from rushes.download import extension
-from rushes.requests import MediaSource
+from rushes.requests import MediaSource, to_money
 from rushes.v1.job_pb2 import Job
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -25,6 +27,25 @@ def parse_labels(texts: Iterable[str]) -> dict[str, str]:
             raise Refusal(f"--label: {text!r} is not of the form key=value.")
         labels[key] = value
     return labels
+
+
+def parse_span(option: str, text: str) -> int:
+    """Seconds from "90s", "30m", "12h" or "1d"."""
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit()) or unit not in _UNITS or len(number) > 9:
+        raise Refusal(f"{option}: {text!r} is not a time; write for example 90s, 30m or 12h.")
+    return int(number) * _UNITS[unit]
+
+
+def parse_amount(option: str, text: str) -> Money:
+    """An amount such as "0.50" or "0.50 USD"."""
+    try:
+        amount = to_money(text)
+    except ValueError:
+        amount = None
+    if amount is None:
+        raise Refusal(f"{option}: {text!r} is no amount; write for example 0.50 or 0.50 USD.")
+    return amount
 
 
 def parse_media(option: str, text: str) -> MediaSource:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rushes.cli.commands import command
-from rushes.cli.generate import finish
+from rushes.cli.generate import HowOptions, finish
 from rushes.cli.inputs import check_out, out_option, parse_labels
 from rushes.cli.output import local_time, money, note, say, say_json, say_table, shorten
 from rushes.cli.progress import describe, doing, state_name
@@ -95,10 +95,13 @@ def cancel(
     session: Session,
     job_id: JobId,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    only_if_free: Annotated[
+        bool, typer.Option("--only-if-free", help="Refuse when it may cost something.")
+    ] = False,
 ) -> None:
     """Cancel a job."""
     with session.client() as client:
-        job = client.cancel(job_id, reason)
+        job = client.cancel(job_id, reason, only_if_free=only_if_free)
     if session.json:
         say_json(job)
     elif job.state == Job.CANCELLED or job.HasField("end_time"):
@@ -110,17 +113,14 @@ def cancel(
 def retry(
     session: Session,
     job_id: JobId,
-    label: Annotated[list[str] | None, typer.Option(help="Tag, as key=value.")] = None,
-    request_id: Annotated[
-        str | None, typer.Option(help="The same id never makes a second job.")
-    ] = None,
+    how: HowOptions,
     out: Annotated[Path | None, out_option("File for the result.")] = None,
     wait: Annotated[bool, typer.Option(help="Watch the new job until it ends.")] = False,
 ) -> None:
     """Submit an ended job once more."""
     check_out(out)
     with session.client() as client:
-        job = client.retry(job_id, request_id=request_id, labels=parse_labels(label or ()))
+        job = client.retry(job_id, **how.fields())
         if wait or out is not None:
             note(f"Job {job.job_id} accepted")
             finish(session, client, job, out)

@@ -11,6 +11,7 @@ from rushes.cli.output import money, say_json, say_table
 from rushes.cli.session import Session
 from rushes.requests import image_spec, video_spec
 from rushes.v1.job_pb2 import ImageSpec, VideoSpec
+from rushes.v1.media_service_pb2 import EstimateCostResponse
 from rushes.v1.model_pb2 import Ability, Model
 
 estimates = new_group("Price a request on one or several models; nothing is stored.")
@@ -58,13 +59,19 @@ def _estimate(session: Session, spec: VideoSpec | ImageSpec, on: Sequence[str]) 
     rows = (
         (
             estimate.model,
-            money(estimate.cost),
+            money(estimate.cost) if estimate.HasField("cost") else "unknown",
             "; ".join(line.text for line in estimate.lines),
-            "" if estimate.affordable else "above the budget",
+            _note(estimate),
         )
         for estimate in found
     )
     say_table(("MODEL", "COST", "FOR", "NOTE"), rows)
+
+
+def _note(estimate: EstimateCostResponse.Estimate) -> str:
+    if not estimate.HasField("cost"):
+        return "has no price here, so it can't be run"
+    return estimate.queue.blocked_reason or ("" if estimate.affordable else "above the budget")
 
 
 def _rows(model: Model) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import jwt
 
 from rushes.cli.exits import NOT_ALLOWED, Refusal
+from rushes.cli.inputs import parse_span
 
 MIN_KEY_BYTES = 32
 MAX_TTL_SECONDS = 24 * 3600
@@ -48,11 +49,7 @@ def read_key(file: Path) -> bytes:
 
 def parse_ttl(text: str) -> int:
     """Seconds from "90s", "30m", "12h" or "1d"; at most 24 hours."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdigit()) or unit not in units:
-        raise Refusal(f"--ttl: {text!r} is not a time; write for example 90s, 30m or 12h.")
-    seconds = int(number) * units[unit]
+    seconds = parse_span("--ttl", text)
     if not 0 < seconds <= MAX_TTL_SECONDS:
         raise Refusal("--ttl: a token lives for more than 0 s and at most 24h.")
     return seconds

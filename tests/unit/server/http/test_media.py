@@ -8,6 +8,7 @@ import pytest
 from core.blobs import AddressSigner, Variant
 from core.errors import DependencyUnavailable
 from core.ids import new_id
+from tests.counting import growth
 from tests.services import wait_for
 from tests.unit.server.http.conftest import CONTENT, THUMBNAIL, Site
 
@@ -253,3 +254,15 @@ def test_a_reader_that_leaves_early_hurts_nobody(site: Site) -> None:
             reader.recv(1000)
 
     assert site.ask(site.target(), range="bytes=0-9").body == bytes(10)
+
+
+def test_requests_are_counted_by_code_and_the_bytes_that_were_sent(site: Site) -> None:
+    fine = growth("rushes_http_requests_total", code="200")
+    refused = growth("rushes_http_requests_total", code="403")
+    sent = growth("rushes_http_sent_bytes_total")
+
+    site.ask(site.target())
+    site.ask(site.target() + "x")
+
+    wait_for(lambda: (fine(), refused()) == (1, 1), "both to be counted")
+    assert sent() > len(CONTENT)

@@ -10,6 +10,7 @@ from core.jobs import Progress, Stage
 from core.queue import JobQueue, open_broker
 from core.settings import Settings
 from core.store import Database, open_database
+from core.store.queue import Queues
 from core.stream import EventStream, connect
 from core.tell import Teller
 from core.tokens import Tokens
@@ -80,7 +81,8 @@ class Place:
         self.tokens = Tokens(b"k" * 32)
         self.pool = ThreadPoolExecutor(4)
         self.mapper = Mapper(NoAddresses(), "USD")
-        self.hub = Hub(settings, self.db, self.pool, self.mapper)
+        queues = Queues(self.db, settings.user_concurrency)
+        self.hub = Hub(settings, self.db, self.pool, self.mapper, queues)
         self.tasks: list[asyncio.Task[None]] = []
 
     def accept(self, user_id: str = "alice", *, tell: bool = True, **changes: Any) -> Event:

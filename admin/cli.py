@@ -1,0 +1,139 @@
+"""`rushes-admin`: what an administrator does at the machine, straight at the database and files.
+
+Exit codes as of `rushes`: 0 done · 1 failed · 2 usage or settings · 4 the database can't be reached
+· 5 refused · 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import TyperException
+
+from admin import budget, reconcile
+from admin.backup import back_up
+from admin.restore import LOCAL_PROVIDERS, restore
+from admin.site import Site, find_site
+from core import failpoints
+from core.errors import (
+    DataNewer,
+    DependencyUnavailable,
+    JobStateInvalid,
+    NotFound,
+    RushesError,
+    SettingsInvalid,
+)
+from core.store.overview import look
+from core.store.restore import begin_anew
+from core.times import iso
+
+DONE, FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 0, 1, 2, 4, 5, 130
+# The first class that fits decides.
+_CODES: tuple[tuple[type[RushesError], int], ...] = (
+    (SettingsInvalid, USAGE),
+    (NotFound, USAGE),
+    (DependencyUnavailable, UNREACHABLE),
+    (JobStateInvalid, REFUSED),
+    (DataNewer, REFUSED),
+)
+
+app = typer.Typer(
+    help="Budgets, uncertain costs, backups: for whoever runs Rushes.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+epoch = typer.Typer(help="The name of the database's history.", no_args_is_help=True)
+app.add_typer(budget.app, name="budget")
+app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(epoch, name="epoch")
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="The data folder; else RUSHES_DATA_DIR, or the nearest .rushes."),
+    ] = None,
+) -> None:
+    """Finds the installation."""
+    site = find_site(data_dir)
+    failpoints.arm(site.settings.failpoints)
+    context.obj = site
+
+
+@app.command("backup")
+def backup_command(context: typer.Context, file: Path) -> None:
+    """Write database, blobs, keys and journals into one file, while Rushes runs or not."""
+    site: Site = context.obj
+    manifest = back_up(site, file.absolute())
+    print(f"{file}: {len(manifest.files)} files, {file.stat().st_size} bytes. It holds the keys.")
+    if not manifest.blobs:
+        print(f"The blobs are not in it: copy {site.settings.blobs} too.")
+
+
+@app.command("restore")
+def restore_command(
+    context: typer.Context,
+    file: Path,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where something is; that is set aside.")
+    ] = False,
+) -> None:
+    """Put a backup in place; Rushes must not run."""
+    done = restore(context.obj, file.absolute(), force=force)
+    made = iso(int(done.manifest.create_time * 1000))
+    print(f"Restored {len(done.manifest.files)} files of {made}.")
+    for path in done.set_aside:
+        print(f"Set aside: {path}")
+    _say_doubtful(done.restored.doubtful)
+
+
+@epoch.command("renew")
+def renew(context: typer.Context) -> None:
+    """After the database was restored by other means, before anything runs on it."""
+    site: Site = context.obj
+    with site.database() as db:
+        if look(db).live_workers:
+            raise JobStateInvalid("Workers run on this database: stop them first.")
+        restored = begin_anew(db, LOCAL_PROVIDERS)
+    print(f"The epoch is {restored.epoch}: every older resume token gets a RESET.")
+    _say_doubtful(restored.doubtful)
+
+
+def _say_doubtful(count: int) -> None:
+    if count:
+        print(
+            f"{count} jobs may have been submitted in the lost time and will not be again: "
+            "see rushes-admin reconcile list"
+        )
+
+
+def main() -> int:
+    """Runs the command in sys.argv; the exit code."""
+    # What a restore makes is its owner's alone.
+    os.umask(0o077)
+    run: Callable[..., Any] = app
+    try:
+        return int(run(standalone_mode=False) or DONE)
+    except TyperException as error:
+        return _say(error.format_message(), error.exit_code)
+    except RushesError as error:
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+        return _say(error.message, code)
+    except OSError as error:
+        what = (error.strerror or "it failed").lower()
+        return _say(f"{error.filename or 'A file'}: {what}.", FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+
+
+def _say(text: str, code: int) -> int:
+    if text:
+        print(text, file=sys.stderr)
+    return code

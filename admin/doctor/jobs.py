@@ -1,0 +1,41 @@
+"""Does somebody run the jobs, and is any of them in trouble?"""
+
+from admin.doctor.patient import Patient, Unwell
+from core.jobs import State
+from core.specs import Kind
+from core.times import utc
+
+
+def check_workers(patient: Patient) -> str:
+    """Each queue has a live worker."""
+    seen = patient.overview()
+    unserved = [queue.value for queue in Kind if not seen.live_workers.get(queue)]
+    if unserved:
+        waiting = sum(seen.unfinished.get((queue, State.QUEUED), 0) for queue in unserved)
+        raise Unwell(
+            f"nobody serves {' and '.join(unserved)} ({waiting} jobs wait): start a worker that "
+            "has it in RUSHES_WORKER_QUEUES"
+        )
+    return ", ".join(f"{queue}: {seen.live_workers[queue]} alive" for queue in Kind)
+
+
+def check_circuits(patient: Patient) -> str:
+    """No provider is left alone."""
+    until = patient.overview().open_circuits
+    if until:
+        named = ", ".join(f"{name} until {_clock(ms)}" for name, ms in sorted(until.items()))
+        raise Unwell(f"left alone, because calls kept failing: {named}; look at the provider")
+    return "all providers are called"
+
+
+def check_reconciling(patient: Patient) -> str:
+    """No job has an unknown outcome at its provider."""
+    unfinished = patient.overview().unfinished
+    count = sum(n for (_, state), n in unfinished.items() if state is State.RECONCILING)
+    if count:
+        raise Unwell(f"{count} may have been paid without an answer: `rushes-admin reconcile list`")
+    return "no job"
+
+
+def _clock(ms: int) -> str:
+    return utc(ms).strftime("%H:%M:%S UTC")

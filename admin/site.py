@@ -1,0 +1,150 @@
+"""Which installation a command is about: the run of `make up` on a data folder, or this shell's."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import SettingsInvalid
+from core.settings import Settings, read_settings
+from core.store import Database
+from core.store.database import connect
+from core.store.migrate import pending
+from core.store.sqlite import sqlite_path
+
+PREFIX = "RUSHES_"
+DATA_DIR = "RUSHES_DATA_DIR"
+LOCK = "lock"
+_STATE = Path("run", "standalone.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An installation, by its settings."""
+
+    settings: Settings
+
+    @property
+    def data(self) -> Path:
+        """The data folder, absolute."""
+        return self.settings.data_dir.absolute()
+
+    @property
+    def database_file(self) -> Path | None:
+        """The SQLite file; None on PostgreSQL."""
+        return sqlite_path(self.settings.database)
+
+    @property
+    def blob_folder(self) -> Path | None:
+        """The folder of the blobs; None when they are in an object store."""
+        address = self.settings.blobs
+        return Path(address.removeprefix("file://")) if address.startswith("file://") else None
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[Database]:
+        """The database, as it is: no file is made and no table is changed.
+
+        Raises:
+            SettingsInvalid: when there is none, or it is of an older version.
+            DataNewer: when it is of a newer version.
+            DependencyUnavailable: when it can't be reached.
+        """
+        file = self.database_file
+        if file is not None and not file.is_file():
+            raise SettingsInvalid(
+                f"There is no database {file}: name the data folder with --data-dir."
+            )
+        db = connect(self.settings.database, connections=1)
+        try:
+            if pending(db):
+                raise SettingsInvalid(
+                    "The database is of an older version: start this version once, then try again."
+                )
+            yield db
+        finally:
+            db.close()
+
+    @contextlib.contextmanager
+    def alone(self, purpose: str) -> Iterator[None]:
+        """Holds the data folder, so that no run can start on it.
+
+        Raises:
+            SettingsInvalid: when a run has it.
+        """
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.data / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SettingsInvalid(f"Rushes runs on {self.data}: end it first.") from None
+            file.truncate()
+            file.write(json.dumps({"pid": os.getpid(), "address": purpose}))
+            file.flush()
+            yield
+
+
+def find_site(data_dir: Path | None) -> Site:
+    """The installation of the folder, or of the nearest one.
+
+    Raises:
+        SettingsInvalid: when its settings make no sense, or can't all be known here.
+    """
+    folder = data_dir or _nearest()
+    state = _read_state(folder)
+    unknown = [name for name in (state or {}).get("withheld", ()) if name not in os.environ]
+    if unknown:
+        names = ", ".join(unknown)
+        raise SettingsInvalid(f"Set {names} here as for the run: a secret is not passed on.")
+    return Site(read_run_settings(folder, state))
+
+
+def read_run_settings(data_dir: Path | None, state: Mapping[str, Any] | None) -> Settings:
+    """The settings of a run, which count more than those of this shell; without one this shell's.
+
+    Raises:
+        SettingsInvalid: when they make no sense.
+    """
+    if state is None:
+        return read_settings(**({} if data_dir is None else {"data_dir": data_dir}))
+    withheld = set(state.get("withheld", ()))
+    values = {
+        name: field.default
+        for name, field in Settings.model_fields.items()
+        if f"{PREFIX}{name.upper()}" not in withheld
+    }
+    told = state.get("settings", {})
+    values |= {name.removeprefix(PREFIX).lower(): value for name, value in told.items()}
+    return read_settings(**values)
+
+
+def _nearest() -> Path | None:
+    """The data folder that is named, or `.rushes` of the working directory or of a parent."""
+    if named := os.environ.get(DATA_DIR):
+        return Path(named)
+    here = Path.cwd()
+    folders = (folder / ".rushes" for folder in (here, *here.parents))
+    return next((folder for folder in folders if _is_ours(folder)), None)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is there, and not another user's in a shared place."""
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return False
+    return os.geteuid() in (0, owner)
+
+
+def _read_state(folder: Path | None) -> dict[str, Any] | None:
+    """What a run on the folder says of itself, if one lives."""
+    try:
+        state = json.loads(((folder or Path(".rushes")) / _STATE).read_text())
+        os.kill(int(state["pid"]), 0)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return dict(state)

@@ -1,0 +1,229 @@
+"""Budgets: who may spend how much in each day and month, and what is reserved and spent.
+
+A job counts in the day and the month (UTC) in which it was accepted. `reserved` holds estimates of
+jobs that have not ended; what the provider charged, or may have charged, is `spent`. Within a
+transaction these rows are locked last, the user's before the installation's.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from core.errors import BudgetExceeded
+from core.money import amount
+from core.store.database import Database, Session
+from core.store.sql import Statement
+from core.times import iso, utc
+
+INSTALLATION = "installation"
+# Every user who has no budget of its own has this one.
+EACH_USER = "each-user"
+
+
+class Period(StrEnum):
+    """What a budget is for."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """An owner's money in one span, in micro-units; `limit_micros` is None for no limit.
+
+    `owner` is "installation", "each-user" or "user:<id>"; `reset_time` is when the span ends, ms.
+    """
+
+    owner: str
+    period: Period
+    span: str
+    limit_micros: int | None
+    reserved_micros: int = 0
+    spent_micros: int = 0
+    reset_time: int = 0
+
+    @property
+    def left_micros(self) -> int | None:
+        """What may still be reserved; None for no limit."""
+        if self.limit_micros is None:
+            return None
+        return max(self.limit_micros - self.reserved_micros - self.spent_micros, 0)
+
+    def has_room(self, micros: int) -> bool:
+        """Whether so much may still be reserved."""
+        return self.left_micros is None or micros <= self.left_micros
+
+
+_LIMITS = Statement(
+    "SELECT owner, period, limit_micros FROM budget"
+    " WHERE owner IN (:user, 'each-user', 'installation')"
+)
+_RESERVE = Statement(
+    "INSERT INTO spending (owner, span, reserved, spent) VALUES (:owner, :span, :micros, 0)"
+    " ON CONFLICT (owner, span) DO UPDATE SET reserved = spending.reserved + :micros"
+    " WHERE spending.spent + spending.reserved + :micros <= :limit_micros"
+)
+_SETTLE = Statement(
+    "UPDATE spending SET reserved = reserved - :reserved, spent = spent + :spent"
+    " WHERE owner = :owner AND span = :span"
+)
+_USAGE = Statement("SELECT reserved, spent FROM spending WHERE owner = :owner AND span = :span")
+_SET = Statement(
+    "INSERT INTO budget (owner, period, limit_micros) VALUES (:owner, :period, :limit_micros)"
+    " ON CONFLICT (owner, period) DO UPDATE SET limit_micros = excluded.limit_micros"
+)
+_CLEAR = Statement("DELETE FROM budget WHERE owner = :owner AND period = :period")
+_OWNERS = Statement(
+    "SELECT owner FROM budget UNION SELECT owner FROM spending WHERE span = ANY(:spans)"
+    " ORDER BY owner"
+)
+_NO_LIMIT = 2**62
+
+
+def owner_of(user_id: str) -> str:
+    """The name under which a user's budget is kept."""
+    return f"user:{user_id}"
+
+
+def reserve(session: Session, user_id: str, micros: int, now_ms: int) -> None:
+    """Holds the estimate in every span; the last statements of the accept transaction.
+
+    Raises:
+        BudgetExceeded: naming the budget that has no room; the transaction must roll back.
+    """
+    if not micros:
+        return
+    for budget in _budgets(session, user_id, now_ms):
+        limit = _NO_LIMIT if budget.limit_micros is None else budget.limit_micros
+        values = {"owner": budget.owner, "span": budget.span, "micros": micros}
+        if micros > limit or session.run(_RESERVE, **values, limit_micros=limit) != 1:
+            raise exceeded(_with_usage(session, budget), micros)
+
+
+def settle(
+    session: Session, user_id: str, accept_ms: int, reserved_micros: int, spent_micros: int
+) -> None:
+    """Turns what was held (negative: nothing was) into what was spent."""
+    if not reserved_micros and not spent_micros:
+        return
+    for owner in (owner_of(user_id), INSTALLATION):
+        for period in Period:
+            session.run(
+                _SETTLE,
+                owner=owner,
+                span=span(period, accept_ms),
+                reserved=reserved_micros,
+                spent=spent_micros,
+            )
+
+
+def shortage(db: Database, user_id: str, micros: int) -> Budget | None:
+    """The budget that has no room for that now, if there is one."""
+    return next((b for b in show(db, user_id) if not b.has_room(micros)), None)
+
+
+def exceeded(budget: Budget, micros: int) -> BudgetExceeded:
+    """The refusal of a job that the budget has no room for."""
+    whose = "This installation's" if budget.owner == INSTALLATION else "Your"
+    error = BudgetExceeded(
+        f"{whose} budget of the {budget.period} has no room for this job.",
+        period=budget.period,
+        required=amount(micros),
+        reset_time=iso(budget.reset_time),
+    )
+    # What others spend is none of the caller's business.
+    if budget.owner != INSTALLATION:
+        error.metadata |= {
+            "limit": amount(budget.limit_micros or 0),
+            "spent": amount(budget.spent_micros),
+            "reserved": amount(budget.reserved_micros),
+        }
+    return error
+
+
+def set_limit(db: Database, owner: str, period: Period, limit_micros: int | None) -> None:
+    """Gives the owner a budget, or with None takes it away."""
+    values = {"owner": owner, "period": period}
+    if limit_micros is None:
+        db.write(lambda session: session.run(_CLEAR, **values))
+    else:
+        db.write(lambda session: session.run(_SET, **values, limit_micros=limit_micros))
+
+
+def show(db: Database, user_id: str | None = None) -> list[Budget]:
+    """Every budget and every spending of today and this month; of one user, those that bind it."""
+
+    def work(session: Session) -> list[Budget]:
+        now_ms = session.now_ms()
+        if user_id is not None:
+            found = _budgets(session, user_id, now_ms)
+        else:
+            spans = [span(period, now_ms) for period in Period]
+            owners = [row[0] for row in session.rows(_OWNERS, spans=spans)]
+            found = [b for owner in owners for b in _of_owner(session, owner, now_ms)]
+        return [_with_usage(session, budget) for budget in found]
+
+    return db.read(work)
+
+
+def span(period: Period, now_ms: int) -> str:
+    """The name of the day or month (UTC) that the time is in."""
+    return utc(now_ms).strftime("%Y-%m-%d" if period is Period.DAY else "%Y-%m")
+
+
+def reset_time(period: Period, now_ms: int) -> int:
+    """When the span that the time is in ends, in milliseconds."""
+    midnight = utc(now_ms).replace(hour=0, minute=0, second=0, microsecond=0)
+    if period is Period.DAY:
+        end = midnight + timedelta(days=1)
+    else:
+        end = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return int(end.timestamp() * 1000)
+
+
+def _budgets(session: Session, user_id: str, now_ms: int) -> list[Budget]:
+    """The budgets that bind the user, in lock order, without what is used of them."""
+    user = owner_of(user_id)
+    limits = {(row[0], row[1]): int(row[2]) for row in session.rows(_LIMITS, user=user)}
+
+    def limit(owner: str, period: Period) -> int | None:
+        if owner == user:
+            return limits.get((user, period), limits.get((EACH_USER, period)))
+        return limits.get((owner, period))
+
+    return [
+        _budget(owner, period, limit(owner, period), now_ms)
+        for owner in (user, INSTALLATION)
+        for period in Period
+    ]
+
+
+def _of_owner(session: Session, owner: str, now_ms: int) -> list[Budget]:
+    if owner.startswith("user:"):
+        return _budgets(session, owner.removeprefix("user:"), now_ms)[: len(Period)]
+    limits = {(row[0], row[1]): int(row[2]) for row in session.rows(_LIMITS, user=owner)}
+    return [_budget(owner, period, limits.get((owner, period)), now_ms) for period in Period]
+
+
+def _budget(owner: str, period: Period, limit_micros: int | None, now_ms: int) -> Budget:
+    return Budget(
+        owner=owner,
+        period=period,
+        span=span(period, now_ms),
+        limit_micros=limit_micros,
+        reset_time=reset_time(period, now_ms),
+    )
+
+
+def _with_usage(session: Session, budget: Budget) -> Budget:
+    row = session.row(_USAGE, owner=budget.owner, span=budget.span)
+    reserved, spent = (int(row[0]), int(row[1])) if row else (0, 0)
+    return Budget(
+        owner=budget.owner,
+        period=budget.period,
+        span=budget.span,
+        limit_micros=budget.limit_micros,
+        reserved_micros=reserved,
+        spent_micros=spent,
+        reset_time=budget.reset_time,
+    )

@@ -1,0 +1,213 @@
+"""How a job changes: one transaction with the revision, the job, the event and the money.
+
+The order is the lock order: the revision first (the user's mutex), then the job by compare-and-set
+on state and fence, then the event, then the budgets. Which changes there are: `accept`,
+`transitions` and `submits`.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from core import failpoints
+from core.errors import LeaseLost, Reason
+from core.events import Event, event_to_json
+from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
+from core.store import budgets
+from core.store.database import Database, Session
+from core.store.rows import JOB_COLUMNS, jobs_from_rows
+from core.store.sql import Statement
+
+T = TypeVar("T")
+
+_BUMP = Statement(
+    "INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 1, 0)"
+    " ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision + 1"
+    " RETURNING revision, last_turn, {now}"
+)
+_LOCK_JOB = Statement(
+    "SELECT fence, state, step, at_risk, cancel_request_time, start_deadline, finish_deadline,"
+    " create_time, cost_state, cost_estimated, cost_actual FROM job"
+    " WHERE job_id = :job_id AND user_id = :user_id {for_update}"
+)
+_GET_JOB = Statement(f"SELECT {JOB_COLUMNS} FROM job WHERE job_id = :job_id")
+_INSERT_EVENT = Statement(
+    "INSERT INTO job_event (user_id, revision, job_id, event_time, payload)"
+    " VALUES (:user_id, :revision, :job_id, :event_time, :payload)"
+)
+# Nobody is left who could say more of it.
+_LEAVE_INTENTS = Statement(
+    "UPDATE intent SET outcome = 'UNKNOWN', outcome_time = {now}"
+    " WHERE job_id = :job_id AND outcome = 'OPEN'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A worker's claim of a job: what its writes must name."""
+
+    user_id: str
+    job_id: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A job whose user and row are locked by this transaction."""
+
+    run: Run
+    revision: int
+    now_ms: int
+    state: State
+    step: Step
+    at_risk: bool
+    cancel_request_time: int | None
+    start_deadline: int | None
+    finish_deadline: int | None
+    create_time: int
+    cost: Cost
+
+    @property
+    def missed(self) -> Reason | None:
+        """What the job fails with because a deadline of it is over; None when none is."""
+        if self.finish_deadline is not None and self.finish_deadline <= self.now_ms:
+            return Reason.FINISH_DEADLINE_EXCEEDED
+        start = self.start_deadline if self.state is State.QUEUED else None
+        if start is not None and start <= self.now_ms:
+            return Reason.START_DEADLINE_EXCEEDED
+        return None
+
+
+def bump(session: Session, user_id: str) -> tuple[int, int, int]:
+    """The user's next revision and last turn, and the time; locks the user until the transaction
+    ends, so that times rise with revisions."""
+    row = session.row(_BUMP, user_id=user_id)
+    assert row is not None
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
+    """The user's job for a change at the user's next revision; None when there is none."""
+    revision, _, now_ms = bump(session, user_id)
+    row = session.row(_LOCK_JOB, job_id=job_id, user_id=user_id)
+    if row is None:
+        return None
+    fence, state, step, at_risk, cancel, start, finish, create, cost, estimated, actual = row
+    return Locked(
+        run=Run(user_id, job_id, int(fence)),
+        revision=revision,
+        now_ms=now_ms,
+        state=State(state),
+        step=Step(step),
+        at_risk=bool(at_risk),
+        cancel_request_time=cancel,
+        start_deadline=start,
+        finish_deadline=finish,
+        create_time=create,
+        cost=Cost(state=CostState(cost), estimated_micros=int(estimated), actual_micros=actual),
+    )
+
+
+def as_owner(db: Database, run: Run, work: Callable[[Session, Locked], T]) -> T:
+    """Runs `work` if the run still owns the job.
+
+    Raises:
+        LeaseLost: when another run does, or the job has ended.
+    """
+
+    def transaction(session: Session) -> T:
+        locked = lock(session, run.user_id, run.job_id)
+        if locked is None or locked.run.fence != run.fence or locked.state.terminal:
+            raise LeaseLost
+        return work(session, locked)
+
+    return db.write(transaction)
+
+
+def apply(session: Session, locked: Locked, type: EventType, **changes: Any) -> Event:
+    """One move of the state machine with its event."""
+    after = move(locked.state, type)
+    ends = after.terminal and not locked.state.terminal
+    rows = session.rows(
+        _update(tuple(changes), ends),
+        **changes,
+        now_ms=locked.now_ms,
+        revision=locked.revision,
+        state=after,
+        state_before=locked.state,
+        job_id=locked.run.job_id,
+        fence=locked.run.fence,
+    )
+    if not rows:
+        raise LeaseLost
+    [job] = jobs_from_rows(session, rows)
+    return append_event(session, Event(locked.revision, type, locked.now_ms, job))
+
+
+def end(
+    session: Session,
+    locked: Locked,
+    type: EventType,
+    cost: CostState | None = None,
+    charged_micros: int | None = None,
+    **changes: Any,
+) -> Event:
+    """The last move of a job, with its money settled.
+
+    Without `cost` nothing was charged, unless a submit is at risk: then nobody knows, until its
+    operation is done and only to be fetched.
+    """
+    if cost is None:
+        cost = _usual_cost(locked)
+    estimated = locked.cost.estimated_micros
+    charged_micros = locked.cost.actual_micros if charged_micros is None else charged_micros
+    actual = estimated if charged_micros is None else charged_micros
+    spent = {CostState.CHARGED: actual, CostState.UNCERTAIN: estimated}.get(cost, 0)
+    changes |= {"stage": Stage.FINISHED, "cost_state": cost}
+    changes["cost_actual"] = actual if cost is CostState.CHARGED else None
+    if locked.at_risk:
+        session.run(_LEAVE_INTENTS, job_id=locked.run.job_id)
+    event = apply(session, locked, type, **changes)
+    budgets.settle(session, locked.run.user_id, locked.create_time, estimated, spent)
+    failpoints.hit("settle.before_commit")
+    return event
+
+
+def _usual_cost(locked: Locked) -> CostState:
+    if not locked.at_risk:
+        return CostState.RELEASED
+    return CostState.CHARGED if locked.step is Step.FETCH else CostState.UNCERTAIN
+
+
+def append_event(session: Session, event: Event) -> Event:
+    """Writes the event."""
+    session.run(
+        _INSERT_EVENT,
+        user_id=event.job.user_id,
+        revision=event.revision,
+        job_id=event.job.job_id,
+        event_time=event.event_time,
+        payload=json.dumps(event_to_json(event), separators=(",", ":")),
+    )
+    return event
+
+
+def read_job(session: Session, job_id: str) -> Job:
+    """The job as this transaction sees it."""
+    [job] = jobs_from_rows(session, session.rows(_GET_JOB, job_id=job_id))
+    return job
+
+
+@functools.cache
+def _update(names: tuple[str, ...], ends: bool) -> Statement:
+    changes = ["revision = :revision", "state = :state", *(f"{name} = :{name}" for name in names)]
+    if ends:
+        changes += ["end_time = :now_ms", "lease_expire_time = NULL", "next_run_time = NULL"]
+        changes += ["worker_id = NULL"]
+    return Statement(
+        f"UPDATE job SET {', '.join(changes)}"
+        " WHERE job_id = :job_id AND state = :state_before AND fence = :fence"
+        f" RETURNING {JOB_COLUMNS}"
+    )

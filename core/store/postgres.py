@@ -1,0 +1,142 @@
+"""PostgreSQL connections that never hang: a pool, and a limit on every wait for the server.
+
+A server that is frozen, or behind a network that swallows everything, answers neither a statement
+nor a connect. No timeout of PostgreSQL's own helps then, and TCP's do not on a unix socket. So
+psycopg2 hands each of its waits to `_wait`, which gives up at the time limit of the call.
+"""
+
+import contextlib
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import peewee
+import psycopg2
+from psycopg2 import extensions
+
+from core.errors import DependencyUnavailable
+
+# Callers are told within 5 s, also one that waited for a thread while others waited for the server,
+# and then was the one to try it.
+CALL_SECONDS = 3.0
+TRY_SECONDS = 1.5
+# For each answer at least: a call may have come so far late, by no fault of the server.
+_LEAST_SECONDS = 0.3
+# By then the server ends a statement itself: who waits for a lock is no sign that it hangs.
+STATEMENT_MS = 2500
+_IDLE_SECONDS = 300.0
+_NO_ANSWER = "the server did not answer in time"
+
+
+class _Limit(threading.local):
+    """When the call of this thread gives up, and whether it did."""
+
+    until: float | None = None
+    passed = False
+
+    def left(self) -> float | None:
+        return None if self.until is None else max(self.until - time.monotonic(), _LEAST_SECONDS)
+
+
+_limit = _Limit()
+
+
+def _wait(connection: Any) -> None:
+    """psycopg2 closes the connection when this raises: its answer may still come."""
+    while (need := connection.poll()) != extensions.POLL_OK:
+        waiter = select.poll()
+        waiter.register(
+            connection.fileno(), select.POLLIN if need == extensions.POLL_READ else select.POLLOUT
+        )
+        left = _limit.left()
+        if not waiter.poll(None if left is None else left * 1000):
+            _limit.passed = True
+            raise psycopg2.OperationalError(_NO_ANSWER)
+
+
+class Postgres(peewee.PostgresqlDatabase):
+    """A pool of at most `connections` connections; each thread that is inside a call has one."""
+
+    def __init__(self, url: str, connections: int) -> None:
+        extensions.set_wait_callback(_wait)
+        super().__init__(
+            url.replace("postgres://", "postgresql://", 1),
+            keepalives_idle=30,
+            keepalives_interval=5,
+            keepalives_count=3,
+            options=f"-c statement_timeout={STATEMENT_MS}"
+            " -c idle_in_transaction_session_timeout=10000",
+        )
+        # peewee would hold it while it connects, and nobody could give a connection back then. It
+        # guards nothing: each thread has a state of its own.
+        self._lock = contextlib.nullcontext()
+        self._room = threading.BoundedSemaphore(connections)
+        self._idle: deque[tuple[float, Any]] = deque()
+        self._hangs = False
+        self._trying = threading.Lock()
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """One call: the limit for everything that it waits for.
+
+        While the server hangs, one call at a time tries it and the others fail at once; else all
+        threads of the process would wait, and whoever needs one would wait behind them.
+
+        Raises:
+            DependencyUnavailable: when the server hangs and another call is trying it.
+        """
+        if _limit.until is not None:
+            yield
+            return
+        trying = self._hangs
+        if trying and not self._trying.acquire(blocking=False):
+            raise DependencyUnavailable("database")
+        seconds = TRY_SECONDS if trying else CALL_SECONDS
+        _limit.until, _limit.passed = time.monotonic() + seconds, False
+        try:
+            yield
+        finally:
+            _limit.until = None
+            if trying:
+                self._trying.release()
+            if trying or _limit.passed:
+                self._hangs = _limit.passed
+
+    def close_idle(self) -> None:
+        """Closes the connections that nobody uses: when one is lost, so are they."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop()[1].close()
+
+    def _connect(self) -> Any:
+        left = _limit.left()
+        if not self._room.acquire(timeout=-1 if left is None else left):
+            raise peewee.OperationalError("no connection was free in time")
+        try:
+            return self._idle_one() or super()._connect()  # type: ignore[misc]
+        except BaseException:
+            self._room.release()
+            raise
+
+    def _close(self, connection: Any) -> None:
+        """Back to the pool, unless something is wrong with it."""
+        try:
+            idle = extensions.TRANSACTION_STATUS_IDLE
+            if not connection.closed and connection.info.transaction_status == idle:
+                self._idle.append((time.monotonic(), connection))
+            else:
+                connection.close()
+        finally:
+            self._room.release()
+
+    def _idle_one(self) -> Any:
+        """The one that was used last, so that those which are not needed grow old and go."""
+        oldest = time.monotonic() - _IDLE_SECONDS
+        with contextlib.suppress(IndexError):
+            while self._idle[0][0] < oldest:
+                self._idle.popleft()[1].close()
+            return self._idle.pop()[1]
+        return None

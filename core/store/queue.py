@@ -1,0 +1,147 @@
+"""The queues as callers see them: places, how long it takes, and why a job does not move.
+
+A job's position is its rank in the order in which jobs would be claimed if workers took them now:
+first those that may start (`claims.MAY_START`), then those that wait for one of their user's jobs
+to end or for their provider to answer, each by turn.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from core.events import QueueInfo
+from core.store.circuits import open_circuits
+from core.store.claims import MAY_START
+from core.store.database import Database, Row
+from core.store.sql import Statement
+from core.store.workers import served_queues
+from core.times import utc
+
+T = TypeVar("T")
+
+_LINE = "FROM job WHERE job.queue = mine.queue AND job.state = 'QUEUED'"
+# Among its like by turn; what has to wait for something else comes after all that has not.
+_PLACE = (
+    f"(SELECT count(*) {_LINE} AND ({MAY_START}) = mine.free AND %s)"
+    f" + CASE WHEN mine.free THEN 0 ELSE (SELECT count(*) {_LINE} AND {MAY_START}) END"
+)
+_OF_JOB = Statement(
+    "WITH mine AS (SELECT job_id, queue, turn, provider, model,"
+    f" ({MAY_START}) AS free FROM job WHERE job_id = :job_id AND state = 'QUEUED')"
+    " SELECT job_id, queue, provider, model,"
+    f" {_PLACE % '(job.turn, job.job_id) <= (mine.turn, mine.job_id)'} FROM mine"
+)
+_OF_JOBS = Statement(
+    "SELECT job_id, queue, provider, model, place FROM (SELECT job_id, queue, provider, model,"
+    f" row_number() OVER (PARTITION BY queue ORDER BY ({MAY_START}) DESC, turn, job_id) AS place"
+    " FROM job WHERE state = 'QUEUED') waiting WHERE job_id = ANY(:job_ids)"
+)
+# After what waits no later than the turn that `accept` would give.
+_NEXT = Statement(
+    f"WITH mine AS (SELECT queue, turn, ({MAY_START}) AS free FROM (SELECT :queue AS queue,"
+    " :user_id AS user_id, :provider AS provider, 1 + coalesce((SELECT last_turn FROM user_stream"
+    " WHERE user_id = :user_id), 0) AS turn) job)"
+    f" SELECT 1 + {_PLACE % 'job.turn <= mine.turn'} FROM mine"
+)
+_RUNS = Statement(
+    "SELECT start_time - create_time, end_time - start_time FROM job WHERE model = :model"
+    " AND state = 'SUCCEEDED' ORDER BY end_time DESC LIMIT :most"
+)
+# The first condition on the state is that of the index `job_due`.
+_RUNNING = Statement(
+    "SELECT queue, count(*) FROM job WHERE state IN ('RUNNING', 'RECONCILING')"
+    " AND state = 'RUNNING' GROUP BY queue"
+)
+SAMPLES = 50
+FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Medians of a model's last runs, in milliseconds."""
+
+    wait_ms: int
+    run_ms: int
+    count: int
+
+
+class Queues:
+    """Looks at the queues for one process, from any thread.
+
+    What many jobs share is read at most once in FRESH_SECONDS.
+    """
+
+    def __init__(self, db: Database, user_concurrency: int) -> None:
+        self._db = db
+        self._user_concurrency = user_concurrency
+        self._read: dict[Hashable, tuple[float, Any]] = {}
+
+    def place(self, job_id: str) -> QueueInfo | None:
+        """The place of a job that waits; None when it does not."""
+        row = self._db.row(_OF_JOB, job_id=job_id, user_concurrency=self._user_concurrency)
+        return self._info(row) if row else None
+
+    def places(self, job_ids: Sequence[str]) -> dict[str, QueueInfo]:
+        """The places of those of the jobs that wait: one count of the queues for all."""
+        if not job_ids:
+            return {}
+        values = {"job_ids": list(job_ids), "user_concurrency": self._user_concurrency}
+        return {row[0]: self._info(row) for row in self._db.rows(_OF_JOBS, **values)}
+
+    def next_place(self, user_id: str, queue: str, provider: str, model: str) -> QueueInfo:
+        """The place that a job of the user would get now."""
+        values = {"user_id": user_id, "queue": queue, "provider": provider}
+        row = self._db.row(_NEXT, **values, user_concurrency=self._user_concurrency)
+        return self._info(("", queue, provider, model, row[0] if row else 1))
+
+    def _info(self, row: Row) -> QueueInfo:
+        _, queue, provider, model, place = row
+        runs, blocked = self._runs(model), self._blocked(queue, provider)
+        return QueueInfo(
+            position=int(place),
+            estimated_wait_ms=None if blocked or not runs else self._wait(queue, int(place), runs),
+            estimated_run_ms=runs.run_ms if runs else None,
+            sample_count=runs.count if runs else 0,
+            blocked_reason=blocked,
+        )
+
+    def _wait(self, queue: str, position: int, runs: _Runs) -> int:
+        """Each end of a run makes room for one, and `running` runs end in the time of one: so a
+        place costs run / running. The first may cost less: it does where workers are idle."""
+        running = self._kept("running", self._read_running).get(queue, 0)
+        place_ms = runs.run_ms // max(running, 1)
+        return min(runs.wait_ms, place_ms) + (position - 1) * place_ms
+
+    def _blocked(self, queue: str, provider: str) -> str:
+        if queue not in self._kept("served", lambda: served_queues(self._db)):
+            return "no worker serves this queue"
+        circuits = self._kept("circuits", lambda: open_circuits(self._db))
+        if provider not in circuits:
+            return ""
+        again = utc(circuits[provider])
+        return f"the provider {provider} does not answer; it is tried again at {again:%H:%M:%S} UTC"
+
+    def _runs(self, model: str) -> _Runs | None:
+        return self._kept(("runs", model), lambda: self._read_runs(model))
+
+    def _read_runs(self, model: str) -> _Runs | None:
+        rows = self._db.rows(_RUNS, model=model, most=SAMPLES)
+        if not rows:
+            return None
+        waits, runs = ([int(value) for value in column] for column in zip(*rows, strict=True))
+        return _Runs(statistics.median_low(waits), statistics.median_low(runs), len(rows))
+
+    def _read_running(self) -> dict[str, int]:
+        return {row[0]: int(row[1]) for row in self._db.rows(_RUNNING)}
+
+    def _kept(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What `read` gave lately. Two threads may read at once: no harm."""
+        now = time.monotonic()
+        read_at, value = self._read.get(key, (float("-inf"), None))
+        if now - read_at > FRESH_SECONDS:
+            value = read()
+            self._read[key] = now, value
+        found: T = value
+        return found

@@ -1,0 +1,55 @@
+"""Room on the disks: a job is refused before it is accepted, not lost in the middle."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from core.errors import StorageFull
+from core.settings import Settings
+from core.store.sqlite import sqlite_path
+
+LOOK_SECONDS = 1.0
+_MIB = 1024 * 1024
+
+
+class Room:
+    """Whether the disks that jobs are written to have space; looks at most once a second."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._megabytes = settings.min_free_megabytes
+        self._folders = _folders(settings)
+        self._clock = clock
+        self._next_look = clock()
+        self._full = False
+
+    def refuse_full(self) -> None:
+        """
+        Raises:
+            StorageFull: when one of the disks has less than the settings ask for.
+        """
+        # Threads that look at the same time see the same disk.
+        if self._clock() >= self._next_look:
+            self._full = any(self._lacks(folder) for folder in self._folders)
+            self._next_look = self._clock() + LOOK_SECONDS
+        if self._full:
+            limit = f"{self._megabytes} MiB"
+            raise StorageFull(f"Less than {limit} of storage are free.", limit=limit)
+
+    def _lacks(self, folder: Path) -> bool:
+        try:
+            return shutil.disk_usage(folder).free < self._megabytes * _MIB
+        except OSError:
+            # What can't be asked is told by the write itself.
+            return False
+
+
+def _folders(settings: Settings) -> set[Path]:
+    """The local folders that take rows and bytes, as far as they are local."""
+    folders = {settings.data_dir.absolute()}
+    database = sqlite_path(settings.database)
+    if database is not None:
+        folders.add(database.parent)
+    if settings.blobs.startswith("file://"):
+        folders.add(Path(settings.blobs.removeprefix("file://")))
+    return folders

@@ -1,0 +1,137 @@
+"""The journal: an operation is written here, and synced, before the database hears of it.
+
+One file per worker process, locked while that lives: `<data_dir>/journal/<worker_id>.jsonl`. What a
+dead process left is told to the database by whoever finds it, so that a paid operation is not lost
+with the database connection or the process.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An operation that a submit made."""
+
+    job_id: str
+    number: int
+    operation: str
+    done: bool
+
+
+class Journal:
+    """This process's file, and those that dead processes of this host left."""
+
+    def __init__(self, folder: Path, worker_id: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
+        self._path = folder / f"{worker_id}.jsonl"
+        self._file: int | None = _locked_file(self._path)
+        self._lock = threading.Lock()
+        self._pending: set[Entry] = set()
+
+    def write(self, entry: Entry) -> None:
+        """Keeps the entry; it is on the disk when this returns.
+
+        Raises:
+            OSError: when the disk does not take it.
+        """
+        # The newline before it parts it from a line that did not get onto the disk whole.
+        line = b"\n" + json.dumps(asdict(entry)).encode() + b"\n"
+        with self._lock:
+            self._pending.add(entry)
+            if self._file is None:
+                # An answer that comes after the end: others find it when the process is gone.
+                self._file = _locked_file(self._path)
+            if os.write(self._file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file)
+
+    def settled(self, entry: Entry) -> None:
+        """The database has it; the file is emptied when that is true of all."""
+        with self._lock:
+            self._pending.discard(entry)
+            if self._file is not None and not self._pending:
+                os.ftruncate(self._file, 0)
+
+    def close(self) -> None:
+        """Leaves the file to others if something in it is not settled."""
+        with self._lock:
+            if self._file is None:
+                return
+            if not self._pending:
+                self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
+    def adopt_left(self, settle: Callable[[Entry], object]) -> None:
+        """Settles what dead processes left, and removes their files."""
+        for path in self._folder.glob("*.jsonl"):
+            if path != self._path:
+                try:
+                    self._adopt(path, settle)
+                except OSError as error:
+                    log.warning("journal_not_read", error=type(error).__name__)
+
+    def _adopt(self, path: Path, settle: Callable[[Entry], object]) -> None:
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(path.open("rb"))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (FileNotFoundError, BlockingIOError):
+                return
+            if not _is_at(path, file.fileno()):
+                # Another took it meanwhile, and what is there now may be a living process's.
+                return
+            for entry in _entries(file.read()):
+                log.info("operation_found_in_journal", job_id=entry.job_id, number=entry.number)
+                settle(entry)
+            path.unlink(missing_ok=True)
+
+
+def _locked_file(path: Path) -> int:
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if _is_at(path, file):
+            _sync(path.parent)
+            return file
+        # Somebody took it for a dead process's between the two calls.
+        os.close(file)
+
+
+def _is_at(path: Path, file: int) -> bool:
+    """Whether the open file is the one that the path leads to."""
+    try:
+        return path.stat().st_ino == os.fstat(file).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _sync(folder: Path) -> None:
+    """Makes the names in the folder survive a loss of power."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _entries(data: bytes) -> Iterator[Entry]:
+    """The whole lines; a torn last one was never acted upon."""
+    for line in filter(None, data.split(b"\n")[:-1]):
+        try:
+            yield Entry(**json.loads(line))
+        except (ValueError, TypeError):
+            log.error("journal_line_damaged")

@@ -1,0 +1,148 @@
+"""The ledger: what the simulator accepted and charges, one JSON line each, in a file of its own.
+
+`<data_dir>/simulator/ledger.jsonl`. A line is on the disk before anybody hears of it; lines are
+written under flock, so any number of processes of one host write. Only a line that ends counts: a
+killed writer's torn one is cut off by the next, as its submit was never answered.
+
+| event | means | micros |
+|---|---|---|
+| accepted | a paid submit: `key`, `job_id`, `model`, `words`, `ready_time` | what it costs |
+| cancelled | the operation was stopped | 0: given back |
+| happened | a word that acts once has acted for `job_id` | |
+
+Every line has `time` and `operation`, which is empty where none is meant. Times are milliseconds
+of the host's clock.
+"""
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workers.providers.simulator.words import Word, words_in
+
+Line = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Operation:
+    """One paid submit. Times in milliseconds; `micros` is what it costs unless it is cancelled."""
+
+    name: str
+    micros: int
+    words: frozenset[Word]
+    accept_time: int
+    ready_time: int
+    cancelled: bool = False
+
+
+@dataclass(slots=True)
+class Books:
+    """What the lines come to."""
+
+    operations: dict[str, Operation] = field(default_factory=dict)
+    by_key: dict[str, Operation] = field(default_factory=dict)
+    happened: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, line: Line) -> None:
+        """Takes one more line."""
+        event = line["event"]
+        if event == "accepted":
+            operation = _operation(line)
+            self.operations[operation.name] = operation
+            self.by_key[line["key"]] = operation
+        elif event == "cancelled":
+            self.operations[line["operation"]].cancelled = True
+        elif event == "happened":
+            self.happened.add((line["job_id"], line["word"]))
+
+
+class Ledger:
+    """The file, and what is in it: each look reads only what was added since the last one."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = folder / "ledger.jsonl"
+        self._books = Books()
+        self._read_to = self._inode = 0
+        self._lock = threading.Lock()
+        with self._locked():
+            _sync_folder(folder)
+
+    def books(self) -> Books:
+        """What the ledger says now; never waits for a writer."""
+        try:
+            file = os.open(self._path, os.O_RDONLY)
+        except FileNotFoundError:
+            return self._books
+        try:
+            return self._read(file)
+        finally:
+            os.close(file)
+
+    def write(self, decide: Callable[[Books], Line | None]) -> Line | None:
+        """Appends the line that `decide` makes of the books, which nobody else changes meanwhile.
+
+        It is on the disk when this returns.
+        """
+        with self._locked() as file:
+            line = decide(self._read(file))
+            if line is not None:
+                # What is left behind the last whole line is a dead writer's.
+                os.ftruncate(file, self._read_to)
+                _write_all(file, json.dumps(line).encode() + b"\n")
+                os.fsync(file)
+                self._read(file)
+            return line
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+        finally:
+            os.close(file)
+
+    def _read(self, file: int) -> Books:
+        with self._lock:
+            found = os.fstat(file)
+            size = found.st_size
+            if found.st_ino != self._inode or size < self._read_to:
+                # Another file than before: the first look, or somebody put one in its place.
+                self._books, self._read_to, self._inode = Books(), 0, found.st_ino
+            if size > self._read_to:
+                tail = os.pread(file, size - self._read_to, self._read_to)
+                whole = tail[: tail.rfind(b"\n") + 1]
+                for line in whole.splitlines():
+                    self._books.add(json.loads(line))
+                self._read_to += len(whole)
+            return self._books
+
+
+def _operation(line: Line) -> Operation:
+    return Operation(
+        name=line["operation"],
+        micros=line["micros"],
+        words=words_in(" ".join(line["words"])),
+        accept_time=line["time"],
+        ready_time=line["ready_time"],
+    )
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

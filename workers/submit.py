@@ -1,0 +1,223 @@
+"""The one place where money is spent: intent, call, journal, record; or RECONCILING.
+
+Whatever happens after the intent was written and was not certainly free makes the job RECONCILING:
+no exception, kill or lost connection leads to a second call.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import structlog
+
+from core import failpoints
+from core.errors import DependencyUnavailable, LeaseLost, NotFound, StorageFull
+from core.events import Event
+from core.jobs import EventType, JobFailure, Outcome, Step
+from core.store import Database, circuits, submits
+from core.store.claims import Claim
+from core.store.submits import Begun
+from core.tell import Teller
+from workers.endings import Endings, context
+from workers.journal import Entry, Journal
+from workers.lease import Lease
+from workers.providers import (
+    OutcomeUnknown,
+    Provider,
+    ProviderFailed,
+    ReadInput,
+    RunStopped,
+    Submitted,
+    TryLater,
+)
+
+log = structlog.get_logger()
+
+# A run that was frozen between the intent and the call must not call: its lease may be over.
+GUARD_SECONDS = 1.0
+# The one that goes on while the machine sleeps; that of macOS has another name.
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+NO_ROOM_MS = 1000
+RECORD_PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitter:
+    """Submits jobs to paid providers, once each."""
+
+    db: Database
+    teller: Teller
+    endings: Endings
+    journal: Journal
+    closing: threading.Event
+    nudge_poller: Callable[[], None]
+    worker_id: str
+    user_concurrency: int
+    circuit_failures: int
+    circuit_ms: int
+
+    def submit(
+        self, claim: Claim, provider: Provider, lease: Lease, read_input: ReadInput
+    ) -> Claim | None:
+        """The claim at FETCH if the provider was done at once, else None: it is somebody's later.
+
+        Raises:
+            LeaseLost: when another run owns the job.
+            RunStopped: when the run shall stop, and nothing was sent.
+            ProviderFailed: when an input is gone.
+        """
+        # Before the intent: what fails here costs nothing.
+        inputs = {media_id: read_input(media_id) for media_id in claim.job.spec.inputs}
+        began = time.clock_gettime(CLOCK)
+        begun = self._begin(claim)
+        if begun is None:
+            self.endings.hand_back(claim, NO_ROOM_MS)
+            return None
+        self.teller.tell(begun.event)
+        if begun.number is None:
+            return None
+        claim = replace(claim, job=begun.event.job, at_risk=True)
+        if lease.stopping() or _too_late(began, lease):
+            self._refused(claim, begun.number, Outcome.NOT_SENT)
+            raise RunStopped
+        try:
+            failpoints.hit("submit.before_send")
+            submitted = self._call(claim, begun.number, provider, inputs.__getitem__)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, the call may have been made
+            self._unknown(claim, error)
+            return None
+        return self._record(claim, begun.number, provider, submitted) if submitted else None
+
+    def adopt(self, entry: Entry) -> Event | None:
+        """Records an operation that was learned of late, or elsewhere.
+
+        Raises:
+            DependencyUnavailable, StorageFull: when the database can't take it.
+        """
+        where = entry.job_id, entry.number, entry.operation
+        try:
+            event = submits.accepted(self.db, *where, done=entry.done)
+        except NotFound:
+            log.error("operation_of_unknown_job", job_id=entry.job_id, operation=entry.operation)
+            return None
+        if event is not None:
+            log.info("operation_adopted", job_id=entry.job_id, number=entry.number)
+            self.teller.tell(event)
+        return event
+
+    def _begin(self, claim: Claim) -> Begun | None:
+        try:
+            return submits.begin(self.db, claim.run, self.worker_id, self.user_concurrency)
+        except (DependencyUnavailable, StorageFull):
+            # It may have been committed, and only this run knows that nothing was sent.
+            self._write(lambda: submits.retract(self.db, claim.run))
+            raise
+
+    def _call(
+        self, claim: Claim, number: int, provider: Provider, read_input: ReadInput
+    ) -> Submitted | None:
+        """What the provider answered; None when it refused, and that is written down."""
+        key = submits.submission_key(claim.run.job_id, number)
+        try:
+            submitted = provider.submit(claim.job, key, read_input)
+        except ProviderFailed as error:
+            self._refused(claim, number, Outcome.REJECTED, error.failure)
+            return None
+        except TryLater as error:
+            self._postpone(claim, number, error)
+            return None
+        except OutcomeUnknown as error:
+            if error.late is not None:
+                error.late.add_done_callback(lambda late: self._late(claim, number, provider, late))
+            raise
+        failpoints.hit("submit.after_answer")
+        return submitted
+
+    def _refused(
+        self, claim: Claim, number: int, outcome: Outcome, failure: JobFailure | None = None
+    ) -> None:
+        """Writes down that nothing was accepted; that is true whoever owns the job by now."""
+        try:
+            self._write(lambda: submits.refused(self.db, claim.run, number, outcome, failure))
+        except LeaseLost:
+            self._write(lambda: submits.was_free(self.db, claim.run.job_id, number, outcome))
+            raise
+
+    def _postpone(self, claim: Claim, number: int, error: TryLater) -> None:
+        outcome = Outcome.REJECTED if error.sent else Outcome.NOT_SENT
+        self._refused(claim, number, outcome)
+        if not error.sent:
+            most, pause = self.circuit_failures, self.circuit_ms
+            left_ms = circuits.failed(self.db, claim.job.provider, most, pause)
+            error.delay_ms = max(error.delay_ms or 0, left_ms) or None
+        self.endings.retry(claim, error)
+
+    def _unknown(self, claim: Claim, error: Exception) -> None:
+        log.warning("submit_outcome_unknown", **context(claim), error=type(error).__name__)
+        self.endings.make(lambda: submits.unknown(self.db, claim.run))
+
+    def _record(
+        self, claim: Claim, number: int, provider: Provider, submitted: Submitted
+    ) -> Claim | None:
+        entry = Entry(claim.run.job_id, number, submitted.operation, submitted.done)
+        event = self._written(claim, provider, entry, submitted.delay_ms)
+        if event is None or not submitted.done or event.type is EventType.STARTED:
+            self.nudge_poller()
+            return None
+        return replace(claim, job=event.job, step=Step.FETCH, operation=submitted.operation)
+
+    def _written(
+        self, claim: Claim, provider: Provider, entry: Entry, delay_ms: int = 0
+    ) -> Event | None:
+        """Records the operation, however long the database is away; at the end of the process the
+        journal keeps it for others. None when the job does not wait for it any more."""
+        try:
+            self.journal.write(entry)
+        except OSError as error:
+            # The database alone must do.
+            log.error("journal_not_written", **context(claim), error=type(error).__name__)
+        failpoints.hit("journal.after_fsync")
+        where = self.db, entry.job_id, entry.number, entry.operation
+        event = self._write(
+            lambda: submits.accepted(*where, done=entry.done, delay_ms=delay_ms),
+            lambda: self.journal.settled(entry),
+        )
+        if event is None and not self.closing.is_set():
+            run = claim.run
+            self.endings.release_orphan(provider, run.user_id, run.job_id, entry.operation)
+        return event
+
+    def _write(
+        self, change: Callable[[], Event | None], then: Callable[[], None] = lambda: None
+    ) -> Event | None:
+        """Makes the change and tells it, once the database is there; None also at the end of the
+        process."""
+        while True:
+            try:
+                event = change()
+            except (DependencyUnavailable, StorageFull) as error:
+                log.warning("outcome_not_written", error=type(error).__name__)
+                if self.closing.wait(RECORD_PAUSE_SECONDS):
+                    return None
+                continue
+            then()
+            if event is not None:
+                self.teller.tell(event)
+            return event
+
+    def _late(self, claim: Claim, number: int, provider: Provider, late: "Future[str]") -> None:
+        """An answer came after the call had been given up."""
+        if late.cancelled() or late.exception() is not None:
+            return
+        entry = Entry(claim.run.job_id, number, late.result(), done=False)
+        self._written(claim, provider, entry)
+
+
+def _too_late(began: float, lease: Lease) -> bool:
+    """Whether the run was held up since the intent; a clock that runs in suspend says so."""
+    passed = time.clock_gettime(CLOCK) - began
+    return passed > min(GUARD_SECONDS, lease.seconds / 3)
