@@ -15,9 +15,10 @@ from typer import TyperException
 
 from admin import budget, reconcile
 from admin.backup import back_up
-from admin.restore import LOCAL_PROVIDERS, restore
+from admin.restore import restore
 from admin.site import Site, find_site
 from core import failpoints
+from core.catalog import LOCAL_PROVIDERS
 from core.errors import (
     DataNewer,
     DependencyUnavailable,

@@ -8,9 +8,9 @@ from admin.budget import JsonOption
 from admin.site import Site
 from admin.tables import age, clock, print_json, print_table
 from core.errors import JobStateInvalid, SettingsInvalid
-from core.jobs import Outcome
+from core.jobs import Outcome, State
 from core.money import amount
-from core.store import Database, submits
+from core.store import Database, jobs, submits
 from core.store.submits import Unsettled
 from core.times import iso
 
@@ -66,6 +66,11 @@ def _adopt(db: Database, job_id: str, operation: str) -> str:
     intent = next((i for i in submits.of_job(db, job_id) if i.outcome in _OPEN), None)
     if intent is None:
         raise JobStateInvalid("No submit of this job waits to be found at the provider.")
+    state = jobs.get(db, intent.user_id, job_id).state
+    if state is not State.RECONCILING and not state.terminal:
+        raise JobStateInvalid(
+            f"The job is {state} and its submit may be under way: wait for its outcome."
+        )
     event = submits.accepted(db, job_id, intent.number, operation)
     if event is None:
         return "The operation was recorded; the job does not wait for it any more."

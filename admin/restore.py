@@ -18,6 +18,7 @@ from admin.archive import BackupUnusable, Manifest, sync_folder, unpack
 from admin.backup import DATABASE_NAME, SMALL_PARTS
 from admin.site import Site
 from core import failpoints
+from core.catalog import LOCAL_PROVIDERS
 from core.errors import SettingsInvalid
 from core.store.copies import settle_sqlite
 from core.store.database import connect
@@ -26,8 +27,6 @@ from core.store.restore import Restored, begin_anew
 
 # A run does not start while it is there (standalone/preflight.py).
 MARK = "restoring"
-# Providers that render here: what they do costs nothing, and may be done again.
-LOCAL_PROVIDERS = ("builtin",)
 # Its name in a backup.
 DATABASE = DATABASE_NAME.rpartition("/")[2]
 _DATABASE_FILES = ("", "-wal", "-shm")

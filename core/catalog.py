@@ -9,6 +9,9 @@ from typing import Any
 from core.errors import SettingsInvalid
 from core.specs import Kind, Spec, VideoSpec
 
+# Providers that render here: what they do costs nothing, and may be done again.
+LOCAL_PROVIDERS = frozenset({"builtin"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:

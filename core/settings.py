@@ -174,6 +174,9 @@ class Settings(BaseSettings):
         30, "Time after which a watcher that does not read is ended."
     )
     drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
+    drain_run_seconds: Seconds = _setting(
+        10, "Time that a submit under way has to end when its worker shuts down."
+    )
     drain_watch_seconds: Seconds = _setting(2, "Time in which watches are ended at shutdown.")
     metrics_listen: str = _setting(
         "", "Where this process serves Prometheus metrics: host:port or unix:/path; empty: nowhere."
@@ -235,6 +238,17 @@ class Settings(BaseSettings):
             raise ValueError("RUSHES_LEASE_SECONDS must be at least twice RUSHES_HEARTBEAT_SECONDS")
         if self.max_inline_bytes >= self.max_request_bytes:
             raise ValueError("RUSHES_MAX_INLINE_BYTES must be below RUSHES_MAX_REQUEST_BYTES")
+        if self.request_id_days > self.retention_days:
+            raise ValueError(
+                "RUSHES_RETENTION_DAYS must be at least RUSHES_REQUEST_ID_DAYS: a job that is"
+                " forgotten can't be found again"
+            )
+        resubmits = self.resubmit_policy == "resubmit_after_lookup"
+        if resubmits and self.reconcile_seconds < max(60, 4 * self.lease_seconds):
+            raise ValueError(
+                "RUSHES_RECONCILE_SECONDS must be at least 60 and four leases where submits are"
+                " sent again: a frozen worker may still send the first"
+            )
         return self
 
     @cached_property

@@ -23,6 +23,7 @@ from standalone.valkey import find_valkey, valkey_argv, valkey_is_ready, valkey_
 LONGEST_SOCKET_NAME = len("server-999.metrics")
 # Ctrl-C ends everything within 5 s, so a call that waits can't have a server's usual 10 s.
 DRAIN_CALL_SECONDS = "2.5"
+DRAIN_RUN_SECONDS = "3.5"
 STATE_FILE = "standalone.json"
 # What a variable that holds a secret is named, or holds.
 SECRET = re.compile(r"_(KEY|SECRET|TOKEN|PASSWORD)\b|://[^/@]*:[^/@]*@|password=", re.IGNORECASE)
@@ -170,7 +171,11 @@ def _told_settings(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _environment(site: Site, redis_url: str, **more: str) -> dict[str, str]:
-    defaults = {"RUSHES_DRAIN_CALL_SECONDS": DRAIN_CALL_SECONDS, "RUSHES_SIMULATOR": "true"}
+    defaults = {
+        "RUSHES_DRAIN_CALL_SECONDS": DRAIN_CALL_SECONDS,
+        "RUSHES_DRAIN_RUN_SECONDS": DRAIN_RUN_SECONDS,
+        "RUSHES_SIMULATOR": "true",
+    }
     chosen = {
         "RUSHES_DATA_DIR": str(site.data),
         "RUSHES_REDIS_URL": redis_url,

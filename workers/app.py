@@ -20,6 +20,7 @@ from core.store import open_database
 from core.stream import TIMEOUT_SECONDS, EventStream, connect
 from core.tell import Teller
 from workers.actors import declare_actors
+from workers.aside import Aside
 from workers.backoff import Backoff
 from workers.endings import Endings
 from workers.housekeeper import Housekeeper
@@ -40,7 +41,6 @@ from workers.submit import Submitter
 log = structlog.get_logger()
 
 WAIT_MS = 500
-STOP_MS = 4000
 LEFT_SECONDS = 24 * 3600
 
 
@@ -79,8 +79,10 @@ class WorkerApp:
         )
         providers = metered(open_providers(settings) if providers is None else providers)
         self._closing = threading.Event()
+        self._grace_ms = int(settings.drain_run_seconds * 1000)
         self._journal = Journal(settings.data_dir / "journal", self.worker_id)
-        endings = Endings(db=self._db, teller=teller, backoff=_backoff(settings))
+        self._aside = Aside()
+        endings = Endings(db=self._db, teller=teller, backoff=_backoff(settings), aside=self._aside)
         self._poller = Poller(
             db=self._db,
             teller=teller,
@@ -90,7 +92,6 @@ class WorkerApp:
             worker_id=self.worker_id,
             lease_ms=self._keeper.lease_ms,
             look_seconds=settings.rescue_seconds,
-            max_attempts=settings.max_attempts,
         )
         submitter = self._submitter(settings, teller, endings)
         pipeline = Pipeline(
@@ -152,6 +153,7 @@ class WorkerApp:
         self._keeper.start()
         self._rescuer.start()
         self._poller.start()
+        self._aside.start()
         self._housekeeper.start()
         if self._statistics:
             self._statistics.start()
@@ -172,12 +174,13 @@ class WorkerApp:
         self._poller.stop()
         self._rescuer.stop()
         self._housekeeper.stop()
-        self._worker.stop(timeout=STOP_MS)
+        self._worker.stop(timeout=self._grace_ms)
         self._poller.close()
         self._rescuer.close()
         self._housekeeper.close()
         if self._statistics:
             self._statistics.close()
+        self._aside.close()
         self._keeper.close()
         self._journal.close()
         self._db.close()

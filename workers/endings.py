@@ -28,6 +28,7 @@ class Endings:
     db: Database
     teller: Teller
     backoff: Backoff
+    aside: Callable[[Callable[[], None]], None]
 
     def fail(self, claim: Claim, error: ProviderFailed) -> None:
         """The job ends FAILED."""
@@ -50,27 +51,35 @@ class Endings:
             self.teller.tell(event)
 
     def retry(self, claim: Claim, error: TryLater) -> None:
-        """Hands the job back until its next try, or ends it when that came after its deadline."""
+        """Hands the job back until its next try; one that is not paid for ends at once when that
+        came after its deadline."""
         delay_ms = error.delay_ms or self.backoff.delay_ms(claim.tries)
         deadline = claim.job.finish_deadline
-        if deadline is not None and self.db.now_ms() + delay_ms >= deadline:
+        left_ms = delay_ms + 1 if deadline is None else deadline - self.db.now_ms()
+        if left_ms <= delay_ms and not claim.at_risk:
             self.fail(claim, ProviderFailed(error.failure))
             return
+        # What may have been paid for has all its time; the rescuer ends it then.
+        delay_ms = min(delay_ms, max(left_ms, 0))
         log.info("step_postponed", **context(claim), reason=error.failure.reason, delay_ms=delay_ms)
         self.hand_back(claim, delay_ms, tries=claim.tries + 1)
 
     def release(self, provider: Provider, job: Job) -> None:
-        """Stops the operation of a job that ended without it, and settles what that costs."""
-        cost = cancel_operation(provider, job)
-        if cost is not CostState.UNCERTAIN:
-            charged = cost is CostState.CHARGED
-            self.make(lambda: submits.resolve(self.db, job.job_id, charged=charged))
+        """Stops, aside, the operation of a job that ended without it, and settles its cost."""
+        self.aside(lambda: self._release(provider, job))
 
     def release_orphan(self, provider: Provider, user_id: str, job_id: str, operation: str) -> None:
-        """Stops an operation if its job ended without it."""
+        """Stops an operation, aside, if it is not the one that its job waits for or had."""
         job = jobs.get(self.db, user_id, job_id)
-        if job.state.terminal and job.cost.state is CostState.UNCERTAIN:
+        if job.provider_operation != operation:
             self.release(provider, replace(job, provider_operation=operation))
+
+    def _release(self, provider: Provider, job: Job) -> None:
+        cost = cancel_operation(provider, job)
+        uncertain = job.state.terminal and job.cost.state is CostState.UNCERTAIN
+        if uncertain and cost is not CostState.UNCERTAIN:
+            charged = cost is CostState.CHARGED
+            self.make(lambda: submits.resolve(self.db, job.job_id, charged=charged))
 
     def hand_back(self, claim: Claim, delay_ms: int, tries: int = 0, percent: int = 0) -> None:
         """Gives the job back, to be run again after the delay."""

@@ -17,7 +17,7 @@ import structlog
 from core import failpoints, metrics
 from core.blobs import Blobs
 from core.errors import BlobMissing, DependencyUnavailable, LeaseLost, Reason, StorageFull
-from core.jobs import EventType, Job, JobFailure, Stage, State, Step
+from core.jobs import EventType, Job, JobFailure, Outcome, Stage, State, Step
 from core.media import Media
 from core.store import Database, claims, media, submits, transitions
 from core.store.claims import Claim
@@ -120,11 +120,18 @@ class Pipeline:
         error_id = uuid.uuid4().hex
         name = type(error).__name__
         log.exception("run_crashed", **context(claim), error_id=error_id, error=name)
-        if paid(self.providers.get(claim.job.provider)) and claim.step is Step.SUBMIT:
-            # It may have been sent; if it was not, the job stays as it is.
+        pays = paid(self.providers.get(claim.job.provider)) and claim.step is Step.SUBMIT
+        if pays and not self._surely_unsent(claim):
             self.endings.make(lambda: submits.unknown(self.db, claim.run))
             return
         self.endings.fail(claim, ProviderFailed(_internal(error_id)))
+
+    def _surely_unsent(self, claim: Claim) -> bool:
+        try:
+            found = submits.of_job(self.db, claim.run.job_id)
+        except DependencyUnavailable:
+            return False
+        return all(intent.outcome in (Outcome.NOT_SENT, Outcome.REJECTED) for intent in found)
 
     def _steps(self, claim: Claim, lease: Lease) -> None:
         provider = self.providers.get(claim.job.provider)

@@ -22,7 +22,7 @@ from core.jobs import Progress, Stage
 from core.store import Database, claims
 from core.store.claims import Claim
 from core.tell import Teller
-from workers.endings import Endings, cancel_operation, context, not_configured, worker_lost
+from workers.endings import Endings, cancel_operation, context, not_configured
 from workers.providers import (
     Done,
     Pending,
@@ -64,7 +64,6 @@ class Poller:
         worker_id: str,
         lease_ms: int,
         look_seconds: float,
-        max_attempts: int,
     ) -> None:
         self._db = db
         self._teller = teller
@@ -74,7 +73,6 @@ class Poller:
         self._worker_id = worker_id
         self._lease_ms = lease_ms
         self._look_seconds = look_seconds
-        self._max_attempts = max_attempts
         self._pool = ThreadPoolExecutor(THREADS, "poller")
         self._loop = asyncio.new_event_loop()
         self._stopping = False
@@ -161,8 +159,6 @@ class Poller:
     async def _poll(
         self, claim: Claim, at_once: Mapping[str, asyncio.Semaphore], until: float
     ) -> _Answer:
-        if claim.job.attempt > self._max_attempts:
-            return _Answer(claim, worker_lost(self._max_attempts))
         provider = paid(self._providers.get(claim.job.provider))
         if provider is None:
             # Others may have it; its operation was paid for.

@@ -124,5 +124,4 @@ class Rescuer:
             event = transitions.fail_overdue(self._db, user_id, job_id)
             if event is not None:
                 self._teller.tell(event)
-                # A provider that hangs must not keep the rescuer.
-                self._own_threads.submit(self._pipeline.release, event.job)
+                self._pipeline.release(event.job)

@@ -79,9 +79,14 @@ class Submitter:
         if begun.number is None:
             return None
         claim = replace(claim, job=begun.event.job, at_risk=True)
-        if lease.stopping() or _too_late(began, lease):
+        if lease.stopping():
             self._refused(claim, begun.number, Outcome.NOT_SENT)
             raise RunStopped
+        if _too_late(began, lease):
+            # The database is slow: not again at once.
+            self._refused(claim, begun.number, Outcome.NOT_SENT)
+            self.endings.hand_back(claim, NO_ROOM_MS, claim.tries + 1)
+            return None
         try:
             failpoints.hit("submit.before_send")
             submitted = self._call(claim, begun.number, provider, inputs.__getitem__)
@@ -89,6 +94,9 @@ class Submitter:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the call may have been made
             self._unknown(claim, error)
+            return None
+        if isinstance(submitted, TryLater):
+            self._postpone(claim, submitted)
             return None
         return self._record(claim, begun.number, provider, submitted) if submitted else None
 
@@ -119,8 +127,9 @@ class Submitter:
 
     def _call(
         self, claim: Claim, number: int, provider: Provider, read_input: ReadInput
-    ) -> Submitted | None:
-        """What the provider answered; None when it refused, and that is written down."""
+    ) -> Submitted | TryLater | None:
+        """What the provider answered; when it refused that is written down: for good (None) or for
+        now."""
         key = submits.submission_key(claim.run.job_id, number)
         try:
             submitted = provider.submit(claim.job, key, read_input)
@@ -128,8 +137,9 @@ class Submitter:
             self._refused(claim, number, Outcome.REJECTED, error.failure)
             return None
         except TryLater as error:
-            self._postpone(claim, number, error)
-            return None
+            outcome = Outcome.REJECTED if error.sent else Outcome.NOT_SENT
+            self._refused(claim, number, outcome)
+            return error
         except OutcomeUnknown as error:
             if error.late is not None:
                 error.late.add_done_callback(lambda late: self._late(claim, number, provider, late))
@@ -147,9 +157,8 @@ class Submitter:
             self._write(lambda: submits.was_free(self.db, claim.run.job_id, number, outcome))
             raise
 
-    def _postpone(self, claim: Claim, number: int, error: TryLater) -> None:
-        outcome = Outcome.REJECTED if error.sent else Outcome.NOT_SENT
-        self._refused(claim, number, outcome)
+    def _postpone(self, claim: Claim, error: TryLater) -> None:
+        claim = replace(claim, at_risk=False)
         if not error.sent:
             most, pause = self.circuit_failures, self.circuit_ms
             left_ms = circuits.failed(self.db, claim.job.provider, most, pause)

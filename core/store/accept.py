@@ -10,7 +10,7 @@ from core.ids import new_id
 from core.jobs import Cost, CostState, EventType, Job, Stage, Step, move
 from core.media import Media
 from core.specs import Spec, spec_to_json
-from core.store import budgets
+from core.store import budgets, turns
 from core.store.change import append_event, bump
 from core.store.database import Database, Session, Undo
 from core.store.models import JobRow
@@ -36,8 +36,6 @@ _REMEMBER_REQUEST = Statement(
     " ON CONFLICT (user_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint,"
     " job_id = excluded.job_id, expire_time = excluded.expire_time"
 )
-_QUEUED = Statement("SELECT count(*) FROM job WHERE user_id = :user_id AND state = 'QUEUED'")
-_FIRST_TURN = Statement("SELECT min(turn) FROM job WHERE queue = :queue AND state = 'QUEUED'")
 _SET_TURN = Statement("UPDATE user_stream SET last_turn = :turn WHERE user_id = :user_id")
 _INSERT_JOB = Statement(
     f"INSERT INTO job ({columns(JOB_NAMES)}) VALUES ({', '.join(':' + name for name in JOB_NAMES)})"
@@ -84,13 +82,13 @@ def accept(db: Database, new: NewJob) -> Accepted:
     """
 
     def work(session: Session) -> Accepted:
-        revision, last_turn, now = bump(session, new.user_id)
+        revision, now = bump(session, new.user_id)
         _refuse_repeated(session, new)
-        refuse_full_queue(session, new.user_id, new.max_queued)
+        next = turns.read_next(session, new.user_id, new.spec.kind)
+        refuse_full_queue(next, new.max_queued)
         job_id = new_id()
-        turn = _turn(session, new.spec.kind, last_turn)
-        session.run(_SET_TURN, user_id=new.user_id, turn=turn)
-        row = session.row(_INSERT_JOB, **_columns(new, job_id, revision, turn, now))
+        session.run(_SET_TURN, user_id=new.user_id, turn=next.turn)
+        row = session.row(_INSERT_JOB, **_columns(new, job_id, revision, next.turn, now))
         assert row is not None
         insert_labels(session, "job", new.user_id, job_id, now, new.labels)
         for media in new.inputs:
@@ -116,14 +114,13 @@ def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) 
     return db.read(lambda session: _find(session, user_id, request_id, fingerprint))
 
 
-def refuse_full_queue(db: Database | Session, user_id: str, max_queued: int) -> None:
+def refuse_full_queue(next: turns.Next, max_queued: int) -> None:
     """Refuses one more job of the user when as many as may wait do so.
 
     Raises:
         QueueFull: when too many jobs of the user wait.
     """
-    row = db.row(_QUEUED, user_id=user_id)
-    if row is not None and row[0] >= max_queued:
+    if next.waiting >= max_queued:
         raise QueueFull(limit=max_queued)
 
 
@@ -153,14 +150,6 @@ def _remember(session: Session, new: NewJob, job_id: str) -> None:
         job_id=job_id,
         ttl_ms=new.request_ttl_ms,
     )
-
-
-def _turn(session: Session, queue: str, last_turn: int) -> int:
-    """Users share a queue by turns: a user's next job comes after its last, but a user who had
-    none lately comes before everyone who waits."""
-    row = session.row(_FIRST_TURN, queue=queue)
-    first = row[0] if row is not None else None
-    return last_turn + 1 if first is None else max(last_turn + 1, int(first) - 1)
 
 
 def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> dict[str, object]:

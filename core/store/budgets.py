@@ -63,9 +63,13 @@ _RESERVE = Statement(
     " ON CONFLICT (owner, span) DO UPDATE SET reserved = spending.reserved + :micros"
     " WHERE spending.spent + spending.reserved + :micros <= :limit_micros"
 )
+# A row that is not there has nothing reserved: of a job that was to be free, or forgotten.
 _SETTLE = Statement(
-    "UPDATE spending SET reserved = reserved - :reserved, spent = spent + :spent"
-    " WHERE owner = :owner AND span = :span"
+    "INSERT INTO spending (owner, span, reserved, spent) SELECT :owner, :span, 0, :spent"
+    " WHERE :spent > 0 OR EXISTS"
+    " (SELECT 1 FROM spending WHERE owner = :owner AND span = :span)"
+    " ON CONFLICT (owner, span) DO UPDATE"
+    " SET reserved = spending.reserved - :reserved, spent = spending.spent + :spent"
 )
 _USAGE = Statement("SELECT reserved, spent FROM spending WHERE owner = :owner AND span = :span")
 _SET = Statement(
@@ -77,7 +81,15 @@ _OWNERS = Statement(
     "SELECT owner FROM budget UNION SELECT owner FROM spending WHERE span = ANY(:spans)"
     " ORDER BY owner"
 )
+# The name of a day is longer than that of a month.
+_FORGET = Statement(
+    "DELETE FROM spending WHERE (owner, span) IN (SELECT owner, span FROM spending"
+    " WHERE (length(span) > 7 AND span < :day) OR span < :month LIMIT :part)"
+)
 _NO_LIMIT = 2**62
+# Only today and this month bind anybody. Older ones are there to be looked into, and for what is
+# settled late: days until the next month's bill has come, months for a year and the current one.
+_KEPT_MS = {Period.DAY: 60 * 24 * 3600 * 1000, Period.MONTH: 400 * 24 * 3600 * 1000}
 
 
 def owner_of(user_id: str) -> str:
@@ -103,7 +115,7 @@ def reserve(session: Session, user_id: str, micros: int, now_ms: int) -> None:
 def settle(
     session: Session, user_id: str, accept_ms: int, reserved_micros: int, spent_micros: int
 ) -> None:
-    """Turns what was held (negative: nothing was) into what was spent."""
+    """Turns what was held into what was spent; negative takes back what was booked before."""
     if not reserved_micros and not spent_micros:
         return
     for owner in (owner_of(user_id), INSTALLATION):
@@ -115,6 +127,13 @@ def settle(
                 reserved=reserved_micros,
                 spent=spent_micros,
             )
+
+
+def forget(session: Session, part: int) -> int:
+    """Removes up to `part` of the spending of days and months that are long over; how many."""
+    now_ms = session.now_ms()
+    oldest = {period.value: span(period, now_ms - kept) for period, kept in _KEPT_MS.items()}
+    return session.run(_FORGET, **oldest, part=part)
 
 
 def shortage(db: Database, user_id: str, micros: int) -> Budget | None:

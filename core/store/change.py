@@ -25,7 +25,7 @@ T = TypeVar("T")
 _BUMP = Statement(
     "INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 1, 0)"
     " ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision + 1"
-    " RETURNING revision, last_turn, {now}"
+    " RETURNING revision, {now}"
 )
 _LOCK_JOB = Statement(
     "SELECT fence, state, step, at_risk, cancel_request_time, start_deadline, finish_deadline,"
@@ -80,17 +80,17 @@ class Locked:
         return None
 
 
-def bump(session: Session, user_id: str) -> tuple[int, int, int]:
-    """The user's next revision and last turn, and the time; locks the user until the transaction
-    ends, so that times rise with revisions."""
+def bump(session: Session, user_id: str) -> tuple[int, int]:
+    """The user's next revision and the time; locks the user until the transaction ends, so that
+    times rise with revisions."""
     row = session.row(_BUMP, user_id=user_id)
     assert row is not None
-    return int(row[0]), int(row[1]), int(row[2])
+    return int(row[0]), int(row[1])
 
 
 def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
     """The user's job for a change at the user's next revision; None when there is none."""
-    revision, _, now_ms = bump(session, user_id)
+    revision, now_ms = bump(session, user_id)
     row = session.row(_LOCK_JOB, job_id=job_id, user_id=user_id)
     if row is None:
         return None

@@ -4,7 +4,7 @@ While one is open, no job of the provider starts and no intent of it is written.
 next try decides: a success closes it, a failure opens it again at once.
 """
 
-from core.store.database import Database
+from core.store.database import Database, Session
 from core.store.sql import Statement
 
 _FAILED = Statement(
@@ -14,7 +14,7 @@ _FAILED = Statement(
     " CASE WHEN circuit.failures + 1 >= :most THEN {now} + :open_ms ELSE circuit.open_until END"
     " RETURNING open_until - {now}"
 )
-_SUCCEEDED = Statement("DELETE FROM circuit WHERE provider = :provider")
+_ANSWERED = Statement("DELETE FROM circuit WHERE provider = :provider")
 _OPEN = Statement("SELECT provider, open_until FROM circuit WHERE open_until > {now}")
 
 
@@ -28,9 +28,9 @@ def failed(db: Database, provider: str, most: int, open_ms: int) -> int:
     return max(int(row[0]), 0) if row else 0
 
 
-def succeeded(db: Database, provider: str) -> None:
-    """Closes the circuit. Call it only when the provider had failed: it is a write."""
-    db.write(lambda session: session.run(_SUCCEEDED, provider=provider))
+def answered(session: Session, provider: str) -> None:
+    """Closes the circuit, as a part of a transaction."""
+    session.run(_ANSWERED, provider=provider)
 
 
 def open_circuits(db: Database) -> dict[str, int]:

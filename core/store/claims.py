@@ -28,12 +28,14 @@ MAY_START = (
     " GROUP BY r.user_id HAVING count(*) >= :user_concurrency)"
     f" AND {_CLOSED}"
 )
-# `attempt` counts runs: it rises when one starts, or when the last was lost without a hand-back.
+# `attempt` counts runs: it rises when one starts, or when the last was lost without a hand-back. A
+# lost poll is no lost run: it did nothing, and the operation goes on.
 _TAKE = (
     "UPDATE job SET fence = fence + 1, worker_id = :worker_id,"
     " lease_expire_time = {now} + :lease_ms, attempt = attempt + CASE"
-    " WHEN state = 'QUEUED' OR lease_expire_time IS NOT NULL THEN 1 ELSE 0 END,"
-    " percent = CASE WHEN lease_expire_time IS NOT NULL THEN 0 ELSE percent END"
+    " WHEN state = 'QUEUED' OR (lease_expire_time IS NOT NULL AND step <> 'POLL')"
+    " THEN 1 ELSE 0 END, percent = CASE WHEN lease_expire_time IS NOT NULL AND step <> 'POLL'"
+    " THEN 0 ELSE percent END"
 )
 _CLAIM = (
     f"{_TAKE} WHERE job_id = (SELECT job_id FROM job WHERE %s LIMIT 1 {{skip_locked}})"

@@ -285,6 +285,7 @@ JobRow.add_index(
 JobRow.add_index(
     SQL("CREATE INDEX job_poll ON job (next_run_time) WHERE state = 'RUNNING' AND step = 'POLL'")
 )
+JobRow.add_index(SQL("CREATE INDEX job_reached ON job (queue, turn) WHERE start_time IS NOT NULL"))
 JobRow.add_index(SQL("CREATE INDEX job_model ON job (model, end_time) WHERE state = 'SUCCEEDED'"))
 IntentRow.add_index(
     SQL(

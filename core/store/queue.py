@@ -16,6 +16,7 @@ from core.store.circuits import open_circuits
 from core.store.claims import MAY_START
 from core.store.database import Database, Row
 from core.store.sql import Statement
+from core.store.turns import read_next
 from core.store.workers import served_queues
 from core.times import utc
 
@@ -41,8 +42,7 @@ _OF_JOBS = Statement(
 # After what waits no later than the turn that `accept` would give.
 _NEXT = Statement(
     f"WITH mine AS (SELECT queue, turn, ({MAY_START}) AS free FROM (SELECT :queue AS queue,"
-    " :user_id AS user_id, :provider AS provider, 1 + coalesce((SELECT last_turn FROM user_stream"
-    " WHERE user_id = :user_id), 0) AS turn) job)"
+    " :user_id AS user_id, :provider AS provider, CAST(:turn AS BIGINT) AS turn) job)"
     f" SELECT 1 + {_PLACE % 'job.turn <= mine.turn'} FROM mine"
 )
 _RUNS = Statement(
@@ -92,7 +92,8 @@ class Queues:
 
     def next_place(self, user_id: str, queue: str, provider: str, model: str) -> QueueInfo:
         """The place that a job of the user would get now."""
-        values = {"user_id": user_id, "queue": queue, "provider": provider}
+        turn = read_next(self._db, user_id, queue).turn
+        values = {"user_id": user_id, "queue": queue, "provider": provider, "turn": turn}
         row = self._db.row(_NEXT, **values, user_concurrency=self._user_concurrency)
         return self._info(("", queue, provider, model, row[0] if row else 1))
 

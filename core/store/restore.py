@@ -3,7 +3,7 @@
 What happened after that moment is not known any more. Watchers may have seen it, so their tokens
 must not be continued: the epoch is renewed. Providers may have been paid for it, so whatever would
 be submitted becomes RECONCILING, as if it had been sent: it can be adopted, and is never sent again
-by itself.
+by itself. And no job fails for the time that has passed since: its deadlines move.
 """
 
 from collections.abc import Collection
@@ -18,7 +18,19 @@ from core.store.sql import Statement
 from core.store.submits import RESTORED
 
 _RENEW = Statement("UPDATE meta SET value = :value WHERE name = 'epoch'")
-_DOUBT = Statement("UPDATE intent SET worker_id = :worker_id WHERE outcome IN ('OPEN', 'UNKNOWN')")
+# In the transaction of the new epoch, so that a restore that died half-way moves them only once.
+# The whole time begins anew: how much of it was left at the backup is not known.
+_EXTEND = Statement(
+    "UPDATE job SET start_deadline = start_deadline + {now} - create_time,"
+    " finish_deadline = finish_deadline + {now} - create_time"
+    " WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING') AND create_time < {now}"
+)
+# The time to settle an UNKNOWN one begins anew; an OPEN one has no outcome yet.
+_DOUBT = Statement(
+    "UPDATE intent SET worker_id = :worker_id,"
+    " outcome_time = CASE outcome WHEN 'UNKNOWN' THEN {now} END"
+    " WHERE outcome IN ('OPEN', 'UNKNOWN')"
+)
 _TO_SUBMIT = Statement(
     "SELECT user_id, job_id FROM job WHERE state IN ('QUEUED', 'RUNNING') AND NOT at_risk"
     " AND NOT provider = ANY(:local) ORDER BY create_time, job_id"
@@ -50,10 +62,12 @@ def begin_anew(db: Database, local: Collection[str]) -> Restored:
 
 
 def renew_epoch(db: Database) -> str:
-    """Gives the history a new name: every older resume token gets a RESET."""
+    """Gives the history a new name, so that every older resume token gets a RESET, and unfinished
+    jobs their whole time again."""
     epoch = new_id()
 
     def work(session: Session) -> str:
+        session.run(_EXTEND)
         session.run(_RENEW, value=epoch)
         return epoch
 

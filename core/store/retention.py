@@ -1,5 +1,6 @@
-"""Forgetting what is too old: events, ended jobs, request ids."""
+"""Forgetting what is too old: events, ended jobs, request ids, spending."""
 
+from core.store import budgets
 from core.store.database import Database, Session
 from core.store.sql import Statement
 
@@ -9,8 +10,13 @@ _EVENTS = Statement(
     "DELETE FROM job_event WHERE (user_id, revision) IN (SELECT user_id, revision FROM job_event"
     " WHERE event_time < {now} - :keep_ms ORDER BY event_time LIMIT :part)"
 )
+# Kept longer: what an administrator has yet to settle, and what a repeated request must find.
+# Locked, as jobs are locked before their intents.
 _OLD_JOBS = Statement(
-    "SELECT job_id FROM job WHERE end_time < {now} - :keep_ms ORDER BY end_time LIMIT :part"
+    "SELECT job_id FROM job WHERE end_time < {now} - :keep_ms AND cost_state <> 'UNCERTAIN'"
+    " AND NOT EXISTS (SELECT 1 FROM request_key WHERE request_key.user_id = job.user_id"
+    " AND request_key.request_id = job.request_id AND request_key.job_id = job.job_id"
+    " AND request_key.expire_time > {now}) ORDER BY end_time LIMIT :part {for_update}"
 )
 _INTENTS = Statement("DELETE FROM intent WHERE job_id = ANY(:job_ids)")
 _LABELS = Statement("DELETE FROM job_label WHERE job_id = ANY(:job_ids)")
@@ -21,12 +27,14 @@ _REQUESTS = Statement("DELETE FROM request_key WHERE expire_time < {now}")
 def forget(db: Database, keep_ms: int) -> None:
     """Removes ended jobs and events older than `keep_ms`; a resume token below them gets a RESET.
 
-    Media items stay: they are the user's library.
+    A job whose cost is uncertain stays until that is settled, one with a request_id until that is
+    forgotten. Media items stay: they are the user's library.
     """
-
     while db.write(lambda session: session.run(_EVENTS, keep_ms=keep_ms, part=_PART)) == _PART:
         pass
     while db.write(lambda session: _forget_jobs(session, keep_ms)) == _PART:
+        pass
+    while db.write(lambda session: budgets.forget(session, _PART)) == _PART:
         pass
     db.write(lambda session: session.run(_REQUESTS))
 

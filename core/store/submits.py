@@ -11,8 +11,8 @@ from core import failpoints
 from core.errors import JobStateInvalid, LeaseLost, NotFound, Reason
 from core.events import Event
 from core.jobs import CostState, EventType, JobFailure, Outcome, Stage, State, Step
-from core.store import budgets
-from core.store.change import Locked, Run, apply, as_owner, lock
+from core.store import budgets, circuits
+from core.store.change import Locked, Run, apply, as_owner, lock, read_job
 from core.store.database import Database, Row, Session, Undo
 from core.store.sql import Statement
 from core.store.transitions import fail_locked, fail_missed, start_locked
@@ -39,7 +39,6 @@ _LOCK_INTENT = Statement(
     f"SELECT {_NAMES} FROM intent WHERE job_id = :job_id AND number = :number {{for_update}}"
 )
 _USER = Statement("SELECT user_id FROM job WHERE job_id = :job_id")
-_CLOSE_CIRCUIT = Statement("DELETE FROM circuit WHERE provider = :provider")
 _UNCERTAIN = Statement(
     f"SELECT {', '.join('i.' + name for name in _NAMES.split(', '))}, job.state FROM intent i"
     " JOIN job ON job.job_id = i.job_id WHERE job.cost_state = 'UNCERTAIN'"
@@ -145,7 +144,7 @@ def accepted(
         if locked is None or intent is None or not _can_go_on(locked, intent):
             raise Undo(None)
         _settle(session, job_id, number, Outcome.ACCEPTED, operation)
-        session.run(_CLOSE_CIRCUIT, provider=intent.provider)
+        circuits.answered(session, intent.provider)
         event = _go_on(session, locked, operation, done, delay_ms)
         failpoints.hit("adopt.before_commit")
         return event
@@ -169,6 +168,9 @@ def refused(
 
     def work(session: Session, locked: Locked) -> Event:
         _settle(session, run.job_id, number, outcome)
+        if outcome is Outcome.REJECTED:
+            # That was an answer.
+            circuits.answered(session, read_job(session, run.job_id).provider)
         if failure is not None:
             return fail_locked(session, locked, failure, CostState.RELEASED, at_risk=False)
         return _not_sent(session, locked)

@@ -31,6 +31,7 @@ from core.store import Database, budgets
 from core.store import jobs as job_store
 from core.store.accept import NewJob, accept, find_request, refuse_full_queue
 from core.store.queue import Queues
+from core.store.turns import read_next
 from core.tell import Teller
 from server.commands.inputs import Prepared, check_given, prepare_inline
 from server.commands.requests import Options, Submission
@@ -183,7 +184,7 @@ class Submit:
         return Submitted(job=accepted.job, queue=place)
 
     def _validated(self, new: NewJob) -> Submitted:
-        refuse_full_queue(self._db, new.user_id, new.max_queued)
+        refuse_full_queue(read_next(self._db, new.user_id, new.spec.kind), new.max_queued)
         short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
         if short is not None:
             raise budgets.exceeded(short, new.cost.estimated_micros)

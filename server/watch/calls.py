@@ -1,7 +1,10 @@
 """WatchJobs as the service calls it: one watcher per call."""
 
+import grpc
+
 from core.settings import Settings
 from core.store import Database
+from core.telemetry import get_logger
 from core.tokens import Tokens
 from rushes.v1 import media_service_pb2 as pb
 from server.interceptors.layer import Context
@@ -10,6 +13,8 @@ from server.principal import Principal
 from server.validation import Validator
 from server.watch.hub import Hub
 from server.watch.watcher import Watcher
+
+log = get_logger(__name__)
 
 
 class WatchCalls:
@@ -50,4 +55,8 @@ class WatchCalls:
             write=context.write,
             stuck_seconds=self._settings.watcher_stuck_seconds,
         )
-        await watcher.serve()
+        try:
+            await watcher.serve()
+        except grpc.aio.InternalError:
+            # The caller went away while a response was on its way: nobody is left to be told.
+            log.debug("watcher_gone", user_id=principal.user_id)

@@ -34,6 +34,7 @@ class ModelJob:
     leased: bool = False
     live: bool = False
     cancel_asked: bool = False
+    started: bool = False
     late_to_start: bool = False
     late_to_end: bool = False
     outputs: int = 0
@@ -75,9 +76,11 @@ class ModelJob:
         self.user.revision += 1
         self.revision = self.user.revision
         self.state = MOVES[self.state, type]
+        self.started |= type is EventType.STARTED
 
     def claimed(self, lives: bool) -> None:
-        self.attempt += self.state is State.QUEUED or self.leased
+        lost = self.leased and self.step is not Step.POLL
+        self.attempt += self.state is State.QUEUED or lost
         self.fence += 1
         self.leased, self.live = True, lives
 

@@ -115,8 +115,9 @@ class JobRuns(RuleBasedStateMachine):
         user = self.users[number]
         price = {"cost": PRICE} if costs else {}
         made = accepted(self.db, user.user_id, **price).job
-        first = min((job.turn for job in self.queued()), default=None)
-        turn = user.last_turn + 1 if first is None else max(user.last_turn + 1, first - 1)
+        reached = max((job.turn for job in self.jobs.values() if job.started), default=0)
+        own = max((job.turn for job in self.queued() if job.user is user), default=0)
+        turn = max(reached, min(user.last_turn, reached) + 1, own + 1)
         self.jobs[made.job_id] = new_model_job(made.job_id, user, turn, costs)
 
     @rule(lives=st.booleans())

@@ -7,9 +7,9 @@ import pytest
 
 from core.errors import BudgetExceeded, Reason
 from core.jobs import Cost, CostState, JobFailure
-from core.store import Database, accept, budgets, events, transitions
+from core.store import Database, accept, budgets, claims, events, transitions
 from core.store.budgets import EACH_USER, INSTALLATION, Budget, Period, owner_of
-from tests.making import accepted, new_job, new_media, started
+from tests.making import accepted, claimed, new_job, new_media, started
 
 COST = 250_000
 PAID = Cost(state=CostState.ESTIMATED, estimated_micros=COST)
@@ -18,6 +18,10 @@ PAID = Cost(state=CostState.ESTIMATED, estimated_micros=COST)
 def used(db: Database, owner: str, period: Period = Period.DAY) -> tuple[int, int]:
     found = [b for b in budgets.show(db) if (b.owner, b.period) == (owner, period)]
     return (found[0].reserved_micros, found[0].spent_micros) if found else (0, 0)
+
+
+def settle(db: Database, accept_ms: int, reserved: int, spent: int) -> None:
+    db.write(lambda session: budgets.settle(session, "alice", accept_ms, reserved, spent))
 
 
 def try_accept(db: Database, user_id: str, **changes: object) -> bool:
@@ -111,6 +115,35 @@ def test_a_job_that_succeeds_is_spent_and_no_longer_reserved(db: Database) -> No
     for owner in (owner_of("alice"), INSTALLATION):
         for period in Period:
             assert used(db, owner, period) == (0, COST)
+
+
+def test_what_a_provider_charged_for_a_free_job_is_spent(db: Database) -> None:
+    # Given a job with an estimate of nothing, and a provider that charged for it
+    made = accepted(db)
+    claim = started(db)
+    assert claims.fetch_next(db, claim.run, 70_000)
+
+    # When it ends
+    event = transitions.succeed(db, claimed(db).run, new_media(job_id=made.job.job_id))
+
+    # Then that is in all books
+    assert event.job.cost.state is CostState.CHARGED
+    for owner in (owner_of("alice"), INSTALLATION):
+        for period in Period:
+            assert used(db, owner, period) == (0, 70_000)
+
+
+@pytest.mark.parametrize(("reserved", "spent"), [(0, 0), (5, 0), (0, -5)])
+def test_no_book_is_opened_to_write_nothing(db: Database, reserved: int, spent: int) -> None:
+    settle(db, db.now_ms(), reserved, spent)
+    assert budgets.show(db) == []
+
+
+def test_a_book_that_was_opened_by_what_was_spent_has_nothing_reserved(db: Database) -> None:
+    now = db.now_ms()
+    settle(db, now, 5, 7)
+    settle(db, now, 0, 2)
+    assert used(db, owner_of("alice")) == (0, 9)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,44 @@ def test_users_take_turns_however_many_jobs_one_has(db: Database) -> None:
     assert rounds == [["alice", "bob", "carol"]] * 2 + [["alice", "bob"]]
 
 
+def test_who_used_an_idle_queue_alone_owes_nothing_to_who_comes_later(db: Database) -> None:
+    # Given a hundred jobs of alice's that ran while nobody else wanted any
+    for _ in range(100):
+        accepted(db, "alice")
+        end(db, run(db))
+
+    # When two others keep two jobs waiting each, and alice wants one
+    for user in ("bob", "carol"):
+        accepted(db, user)
+        accepted(db, user)
+    accepted(db, "alice")
+
+    # Then it starts in the second round: she was served in the first
+    order = []
+    for _ in range(5):
+        done = run(db)
+        order.append(done.run.user_id)
+        end(db, done)
+    assert "alice" in order
+
+
+def test_many_jobs_in_one_queue_cost_no_turn_in_another(db: Database) -> None:
+    # Given a hundred videos of alice's that wait, and images of bob's that wait and run
+    for _ in range(100):
+        accepted(db, "alice")
+    for _ in range(20):
+        accepted(db, "bob", spec=IMAGE)
+    for _ in range(3):
+        found = claims.claim(db, "image", "worker", 60_000, 100)
+        assert found is not None
+        transitions.start(db, found.run, 100)
+
+    # When alice wants an image, then two places at most are before it
+    mine = accepted(db, "alice", spec=IMAGE).job.job_id
+    next_ones = [claims.claim(db, "image", "worker", 60_000, 100) for _ in range(3)]
+    assert mine in [found.run.job_id for found in next_ones if found is not None]
+
+
 def test_a_user_at_its_cap_holds_nobody_up(db: Database) -> None:
     # Given alice's jobs first in the line, as many of them running as may
     for _ in range(MANY):

@@ -156,7 +156,7 @@ def test_a_provider_that_is_left_alone_is_named_and_the_others_go_first(db: Data
     assert claimed(db).run.job_id == free
 
     # Until it answers again
-    circuits.succeeded(db, "faraway")
+    db.write(lambda session: circuits.answered(session, "faraway"))
     assert place(db, blocked).blocked_reason == ""
 
 

@@ -8,6 +8,7 @@ from core.jobs import Cost, CostState, EventType, Outcome, State
 from core.store import Database, budgets, claims, events, jobs, submits, transitions
 from core.store.budgets import owner_of
 from core.store.restore import begin_anew
+from core.store.sql import Statement
 from tests.making import accepted, claimed, new_media, started
 from workers.backoff import Backoff
 from workers.endings import Endings
@@ -15,6 +16,14 @@ from workers.reconcile import Reconciler
 
 PAID = Cost(state=CostState.ESTIMATED, estimated_micros=100)
 LOCAL = ("builtin",)
+DAY_MS = 24 * 3600 * 1000
+AGE_JOBS = Statement(
+    "UPDATE job SET create_time = create_time - :ms, start_deadline = start_deadline - :ms,"
+    " finish_deadline = finish_deadline - :ms"
+)
+AGE_INTENTS = Statement(
+    "UPDATE intent SET create_time = create_time - :ms, outcome_time = outcome_time - :ms"
+)
 
 
 def paid_job(db: Database, user_id: str = "alice") -> str:
@@ -23,6 +32,11 @@ def paid_job(db: Database, user_id: str = "alice") -> str:
 
 def state(db: Database, job_id: str, user_id: str = "alice") -> State:
     return jobs.get(db, user_id, job_id).state
+
+
+def let_pass(db: Database, ms: int) -> None:
+    """As if everything had been written that much earlier."""
+    db.write(lambda session: [session.run(what, ms=ms) for what in (AGE_JOBS, AGE_INTENTS)])
 
 
 def test_the_epoch_is_another_one(db: Database) -> None:
@@ -128,6 +142,59 @@ def test_jobs_that_cost_nothing_and_ended_ones_are_left_alone(db: Database) -> N
     assert transitions.succeed(db, _run(db, waiting), new_media(job_id=waiting))
 
 
+def test_unfinished_jobs_have_their_whole_time_again(db: Database) -> None:
+    # Given a free job and a paid one in a backup that is older than their deadlines
+    free = accepted(db, start_within_ms=60_000).job.job_id
+    paid = paid_job(db)
+    let_pass(db, DAY_MS)
+    assert {job_id for _, job_id in claims.overdue(db)} == {free, paid}
+
+    # When it is restored
+    before = db.now_ms()
+    begin_anew(db, LOCAL)
+    after = db.now_ms()
+
+    # Then no rescue round fails them: one runs, the other can be adopted
+    assert claims.overdue(db) == []
+    job = jobs.get(db, "alice", free)
+    assert job.finish_deadline is not None
+    assert job.start_deadline is not None
+    assert before <= job.finish_deadline - 600_000 <= after
+    assert before <= job.start_deadline - 60_000 <= after
+    assert transitions.fail_overdue(db, "alice", paid) is None
+    assert submits.accepted(db, paid, 1, "op-1") is not None
+    assert jobs.get(db, "alice", paid).start_deadline is None
+
+
+def test_no_deadline_becomes_an_earlier_one(db: Database) -> None:
+    # Given a job of a clock that was ahead, and one that has ended
+    ahead = accepted(db, "bob").job.job_id
+    let_pass(db, -DAY_MS)
+    ended = accepted(db).job.job_id
+    transitions.cancel(db, "alice", ended, "")
+    before = [jobs.get(db, *job).finish_deadline for job in (("bob", ahead), ("alice", ended))]
+
+    begin_anew(db, LOCAL)
+
+    after = [jobs.get(db, *job).finish_deadline for job in (("bob", ahead), ("alice", ended))]
+    assert after == before
+
+
+def test_a_job_that_waited_for_news_at_the_backup_has_the_whole_time_to_be_adopted(
+    db: Database,
+) -> None:
+    job_id = paid_job(db)
+    claim = claimed(db)
+    assert submits.begin(db, claim.run, "worker", 9) is not None
+    submits.unknown(db, claim.run)
+    let_pass(db, DAY_MS)
+
+    begin_anew(db, LOCAL)
+    reconciler(db, reconcile_ms=60_000).reconcile(claimed(db), None)
+
+    assert state(db, job_id) is State.RECONCILING
+
+
 def test_it_may_be_done_again(db: Database) -> None:
     job_id = paid_job(db)
     begin_anew(db, LOCAL)
@@ -158,6 +225,19 @@ class Unaware:
         return None
 
 
+def reconciler(db: Database, reconcile_ms: int) -> Reconciler:
+    quiet: Any = Deaf()
+    return Reconciler(
+        db=db,
+        teller=quiet,
+        endings=Endings(db=db, teller=quiet, backoff=Backoff(1, 1), aside=lambda work: work()),
+        submitter=cast(Any, None),
+        resubmits=True,
+        reconcile_ms=reconcile_ms,
+        look_up_ms=1,
+    )
+
+
 @pytest.mark.parametrize(("restored", "after"), [(False, State.RUNNING), (True, State.FAILED)])
 def test_a_look_up_does_not_send_it_again_after_a_restore(
     db: Database, restored: bool, after: State
@@ -169,19 +249,9 @@ def test_a_look_up_does_not_send_it_again_after_a_restore(
     submits.unknown(db, claim.run)
     if restored:
         begin_anew(db, LOCAL)
-    quiet: Any = Deaf()
-    reconciler = Reconciler(
-        db=db,
-        teller=quiet,
-        endings=Endings(db=db, teller=quiet, backoff=Backoff(1, 1)),
-        submitter=cast(Any, None),
-        resubmits=True,
-        reconcile_ms=0,
-        look_up_ms=1,
-    )
 
     # When the provider knows nothing of it after the whole time
-    reconciler.reconcile(claimed(db), cast(Any, Unaware()))
+    reconciler(db, reconcile_ms=0).reconcile(claimed(db), cast(Any, Unaware()))
 
     # Then it is sent again only if no later submit of it can have been forgotten
     assert state(db, job_id) is after

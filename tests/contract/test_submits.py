@@ -291,7 +291,7 @@ def test_while_a_circuit_is_open_nothing_is_sent_and_all_else_goes_on(db: Databa
     assert claimed(db).run.job_id == retried
 
     # When it closes, all go on
-    circuits.succeeded(db, "paid")
+    db.write(lambda session: circuits.answered(session, "paid"))
     assert claimed(db).run.job_id == waiting
 
 

@@ -336,6 +336,7 @@ def test_only_if_free_is_refused_for_a_job_that_waits_for_news(db: Database) -> 
 
 def test_an_operation_of_a_job_that_was_forgotten_is_nobody_s(db: Database) -> None:
     job_id = given_up(db)
+    submits.resolve(db, job_id, charged=False)
     retention.forget(db, -1000)
     assert submits.of_job(db, job_id) == []
     with pytest.raises(NotFound):

@@ -16,7 +16,7 @@ from rushes.v1 import job_pb2
 from tests.crash.installation import Installation, Witness
 from tests.services import wait_for
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.crash_full, pytest.mark.timeout(180)]
 Job = job_pb2.Job
 
 

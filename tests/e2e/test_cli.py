@@ -89,7 +89,7 @@ def test_a_running_job_is_watched_and_cancelled_and_submitted_again(
     assert (generating.returncode, generate_out) == (JOB_FAILED, "")
     assert "cancelled: enough" in generate_err
     assert watching.returncode == 0
-    assert watch_out.endswith(f"{job.job_id} cancelled: enough\n")
+    assert watch_out.endswith(f"{job.job_id} cancelled: enough; nothing charged\n")
     assert client.get_job(retried.out.strip()).retry_of == job.job_id
 
 
@@ -147,7 +147,50 @@ def test_the_models_are_listed(rushes: CommandLine) -> None:
     assert [row[:3] for row in rows] == [
         ["builtin-video", "video", "yes"],
         ["builtin-image", "image", "yes"],
+        ["simulator-video", "video", "yes"],
+        ["simulator-image", "image", "yes"],
     ]
+
+
+def test_models_are_compared_before_a_job_is_made(rushes: CommandLine) -> None:
+    models = ("--model", "builtin-image", "--model", "simulator-image")
+    first, second = rushes("estimate", "image", "boat", *models).lines
+
+    assert first[:2] == ["builtin-image", "0.00 USD"]
+    assert second[0] == "simulator-image"
+    assert second[1] not in ("0.00 USD", "unknown")
+    assert len(first) == len(second) == 7
+
+
+def test_a_job_that_costs_too_much_is_refused_with_both_figures(rushes: CommandLine) -> None:
+    simulated = ("--model", "simulator-image", "--max-cost", "0.001")
+    done = rushes("generate", "image", "boat", *simulated)
+
+    assert (done.code, done.out) == (REFUSED, "")
+    assert ": estimated 0." in done.err
+    assert done.err.endswith(", max_cost 0.001.\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "ending"),
+    [
+        ("sim:filtered", "(CONTENT_FILTERED); nothing charged"),
+        ("sim:filtered-charged", "(CONTENT_FILTERED); charged 0."),
+    ],
+)
+def test_a_failed_job_is_told_once_with_its_reason_and_its_cost(
+    rushes: CommandLine, word: str, ending: str
+) -> None:
+    done = rushes("generate", "image", f"boat {word}", "--model", "simulator-image")
+    [listed] = rushes("jobs").lines
+    shown = rushes("show", listed[0])
+
+    assert (done.code, done.out) == (JOB_FAILED, "")
+    [told] = [line for line in done.err.splitlines() if " failed" in line]
+    assert ending in told
+    assert listed[4].endswith(" USD")
+    assert ending.partition("; ")[2] in shown.out
+    assert "cancel:" not in shown.out
 
 
 def test_a_token_is_made_that_the_server_takes(rushes: CommandLine, run: Running) -> None:

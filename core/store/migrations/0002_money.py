@@ -40,6 +40,7 @@ TABLES = """
     );
     CREATE INDEX job_start_deadline ON job (start_deadline)
         WHERE state = 'QUEUED' AND start_deadline IS NOT NULL;
+    CREATE INDEX job_reached ON job (queue, turn) WHERE start_time IS NOT NULL;
     CREATE INDEX job_poll ON job (next_run_time) WHERE state = 'RUNNING' AND step = 'POLL';
     CREATE INDEX job_model ON job (model, end_time) WHERE state = 'SUCCEEDED'
 """

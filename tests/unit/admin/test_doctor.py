@@ -1,13 +1,8 @@
 """`rushes doctor` on a real SQLite and a real Valkey, healthy, and with each thing broken once."""
 
-import contextlib
-import http.server
 import json
-import os
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,90 +10,20 @@ import pytest
 import redis
 
 from admin import doctor
-from admin.doctor import CHECKS, Finding, examine, machine
+from admin.doctor import CHECKS, examine, machine
 from admin.doctor import database as of_database
 from admin.doctor.models import PROVIDERS
 from core import catalog
 from core.blobs import open_blobs
 from core.errors import StorageFull
-from core.keys import read_or_make_key
 from core.settings import Settings, read_settings
-from core.store import Database, circuits, open_database, workers
+from core.store import circuits, workers
 from core.store.sql import Statement
 from standalone.preflight import free_port
 from tests.making import accepted
 from tests.services import Valkey
+from tests.unit.admin.installed import Installation, NotReady, an_edge
 from workers.app import open_providers
-
-
-class Healthy(http.server.BaseHTTPRequestHandler):
-    """An edge whose servers are ready, or are not."""
-
-    code = 200
-
-    def do_GET(self) -> None:
-        self.send_response(self.code if self.path == "/healthz" else 404)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-class NotReady(Healthy):
-    code = 503
-
-
-@contextlib.contextmanager
-def an_edge(kind: type[Healthy]) -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@dataclass
-class Installation:
-    """All that one needs, as a run of `make up` announces it; a test breaks a part."""
-
-    settings: Settings
-    db: Database
-    state: dict[str, Any] = field(default_factory=dict)
-
-    def set(self, **values: object) -> None:
-        """Settings of the run besides those that it has."""
-        self.state["settings"] |= {f"RUSHES_{k.upper()}": str(v) for k, v in values.items()}
-
-    def findings(self) -> dict[str, Finding]:
-        found = examine(self.settings.data_dir, self.state)
-        return {finding.check: finding for finding in found}
-
-    def ailing(self) -> dict[str, str]:
-        """What each check that is not ok says."""
-        return {name: found.text for name, found in self.findings().items() if not found.ok}
-
-    def only(self, check: str) -> str:
-        """What that check says, the only one that is not ok."""
-        ailing = self.ailing()
-        assert list(ailing) == [check]
-        return ailing[check]
-
-
-@pytest.fixture
-def well(tmp_path: Path, valkey: Valkey) -> Iterator[Installation]:
-    data = tmp_path / "data"
-    settings = read_settings(data_dir=data, redis_url=valkey.url)
-    for path in (settings.signing_key_path, settings.jwt_key_path):
-        read_or_make_key(path)
-    (data / "blobs").mkdir()
-    db = open_database(settings)
-    workers.beat(db, "worker", ["video", "image"])
-    with an_edge(Healthy) as address:
-        told = {"RUSHES_DATA_DIR": str(data), "RUSHES_REDIS_URL": valkey.url}
-        state = {"pid": os.getpid(), "address": address, "edge": True, "settings": told}
-        yield Installation(settings, db, state)
-    db.close()
 
 
 def test_a_healthy_installation_is_ok_in_every_line(

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from core.jobs import CostState, State
-from core.store import claims, jobs, submits
+from core.jobs import CostState, Outcome, State
+from core.store import claims, jobs, submits, transitions
 from tests.unit.admin.running import Place
 
 
@@ -49,6 +49,35 @@ def test_an_operation_that_was_found_is_adopted(place: Place, job_id: str) -> No
     assert cost_and_state(place, job_id) == (CostState.RESERVED, State.RUNNING)
     again = place.run("reconcile", "resolve", job_id, "--operation", "op-7")
     assert again.code == 5
+
+
+def test_a_submit_that_is_under_way_is_left_to_its_worker(place: Place) -> None:
+    # Given a worker in the call to the provider
+    with place.database() as db:
+        claim = claims.claim(db, "video", "worker", 60_000, 9)
+        assert claim is not None
+        assert submits.begin(db, claim.run, "worker", 9) is not None
+    job_id = claim.job.job_id
+
+    # When an administrator names an operation
+    said = place.run("reconcile", "resolve", job_id, "--operation", "op-7")
+
+    # Then it is refused, and nothing was written
+    assert (said.code, said.out) == (5, "")
+    assert said.err == "The job is RUNNING and its submit may be under way: wait for its outcome.\n"
+    with place.database() as db:
+        [intent] = submits.of_job(db, job_id)
+    assert (intent.outcome, intent.operation) == (Outcome.OPEN, "")
+
+
+def test_an_operation_of_a_job_that_has_ended_is_recorded(place: Place, job_id: str) -> None:
+    with place.database() as db:
+        transitions.cancel(db, "alice", job_id, "")
+    said = place.run("reconcile", "resolve", job_id, "--operation", "op-7")
+    assert said.code == 0
+    assert said.out == "The operation was recorded; the job does not wait for it any more.\n"
+    [item] = json.loads(place.run("reconcile", "list", "--json").out)
+    assert item["operation"] == "op-7"
 
 
 @pytest.mark.parametrize("option", ["--not-charged", "--not-accepted"])

@@ -6,9 +6,10 @@ import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
+from google.type.money_pb2 import Money
 
 from rushes.v1 import media_service_pb2 as pb
-from rushes.v1.job_pb2 import Job, Progress
+from rushes.v1.job_pb2 import Cost, Job, Progress
 from rushes.v1.media_pb2 import Media
 
 JOB_ID = "01900000-0000-7000-8000-000000000001"
@@ -22,6 +23,15 @@ def a_job(state: str = "QUEUED", job_id: str = JOB_ID, revision: int = 1, **fiel
     if not job.WhichOneof("spec"):
         job.video.prompt = "calm ocean waves"
     return job
+
+
+def usd(text: str) -> Money:
+    units, _, cents = text.partition(".")
+    return Money(currency_code="USD", units=int(units), nanos=int(cents.ljust(9, "0")))
+
+
+def a_cost(state: str, estimated: str = "0.02", actual: str | None = None) -> Cost:
+    return Cost(state=state, estimated=usd(estimated), actual=usd(actual) if actual else None)  # type: ignore[arg-type]
 
 
 def a_clip(url: str = "", content: bytes = CLIP, media_id: str = MEDIA_ID) -> Media:

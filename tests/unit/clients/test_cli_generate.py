@@ -19,6 +19,7 @@ from tests.unit.clients.making import (
     MEDIA_ID,
     OTHER_ID,
     a_clip,
+    a_cost,
     a_job,
     change,
     current,
@@ -142,16 +143,50 @@ def test_json_is_all_that_stdout_gets(cli: CommandLine, server: StandIn) -> None
     assert server.sent(pb.GenerateVideoRequest)[0].options.request_id == "mine"
 
 
-def test_a_failed_and_a_cancelled_job_are_code_1(cli: CommandLine, server: StandIn) -> None:
+def test_a_job_that_ends_in_vain_is_code_1_and_told_once_with_its_cost(
+    cli: CommandLine, server: StandIn
+) -> None:
     accepts(server)
-    error = JobError(reason="CONTENT_FILTERED", message="not\x1b[31m this")
-    server.watches = [runs_to(a_job("FAILED", error=error)), runs_to(a_job("CANCELLED"))]
-    failed = cli("generate", "video", "sea")
-    assert (failed.code, failed.out) == (1, "")
-    assert "not\ufffd[31m this" in failed.err
-    cancelled = cli("generate", "video", "sea", "--json")
-    assert cancelled.code == 1
-    assert json.loads(cancelled.out)["state"] == "CANCELLED"
+    error = JobError(reason="CONTENT_FILTERED", message="not\x1b[31m this.")
+    failed = a_job("FAILED", error=error, cost=a_cost("UNCERTAIN"))
+    cancelled = a_job("CANCELLED", cancel_reason="enough", cost=a_cost("RELEASED"))
+    server.watches = [runs_to(failed), runs_to(cancelled)]
+
+    done = cli("generate", "video", "sea")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        f"Job {JOB_ID} queued",
+        f"Job {JOB_ID} running",
+        f"Job {JOB_ID} failed: not\ufffd[31m this (CONTENT_FILTERED); may have cost up to 0.02 USD",
+    ]
+    done = cli("generate", "video", "sea", "--json")
+    assert done.code == 1
+    assert json.loads(done.out)["state"] == "CANCELLED"
+    assert done.err.splitlines()[2:] == [f"Job {JOB_ID} cancelled: enough; nothing charged"]
+
+
+def test_an_end_that_the_watch_did_not_show_is_told_too(cli: CommandLine, server: StandIn) -> None:
+    accepts(server)
+    server.watches = [ends_without_it]
+    failed = a_job("FAILED", cost=a_cost("CHARGED", actual="0.02"))
+    server.answers["GetJob"] = pb.GetJobResponse(job=failed)
+
+    done = cli("generate", "video", "sea")
+
+    assert done.code == 1
+    assert done.err == f"Job {JOB_ID} failed: no reason given; charged 0.02 USD\n"
+
+
+def ends_without_it(request, context):  # type: ignore[no-untyped-def]
+    yield response(synced())
+
+
+def test_a_job_has_one_model(cli: CommandLine, server: StandIn) -> None:
+    done = cli("generate", "video", "sea", "--model", "a", "--model", "b")
+
+    assert (done.code, done.out) == (2, "")
+    assert "rushes estimate" in done.err
+    assert not server.requests
 
 
 def test_a_check_stores_nothing(cli: CommandLine, server: StandIn) -> None:

@@ -8,11 +8,21 @@ import grpc
 from google.type.money_pb2 import Money
 
 from rushes.v1 import media_service_pb2 as pb
-from rushes.v1.job_pb2 import Job
+from rushes.v1.job_pb2 import Job, QueueInfo
 from rushes.v1.media_pb2 import Media
 from rushes.v1.model_pb2 import Ability, Model, PriceLine
 from tests.unit.clients.conftest import CommandLine
-from tests.unit.clients.making import CLIP, JOB_ID, MEDIA_ID, OTHER_ID, a_clip, a_job, change
+from tests.unit.clients.making import (
+    CLIP,
+    JOB_ID,
+    MEDIA_ID,
+    OTHER_ID,
+    a_clip,
+    a_cost,
+    a_job,
+    change,
+    usd,
+)
 from tests.unit.clients.stand_in import Files, StandIn, refuse, runs_to
 
 Code = grpc.StatusCode
@@ -21,10 +31,12 @@ Code = grpc.StatusCode
 def test_jobs_are_one_plain_line_each_when_piped(cli: CommandLine, server: StandIn) -> None:
     evil = a_job(job_id=OTHER_ID)
     evil.video.prompt = "red \x1b[31m\u202e\nnext\tline"
-    server.answers["ListJobs"] = pb.ListJobsResponse(jobs=[a_job("RUNNING"), evil])
+    running = a_job("RUNNING", cost=a_cost("RESERVED"))
+    server.answers["ListJobs"] = pb.ListJobsResponse(jobs=[running, evil])
     done = cli("jobs", "--state", "running", "--state", "queued", "--label", "a=b", "--limit", "2")
     first, second = done.out.splitlines()
     assert first.split("\t")[:3] == [JOB_ID, "RUNNING", "video"]
+    assert first.split("\t")[4:] == ["up to 0.02 USD", "calm ocean waves"]
     assert second.endswith("red \ufffd[31m\ufffd next line")
     [request] = server.sent(pb.ListJobsRequest)
     assert list(request.states) == [Job.RUNNING, Job.QUEUED]
@@ -49,13 +61,57 @@ def test_one_job_is_shown_with_its_events(cli: CommandLine, server: StandIn) -> 
     assert [(line[0], line[2]) for line in told] == [("1", "QUEUED"), ("2", "SUCCEEDED")]
 
 
+def test_a_waiting_job_shows_its_place_its_money_and_its_deadlines(
+    cli: CommandLine, server: StandIn
+) -> None:
+    queue = QueueInfo(position=3, sample_count=12, blocked_reason="no worker serves this queue")
+    queue.estimated_wait.seconds, queue.estimated_run.seconds = 240, 8
+    job = a_job(queue=queue, cost=a_cost("RESERVED"), cancel_saves_cost=True)
+    job.start_deadline.seconds, job.finish_deadline.seconds = 1_800_000_000, 1_800_000_060
+    server.answers["GetJob"] = pb.GetJobResponse(job=job)
+
+    lines = cli("show", JOB_ID, TZ="UTC").out.splitlines()
+
+    assert [line.split(":", 1)[0] for line in lines].count("deadline") == 2
+    assert {
+        "state:    queued",
+        "place:    3",
+        "wait:     about 4 min",
+        "run:      about 8 s (measured on 12 runs)",
+        "blocked:  no worker serves this queue",
+        "cost:     0.02 USD reserved",
+        "cancel:   costs nothing now",
+        "deadline: 2027-01-15 08:00:00 to start",
+        "deadline: 2027-01-15 08:01:00 to end",
+    } <= set(lines)
+
+
+def test_a_running_job_shows_what_a_cancel_would_mean(cli: CommandLine, server: StandIn) -> None:
+    asked = a_job("RUNNING")
+    asked.cancel_request_time.seconds = 1
+    ended = a_job("FAILED", cost=a_cost("UNCERTAIN"))
+    ended.end_time.seconds = 1
+    jobs = (a_job("RUNNING"), asked, ended)
+    server.answers["GetJob"] = [pb.GetJobResponse(job=job) for job in jobs]
+
+    running, to_be_cancelled, failed = (cli("show", JOB_ID).out for _ in jobs)
+
+    assert "cancel:   may cost something now" in running
+    assert "place:" not in running
+    assert "cancel:   asked for" in to_be_cancelled
+    assert "cancel:" not in failed
+    assert "cost:     may have cost up to 0.02 USD" in failed
+
+
 def test_cancel_says_what_happened(cli: CommandLine, server: StandIn) -> None:
     server.answers["CancelJob"] = [
-        pb.CancelJobResponse(job=a_job("CANCELLED", cancel_reason="too blue")),
+        pb.CancelJobResponse(
+            job=a_job("CANCELLED", cancel_reason="too blue", cost=a_cost("RELEASED"))
+        ),
         pb.CancelJobResponse(job=a_job("RUNNING")),
     ]
     assert cli("cancel", JOB_ID, "--reason", "too blue").out == (
-        f"Job {JOB_ID} cancelled: too blue\n"
+        f"Job {JOB_ID} cancelled: too blue; nothing charged\n"
     )
     assert cli("cancel", JOB_ID).out == f"Job {JOB_ID} will be cancelled.\n"
     assert server.sent(pb.CancelJobRequest)[0].reason == "too blue"
@@ -141,22 +197,42 @@ def test_models_and_prices(cli: CommandLine, server: StandIn) -> None:
     ability = Ability(resolutions=["720p"], aspect_ratios=["16:9"], prices=[free])
     models = [Model(model="builtin-video", available=True, video=ability)]
     server.answers["ListModels"] = pb.ListModelsResponse(models=models)
-    estimate = pb.EstimateCostResponse.Estimate(
-        model="m", cost=Money(currency_code="USD", nanos=400_000_000), affordable=False
-    )
-    server.answers["EstimateCost"] = pb.EstimateCostResponse(estimates=[estimate])
     listed = cli("models").out.rstrip("\n").split("\t")
     assert listed == ["builtin-video", "video", "yes", "0.00 USD free", "720p", "16:9"]
-    priced = cli("estimate", "video", "sea", "--duration", "4", "--on", "a", "--on", "b").out
-    assert priced.rstrip("\n").split("\t") == ["m", "0.40 USD", "", "above the budget"]
-    estimate.queue.blocked_reason = "the day's budget resets at 2026-11-22 00:00 UTC"
-    unpriced = pb.EstimateCostResponse.Estimate(model="n")
-    server.answers["EstimateCost"] = pb.EstimateCostResponse(estimates=[estimate, unpriced])
-    lines = cli("estimate", "video", "sea").out.splitlines()
-    assert lines[0].endswith(estimate.queue.blocked_reason)
-    assert lines[1].split("\t")[1] == "unknown"
-    request = server.sent(pb.EstimateCostRequest)[0]
+
+
+def test_an_estimate_tells_price_wait_and_run_of_each_model(
+    cli: CommandLine, server: StandIn
+) -> None:
+    known = pb.EstimateCostResponse.Estimate(model="a", cost=usd("0.40"), affordable=True)
+    known.queue.sample_count = 12
+    known.queue.estimated_wait.seconds, known.queue.estimated_run.seconds = 0, 200
+    known.unsupported_fields.append("seed")
+    unpriced = pb.EstimateCostResponse.Estimate(model="b")
+    server.answers["EstimateCost"] = pb.EstimateCostResponse(estimates=[known, unpriced])
+
+    models = ("--model", "a", "--model", "b")
+    lines = cli("estimate", "video", "sea", "--duration", "4", *models).out.splitlines()
+
+    assert [line.split("\t") for line in lines] == [
+        ["a", "0.40 USD", "under 1 s", "3 min", "12", "", "does not support seed"],
+        ["b", "unknown", "unknown", "unknown", "0", "", "has no price here, so it can't be run"],
+    ]
+    [request] = server.sent(pb.EstimateCostRequest)
     assert (list(request.models), request.video.duration.seconds) == (["a", "b"], 4)
+    assert request.video.model == ""
+
+
+def test_an_estimate_says_what_stands_in_the_way(cli: CommandLine, server: StandIn) -> None:
+    above = pb.EstimateCostResponse.Estimate(model="a", cost=usd("0.40"))
+    blocked = pb.EstimateCostResponse.Estimate(model="b", cost=usd("0.40"))
+    blocked.queue.blocked_reason = "the day's budget resets at 2026-11-22 00:00 UTC"
+    server.answers["EstimateCost"] = pb.EstimateCostResponse(estimates=[above, blocked])
+
+    lines = cli("estimate", "image", "sea").out.splitlines()
+
+    notes = [line.split("\t")[-1] for line in lines]
+    assert notes == ["above the budget", blocked.queue.blocked_reason]
 
 
 def test_every_command_takes_json(cli: CommandLine, server: StandIn) -> None:

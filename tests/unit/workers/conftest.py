@@ -93,7 +93,8 @@ def keeper(db: Database, teller: Teller) -> Iterator[LeaseKeeper]:
 
 @pytest.fixture
 def endings(db: Database, teller: Teller) -> Endings:
-    return Endings(db=db, teller=teller, backoff=Backoff(1000, 60_000))
+    backoff = Backoff(1000, 60_000)
+    return Endings(db=db, teller=teller, backoff=backoff, aside=lambda work: work())
 
 
 @pytest.fixture
@@ -182,7 +183,6 @@ def poller(
         worker_id="worker",
         lease_ms=60_000,
         look_seconds=0.02,
-        max_attempts=3,
     )
     yield made
     made.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.catalog import LOCAL_PROVIDERS
 from core.errors import SettingsInvalid
 from core.jobs import Job, State
 from core.queue import JobQueue, open_broker
@@ -16,12 +17,14 @@ from core.stream import connect
 from tests.making import IMAGE, accepted
 from tests.services import Valkey, wait_for
 from tests.unit.workers.scripted import ScriptedLocal, make_picture
-from workers.app import STOP_MS, WorkerApp, open_providers
+from workers.app import WorkerApp, open_providers
 from workers.providers import Monitor, Output, ReadInput, RunStopped
 
-FAST = {"rescue_seconds": 0.05, "lease_seconds": 5, "heartbeat_seconds": 0.2, "worker_threads": 2}
-# dramatiq alone may take STOP_MS; more than this, and a supervisor would kill it.
-BOUND_SECONDS = STOP_MS / 1000 + 5
+# dramatiq alone may take the grace; more than this, and a supervisor would kill it.
+GRACE_SECONDS = 4.0
+FAST = {"rescue_seconds": 0.05, "lease_seconds": 5, "heartbeat_seconds": 0.2}
+FAST |= {"worker_threads": 2, "drain_run_seconds": GRACE_SECONDS}
+BOUND_SECONDS = GRACE_SECONDS + 5
 
 
 @pytest.fixture
@@ -165,3 +168,9 @@ def test_the_built_in_provider_needs_no_key(tmp_path: Path) -> None:
     assert list(open_providers(read_settings(data_dir=tmp_path))) == ["builtin"]
     simulated = read_settings(data_dir=tmp_path, simulator=True)
     assert list(open_providers(simulated)) == ["builtin", "simulator"]
+
+
+def test_exactly_the_local_providers_are_known_to_cost_nothing(tmp_path: Path) -> None:
+    every = open_providers(read_settings(data_dir=tmp_path, simulator=True))
+    local = {name for name, provider in every.items() if not hasattr(provider, "submit")}
+    assert local == set(LOCAL_PROVIDERS)

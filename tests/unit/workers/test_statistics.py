@@ -64,7 +64,7 @@ def test_a_circuit_that_closed_is_shown_as_closed(db: Database) -> None:
     mine = Statistics(db, "w1")
     circuits.failed(db, "simulator", 1, 60_000)
     mine.count()
-    circuits.succeeded(db, "simulator")
+    db.write(lambda session: circuits.answered(session, "simulator"))
 
     mine.count()
 

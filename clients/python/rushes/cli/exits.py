@@ -31,6 +31,14 @@ _CODES: tuple[tuple[type[errors.RushesError], int], ...] = (
     (errors.NotSupported, REFUSED),
 )
 
+# What of an error's metadata a person needs, in the order in which it is told.
+_FIGURES: dict[str, tuple[str, ...]] = {
+    "COST_ABOVE_LIMIT": ("estimated", "max_cost"),
+    "BUDGET_EXCEEDED": ("period", "required", "limit", "spent", "reserved", "reset_time"),
+    "QUEUE_FULL": ("limit",),
+    "PROVIDER_NOT_CONFIGURED": ("provider", "setting"),
+}
+
 
 class Refusal(Exception):
     """What the command line finds wrong by itself: a sentence and an exit code."""
@@ -50,11 +58,17 @@ def exit_code(error: errors.RushesError) -> int:
 
 
 def sentence(error: errors.RushesError, server: str) -> str:
-    """The error for people, with every wrong field named."""
+    """The error for people, with every wrong field named and the figures that it is about."""
     if isinstance(error, errors.Unavailable) and not error.reason and error.code is not None:
         return f"The server at {server} can't be reached."
     unnamed = [f"{field}: {text}" for field, text in error.violations if field not in error.message]
-    return "; ".join([error.message, *unnamed])
+    return "; ".join([_with_figures(error), *unnamed])
+
+
+def _with_figures(error: errors.RushesError) -> str:
+    known = ((key, error.metadata.get(key, "")) for key in _FIGURES.get(error.reason, ()))
+    told = [f"{key} {value}" for key, value in known if value and value not in error.message]
+    return f"{error.message.rstrip('.')}: {', '.join(told)}." if told else error.message
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rushes.cli.commands import command, new_group
-from rushes.cli.exits import INTERRUPTED
+from rushes.cli.exits import INTERRUPTED, JOB_FAILED, Refusal
 from rushes.cli.inputs import (
     check_out,
     out_option,
@@ -24,7 +24,7 @@ from rushes.cli.output import money, note, say, say_json
 from rushes.cli.session import Session
 from rushes.cli.watching import follow
 from rushes.client import Client
-from rushes.errors import RushesWarning, outcome
+from rushes.errors import RushesWarning, job_ended
 from rushes.requests import ImageFields, ImageJob, JobFields, VideoFields, VideoJob
 from rushes.v1.job_pb2 import Job
 
@@ -63,7 +63,10 @@ MAX_SECONDS = 1e9
 class CommonSpec:
     """What images and videos share."""
 
-    model: Annotated[str | None, typer.Option(help="Model, from `rushes models`.")] = None
+    # A list, because of an option that is given twice a plain one keeps only the last.
+    model: Annotated[list[str], typer.Option(help="Model, from `rushes models`.")] = field(
+        default_factory=list
+    )
     quality: Annotated[Quality | None, typer.Option(help="Picks a model by its quality.")] = None
     negative_prompt: Annotated[str | None, typer.Option(help="What to leave out.")] = None
     aspect_ratio: Annotated[str | None, typer.Option(help="For example 16:9.")] = None
@@ -76,9 +79,15 @@ class CommonSpec:
     ] = None
 
     def common(self) -> dict[str, Any]:
-        """The fields of the spec that are given."""
+        """The fields of the spec that are given.
+
+        Raises:
+            Refusal: when several models are named.
+        """
+        if len(self.model) > 1:
+            raise Refusal("--model: a job has one model; compare several with rushes estimate.")
         fields = {
-            "model": self.model,
+            "model": self.model[0] if self.model else None,
             "quality": self.quality.name if self.quality else None,
             "negative_prompt": self.negative_prompt,
             "aspect_ratio": self.aspect_ratio,
@@ -235,7 +244,9 @@ def finish(session: Session, client: Client, job: Job, out: Path | None) -> None
     job = follow(session, client, job.job_id)
     if session.json:
         say_json(job)
-    outcome(job)
+    if job_ended(job):
+        # `follow` has said how.
+        raise typer.Exit(JOB_FAILED)
     if out is not None:
         for media, path in zip(job.outputs, out_paths(out, job), strict=True):
             client.download(media, path)

@@ -9,11 +9,23 @@ import typer
 from rushes.cli.commands import command
 from rushes.cli.generate import HowOptions, finish
 from rushes.cli.inputs import check_out, out_option, parse_labels
-from rushes.cli.output import local_time, money, note, say, say_json, say_table, shorten
-from rushes.cli.progress import describe, doing, state_name
+from rushes.cli.output import has_room, local_time, note, say, say_json, say_table, shorten
 from rushes.cli.session import Session
-from rushes.v1.job_pb2 import Cost, Job
+from rushes.cli.words import (
+    amount_text,
+    cost_text,
+    describe,
+    describe_change,
+    doing,
+    span_text,
+    state_name,
+)
+from rushes.v1.job_pb2 import Job, QueueInfo
 from rushes.v1.media_service_pb2 import JobEvent
+from rushes.watch import is_done
+
+# A narrower terminal would cut the times and the prompts.
+ROOM_FOR_COST = 110
 
 JobId = Annotated[str, typer.Argument(metavar="JOB_ID")]
 
@@ -53,11 +65,10 @@ def jobs(
             for job in found:
                 say_json(job)
             return
-        rows = (
-            (j.job_id, state_name(j), _kind(j), local_time(j.create_time), _prompt(j))
-            for j in found
-        )
-        say_table(("JOB", "STATE", "TYPE", "CREATED", "PROMPT"), rows)
+        priced = has_room(ROOM_FOR_COST)
+        cost = ("COST",) if priced else ()
+        rows = (_row(job, priced) for job in found)
+        say_table(("JOB", "STATE", "TYPE", "CREATED", *cost, "PROMPT"), rows)
 
 
 def show(session: Session, job_id: JobId) -> None:
@@ -105,7 +116,7 @@ def cancel(
     if session.json:
         say_json(job)
     elif job.state == Job.CANCELLED or job.HasField("end_time"):
-        say(f"Job {job.job_id} {describe(job)}")
+        say(f"Job {job.job_id} {describe_change(job)}")
     else:
         say(f"Job {job.job_id} will be cancelled.")
 
@@ -130,20 +141,53 @@ def retry(
             say(job.job_id)
 
 
+def _row(job: Job, priced: bool) -> tuple[str, ...]:
+    cost = (amount_text(job.cost),) if priced else ()
+    created = local_time(job.create_time)
+    return (job.job_id, state_name(job), _kind(job), created, *cost, _prompt(job))
+
+
 def _lines(job: Job) -> list[tuple[str, str]]:
-    cost = job.cost.actual if job.cost.HasField("actual") else job.cost.estimated
     times = [("created", job.create_time), ("started", job.start_time), ("ended", job.end_time)]
     return [
         ("job", job.job_id),
-        ("state", describe(job)),
+        ("state", state_name(job).lower() if job.state == Job.QUEUED else describe(job)),
+        *(_queue_lines(job.queue) if job.HasField("queue") else ()),
         ("progress", f"{job.progress.percent} % {doing(job.progress)}" if _runs(job) else ""),
         ("type", _kind(job)),
         ("prompt", _prompt(job, full=True)),
         ("model", job.model),
-        ("cost", f"{money(cost)} ({Cost.State.Name(job.cost.state).lower()})"),
+        ("cost", cost_text(job.cost)),
+        *(() if is_done(job) else _unfinished_lines(job)),
         ("labels", " ".join(f"{key}={value}" for key, value in sorted(job.labels.items()))),
         *((name, local_time(time) if time.seconds else "") for name, time in times),
         *(("output", f"{media.media_id}\t{media.url}") for media in job.outputs),
+    ]
+
+
+def _queue_lines(queue: QueueInfo) -> list[tuple[str, str]]:
+    wait = f"about {span_text(queue.estimated_wait)}" if queue.HasField("estimated_wait") else ""
+    run = f"about {span_text(queue.estimated_run)}" if queue.HasField("estimated_run") else ""
+    return [
+        ("place", str(queue.position) if queue.position else ""),
+        ("wait", wait),
+        ("run", f"{run} (measured on {queue.sample_count} runs)" if run else ""),
+        ("blocked", queue.blocked_reason),
+    ]
+
+
+def _unfinished_lines(job: Job) -> list[tuple[str, str]]:
+    deadlines = [("end", job.finish_deadline)]
+    if job.state == Job.QUEUED:
+        deadlines.insert(0, ("start", job.start_deadline))
+    cancel = "costs nothing now" if job.cancel_saves_cost else "may cost something now"
+    return [
+        ("cancel", "asked for" if job.HasField("cancel_request_time") else cancel),
+        *(
+            ("deadline", f"{local_time(time)} to {what}")
+            for what, time in deadlines
+            if time.seconds
+        ),
     ]
 
 

@@ -1,7 +1,7 @@
 """`rushes models` and `rushes estimate`."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import typer
 
@@ -9,14 +9,15 @@ from rushes.cli.commands import command, new_group
 from rushes.cli.generate import ImageOptions, Prompt, VideoOptions
 from rushes.cli.output import money, say_json, say_table
 from rushes.cli.session import Session
+from rushes.cli.words import span_text
 from rushes.requests import image_spec, video_spec
 from rushes.v1.job_pb2 import ImageSpec, VideoSpec
 from rushes.v1.media_service_pb2 import EstimateCostResponse
 from rushes.v1.model_pb2 import Ability, Model
 
-estimates = new_group("Price a request on one or several models; nothing is stored.")
+Estimate = EstimateCostResponse.Estimate
 
-On = Annotated[list[str] | None, typer.Option("--on", help="Price on this model too.")]
+estimates = new_group("Price a request on one or several models; nothing is stored.")
 
 
 def register(app: typer.Typer) -> None:
@@ -38,40 +39,53 @@ def models(session: Session) -> None:
 
 
 @command(estimates, "video")
-def estimate_video(session: Session, prompt: Prompt, spec: VideoOptions, on: On = None) -> None:
-    """Price a video."""
-    _estimate(session, video_spec(prompt, **spec.fields()), on or ())
+def estimate_video(session: Session, prompt: Prompt, spec: VideoOptions) -> None:
+    """Price a video; name --model again for each model to compare."""
+    fields = replace(spec, model=[]).fields()
+    _estimate(session, video_spec(prompt, **fields), spec.model)
 
 
 @command(estimates, "image")
-def estimate_image(session: Session, prompt: Prompt, spec: ImageOptions, on: On = None) -> None:
-    """Price an image."""
-    _estimate(session, image_spec(prompt, **spec.fields(None)), on or ())
+def estimate_image(session: Session, prompt: Prompt, spec: ImageOptions) -> None:
+    """Price an image; name --model again for each model to compare."""
+    fields = replace(spec, model=[]).fields(None)
+    _estimate(session, image_spec(prompt, **fields), spec.model)
 
 
-def _estimate(session: Session, spec: VideoSpec | ImageSpec, on: Sequence[str]) -> None:
+def _estimate(session: Session, spec: VideoSpec | ImageSpec, models: Sequence[str]) -> None:
     with session.client() as client:
-        found = client.estimate_cost(spec, on)
+        found = client.estimate_cost(spec, models)
     if session.json:
         for estimate in found:
             say_json(estimate)
         return
-    rows = (
-        (
-            estimate.model,
-            money(estimate.cost) if estimate.HasField("cost") else "unknown",
-            "; ".join(line.text for line in estimate.lines),
-            _note(estimate),
-        )
-        for estimate in found
+    rows = (_estimate_row(estimate) for estimate in found)
+    say_table(("MODEL", "COST", "WAIT", "RUN", "RUNS SEEN", "FOR", "NOTE"), rows)
+
+
+def _estimate_row(estimate: Estimate) -> tuple[str, ...]:
+    queue = estimate.queue
+    return (
+        estimate.model,
+        money(estimate.cost) if estimate.HasField("cost") else "unknown",
+        span_text(queue.estimated_wait) if queue.HasField("estimated_wait") else "unknown",
+        span_text(queue.estimated_run) if queue.HasField("estimated_run") else "unknown",
+        str(queue.sample_count),
+        "; ".join(line.text for line in estimate.lines),
+        "; ".join(_notes(estimate)),
     )
-    say_table(("MODEL", "COST", "FOR", "NOTE"), rows)
 
 
-def _note(estimate: EstimateCostResponse.Estimate) -> str:
+def _notes(estimate: Estimate) -> Iterator[str]:
+    """What stands in the way of running it so."""
     if not estimate.HasField("cost"):
-        return "has no price here, so it can't be run"
-    return estimate.queue.blocked_reason or ("" if estimate.affordable else "above the budget")
+        yield "has no price here, so it can't be run"
+    if estimate.queue.blocked_reason:
+        yield estimate.queue.blocked_reason
+    elif estimate.HasField("cost") and not estimate.affordable:
+        yield "above the budget"
+    if estimate.unsupported_fields:
+        yield f"does not support {', '.join(estimate.unsupported_fields)}"
 
 
 def _rows(model: Model) -> list[tuple[str, ...]]:

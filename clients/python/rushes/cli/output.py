@@ -66,6 +66,11 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console().print(table)
 
 
+def has_room(columns: int) -> bool:
+    """Whether a table of that width fits; scripts have room for everything."""
+    return not sys.stdout.isatty() or Console().width >= columns
+
+
 def money(amount: Money) -> str:
     """An amount with its currency: at least two digits after the point, and no rounding."""
     digits = f"{abs(amount.nanos):09d}".rstrip("0").ljust(2, "0")

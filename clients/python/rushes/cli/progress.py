@@ -10,14 +10,12 @@ from rich.text import Text
 
 from rushes import RushesError, is_done
 from rushes.cli.output import clean, note
-from rushes.errors import reason_name
-from rushes.v1 import job_pb2
-from rushes.v1.job_pb2 import Job, QueueInfo
+from rushes.cli.words import describe, describe_change, doing, queue_text, span_text
+from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import ProgressEvent, WatchEvent
 
 # The time part of an id: shorter ones are the same for jobs of one minute.
 SHOWN_ID_LENGTH = 13
-Stage = job_pb2.Progress.Stage
 
 
 class Screen(Protocol):
@@ -56,7 +54,7 @@ class Lines:
         job = event.job.job
         if self._states.get(job.job_id) != job.state:
             self._states[job.job_id] = job.state
-            self._write(f"Job {job.job_id} {describe(job)}")
+            self._write(f"Job {job.job_id} {describe_change(job)}")
 
     def trouble(self, error: RushesError, delay: float) -> None:
         """Says once that the connection is gone."""
@@ -113,7 +111,7 @@ class Bars:
     def _change(self, job: Job) -> None:
         if is_done(job):
             self._remove(job.job_id)
-            self._console.print(Text(clean(f"Job {job.job_id} {describe(job)}")))
+            self._console.print(Text(clean(f"Job {job.job_id} {describe_change(job)}")))
             return
         if job.HasField("queue"):
             self._set(job.job_id, None, queue_text(job.queue))
@@ -127,7 +125,7 @@ class Bars:
             self._set(event.job_id, None, queue_text(event.queue))
             return
         progress = event.progress
-        left = f"about {progress.remaining.seconds} s left" if progress.remaining.seconds else ""
+        left = f"about {span_text(progress.remaining)} left" if progress.remaining.seconds else ""
         self._set(event.job_id, progress.percent, doing(progress), left)
 
     def _set(self, job_id: str, percent: int | None, doing: str, left: str = "") -> None:
@@ -148,38 +146,3 @@ class Bars:
         task = self._tasks.pop(job_id, None)
         if task is not None:
             self._progress.remove_task(task)
-
-
-def describe(job: Job) -> str:
-    """A job's state in words, with the reason when it failed."""
-    if job.state == Job.FAILED:
-        reason = reason_name(job.error.reason)
-        return f"failed: {job.error.message or 'no reason given'} ({reason})"
-    if job.state == Job.QUEUED and job.queue.position:
-        return queue_text(job.queue)
-    if job.state == Job.CANCELLED and job.cancel_reason:
-        return f"cancelled: {job.cancel_reason}"
-    return state_name(job).lower()
-
-
-def state_name(job: Job) -> str:
-    """The state's name; its number when it is newer than this client."""
-    value = Job.State.DESCRIPTOR.values_by_number.get(job.state)
-    return value.name if value else str(job.state)
-
-
-def queue_text(queue: QueueInfo) -> str:
-    """The place in the queue in words."""
-    text = f"queued, place {queue.position}" if queue.position else "queued"
-    if queue.blocked_reason:
-        return f"{text} ({queue.blocked_reason})"
-    if queue.estimated_wait.seconds:
-        return f"{text}, starts in about {queue.estimated_wait.seconds} s"
-    return text
-
-
-def doing(progress: job_pb2.Progress) -> str:
-    """The stage and what it says about itself."""
-    value = Stage.DESCRIPTOR.values_by_number.get(progress.stage)
-    stage = value.name.replace("_", " ").lower() if value and value.number else "running"
-    return f"{stage}: {progress.message}" if progress.message else stage

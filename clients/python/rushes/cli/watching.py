@@ -13,6 +13,7 @@ from rushes.cli.progress import Bars, Lines, Screen
 from rushes.cli.session import Session
 from rushes.client import Client
 from rushes.v1.job_pb2 import Job
+from rushes.v1.media_service_pb2 import JobEvent, WatchEvent
 from rushes.watch import is_done
 
 # How long a server may be away before the command gives up; the jobs go on.
@@ -71,7 +72,9 @@ def follow(session: Session, client: Client, job_id: str) -> Job:
                     screen.show(event)
                     if event.HasField("job") and is_done(event.job.job):
                         return event.job.job
-        return client.get_job(job_id)
+            job = client.get_job(job_id)
+            screen.show(WatchEvent(job=JobEvent(job=job)))
+            return job
     except KeyboardInterrupt:
         note(f"Job {job_id} goes on. Watch it again with: rushes watch {job_id}")
         raise typer.Exit(INTERRUPTED) from None

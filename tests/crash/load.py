@@ -1,0 +1,286 @@
+"""The load: users who submit in bursts, repeat themselves, change their minds, and watch.
+
+One event loop in one thread plays all of them through the SDK, and a tap beneath it records every
+try and every frame. Whatever fails is tried again with the same request_id, as a careful caller
+does; an open watch goes on from its last token, for ever.
+"""
+
+import asyncio
+import itertools
+import random
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from rushes.aio import AsyncClient
+from rushes.aio_watcher import AsyncWatch, pause
+from rushes.errors import DeadlineExceeded, RushesError, Unavailable
+from rushes.v1.job_pb2 import Job
+from rushes.v1.media_service_pb2 import WatchEvent
+from rushes.watch import is_done
+from tests.crash.history import THIEF, Recorder, user_name
+from tests.crash.plan import Ask, Mix, bursts
+from tests.crash.wiretap import tap
+
+T = TypeVar("T")
+Connect = Callable[[str], AsyncClient]
+
+RECENT_SECONDS = 3600.0
+SLOW_SECONDS = 0.4
+RETRY_SECONDS = 0.5
+CHECKPOINT_SECONDS = 2.0
+THEFT_EVERY = 100
+
+
+@dataclass
+class Watcher:
+    """One watcher, and what it knows. `told` is None until something tells its revision."""
+
+    name: str
+    user: str
+    slow: bool = False
+    comes_back: bool = False
+    recent: bool = False
+    told: int | None = None
+    token: str = ""
+    unfinished: set[str] = field(default_factory=set)
+
+    def learn(self, event: WatchEvent) -> None:
+        """Takes what the SDK hands on."""
+        if event.HasField("reset"):
+            self.told, self.unfinished = None, set()
+        if event.HasField("job"):
+            self._learn_job(event.revision, event.job.job)
+
+    def _learn_job(self, revision: int, job: Job) -> None:
+        (self.unfinished.discard if is_done(job) else self.unfinished.add)(job.job_id)
+        # A snapshot of all jobs ends at the revision of the one that changed last.
+        known = revision or (job.revision if self.recent else 0)
+        if known:
+            self.told = max(self.told or 0, known)
+
+    def knows(self, head: int) -> bool:
+        """Whether it was told everything up to the revision."""
+        return not self.unfinished if self.told is None else self.told >= head
+
+
+class Load:
+    """Start it, let it run, `join` or `stop` it, let watchers `catch_up`, `close` it.
+
+    connect: makes a client of the user; called in the load's event loop.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        connect: Connect,
+        seed: int,
+        *,
+        users: int = 20,
+        watchers: int = 50,
+        slow: int = 10,
+        coming_back: int = 10,
+        total: int = 400,
+        mix: Mix | None = None,
+        ease: float = 1.0,
+    ) -> None:
+        self._recorder = recorder
+        self._connect = connect
+        # Pauses between bursts are so many times as long: for a load that shall last.
+        self._ease = ease
+        self._dice = random.Random(seed)
+        self._bursts = bursts(seed, users, total, mix)
+        self._users = [user_name(number) for number in range(users)]
+        self.watchers = [
+            Watcher(
+                f"watch-{number:02}",
+                self._users[number % users],
+                slow=number < slow,
+                comes_back=slow <= number < slow + coming_back,
+                recent=number % 3 > 0,
+            )
+            for number in range(watchers)
+        ]
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self._failure: BaseException | None = None
+        self._ready, self._submitted = threading.Event(), threading.Event()
+
+    def start(self) -> None:
+        """Begins to watch and to submit."""
+        self._thread.start()
+        self._ready.wait()
+
+    def join(self, seconds: float) -> bool:
+        """Waits until every submit was answered, or the time is over; whether it was."""
+        self._submitted.wait(seconds)
+        return self._submitted.is_set()
+
+    def stop(self, seconds: float = 30) -> bool:
+        """Submits no more, and waits for what is under way; whether all of it ended."""
+        self._set(self._stopping)
+        return self.join(seconds)
+
+    def catch_up(self, heads: Mapping[str, int], seconds: float) -> bool:
+        """Waits until every watcher knows its user's revision; the slow ones hurry now."""
+        self._set(self._calm)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._failure is None:
+            if all(watcher.knows(heads.get(watcher.user, 0)) for watcher in self.watchers):
+                return True
+            time.sleep(0.1)
+        return False
+
+    def close(self) -> None:
+        """Everybody leaves.
+
+        Raises:
+            Exception: what broke the load itself.
+        """
+        self._set(self._stopping)
+        self._set(self._leaving)
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _set(self, event: asyncio.Event) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(event.set)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - `close` raises it
+            self._failure = error
+        finally:
+            self._ready.set()
+            self._submitted.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping, self._calm, self._leaving = (asyncio.Event() for _ in range(3))
+        self._clients = {
+            user: tap(self._connect(user), self._recorder, user) for user in self._users
+        }
+        watches = [asyncio.create_task(self._watch(watcher)) for watcher in self.watchers]
+        self._ready.set()
+        try:
+            await self._submit_all()
+            self._submitted.set()
+            await _until(self._leaving, watches)
+        finally:
+            for task in watches:
+                task.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+            for client in self._clients.values():
+                await client.close()
+
+    async def _submit_all(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            sent = 0
+            for burst in self._bursts:
+                for ask in burst.asks:
+                    group.create_task(self._submit(ask))
+                    sent += 1
+                    if sent % THEFT_EVERY == 0:
+                        group.create_task(self._steal(sent // THEFT_EVERY))
+                    if await pause(self._stopping, 1 / burst.per_second):
+                        return
+                if await pause(self._stopping, burst.pause * self._ease):
+                    return
+
+    async def _submit(self, ask: Ask) -> None:
+        copies = [self._insist(lambda: self._send(ask)) for _ in range(ask.copies)]
+        jobs = [job for job in await asyncio.gather(*copies) if job is not None]
+        if not jobs:
+            return
+        job_id, client = jobs[0].job_id, self._clients[ask.user]
+        if ask.cancel_after is not None:
+            await pause(self._leaving, ask.cancel_after)
+            await self._insist(
+                lambda: client.cancel(job_id, "changed my mind", only_if_free=ask.only_if_free)
+            )
+        if ask.look_after is not None:
+            await pause(self._leaving, ask.look_after)
+            await self._insist(lambda: client.get_job(job_id))
+
+    async def _send(self, ask: Ask) -> Job:
+        client = self._clients[ask.user]
+        send: Any = client.generate_video if ask.is_video else client.generate_image
+        job: Job = await send(ask.prompt, request_id=ask.request_id, model=ask.model, **ask.fields)
+        return job
+
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T | None:
+        """The answer, however long the server is away; None for a refusal, or when all leave."""
+        while not self._leaving.is_set():
+            try:
+                return await call()
+            except (Unavailable, DeadlineExceeded):
+                await pause(self._leaving, RETRY_SECONDS)
+            except RushesError:
+                return None
+        return None
+
+    async def _steal(self, number: int) -> None:
+        """Watches with another user's token: that must be refused."""
+        known = [watcher for watcher in self.watchers if watcher.token]
+        if not known:
+            return
+        victim = self._dice.choice(known)
+        thief = self._dice.choice([user for user in self._users if user != victim.user])
+        async with tap(self._connect(thief), self._recorder, thief, f"{THIEF}{number}") as client:
+            await self._insist(lambda: _peek(client, victim.token))
+
+    async def _watch(self, watcher: Watcher) -> None:
+        client = tap(self._connect(watcher.user), self._recorder, watcher.user, watcher.name)
+        async with client:
+            for session in itertools.count(1):
+                watch = client.watch(
+                    resume_token=watcher.token,
+                    recent=RECENT_SECONDS if watcher.recent else 0,
+                    checkpoint_interval=CHECKPOINT_SECONDS,
+                )
+                try:
+                    await self._follow(watcher, watch, session)
+                except RushesError:
+                    await asyncio.sleep(RETRY_SECONDS)
+                finally:
+                    await watch.aclose()
+
+    async def _follow(self, watcher: Watcher, watch: AsyncWatch, session: int) -> None:
+        """Until it has seen enough for this time, which the patient never have."""
+        patience = self._dice.randint(1, 40) if watcher.comes_back else None
+        async for event in watch:
+            watcher.token = watch.resume_token
+            self._note(watcher, event, session)
+            if watcher.slow and not self._calm.is_set():
+                await pause(self._calm, SLOW_SECONDS)
+            if patience is not None and not self._calm.is_set():
+                patience -= 1
+                if patience <= 0:
+                    await pause(self._calm, self._dice.choice([0, 0, 0.3]))
+                    return
+
+    def _note(self, watcher: Watcher, event: WatchEvent, session: int) -> None:
+        watcher.learn(event)
+        place = {"watch": watcher.name, "session": session}
+        if event.HasField("reset"):
+            self._recorder.write("applied", **place, reset=True)
+        elif event.HasField("job") and event.revision:
+            self._recorder.write("applied", **place, revision=event.revision)
+
+
+async def _peek(client: AsyncClient, token: str) -> WatchEvent:
+    """The first event of a watch with the token."""
+    async with client.watch(resume_token=token, timeout=5) as watch:
+        return await anext(watch)
+
+
+async def _until(event: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Waits for the event; a task that ends before it has failed."""
+    waiting = asyncio.create_task(event.wait())
+    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in done:
+        task.result()

@@ -1,0 +1,236 @@
+"""The bugs, as data: what a good engineer once did, and the edits that make this product do it."""
+
+from dataclasses import dataclass
+
+CODE = "__import__('tests.crash.planted.code', fromlist=['code'])"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text in a file, and what stands there instead."""
+
+    file: str
+    text: str
+    instead: str
+
+
+@dataclass(frozen=True)
+class Bug:
+    """Something that a good engineer once did."""
+
+    does: str
+    edits: tuple[Edit, ...]
+
+
+BUGS = {
+    "no_cas": Bug(
+        "A run writes what it believes, whoever owns the job by now.",
+        (
+            Edit(
+                "core/store/change.py",
+                " WHERE job_id = :job_id AND state = :state_before AND fence = :fence",
+                " WHERE job_id = :job_id",
+            ),
+            Edit(
+                "core/store/change.py",
+                "if locked is None or locked.run.fence != run.fence or locked.state.terminal:\n"
+                "            raise LeaseLost\n",
+                f"locked = {CODE}.believed(locked)\n",
+            ),
+            Edit(
+                "core/store/claims.py",
+                '" progress_message = :message WHERE job_id = :job_id AND fence = :fence"\n'
+                '    f" AND {_HELD}"',
+                '" progress_message = :message WHERE job_id = :job_id"',
+            ),
+        ),
+    ),
+    "no_lease": Bug(
+        "A job is taken though another worker runs it, and submitted once more.",
+        (
+            Edit(
+                "core/store/claims.py",
+                '_FREE = "(lease_expire_time IS NULL OR lease_expire_time < {now})"',
+                '_FREE = "TRUE"',
+            ),
+            Edit("core/store/claims.py", "SET fence = fence + 1", "SET fence = fence"),
+            Edit(
+                "core/store/submits.py",
+                "if locked.at_risk:\n            raise LeaseLost",
+                "if False:\n            raise LeaseLost",
+            ),
+            Edit(
+                "workers/pipeline.py",
+                "elif claim.step is Step.SUBMIT and claim.at_risk",
+                "elif False",
+            ),
+        ),
+    ),
+    "resubmit_at_once": Bug(
+        "A submit of unknown outcome is simply sent again.",
+        (
+            Edit(
+                "core/store/submits.py",
+                "*(locked, EventType.RECONCILING),\n            cost_state=CostState.UNCERTAIN,",
+                "*(locked, EventType.UPDATED),\n            at_risk=False,",
+            ),
+        ),
+    ),
+    "retries_left_on": Bug(
+        "The provider's client repeats a call that broke, as SDKs do by default.",
+        (
+            Edit(
+                "workers/submit.py",
+                "submitted = provider.submit(claim.job, key, read_input)",
+                f"submitted = {CODE}.retried("
+                "lambda: provider.submit(claim.job, key, read_input), OutcomeUnknown)",
+            ),
+        ),
+    ),
+    "settle_outside": Bug(
+        "The budget is settled after the transaction that ends the job.",
+        (
+            Edit(
+                "core/store/change.py",
+                "budgets.settle(session, locked.run.user_id, locked.create_time, estimated, spent)",
+                f"{CODE}.LATER.append(lambda late: budgets.settle("
+                "late, locked.run.user_id, locked.create_time, estimated, spent))",
+            ),
+            Edit(
+                "core/store/database.py",
+                "            return self._retried(lambda: run(transaction))\n",
+                "            result = self._retried(lambda: run(transaction))\n"
+                f"            {CODE}.settle_later(self)\n"
+                "            return result\n",
+            ),
+        ),
+    ),
+    "unguarded_reserve": Bug(
+        "A budget is asked for room first, and reserved from without looking.",
+        (
+            Edit(
+                "core/store/budgets.py",
+                '"\n    " WHERE spending.spent + spending.reserved + :micros <= :limit_micros"',
+                '"',
+            ),
+        ),
+    ),
+    "answer_before_commit": Bug(
+        "The caller hears OK while the transaction is still open.",
+        (
+            Edit(
+                "core/store/accept.py",
+                "accepted = db.write(work)",
+                f"accepted = {CODE}.answer_early(db, work)",
+            ),
+        ),
+    ),
+    "forgotten_request": Bug(
+        "The request_id is noted, and never looked at.",
+        (
+            Edit(
+                "core/store/accept.py",
+                "if new.request_id:\n        job =",
+                "if False:\n        job =",
+            ),
+            Edit(
+                "server/commands/submit.py",
+                "if not options.request_id:\n            return None",
+                "if True:\n            return None",
+            ),
+        ),
+    ),
+    "publish_before_commit": Bug(
+        "Watchers are told inside the transaction, which may still be undone.",
+        (
+            Edit(
+                "core/tell.py",
+                "        self._stream = stream\n",
+                f"        self._stream = stream\n        {CODE}.TELLERS.append(self)\n",
+            ),
+            Edit(
+                "core/store/change.py",
+                '        payload=json.dumps(event_to_json(event), separators=(",", ":")),\n    )\n',
+                '        payload=json.dumps(event_to_json(event), separators=(",", ":")),\n    )\n'
+                f"    {CODE}.tell_early(event)\n",
+            ),
+        ),
+    ),
+    "no_gap_repair": Bug(
+        "The hub takes the stream's rows as they come.",
+        (
+            Edit(
+                "server/watch/feed.py",
+                "row.revision == self.head + 1 and not self.filling",
+                "row.revision > self.head",
+            ),
+            Edit("server/watch/feed.py", "assert event.revision == self.head + 1", "assert True"),
+        ),
+    ),
+    "no_epoch_check": Bug(
+        "A resume token is good for any history.",
+        (Edit("server/watch/watcher.py", "if point.epoch != self._epoch:", "if False:"),),
+    ),
+    "terminal_dropped": Bug(
+        "What a slow watcher has not taken yet is merged, ends and all.",
+        (
+            Edit(
+                "server/watch/watcher.py",
+                "                frames.append(line.frame)\n",
+                "                if len(lines) < 3 or not line.event.job.state.terminal:\n"
+                "                    frames.append(line.frame)\n",
+            ),
+        ),
+    ),
+    "snapshot_in_two": Bug(
+        "The revision of a snapshot is read after its jobs.",
+        (
+            Edit(
+                "core/store/events.py",
+                "jobs_from_rows(session, rows))\n\n    return db.read(work)",
+                "jobs_from_rows(session, rows))\n\n"
+                f"    return {CODE}.at_another_moment(db, db.read(work), user_id)",
+            ),
+        ),
+    ),
+    "unsigned_token": Bug(
+        "A resume token is not authenticated.",
+        (
+            Edit(
+                "core/tokens.py",
+                "if not hmac.compare_digest(mac, self._mac(user_id, sealed)):",
+                "if not mac:",
+            ),
+        ),
+    ),
+    "revision_from_sequence": Bug(
+        "A revision is the next number of a sequence, not of the user's locked row.",
+        (
+            Edit(
+                "core/store/change.py",
+                "row = session.row(_BUMP, user_id=user_id)",
+                f"row = {CODE}.next_number(session, _BUMP, user_id)",
+            ),
+        ),
+    ),
+    "half_a_file": Bug(
+        "The last bytes of a result are not stored.",
+        (
+            Edit(
+                "workers/results.py",
+                "blobs.put_file(media.blob_key, path)",
+                "blobs.put_bytes(media.blob_key, path.read_bytes()[:-1])",
+            ),
+        ),
+    ),
+    "prompt_in_log": Bug(
+        "A failure is logged with what was asked for.",
+        (
+            Edit(
+                "workers/submit.py",
+                'log.warning("submit_outcome_unknown", ',
+                'log.warning("submit_outcome_unknown", asked=claim.job.final_prompt, ',
+            ),
+        ),
+    ),
+}

@@ -1,0 +1,358 @@
+"""The checker says nothing of a good run, and names what was broken in a bad one, briefly."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.crash.checker import Holdings, Violation, check_leaks, check_quiet, find_secrets
+from tests.crash.history import Line, Recorder
+from tests.crash.story import OTHER, PRICE, RESET, SYNCED, USER, WATCH, Told, current
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def expect(told: Told, invariant: str, lines: int, policy: str = "never_resubmit") -> Violation:
+    """That invariant alone is named, and the first trace has that many lines."""
+    found = told.story.check(policy)
+    assert {violation.invariant for violation in found} == {invariant}, list(map(str, found))
+    assert len(found[0].trace) == lines, str(found[0])
+    assert str(found[0]).startswith(f"{invariant}: ")
+    return found[0]
+
+
+def test_a_good_story_breaks_nothing(told: Told) -> None:
+    assert told.story.check() == []
+
+
+def test_an_accepted_job_that_is_gone_is_i1(told: Told) -> None:
+    line = told.line("answer")
+    lost = {**line, "request_id": "r-b", "job": {**line["job"], "job_id": "b"}}
+    told.story.history.append(lost)
+    expect(told, "I1", 1)
+
+
+def test_a_job_that_nobody_asked_for_is_i1(told: Told) -> None:
+    told.drop(told.line("call"))
+    expect(told, "I1", 1)
+
+
+def test_two_answers_for_one_request_are_i2(told: Told) -> None:
+    told.story.submit(USER, "b")
+    told.story.history = told.story.history[:-1]
+    answer = told.line("answer")
+    told.story.history.append({**answer, "job": {**answer["job"], "job_id": "b"}})
+    assert "I2" in {violation.invariant for violation in told.story.check()}
+
+
+def test_a_conflict_for_the_same_request_is_i2(told: Told) -> None:
+    told.story.say("error", call=9, user=USER, method="GenerateImage", reason="REQUEST_ID_CONFLICT")
+    expect(told, "I2", 1)
+
+
+def test_a_job_that_does_not_end_is_i3(told: Told) -> None:
+    told.story.submit(OTHER, "b")
+    violation = expect(told, "I3", 2)
+    assert "not ended" in violation.message
+
+
+def test_a_job_that_ends_twice_is_i3(told: Told) -> None:
+    again = told.story.move("a", "SUCCEEDED")
+    told.story.history.pop()
+    told.tell(again)
+    expect(told, "I3", 2)
+
+
+def test_a_job_that_leaves_its_end_is_i3(told: Told) -> None:
+    told.story.history.pop()
+    told.tell(told.story.move("a", "STARTED"))
+    told.tell(told.story.move("a", "SUCCEEDED"))
+    assert "from SUCCEEDED to RUNNING" in expect(told, "I3", 2).message
+
+
+def test_an_attempt_that_falls_is_i3(told: Told) -> None:
+    told.story.final.event[1]["job"]["attempt"] = 5
+    expect(told, "I3", 2)
+
+
+def test_an_end_that_was_told_and_did_not_stand_is_i3(told: Told) -> None:
+    answer = told.line("answer")
+    failed = {**answer, "method": "GetJob", "job": {**answer["job"], "state": "FAILED"}}
+    told.story.history.append(failed)
+    expect(told, "I3", 2)
+
+
+def test_a_submission_that_is_paid_twice_is_i4_and_i5(told: Told) -> None:
+    told.intent["outcome_time"] = told.story.pay("a")["time"]
+    told.story.final.ledger[-1]["micros"] = 0
+    found = told.story.check()
+    assert [violation.invariant for violation in found] == ["I4", "I5"]
+    assert len(found[0].trace) == 2
+
+
+def test_a_job_that_is_paid_twice_is_i5(told: Told) -> None:
+    told.story.intend("a", 2)
+    told.intent |= {"outcome": "UNKNOWN", "operation": ""}
+    told.story.pay("a", 2)["micros"] = 0
+    expect(told, "I5", 4)
+
+
+def test_a_job_that_is_sent_again_while_at_risk_is_i5_under_any_policy(told: Told) -> None:
+    told.story.intend("a", 2)
+    told.intent |= {"outcome": "UNKNOWN", "operation": ""}
+    told.story.pay("a", 2)["micros"] = 0
+    expect(told, "I5", 2, policy="resubmit_after_lookup")
+
+
+def test_a_paid_submit_without_an_intent_is_i6(told: Told) -> None:
+    told.story.final.intent.clear()
+    expect(told, "I6", 1)
+
+
+def test_a_paid_submit_before_its_intent_is_i6(told: Told) -> None:
+    told.intent["create_time"] = told.story.final.ledger[0]["time"] + 1000
+    expect(told, "I6", 2)
+
+
+def test_times_are_not_compared_when_a_clock_was_turned(told: Told) -> None:
+    told.intent["create_time"] = told.story.final.ledger[0]["time"] + 1000
+    told.story.say("fault", fault="clock_skew", target="worker-0")
+    assert told.story.check() == []
+
+
+def test_a_submit_after_the_operation_is_known_is_i7(told: Told) -> None:
+    told.intent["outcome_time"] = told.story.pay("a")["time"] - 1000
+    told.story.final.ledger[-1]["micros"] = 0
+    found = told.story.check()
+    assert [violation.invariant for violation in found] == ["I4", "I5", "I7"]
+    assert len(found[2].trace) == 2
+
+
+def test_money_that_stays_reserved_is_i8(told: Told) -> None:
+    told.story.final.spending[0]["reserved"] = PRICE
+    expect(told, "I8", 1)
+
+
+def test_a_settlement_that_was_lost_is_i8(told: Told) -> None:
+    told.story.final.spending[0]["spent"] = 0
+    assert "booked" in expect(told, "I8", 2).message
+
+
+def test_a_cost_that_nobody_booked_is_i8(told: Told) -> None:
+    told.story.final.ledger[0]["micros"] = 2 * PRICE
+    assert "provider charged" in expect(told, "I8", 3).message
+
+
+def test_a_refund_is_no_cost(told: Told) -> None:
+    paid = told.story.final.ledger[0]
+    paid["micros"] = 2 * PRICE
+    told.story.final.ledger.append({**paid, "event": "cancelled", "micros": 0})
+    assert told.story.check() == []
+
+
+def test_a_budget_that_is_overshot_on_the_way_is_i8(told: Told) -> None:
+    limit = {"kind": "budget", "owner": "each-user", "period": "day"}
+    told.story.final.budget.append({**limit, "limit_micros": PRICE - 1})
+    assert "overshot" in expect(told, "I8", 2).message
+
+
+def test_a_refusal_though_there_was_room_is_i8(told: Told) -> None:
+    figures = {"limit": "1.00", "spent": "0.10", "reserved": "0.00", "required": "0.04"}
+    told.story.say("error", user=USER, reason="BUDGET_EXCEEDED", metadata=figures)
+    expect(told, "I8", 1)
+
+
+def test_a_cancelled_job_that_is_submitted_later_is_i9(told: Told) -> None:
+    told.story.submit(OTHER, "b")
+    told.story.move("b", "CANCELLED", cost_state="RELEASED")
+    told.story.intend("b")
+    told.story.pay("b")["micros"] = 0
+    expect(told, "I9", 3)
+
+
+def test_a_cancel_that_was_called_free_and_was_not_is_i9(told: Told) -> None:
+    told.story.say("call", call=99, user=USER, job_id="a", only_if_free=True)
+    job = {**told.line("answer")["job"], "state": "RUNNING"}
+    told.story.say("answer", call=99, user=USER, method="CancelJob", job=job, names=[USER])
+    expect(told, "I9", 2)
+
+
+def test_a_revision_that_a_watcher_was_never_told_is_i10(told: Told) -> None:
+    told.frames()[2]["events"].clear()
+    violation = expect(told, "I10", 2)
+    assert "revision 3 after 1" in violation.message
+
+
+def test_a_revision_that_is_lost_between_two_connections_is_i10(told: Told) -> None:
+    told.frames()[3]["events"].clear()
+    violation = expect(told, "I10", 4)
+    kinds = [line["kind"] for line in violation.trace]
+    assert kinds == ["frame", "disconnect", "connect", "frame"]
+
+
+def test_a_change_that_was_never_kept_is_i10(told: Told) -> None:
+    told.frames()[2]["events"][0] = {**told.events[1], "event": "FAILED"}
+    expect(told, "I10", 2)
+
+
+def test_a_gap_in_the_database_is_i10(told: Told) -> None:
+    told.story.final.stream[0]["revision"] = 5
+    found = {violation.invariant for violation in told.story.check()}
+    assert found == {"I10", "I14"}
+
+
+def test_a_reset_with_a_snapshot_is_no_gap(told: Told) -> None:
+    told.frames()[2]["events"].clear()
+    told.frames()[3]["events"][:] = [RESET, current(told.events[2]), SYNCED]
+    assert told.story.check() == []
+
+
+def test_an_event_that_is_applied_twice_is_i11(told: Told) -> None:
+    told.line("applied", 1)["revision"] = 1
+    told.drop(told.line("applied", 2))
+    told.drop(told.line("applied", 2))
+    expect(told, "I11", 2)
+
+
+def snapshot(told: Told, *events: Line, then: Line | None = None) -> None:
+    """A second watcher is shown this, and then told that."""
+    told.story.history.pop()
+    told.story.connect("watch-02", USER)
+    told.story.frame("watch-02", USER, *map(current, events), SYNCED)
+    if then is not None:
+        told.story.frame("watch-02", USER, then)
+    told.story.say("disconnect", watch="watch-02", user=USER)
+    told.story.say("end")
+
+
+def test_a_snapshot_of_any_moment_is_good(told: Told) -> None:
+    for event, then in zip(told.events, [*told.events[1:], None], strict=True):
+        snapshot(told, event, then=then)
+        assert told.story.check() == []
+
+
+def test_a_snapshot_that_skipped_a_change_is_i12(told: Told) -> None:
+    snapshot(told, told.events[0], then=told.events[2])
+    expect(told, "I12", 3)
+
+
+def test_a_snapshot_that_lacks_a_job_is_i12(told: Told) -> None:
+    snapshot(told, then=told.events[2])
+    assert "lacks a job" in expect(told, "I12", 2).message
+
+
+def test_a_snapshot_that_never_was_is_i12(told: Told) -> None:
+    odd = {**told.events[1], "job": {**told.events[1]["job"], "outputs": ["m"]}}
+    snapshot(told, odd)
+    expect(told, "I12", 3)
+
+
+def test_an_event_that_its_token_stood_for_is_i13(told: Told) -> None:
+    told.frames()[3]["events"].insert(0, told.events[1])
+    expect(told, "I13", 2)
+
+
+def test_a_checkpoint_that_was_ahead_of_what_was_said_is_i13(told: Told) -> None:
+    """The token of the empty response is the one that others have for a later revision."""
+    at = told.story.history.index(told.frames()[2])
+    told.story.history.insert(
+        at, {**told.frames()[2], "t": told.frames()[2]["t"] - 1, "events": []}
+    )
+    expect(told, "I13", 2)
+
+
+def test_progress_after_the_end_is_i13(told: Told) -> None:
+    told.frames()[-1]["events"].append({"event": "progress", "job_id": "a", "attempt": 1})
+    expect(told, "I13", 2)
+
+
+def test_a_watcher_that_went_deaf_is_i14(told: Told) -> None:
+    told.drop(told.frames()[-1])
+    found = told.story.check()
+    assert {violation.invariant for violation in found} == {"I14"}
+    assert "stands at 3, its user at 4" in found[0].message
+    assert [line["kind"] for line in found[0].trace] == ["frame", "disconnect", "connect"]
+
+
+def test_a_watcher_who_left_before_the_end_is_not_asked(told: Told) -> None:
+    told.drop(told.frames()[-1])
+    told.story.history.pop()
+    told.story.say("disconnect", watch=WATCH, user=USER)
+    told.story.say("end")
+    assert told.story.check() == []
+
+
+def test_a_frame_that_speaks_of_another_user_is_i15(told: Told) -> None:
+    told.frames()[1]["names"] = [USER, OTHER]
+    assert f"{USER} was told of {OTHER}" in expect(told, "I15", 1).message
+
+
+def test_a_stolen_token_that_opens_a_stream_is_i15(told: Told) -> None:
+    told.story.connect("thief-01", OTHER, told.tokens[0])
+    told.story.frame("thief-01", OTHER, SYNCED)
+    expect(told, "I15", 2)
+
+
+def lose_bytes(told: Told) -> None:
+    del told.story.final.blob[0]
+
+
+def break_bytes(told: Told) -> None:
+    told.story.final.blob[0]["sha256"] = "abd"
+
+
+def lose_thumbnail(told: Told) -> None:
+    del told.story.final.blob[1]
+
+
+def lose_row(told: Told) -> None:
+    told.story.final.media.clear()
+
+
+@pytest.mark.parametrize("damage", [lose_bytes, break_bytes, lose_thumbnail, lose_row])
+def test_a_result_that_is_not_whole_is_i16(told: Told, damage: Callable[[Told], None]) -> None:
+    damage(told)
+    expect(told, "I16", 2 if damage is break_bytes else 1)
+
+
+def test_an_error_that_tells_a_prompt_is_i20(told: Told) -> None:
+    told.story.say("error", user=USER, reason="FIELD_INVALID", text="not: secret-01-x")
+    expect(told, "I20", 1)
+
+
+def test_a_log_that_tells_a_prompt_or_a_key_is_i20(tmp_path: Path) -> None:
+    keys, log = tmp_path / "keys", tmp_path / "worker.log"
+    keys.mkdir()
+    (keys / "jwt.key").write_text("0badcafe\n")
+    log.write_text("good\nprompt=secret-07-x\nkey=0badcafe\n")
+    found = find_secrets([log], keys)
+    assert [(v.invariant, v.trace[0]["line"]) for v in found] == [("I20", 2), ("I20", 3)]
+    assert not any("0badcafe" in str(violation) for violation in found)
+
+
+def test_a_run_that_does_not_get_quiet_is_i18() -> None:
+    assert check_quiet(3.0, 10.0) == []
+    assert check_quiet(11.0, 10.0)[0].invariant == "I18"
+    assert check_quiet(3.0, 10.0, unfinished=1)[0].invariant == "I18"
+
+
+def test_what_is_not_given_back_is_i19() -> None:
+    before = Holdings(descriptors=40, threads=20, database_connections=8, valkey_clients=6)
+    assert check_leaks(before, replace(before, descriptors=45)) == []
+    found = check_leaks(before, replace(before, descriptors=90, threads=70))
+    assert [v.trace[0]["what"] for v in found] == ["descriptors", "threads"]
+    assert {v.invariant for v in found} == {"I19"}
+
+
+def test_what_a_recorder_wrote_is_read_again_in_order(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "history.jsonl")
+    recorder.fault("kill", "worker-0")
+    recorder.end()
+    fault, end = recorder.lines()
+    recorder.close()
+    assert (fault["kind"], fault["target"], end["kind"]) == ("fault", "worker-0", "end")
+    assert fault["t"] <= end["t"]
