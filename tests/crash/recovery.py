@@ -49,7 +49,8 @@ class Recovery:
     def stop(self) -> None:
         """Looks no more."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         with closing(connect(self.database_url, 1)) as db:

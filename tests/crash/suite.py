@@ -36,6 +36,7 @@ from tests.crash.recovery import Recovery
 from tests.services import Postgres, wait_for
 
 SERVERS, WORKERS = 2, 3
+WATCH_SECONDS = 90.0
 QUIET_SECONDS = 90.0
 CATCH_UP_SECONDS = 40.0
 LEAVE_SECONDS = 15.0
@@ -98,7 +99,8 @@ class Keeper(threading.Thread):
     def stop(self) -> None:
         """Starts nothing more."""
         self._stopped.set()
-        self.join()
+        if self.ident is not None:
+            self.join()
 
 
 class Episode:
@@ -144,7 +146,9 @@ class Episode:
         recovery = Recovery(house.database_url)
         try:
             load.start()
-            wait_for(lambda: all(watcher.token for watcher in load.watchers), "all to watch")
+            # A channel whose first connect is lost among the others tries again after 20 s.
+            watching = lambda: all(watcher.token for watcher in load.watchers)  # noqa: E731
+            wait_for(watching, "all to watch", WATCH_SECONDS)
             keeper.start()
             self._release_the_nemesis(recovery)
             load.stop()
