@@ -13,7 +13,6 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 from tests.crash.suite import Episode, Outcome, Scenario, table, write_report
 
 EPISODE_SECONDS = 150.0
-FULL_KILLS = 300
 
 
 def main() -> int:

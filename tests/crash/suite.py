@@ -147,8 +147,7 @@ class Episode:
         try:
             load.start()
             # A channel whose first connect is lost among the others tries again after 20 s.
-            watching = lambda: all(watcher.token for watcher in load.watchers)  # noqa: E731
-            wait_for(watching, "all to watch", WATCH_SECONDS)
+            wait_for(lambda: all(w.token for w in load.watchers), "all to watch", WATCH_SECONDS)
             keeper.start()
             self._release_the_nemesis(recovery)
             load.stop()
