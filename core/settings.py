@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsInvalid
@@ -158,6 +158,43 @@ class Settings(BaseSettings):
     circuit_seconds: Seconds = _setting(
         30, "Time for which a provider that keeps failing is left alone."
     )
+    gemini_api_key: SecretStr | None = _setting(
+        None, "Key of the Gemini Developer API; better in a file than in a variable."
+    )
+    gemini_api_key_file: Path | None = _setting(None, "File with the key of the Gemini API.")
+    gemini_base_url: str = _setting("", "Another address of the Gemini API; empty: Google's.")
+    vertex_project: str = _setting("", "Google Cloud project in which Vertex AI runs and bills.")
+    vertex_location: str = _setting("us-central1", "Location of Vertex AI.")
+    vertex_credentials_file: Path | None = _setting(
+        None, "Service account key for Vertex AI; empty: Application Default Credentials."
+    )
+    vertex_output_uri: str = _setting(
+        "", "gs://bucket/prefix that Veo writes to; empty: results come inline."
+    )
+    vertex_base_url: str = _setting("", "Another address of Vertex AI; empty: Google's.")
+    storage_base_url: str = _setting(
+        "", "Another address of Google Cloud Storage, for gs:// results; empty: Google's."
+    )
+    openai_api_key: SecretStr | None = _setting(
+        None, "Key of the OpenAI API; better in a file than in a variable."
+    )
+    openai_api_key_file: Path | None = _setting(None, "File with the key of the OpenAI API.")
+    openai_base_url: str = _setting("", "Another address of the OpenAI API; empty: OpenAI's.")
+    submit_timeout_seconds: Seconds = _setting(
+        60, "Time for the answer to a submit that starts an operation."
+    )
+    synchronous_timeout_seconds: Seconds = _setting(
+        300, "Time for the answer to a submit that brings the result itself."
+    )
+    max_inline_result_megabytes: Count = _setting(
+        128, "Largest result that may come inside an answer, in MiB."
+    )
+    max_result_megabytes: Count = _setting(
+        4096, "Largest result that is downloaded from a provider, in MiB."
+    )
+    prompts_file: Path | None = _setting(
+        None, "Prompt templates to use instead of the packaged ones."
+    )
     simulator: bool = _setting(
         False, "Whether the simulator's models are offered; `make up` offers them."
     )
@@ -280,7 +317,13 @@ class Settings(BaseSettings):
     @cached_property
     def missing(self) -> dict[str, str]:
         """Providers that can't run here, and the variable that each waits for."""
-        return {} if self.simulator else {"simulator": "RUSHES_SIMULATOR"}
+        here = {
+            "simulator": ("RUSHES_SIMULATOR", self.simulator),
+            "gemini": ("RUSHES_GEMINI_API_KEY", self.gemini_api_key or self.gemini_api_key_file),
+            "vertex": ("RUSHES_VERTEX_PROJECT", self.vertex_project),
+            "openai": ("RUSHES_OPENAI_API_KEY", self.openai_api_key or self.openai_api_key_file),
+        }
+        return {provider: variable for provider, (variable, is_set) in here.items() if not is_set}
 
     @cached_property
     def queues(self) -> tuple[str, ...]:

@@ -215,7 +215,9 @@ class Poller:
         elif claim.job.cancel_request_time is not None and provider is not None:
             self._endings.cancel(claim, cancel_operation(provider, claim.job))
         elif isinstance(result, Pending):
-            self._endings.hand_back(claim, result.delay_ms, percent=result.percent or 0)
+            usual_ms = int(self._look_seconds * 1000)
+            delay_ms = usual_ms if result.delay_ms is None else result.delay_ms
+            self._endings.hand_back(claim, delay_ms, percent=result.percent or 0)
             self._tell(claim, result)
         elif claims.fetch_next(self._db, claim.run, result.charged_micros):
             self._teller.wake(claim.job.kind)

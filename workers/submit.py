@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -41,6 +42,7 @@ GUARD_SECONDS = 1.0
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 NO_ROOM_MS = 1000
 RECORD_PAUSE_SECONDS = 0.5
+FIRST_POLL_MS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +68,10 @@ class Submitter:
         Raises:
             LeaseLost: when another run owns the job.
             RunStopped: when the run shall stop, and nothing was sent.
-            ProviderFailed: when an input is gone.
+            ProviderFailed: when it can't be asked for like that, or an input is gone.
         """
         # Before the intent: what fails here costs nothing.
-        inputs = {media_id: read_input(media_id) for media_id in claim.job.spec.inputs}
+        plan = provider.plan(claim.job, read_input)
         began = time.clock_gettime(CLOCK)
         begun = self._begin(claim)
         if begun is None:
@@ -89,7 +91,7 @@ class Submitter:
             return None
         try:
             failpoints.hit("submit.before_send")
-            submitted = self._call(claim, begun.number, provider, inputs.__getitem__)
+            submitted = self._call(claim, begun.number, provider, plan)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the call may have been made
@@ -126,13 +128,13 @@ class Submitter:
             raise
 
     def _call(
-        self, claim: Claim, number: int, provider: Provider, read_input: ReadInput
+        self, claim: Claim, number: int, provider: Provider, plan: Any
     ) -> Submitted | TryLater | None:
         """What the provider answered; when it refused that is written down: for good (None) or for
         now."""
         key = submits.submission_key(claim.run.job_id, number)
         try:
-            submitted = provider.submit(claim.job, key, read_input)
+            submitted = provider.submit(claim.job, key, plan)
         except ProviderFailed as error:
             self._refused(claim, number, Outcome.REJECTED, error.failure)
             return None
@@ -173,7 +175,7 @@ class Submitter:
         self, claim: Claim, number: int, provider: Provider, submitted: Submitted
     ) -> Claim | None:
         entry = Entry(claim.run.job_id, number, submitted.operation, submitted.done)
-        event = self._written(claim, provider, entry, submitted.delay_ms)
+        event = self._written(claim, provider, entry, _first_poll_ms(submitted))
         if event is None or not submitted.done or event.type is EventType.STARTED:
             self.nudge_poller()
             return None
@@ -224,6 +226,10 @@ class Submitter:
             return
         entry = Entry(claim.run.job_id, number, late.result(), done=False)
         self._written(claim, provider, entry)
+
+
+def _first_poll_ms(submitted: Submitted) -> int:
+    return FIRST_POLL_MS if submitted.delay_ms is None else submitted.delay_ms
 
 
 def _too_late(began: float, lease: Lease) -> bool:

@@ -57,6 +57,8 @@ class JobRow(Model):
     # As of the last heartbeat; the stream carries the fast ticks.
     stage = TextField()
     percent = IntegerField(default=0)
+    # Whether it comes from the model's past durations, because the provider says nothing.
+    percent_estimated = BooleanField(default=False)
     progress_message = TextField(default="")
     failure = TextField(null=True)
     cost_state = TextField()

@@ -44,7 +44,10 @@ def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
         spec=spec_from_json(Kind(r["kind"]), json.loads(r["spec"])),
         state=State(r["state"]),
         progress=Progress(
-            stage=Stage(r["stage"]), percent=r["percent"], message=r["progress_message"]
+            stage=Stage(r["stage"]),
+            percent=r["percent"],
+            estimated=bool(r["percent_estimated"]),
+            message=r["progress_message"],
         ),
         cost=Cost(
             state=CostState(r["cost_state"]),

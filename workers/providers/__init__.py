@@ -1,15 +1,15 @@
 """Who makes the pictures: one Protocol, and a registry of what is configured.
 
-A job runs in short steps: submit once, poll until the operation is done, fetch each output. Poll
-and fetch can be repeated by anyone; a submit never is, unless it is certain that nothing was
-accepted. Between two steps only the database knows.
+A job runs in short steps: plan and submit once, poll until the operation is done, fetch each
+output. Poll and fetch can be repeated by anyone; a submit never is, unless it is certain that
+nothing was accepted. Between two steps only the database knows.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from core.errors import RushesError
 from core.jobs import CostState, Job, JobFailure, Stage
@@ -65,19 +65,22 @@ class RunStopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The provider took the job: the name of its operation, and whether that must be polled,
-    first after `delay_ms`."""
+    """The provider took the job: the name of its operation, and whether that is done already.
+
+    Else it is polled, first after `delay_ms`; None leaves that to the model's past durations.
+    """
 
     operation: str
     done: bool
-    delay_ms: int = 500
+    delay_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The operation is not done; ask again after `delay_ms`. `percent` is the provider's own."""
+    """The operation is not done; ask again after `delay_ms` (Retry-After, or what the provider
+    knows); None leaves that to the model's past durations. `percent` is the provider's own."""
 
-    delay_ms: int
+    delay_ms: int | None = None
     percent: int | None = None
 
 
@@ -130,7 +133,11 @@ class Provider(LocalProvider, Protocol):
     # Whether `look_up` answers; the policy resubmit_after_lookup needs it.
     can_look_up: bool
 
-    def submit(self, job: Job, key: str, read_input: ReadInput) -> Submitted:
+    def plan(self, job: Job, read_input: ReadInput) -> Any:
+        """What `submit` is to send, as whole as can be: nothing is sent yet, and what fails here
+        costs nothing. May be called again."""
+
+    def submit(self, job: Job, key: str, plan: Any) -> Submitted:
         """Starts the work: one request, never sent again by itself. `key` names the submission.
 
         Raises:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from core.jobs import CostState, Job, Outcome
 from core.metrics import PROVIDER_CALLS
@@ -60,11 +61,15 @@ class _Metered(_MeteredLocal):
         self._provider = provider
         self.can_look_up = provider.can_look_up
 
-    def submit(self, job: Job, key: str, read_input: ReadInput) -> Submitted:
+    def plan(self, job: Job, read_input: ReadInput) -> Any:
+        """Counts nothing: nothing is called."""
+        return self._provider.plan(job, read_input)
+
+    def submit(self, job: Job, key: str, plan: Any) -> Submitted:
         """Counts the outcomes of `core.jobs.Outcome`."""
         with _counted(self._name, "submit", Outcome.UNKNOWN) as count:
             try:
-                submitted = self._provider.submit(job, key, read_input)
+                submitted = self._provider.submit(job, key, plan)
             except ProviderFailed:
                 count.outcome = Outcome.REJECTED
                 raise

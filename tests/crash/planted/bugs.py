@@ -81,9 +81,9 @@ BUGS = {
         (
             Edit(
                 "workers/submit.py",
-                "submitted = provider.submit(claim.job, key, read_input)",
+                "submitted = provider.submit(claim.job, key, plan)",
                 f"submitted = {CODE}.retried("
-                "lambda: provider.submit(claim.job, key, read_input), OutcomeUnknown)",
+                "lambda: provider.submit(claim.job, key, plan), OutcomeUnknown)",
             ),
         ),
     ),

@@ -72,10 +72,14 @@ class ScriptedPaid(ScriptedLocal):
     cancelled: list[tuple[str, str]] = field(default_factory=list)
     looked_up: list[str] = field(default_factory=list)
 
-    def submit(self, job: Job, key: str, read_input: ReadInput) -> Submitted:
+    def plan(self, job: Job, read_input: ReadInput) -> ReadInput:
+        inputs = {media_id: read_input(media_id) for media_id in job.spec.inputs}
+        return inputs.__getitem__
+
+    def submit(self, job: Job, key: str, plan: ReadInput) -> Submitted:
         self.submitted.append(key)
         number = len(self.submitted)
-        self.submitting(job, read_input)
+        self.submitting(job, plan)
         return Submitted(f"operation {number}", done=self.done, delay_ms=self.delay_ms)
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
@@ -68,7 +69,11 @@ class SimulatorProvider:
         self._now_ms = now_ms
         self._late_seconds = late_seconds
 
-    def submit(self, job: Job, key: str, read_input: ReadInput) -> Submitted:
+    def plan(self, job: Job, read_input: ReadInput) -> dict[str, bytes]:
+        """The inputs: it draws none of them, but misses one that is gone, as others do."""
+        return {media_id: read_input(media_id) for media_id in job.spec.inputs}
+
+    def submit(self, job: Job, key: str, plan: Any) -> Submitted:
         """Accepts the job and charges its estimate, unless a word says otherwise."""
         words = words_in(job.spec.prompt)
         self._reach(job, words)

@@ -67,7 +67,7 @@ class PaidAnswers(Answers):
 
 def call(provider: Provider, name: str) -> Any:
     calls: dict[str, Callable[[], Any]] = {
-        "submit": lambda: provider.submit(JOB, "key", lambda _: b""),
+        "submit": lambda: provider.submit(JOB, "key", None),
         "poll": lambda: asyncio.run(provider.poll(JOB, "operation")),
         "fetch": lambda: provider.fetch(JOB, "operation", 0, Path("x"), lambda _: b"", None),  # type: ignore[arg-type]
         "cancel": lambda: provider.cancel(JOB, "operation"),

@@ -54,7 +54,7 @@ class Watching:
 
 
 def submit(simulator: SimulatorProvider, job: Job, number: int = 1) -> str:
-    return simulator.submit(job, f"{job.job_id}.{number}", no_input).operation
+    return simulator.submit(job, f"{job.job_id}.{number}", {}).operation
 
 
 def poll(simulator: SimulatorProvider, job: Job, operation: str) -> Pending | Done:
@@ -101,7 +101,7 @@ def test_each_submit_is_paid_even_of_the_same_key(
 def test_an_operation_is_done_when_its_time_is_over(
     simulator: SimulatorProvider, clock: Clock, job: Job, ms: int
 ) -> None:
-    submitted = simulator.submit(job, "key", no_input)
+    submitted = simulator.submit(job, "key", {})
     assert not submitted.done
     assert submitted.delay_ms == min(ms, 500)
 
