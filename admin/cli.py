@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer import TyperException
 
-from admin import budget, reconcile
+from admin import budget, models, providers, reconcile
 from admin.backup import back_up
 from admin.restore import restore
 from admin.site import Site, find_site
@@ -50,6 +50,8 @@ app = typer.Typer(
 )
 epoch = typer.Typer(help="The name of the database's history.", no_args_is_help=True)
 app.add_typer(budget.app, name="budget")
+app.add_typer(models.app, name="models")
+app.add_typer(providers.app, name="providers")
 app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(epoch, name="epoch")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsInvalid
+from core.secrets import KEY_VARIABLES
 from core.settings import Settings, read_settings
 from core.store import Database
 from core.store.database import connect
@@ -24,9 +25,11 @@ _STATE = Path("run", "standalone.json")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An installation, by its settings."""
+    """An installation, by its settings; `unknown` are the keys of providers, by their variable,
+    that its run has and this shell has not."""
 
     settings: Settings
+    unknown: tuple[str, ...] = ()
 
     @property
     def data(self) -> Path:
@@ -97,10 +100,12 @@ def find_site(data_dir: Path | None) -> Site:
     folder = data_dir or _nearest()
     state = _read_state(folder)
     unknown = [name for name in (state or {}).get("withheld", ()) if name not in os.environ]
-    if unknown:
-        names = ", ".join(unknown)
+    # A command that calls no provider needs none of their keys.
+    needed = [name for name in unknown if name not in KEY_VARIABLES.values()]
+    if needed:
+        names = ", ".join(needed)
         raise SettingsInvalid(f"Set {names} here as for the run: a secret is not passed on.")
-    return Site(read_run_settings(folder, state))
+    return Site(read_run_settings(folder, state), tuple(unknown))
 
 
 def read_run_settings(data_dir: Path | None, state: Mapping[str, Any] | None) -> Settings:

@@ -28,6 +28,7 @@ class Installation:
     data: Path
     database_url: str
     processes: "dict[str, subprocess.Popen[bytes]]"
+    environment: dict[str, str]
 
     def token(self, user_id: str) -> str:
         """What the user signs in with."""
@@ -58,10 +59,10 @@ def installation(database: str, worker_count: int) -> Iterator[Installation]:
         processes = {name: process for name, process in found.items() if process is not None}
         for name, module in modules.items():
             processes[name] = process = subprocess.Popen([sys.executable, "-m", module], env=env)
-            stack.callback(_end, process)
+            stack.callback(end, process)
             if name == "server":
                 _wait_until_it_serves(address)
-        yield Installation(address, folder / "data", url, processes)
+        yield Installation(address, folder / "data", url, processes, env)
 
 
 def _environment(folder: Path, database: str, valkey: str, address: str) -> dict[str, str]:
@@ -84,6 +85,15 @@ def _wait_until_it_serves(address: str) -> None:
         grpc.channel_ready_future(channel).result(timeout=30)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def cpu_seconds(pid: int) -> float:
+    """Of the process and its children so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = sum(int(fields[place]) for place in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_seconds(int(child)) for child in children)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Asks it to end, and waits until it has."""
     process.terminate()
     process.wait()

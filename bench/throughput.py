@@ -9,11 +9,10 @@ import argparse
 import asyncio
 import os
 import time
-from pathlib import Path
 
 import grpc
 
-from bench.installation import DATABASES, Installation, installation
+from bench.installation import DATABASES, Installation, cpu_seconds, installation
 from core.settings import read_settings
 from core.store import Database, open_database
 from core.store.sql import Statement
@@ -93,17 +92,9 @@ def _report(db: Database, count: int, cpu: dict[str, float]) -> None:
 
 def _cpu_seconds(running: Installation) -> dict[str, float]:
     """Of each process so far, by role; children that ended count for their parents."""
-    found = {name: _cpu_of(process.pid) for name, process in running.processes.items()}
+    found = {name: cpu_seconds(process.pid) for name, process in running.processes.items()}
     found["client"] = time.process_time()
     return found
-
-
-def _cpu_of(pid: int) -> float:
-    """Of the process and its living children."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own = sum(int(fields[place]) for place in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(_cpu_of(int(child)) for child in children)
 
 
 if __name__ == "__main__":

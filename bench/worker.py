@@ -15,7 +15,7 @@ from workers.providers import Monitor, Output, ReadInput
 
 MODEL = """
 [noop]
-provider = "noop"
+provider = "builtin"
 display_name = "Nothing"
 price_revision = "noop-1"
 
@@ -29,7 +29,7 @@ max_references = 0
 fields = []
 qualities = ["DRAFT", "STANDARD", "HIGH"]
 cancellable = true
-price = { micros_per_image = 0, text = "free" }
+prices = [{ micros_per_image = 0, text = "free" }]
 """
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     settings = read_settings()
     configure_logging(settings.log_level, "worker", settings.process_name)
-    app = WorkerApp(settings, {"noop": Noop()})
+    app = WorkerApp(settings, {"builtin": Noop()})
     app.start()
     stopped.wait()
     app.close()

@@ -37,14 +37,13 @@ class ImageInfo:
     height: int
 
 
-def probe_image(data: bytes, max_pixels: int) -> ImageInfo:
+def probe_image(source: bytes | Path, max_pixels: int) -> ImageInfo:
     """What the image is, once all of it could be decoded.
 
     Raises:
         ImageRefused: when it is no still PNG, JPEG or WebP, too large, or damaged.
     """
-    mime_type = sniff_mime_type(data[:HEAD_BYTES]) or ""
-    with _refusing(), _decoding, _opened(BytesIO(data), mime_type) as image:
+    with _refusing(), _decoding, _opened(source) as (image, mime_type):
         if image.width * image.height > max_pixels:
             raise ImageRefused(
                 f"it has {image.width}x{image.height} pixels, more than {max_pixels:,} in all"
@@ -64,11 +63,8 @@ def make_thumbnail(source: bytes | Path, longest: int = THUMBNAIL_PIXELS) -> byt
 
     Raises:
         ImageRefused: when the source is no image that `probe_image` would take.
-        OSError: when the file can't be read.
     """
-    data = source.read_bytes() if isinstance(source, Path) else source
-    mime_type = sniff_mime_type(data[:HEAD_BYTES]) or ""
-    with _refusing(), _decoding, _opened(BytesIO(data), mime_type) as image:
+    with _refusing(), _decoding, _opened(source) as (image, _):
         return encode_thumbnail(image, longest)
 
 
@@ -87,12 +83,15 @@ def encode_thumbnail(image: Image.Image, longest: int = THUMBNAIL_PIXELS) -> byt
 
 
 @contextmanager
-def _opened(file: BytesIO, mime_type: str) -> Iterator[Image.Image]:
-    """The image with only its header read, by the one decoder that its first bytes allow."""
-    if mime_type not in _FORMATS:
-        raise ImageRefused("it is not a PNG, JPEG or WebP image")
-    with Image.open(file, formats=[_FORMATS[mime_type]]) as image:
-        yield image
+def _opened(source: bytes | Path) -> Iterator[tuple[Image.Image, str]]:
+    """The image, of which only the header is read, and the type that its first bytes show."""
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        mime_type = sniff_mime_type(file.read(HEAD_BYTES)) or ""
+        if mime_type not in _FORMATS:
+            raise ImageRefused("it is not a PNG, JPEG or WebP image")
+        file.seek(0)
+        with Image.open(file, formats=[_FORMATS[mime_type]]) as image:
+            yield image, mime_type
 
 
 @contextmanager

@@ -167,6 +167,8 @@ class Job:
     progress: Progress
     cost: Cost
     provider: str
+    # Where it waits for a worker. Not in events: who is told of one needs no queue.
+    queue: str = ""
     failure: JobFailure | None = None
     outputs: tuple[Media, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
@@ -184,6 +186,10 @@ class Job:
     end_time: int | None = None
     start_deadline: int | None = None
     finish_deadline: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.queue:
+            object.__setattr__(self, "queue", self.kind.value)
 
     @property
     def kind(self) -> Kind:

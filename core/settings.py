@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsInvalid
-from core.specs import Kind
+from core.specs import QUEUE_NAME
 
 RESUBMIT_POLICIES = ("never_resubmit", "resubmit_after_lookup")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -77,7 +77,9 @@ class Settings(BaseSettings):
     server_processes: Count = _setting(1, "gRPC server processes that `make up` starts.")
     worker_processes: Count = _setting(2, "Worker processes that `make up` starts.")
     worker_threads: Count = _setting(4, "Jobs that one worker process runs at once.")
-    worker_queues: str = _setting("video,image", "Queues that a worker serves, with commas.")
+    worker_queues: str = _setting(
+        "", "Queues that a worker serves, with commas; empty: all that the models file names."
+    )
     server_threads: Count = _setting(16, "Threads of a server process for unary calls.")
     reflection: bool = _setting(False, "Whether the server offers gRPC reflection.")
     process_name: str = _setting("", "Name of this process in its log lines; empty: its role.")
@@ -235,8 +237,8 @@ class Settings(BaseSettings):
     @classmethod
     def _check_queues(cls, queues: str) -> str:
         names = _names(queues)
-        if not names or not set(names) <= set(Kind):
-            raise ValueError(f"use one or more of {', '.join(Kind)}, with commas")
+        if (queues and not names) or not all(map(QUEUE_NAME.fullmatch, names)):
+            raise ValueError("use names of a-z, 0-9 and -, with commas, such as video,image")
         return queues
 
     @field_validator("public_url")
@@ -327,7 +329,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def queues(self) -> tuple[str, ...]:
-        """The queues that a worker serves."""
+        """The queues that a worker serves; none: all of the catalog."""
         return _names(self.worker_queues)
 
 

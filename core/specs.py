@@ -1,13 +1,17 @@
 """What a job was asked for: one validated, immutable spec per kind of job."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
+# The form of a queue's name.
+QUEUE_NAME = re.compile("[a-z][a-z0-9-]*")
+
 
 class Kind(StrEnum):
-    """Kind of job; also the name of the queue that it waits in."""
+    """Kind of job; also the name of the queue that it waits in, unless its model has its own."""
 
     VIDEO = "video"
     IMAGE = "image"

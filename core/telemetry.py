@@ -50,7 +50,9 @@ def configure_logging(level: str, role: str, process: str = "") -> None:
             ],
         )
     )
-    # Libraries only warn: at DEBUG the database's logs every value, so every prompt.
+    # Libraries only warn: at DEBUG the database's logs every value, so every prompt, and those of
+    # providers whole requests. Some turn themselves up by a variable (OPENAI_LOG), past the root.
+    handler.addFilter(_only_ours_or_warnings)
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)
     for package in _OURS:
         logging.getLogger(package).setLevel(level.upper())
@@ -89,6 +91,10 @@ def _name_exception(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     if isinstance(error, BaseException):
         line["exception"] = describe_exception(error)
     return line
+
+
+def _only_ours_or_warnings(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS
 
 
 def _library_line(_: WrappedLogger, __: str, line: EventDict) -> EventDict:

@@ -42,7 +42,7 @@ class Teller:
         self._try("event", lambda: self._stream.publish(event))
         failpoints.hit("tell.after_publish")
         if event.type in _WAKES:
-            self.wake(event.job.kind)
+            self.wake(event.job.queue)
 
     def tell_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""
@@ -68,6 +68,6 @@ def _count(event: Event) -> None:
     metrics.JOB_EVENTS.labels(event.type).inc()
     if event.type in _ENDS and event.job.attempt > 1:
         # `attempt` rises at a start and at each lost lease, and at nothing else.
-        metrics.LEASES_EXPIRED.labels(event.job.kind).inc(event.job.attempt - 1)
+        metrics.LEASES_EXPIRED.labels(event.job.queue).inc(event.job.attempt - 1)
     if event.type is EventType.FAILED and event.job.failure is not None:
         metrics.JOB_FAILURES.labels(event.job.failure.reason).inc()

@@ -12,6 +12,7 @@ from core.blobs import open_blobs
 from core.catalog import read_catalog
 from core.errors import SettingsInvalid
 from core.keys import read_or_make_key
+from core.prompts import read_prompts
 from core.queue import JobQueue, open_broker
 from core.settings import Settings
 from core.store import open_database
@@ -63,7 +64,7 @@ class ServerApp:
         stream = EventStream(self._redis, settings.stream_shards)
         teller = Teller(stream, JobQueue(self._broker))
         mapper = Mapper(BlobAddresses(blobs, settings.signed_url_ttl_seconds), settings.currency)
-        validator = Validator(settings, catalog)
+        validator = Validator(settings, catalog, read_prompts(settings.prompts_file))
         queues = Queues(self.db, settings.user_concurrency)
         self._hub = Hub(settings, self.db, self._pool, mapper, queues)
         self._read = Read(self.db, queues, tokens, self._pool)

@@ -79,8 +79,9 @@ class MediaService(rpc.MediaServiceServicer):
         return pb.EstimateCostResponse(estimates=map(self._map.estimate_to_proto, estimates))
 
     def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        models = self._catalog.models.values()
-        return pb.ListModelsResponse(models=map(self._map.model_to_proto, models))
+        now = self._catalog.clock()
+        models = [self._map.model_to_proto(m, now) for m in self._catalog.models.values()]
+        return pb.ListModelsResponse(models=models)
 
     def WatchJobs(self, request: pb.WatchJobsRequest, context: Context) -> Any:
         return self._watch.serve(request, context, require_principal())

@@ -9,6 +9,8 @@ from core.blobs import open_blobs
 from core.catalog import read_catalog
 from core.errors import DependencyUnavailable, RushesError
 from core.keys import read_or_make_key
+from core.prompts import read_prompts
+from core.secrets import KEYS, key_variable, provider_key
 from core.settings import Settings
 from core.store import open_database
 from core.stream import connect
@@ -16,16 +18,21 @@ from standalone.preflight import CannotStart
 
 
 def check_needs(settings: Settings) -> None:
-    """Reads the catalog and the keys, opens the database and tries the blob store.
+    """Reads catalog, prompt templates and keys, opens the database and tries the blob store.
 
     Raises:
         CannotStart: naming the variable that is to blame.
     """
     with _blamed_on("RUSHES_MODELS_FILE"):
         read_catalog(settings.models_file)
+    with _blamed_on("RUSHES_PROMPTS_FILE"):
+        read_prompts(settings.prompts_file)
     if not settings.jwt_jwks_url:
         with _blamed_on("RUSHES_JWT_KEY_FILE"):
             read_or_make_key(settings.jwt_key_path)
+    for provider in KEYS.keys() - settings.missing.keys():
+        with _blamed_on(key_variable(settings, provider)):
+            provider_key(settings, provider)
     with _blamed_on("RUSHES_SIGNING_KEY_FILE"):
         signing_key = read_or_make_key(settings.signing_key_path)
     with _blamed_on("RUSHES_DATABASE_URL"):

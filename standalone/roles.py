@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.secrets import without_keys
 from core.settings import Settings
 from standalone.child import Child, Command
 from standalone.envoy import Edge, envoy_argv, envoy_is_ready, find_envoy, render
@@ -104,7 +105,7 @@ def make_roles(site: Site) -> Roles:
         for index in range(1, site.settings.worker_processes + 1)
     ]
     where = f"127.0.0.1:{site.http_port}" if site.http_port else f"unix:{site.socket('http.web')}"
-    http_env = _environment(site, redis_url, RUSHES_HTTP_LISTEN=where)
+    http_env = without_keys(_environment(site, redis_url, RUSHES_HTTP_LISTEN=where))
     edge = _edge(site, site.envoy, count) if site.envoy else None
     return Roles(
         servers=tuple(servers),
@@ -198,7 +199,7 @@ def _valkey(site: Site) -> Command | None:
     socket = site.socket("valkey.sock")
     argv = valkey_argv(binary, site.data / "valkey", socket)
     probe = functools.partial(valkey_is_ready, socket)
-    return Command("valkey", tuple(argv), dict(site.environ), probe)
+    return Command("valkey", tuple(argv), without_keys(site.environ), probe)
 
 
 def _server(site: Site, redis_url: str, index: int) -> Command:
@@ -224,7 +225,7 @@ def _edge(site: Site, binary: Path, servers: int) -> Command:
     config.write_text(render(edge))
     probe = functools.partial(envoy_is_ready, admin)
     # Its log lines have the local time otherwise.
-    environment = {**site.environ, "TZ": "UTC"}
+    environment = {**without_keys(site.environ), "TZ": "UTC"}
     return Command("envoy", tuple(envoy_argv(binary, config)), environment, probe)
 
 

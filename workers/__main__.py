@@ -10,7 +10,6 @@ from core import notify
 from core.errors import RushesError, exit_code
 from core.exposition import metrics_served
 from core.settings import Settings, read_settings
-from core.specs import Kind
 from core.telemetry import configure_logging
 from workers.app import WorkerApp
 
@@ -39,11 +38,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="rushes-worker",
         description="Runs jobs until SIGTERM. Settings are RUSHES_* variables (docs/settings.md).",
     )
-    names = ", ".join(Kind)
     parser.add_argument(
         "--queues",
         metavar="NAMES",
-        help=f"queues to serve, of {names}, with commas; instead of RUSHES_WORKER_QUEUES",
+        help="queues to serve, such as video,image; instead of RUSHES_WORKER_QUEUES",
     )
     return parser
 

@@ -13,10 +13,12 @@ from dramatiq.worker import Worker
 
 from core import failpoints
 from core.blobs import open_blobs
+from core.catalog import read_catalog
 from core.keys import read_or_make_key
 from core.queue import JobQueue, open_broker
 from core.settings import Settings
 from core.store import open_database
+from core.store.durations import Durations
 from core.stream import TIMEOUT_SECONDS, EventStream, connect
 from core.tell import Teller
 from workers.actors import declare_actors
@@ -26,30 +28,25 @@ from workers.endings import Endings
 from workers.housekeeper import Housekeeper
 from workers.journal import Journal
 from workers.lease import LeaseKeeper
+from workers.paces import FRESH_SECONDS, Paces
 from workers.pipeline import Pipeline
 from workers.poller import Poller
-from workers.providers import LocalProvider, Provider, Providers
-from workers.providers.builtin.provider import BuiltinProvider
+from workers.postponer import Postponer
+from workers.providers import Providers
 from workers.providers.metered import metered
-from workers.providers.simulator import SimulatorProvider
+from workers.providers.registry import open_providers
 from workers.purge import owns
 from workers.reconcile import Reconciler
 from workers.rescuer import Rescuer
 from workers.statistics import Statistics
 from workers.submit import Submitter
+from workers.ticker import Ticker
 
 log = structlog.get_logger()
 
 WAIT_MS = 500
+MIB = 1024 * 1024
 LEFT_SECONDS = 24 * 3600
-
-
-def open_providers(settings: Settings) -> Providers:
-    """The providers that are configured."""
-    providers: dict[str, LocalProvider | Provider] = {"builtin": BuiltinProvider()}
-    if settings.simulator:
-        providers["simulator"] = SimulatorProvider(settings.data_dir / "simulator")
-    return providers
 
 
 def _work_folder(settings: Settings) -> Path:
@@ -68,6 +65,8 @@ class WorkerApp:
     def __init__(self, settings: Settings, providers: Providers | None = None) -> None:
         failpoints.arm(settings.failpoints)
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        catalog = read_catalog(settings.models_file, settings.missing)
+        queues = settings.queues or catalog.queues
         self._db = open_database(settings)
         self._redis = connect(settings)
         self._broker = open_broker(connect(settings, WAIT_MS / 1000 + TIMEOUT_SECONDS))
@@ -77,23 +76,28 @@ class WorkerApp:
         self._keeper = LeaseKeeper(
             self._db, teller, settings.lease_seconds, settings.heartbeat_seconds
         )
-        providers = metered(open_providers(settings) if providers is None else providers)
+        if providers is None:
+            providers = open_providers(settings, catalog, blobs)
+        providers = metered(providers)
         self._closing = threading.Event()
         self._grace_ms = int(settings.drain_run_seconds * 1000)
         self._journal = Journal(settings.data_dir / "journal", self.worker_id)
         self._aside = Aside()
         endings = Endings(db=self._db, teller=teller, backoff=_backoff(settings), aside=self._aside)
+        paces = Paces(catalog, Durations(self._db, FRESH_SECONDS))
+        ticker = Ticker(teller, paces)
         self._poller = Poller(
             db=self._db,
             teller=teller,
             endings=endings,
+            postponer=_postponer(settings, endings, paces, ticker),
             providers=providers,
-            queues=settings.queues,
+            queues=queues,
             worker_id=self.worker_id,
             lease_ms=self._keeper.lease_ms,
             look_seconds=settings.rescue_seconds,
         )
-        submitter = self._submitter(settings, teller, endings)
+        submitter = self._submitter(settings, endings, paces, ticker)
         pipeline = Pipeline(
             db=self._db,
             blobs=blobs,
@@ -107,9 +111,11 @@ class WorkerApp:
             work_folder=_work_folder(settings),
             max_attempts=settings.max_attempts,
             user_concurrency=settings.user_concurrency,
+            max_result_bytes=settings.max_result_megabytes * MIB,
         )
         self._rescuer = Rescuer(
             settings=settings,
+            queues=queues,
             db=self._db,
             queue=queue,
             teller=teller,
@@ -118,21 +124,25 @@ class WorkerApp:
         )
         self._housekeeper = Housekeeper(self._db, blobs, self.worker_id, settings.retention_days)
         self._statistics = Statistics(self._db, self.worker_id) if settings.metrics_listen else None
-        declare_actors(self._broker, pipeline, settings.queues)
+        declare_actors(self._broker, pipeline, queues)
         self._worker = Worker(
             self._broker,
-            queues=set(settings.queues),
+            queues=set(queues),
             worker_threads=settings.worker_threads,
             worker_timeout=WAIT_MS,
         )
         # More than it has threads for would hide jobs from idle workers.
         self._worker.queue_prefetch = settings.worker_threads
 
-    def _submitter(self, settings: Settings, teller: Teller, endings: Endings) -> Submitter:
+    def _submitter(
+        self, settings: Settings, endings: Endings, paces: Paces, ticker: Ticker
+    ) -> Submitter:
         return Submitter(
             db=self._db,
-            teller=teller,
+            teller=endings.teller,
             endings=endings,
+            paces=paces,
+            ticker=ticker,
             journal=self._journal,
             closing=self._closing,
             nudge_poller=self._poller.nudge,
@@ -191,6 +201,18 @@ class WorkerApp:
 
 def _backoff(settings: Settings) -> Backoff:
     return Backoff(int(settings.retry_seconds * 1000), int(settings.max_retry_seconds * 1000))
+
+
+def _postponer(settings: Settings, endings: Endings, paces: Paces, ticker: Ticker) -> Postponer:
+    return Postponer(
+        db=endings.db,
+        teller=endings.teller,
+        backoff=endings.backoff,
+        paces=paces,
+        ticker=ticker,
+        circuit_failures=settings.circuit_failures,
+        circuit_ms=int(settings.circuit_seconds * 1000),
+    )
 
 
 def _reconciler(settings: Settings, endings: Endings, submitter: Submitter) -> Reconciler:

@@ -81,10 +81,10 @@ class Endings:
             charged = cost is CostState.CHARGED
             self.make(lambda: submits.resolve(self.db, job.job_id, charged=charged))
 
-    def hand_back(self, claim: Claim, delay_ms: int, tries: int = 0, percent: int = 0) -> None:
+    def hand_back(self, claim: Claim, delay_ms: int, tries: int = 0) -> None:
         """Gives the job back, to be run again after the delay."""
         try:
-            claims.hand_back(self.db, claim.run, delay_ms, tries=tries, percent=percent)
+            claims.hand_back(self.db, claim.run, delay_ms, tries=tries)
         except RushesError as error:
             log.warning("hand_back_failed", **context(claim), error=type(error).__name__)
 

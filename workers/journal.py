@@ -22,12 +22,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An operation that a submit made."""
+    """An operation that a submit made, and what the provider says that it charged if it is done."""
 
     job_id: str
     number: int
     operation: str
     done: bool
+    charged_micros: int | None = None
 
 
 class Journal:
@@ -48,7 +49,8 @@ class Journal:
             OSError: when the disk does not take it.
         """
         # The newline before it parts it from a line that did not get onto the disk whole.
-        line = b"\n" + json.dumps(asdict(entry)).encode() + b"\n"
+        values = {name: value for name, value in asdict(entry).items() if value is not None}
+        line = b"\n" + json.dumps(values).encode() + b"\n"
         with self._lock:
             self._pending.add(entry)
             if self._file is None:

@@ -52,10 +52,11 @@ class Lease(Monitor):
 
     def report(self, stage: Stage, share: float, message: str) -> None:
         """Keeps how far the run is and tells it, at most ten times a second."""
-        percent = min(int(100 * (self._output + share) / self._outputs), 99)
-        percent = max(percent, self.progress.percent)
+        own = min(int(100 * (self._output + share) / self._outputs), 99)
+        percent = max(own, self.progress.percent)
+        estimated = self.progress.estimated and own < percent
         moved = percent - self.progress.percent >= 1 or stage is not self.progress.stage
-        self.progress = Progress(stage=stage, percent=percent, message=message)
+        self.progress = Progress(stage=stage, percent=percent, estimated=estimated, message=message)
         now = time.monotonic()
         if now - self._told_at >= TICK_SECONDS and (moved or now - self._told_at >= 1):
             self._told_at = now

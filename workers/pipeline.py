@@ -59,6 +59,7 @@ class Pipeline:
     work_folder: Path
     max_attempts: int
     user_concurrency: int
+    max_result_bytes: int
 
     def run_next(self, queue: str) -> bool:
         """Runs the next job of the queue as far as it goes; False when there is none.
@@ -196,7 +197,10 @@ class Pipeline:
         output = provider.fetch(job, claim.operation, index, path, self._read_input, lease)
         failpoints.hit("fetch.middle")
         lease.report(Stage.POST_PROCESSING, 1.0, "Storing the result")
-        return store_output(self.blobs, job, index, path, output, self.db.now_ms(), begun)
+        return store_output(
+            *(self.blobs, job, index, path, output, self.db.now_ms(), begun),
+            max_bytes=self.max_result_bytes,
+        )
 
     def _stop(self, claim: Claim, provider: Provider | None, lease: Lease) -> None:
         if lease.lost:
@@ -207,7 +211,7 @@ class Pipeline:
             self.endings.cancel(claim, cost)
         else:
             self.endings.hand_back(claim, 0)
-            self.teller.wake(claim.job.kind)
+            self.teller.wake(claim.job.queue)
 
     def _no_provider(self, claim: Claim) -> ProviderFailed | TryLater:
         failure = not_configured(claim.job.provider)

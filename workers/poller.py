@@ -1,28 +1,27 @@
 """The poller: looks after all operations at providers, in one asyncio loop per worker process.
 
-It claims what is due in batches, asks with many requests at once, and writes the next time down.
-Nothing waits in a thread, and a dead poller's claims are taken over when their leases end.
+Each round writes down what the polls came to that have ended since the last one, claims what is
+due, and asks; nothing waits in a thread, nor for the slowest of its round. A dead poller's claims
+are taken over when their leases end.
 """
 
 import asyncio
 import contextlib
 import threading
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 
 from core import failpoints
 from core.errors import RushesError
-from core.events import ProgressTick
-from core.jobs import Progress, Stage
 from core.store import Database, claims
 from core.store.claims import Claim
 from core.tell import Teller
 from workers.endings import Endings, cancel_operation, context, not_configured
+from workers.postponer import Later, Postponer
 from workers.providers import (
     Done,
     Pending,
@@ -36,18 +35,14 @@ from workers.providers import (
 log = structlog.get_logger()
 
 T = TypeVar("T")
-BATCH = 500
-LEAST_PAUSE_SECONDS = 0.02
-AT_ONCE = 50
+# Polls of one provider that are under way at once; nearly as many count as full.
+AT_ONCE = 200
+# Between two rounds at least: what comes meanwhile shares a transaction.
+LEAST_PAUSE_SECONDS = 0.05
+# A provider that wants to be left alone longer than that means the one operation.
+MOST_REST_SECONDS = 60.0
+ON_TIME_SECONDS = 0.5
 THREADS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a poll came to."""
-
-    claim: Claim
-    result: Pending | Done | ProviderFailed | TryLater
 
 
 class Poller:
@@ -59,6 +54,7 @@ class Poller:
         db: Database,
         teller: Teller,
         endings: Endings,
+        postponer: Postponer,
         providers: Providers,
         queues: tuple[str, ...],
         worker_id: str,
@@ -68,6 +64,7 @@ class Poller:
         self._db = db
         self._teller = teller
         self._endings = endings
+        self._postponer = postponer
         self._providers = providers
         self._queues = queues
         self._worker_id = worker_id
@@ -78,6 +75,13 @@ class Poller:
         self._stopping = False
         self._limits: set[asyncio.Timeout] = set()
         self._woken = asyncio.Event()
+        self._under_way: dict[asyncio.Task[None], str] = {}
+        # Since the last round: what is to be polled again, who answered, who could not be reached.
+        self._later: list[Later] = []
+        self._answered: set[str] = set()
+        self._failed: list[str] = []
+        # Providers that asked for a pause, or whose circuit is open, and until when.
+        self._resting: dict[str, float] = {}
         self._thread = threading.Thread(target=self._main, name="poller", daemon=True)
 
     def start(self) -> None:
@@ -90,7 +94,7 @@ class Poller:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Asks the thread to end after the batch that it is at."""
+        """Asks the thread to end after the polls that are under way."""
         self._stopping = True
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._hurry)
@@ -111,79 +115,132 @@ class Poller:
 
     def _hurry(self) -> None:
         for limit in self._limits:
-            limit.reschedule(self._loop.time())
+            if not limit.expired():
+                limit.reschedule(self._loop.time())
 
     def _main(self) -> None:
         self._loop.run_until_complete(self._run())
+        # Closes what providers have opened in this loop.
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
 
     async def _run(self) -> None:
         while not self._stopping:
-            try:
-                pause = await self._round()
-            except RushesError as error:
-                log.warning("poll_round_failed", error=type(error).__name__)
-                pause = self._look_seconds
-            except Exception as error:
-                log.exception("poll_round_crashed", error=type(error).__name__)
-                pause = self._look_seconds
-            await self._wait(pause)
+            await self._wait(await self._safely(self._round))
+        await asyncio.gather(*self._under_way)
+        await self._safely(self._write_down)
+
+    async def _safely(self, work: Callable[[], Any]) -> float:
+        try:
+            pause: float | None = await work()
+            return pause or 0
+        except RushesError as error:
+            log.warning("poll_round_failed", error=type(error).__name__)
+        except Exception as error:
+            log.exception("poll_round_crashed", error=type(error).__name__)
+        return self._look_seconds
 
     async def _wait(self, seconds: float) -> None:
+        if not self._stopping:
+            await asyncio.sleep(LEAST_PAUSE_SECONDS)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds - LEAST_PAUSE_SECONDS):
                 await self._woken.wait()
         self._woken.clear()
 
     async def _round(self) -> float:
-        """Polls what is due; the seconds until the next round."""
-        # A look costs less than a claim that finds nothing.
-        next_ms = await self._in_pool(claims.next_poll_ms, self._db, self._queues)
-        if next_ms is None or next_ms > 0:
-            return min(next_ms / 1000, self._look_seconds) if next_ms else self._look_seconds
-        due = await self._in_pool(
-            claims.claim_polls, self._db, self._queues, self._worker_id, self._lease_ms, BATCH
-        )
+        """Writes down, claims and asks; the seconds until the next round, unless a poll ends."""
+        writing = asyncio.ensure_future(self._write_down())
+        try:
+            return await self._ask_what_is_due()
+        finally:
+            await writing
+
+    async def _ask_what_is_due(self) -> float:
+        full, most = self._room()
+        due, next_ms = await self._in_pool(self._claim, full, most)
         # Half a lease: the answers are written down while the claims are still ours.
         until = self._loop.time() + self._lease_ms / 2000
-        # Of each provider, so that one which hangs keeps no other from being asked.
-        at_once: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
-        await asyncio.gather(*(self._look_after(claim, at_once, until) for claim in due))
-        return LEAST_PAUSE_SECONDS
+        for claim in due:
+            task = self._loop.create_task(self._look_after(claim, until))
+            self._under_way[task] = claim.job.provider
+            task.add_done_callback(self._ended)
+        return min(next_ms / 1000, self._look_seconds)
 
-    async def _look_after(
-        self, claim: Claim, at_once: Mapping[str, asyncio.Semaphore], until: float
-    ) -> None:
-        answer = await self._poll(claim, at_once, until)
-        await self._in_pool(self._settle, answer)
+    def _claim(self, full: list[str], most: int) -> tuple[list[Claim], float]:
+        """What is due, and in how many milliseconds to look again."""
+        # A look costs less than a claim that finds nothing.
+        next_ms = claims.next_poll_ms(self._db, self._queues, full)
+        if next_ms is None or next_ms > 0:
+            return [], float("inf") if next_ms is None else next_ms
+        where = self._db, self._queues, self._worker_id, self._lease_ms
+        return claims.claim_polls(*where, most, full), 0
 
-    async def _poll(
-        self, claim: Claim, at_once: Mapping[str, asyncio.Semaphore], until: float
-    ) -> _Answer:
+    def _room(self) -> tuple[list[str], int]:
+        """The providers that are asked no more now, and for how many polls there is room."""
+        under_way, now = Counter(self._under_way.values()), self._loop.time()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        # So one that hangs keeps no other from being asked.
+        full = {name for name, count in under_way.items() if count > AT_ONCE * 3 // 4}
+        most = max((count for name, count in under_way.items() if name not in full), default=0)
+        return sorted(full.union(self._resting)), AT_ONCE - most
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        del self._under_way[task]
+        self._woken.set()
+
+    async def _look_after(self, claim: Claim, until: float) -> None:
+        result = await self._poll(claim, until)
+        cancels = claim.job.cancel_request_time is not None
+        if cancels or isinstance(result, Done | ProviderFailed):
+            await self._in_pool(self._settle, claim, result)
+        else:
+            self._later.append(Later(claim, result))
+
+    async def _poll(self, claim: Claim, until: float) -> Pending | Done | ProviderFailed | TryLater:
         provider = paid(self._providers.get(claim.job.provider))
         if provider is None:
             # Others may have it; its operation was paid for.
-            return _Answer(claim, TryLater(not_configured(claim.job.provider)))
+            return TryLater(not_configured(claim.job.provider))
         if claim.job.cancel_request_time is not None:
-            return _Answer(claim, Pending(0))
-        return _Answer(claim, await self._ask(claim, provider, at_once, until))
+            return Pending(0)
+        return await self._ask(claim, provider, until)
 
     async def _ask(
-        self,
-        claim: Claim,
-        provider: Provider,
-        at_once: Mapping[str, asyncio.Semaphore],
-        until: float,
+        self, claim: Claim, provider: Provider, until: float
     ) -> Pending | Done | ProviderFailed | TryLater:
+        name = claim.job.provider
         try:
-            async with self._limit(until), at_once[claim.job.provider]:
+            async with self._limit(until):
                 result = await provider.poll(claim.job, claim.operation)
             failpoints.hit("poll.after_get")
+            self._answered.add(name)
             return result
-        except (ProviderFailed, TryLater) as error:
+        except ProviderFailed as error:
+            self._answered.add(name)
             return error
+        except TryLater as error:
+            self._note(name, error)
+            return error
+        except TimeoutError:
+            log.warning("poll_without_answer", **context(claim))
+            # After a time in which this process was frozen nobody knows who did not answer.
+            if not self._stopping and self._loop.time() - until < ON_TIME_SECONDS:
+                self._failed.append(name)
         except Exception as error:  # noqa: BLE001 - a poll that fails costs nothing but time
             log.warning("poll_failed", **context(claim), error=type(error).__name__)
-            return Pending(int(self._look_seconds * 1000))
+        return Pending(int(self._look_seconds * 1000), percent=0)
+
+    def _note(self, provider: str, error: TryLater) -> None:
+        if not error.sent:
+            self._failed.append(provider)
+        elif error.delay_ms is not None:
+            # Its limit is for all that is asked, not for this operation alone.
+            pause = min(error.delay_ms / 1000, MOST_REST_SECONDS)
+            self._rest(provider, pause)
+
+    def _rest(self, provider: str, seconds: float) -> None:
+        until = self._loop.time() + seconds
+        self._resting[provider] = max(until, self._resting.get(provider, until))
 
     @contextlib.asynccontextmanager
     async def _limit(self, until: float) -> AsyncIterator[None]:
@@ -195,16 +252,28 @@ class Poller:
             finally:
                 self._limits.discard(limit)
 
-    def _settle(self, answer: _Answer) -> None:
-        """Writes down what came of a poll; if it can't, the job is polled again after the lease."""
+    async def _write_down(self) -> None:
+        """What came since the last time; what can't be is polled again after its lease."""
+        later, self._later = self._later, []
+        answered, self._answered = self._answered, set()
+        failed, self._failed = self._failed, []
+        try:
+            left = await self._in_pool(self._postponer.write, later, answered, failed)
+        except RushesError as error:
+            log.warning("polls_not_settled", count=len(later), error=type(error).__name__)
+            return
+        for provider, pause_ms in left.items():
+            self._rest(provider, pause_ms / 1000)
+
+    def _settle(self, claim: Claim, result: Pending | Done | ProviderFailed | TryLater) -> None:
+        """Writes down what ends the polls; if it can't, the job is polled again after the lease."""
         try:
             failpoints.hit("poll.before_commit")
-            self._settle_one(answer.claim, answer.result)
+            self._settle_one(claim, result)
         except RushesError as error:
-            log.warning("poll_not_settled", **context(answer.claim), error=type(error).__name__)
+            log.warning("poll_not_settled", **context(claim), error=type(error).__name__)
         except Exception as error:
-            name = type(error).__name__
-            log.exception("poll_not_settled", **context(answer.claim), error=name)
+            log.exception("poll_not_settled", **context(claim), error=type(error).__name__)
 
     def _settle_one(self, claim: Claim, result: Pending | Done | ProviderFailed | TryLater) -> None:
         provider = paid(self._providers.get(claim.job.provider))
@@ -212,26 +281,12 @@ class Poller:
             self._endings.fail(claim, result)
         elif isinstance(result, TryLater):
             self._endings.retry(claim, result)
-        elif claim.job.cancel_request_time is not None and provider is not None:
+        elif isinstance(result, Pending) and provider is not None:
             self._endings.cancel(claim, cancel_operation(provider, claim.job))
-        elif isinstance(result, Pending):
-            usual_ms = int(self._look_seconds * 1000)
-            delay_ms = usual_ms if result.delay_ms is None else result.delay_ms
-            self._endings.hand_back(claim, delay_ms, percent=result.percent or 0)
-            self._tell(claim, result)
-        elif claims.fetch_next(self._db, claim.run, result.charged_micros):
-            self._teller.wake(claim.job.kind)
-
-    def _tell(self, claim: Claim, pending: Pending) -> None:
-        percent = max(pending.percent or 0, claim.job.progress.percent)
-        progress = Progress(stage=Stage.GENERATING, percent=percent)
-        run, attempt = claim.run, claim.job.attempt
-        if progress != claim.job.progress:
-            self._teller.tell_progress(
-                ProgressTick(
-                    user_id=run.user_id, job_id=run.job_id, attempt=attempt, progress=progress
-                )
-            )
+        elif isinstance(result, Done) and claims.fetch_next(
+            self._db, claim.run, result.charged_micros
+        ):
+            self._teller.wake(claim.job.queue)
 
     async def _in_pool(self, work: Callable[..., T], *arguments: Any) -> T:
         return await self._loop.run_in_executor(self._pool, work, *arguments)

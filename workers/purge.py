@@ -8,12 +8,15 @@ from core import failpoints
 from core.blobs import Blobs
 from core.errors import BlobMissing
 from core.store import Database, media
+from workers.providers.kept import FOLDER as RESULTS
 
 log = structlog.get_logger()
 
 # Bytes are put before their row is written, so young ones may just be waiting for it. A worker
 # that is frozen for longer has lost its job by then and writes no row.
 ORPHAN_AGE_MS = 24 * 3600 * 1000
+# Their job has ended by then: see `RUSHES_MAX_FINISH_SECONDS`.
+RESULT_AGE_MS = 2 * ORPHAN_AGE_MS
 # Holds the name of the installation whose database knows the blobs.
 OWNER_KEY = "owner"
 _BATCH = 200
@@ -60,7 +63,8 @@ def owns(db: Database, blobs: Blobs) -> bool:
 
 
 def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
-    """Erases blobs without a row that are older than a day; how many. `now` in milliseconds.
+    """Erases blobs without a row that are older than a day, and kept results of providers that
+    are older than two; how many. `now` in milliseconds.
 
     Nothing is erased in a store that another installation owns.
 
@@ -78,9 +82,10 @@ def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
             failpoints.hit("purge.after_list")
             blobs.delete(sorted(orphans))
             count += len(orphans)
-    for keys in _batches(blobs.list_keys(_DRAFTS, before)):
-        blobs.delete(keys)
-        count += len(keys)
+    for folder, age_ms in ((_DRAFTS, ORPHAN_AGE_MS), (RESULTS, RESULT_AGE_MS)):
+        for keys in _batches(blobs.list_keys(folder, now - age_ms)):
+            blobs.delete(keys)
+            count += len(keys)
     return count
 
 

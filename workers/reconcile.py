@@ -55,7 +55,7 @@ class Reconciler:
             # Asked after the whole time: a provider lists what it has accepted by then.
             log.info("submit_never_arrived", **context(claim), number=intent.number)
             self.endings.make(lambda: submits.send_again(self.db, claim.run))
-            self.teller.wake(claim.job.kind)
+            self.teller.wake(claim.job.queue)
         else:
             self.endings.make(lambda: submits.give_up(self.db, claim.run))
 

@@ -31,6 +31,7 @@ class Rescuer:
         self,
         *,
         settings: Settings,
+        queues: tuple[str, ...],
         db: Database,
         queue: JobQueue,
         teller: Teller,
@@ -38,6 +39,7 @@ class Rescuer:
         journal: Journal,
     ) -> None:
         self._settings = settings
+        self._queues = queues
         self._db = db
         self._queue = queue
         self._teller = teller
@@ -78,7 +80,7 @@ class Rescuer:
         while not self._stopped.wait(self._settings.rescue_seconds):
             try:
                 self._beat()
-                for queue in self._settings.queues:
+                for queue in self._queues:
                     self._top_up(queue)
                 failpoints.hit("rescue.middle")
                 self._fail_overdue()
@@ -89,7 +91,7 @@ class Rescuer:
     def _beat(self) -> None:
         now = time.monotonic()
         if now - self._beat_at >= self._settings.heartbeat_seconds:
-            workers.beat(self._db, self._pipeline.worker_id, self._settings.queues)
+            workers.beat(self._db, self._pipeline.worker_id, self._queues)
             self._beat_at = now
 
     def _top_up(self, queue: str) -> None:

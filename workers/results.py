@@ -1,33 +1,50 @@
-"""From a file that a provider made to a media item whose bytes are whole in the blob store."""
+"""From a file that a provider made to a media item whose bytes are whole in the blob store.
+
+Not one byte is changed: what a provider signed stays signed. Videos are never whole in memory.
+"""
 
 import hashlib
 from pathlib import Path
 
 from core import failpoints
 from core.blobs import Blobs
+from core.credentials import has_content_credentials
 from core.errors import ImageRefused, Reason, VideoRefused
 from core.ids import new_id
 from core.images import ImageInfo, probe_image
 from core.jobs import Job, JobFailure
 from core.media import Media, MediaType
+from core.specs import Kind
 from workers.providers import Output, ProviderFailed
 from workers.thumbnails import VideoInfo, make_media_thumbnail, probe_video, sniff_media
 
 _CHUNK = 1024 * 1024
 MAX_RESULT_PIXELS = 64_000_000
+# Pillow takes some parts of a file into memory as they are.
+MAX_IMAGE_BYTES = 128 * 1024 * 1024
+_KINDS = {Kind.VIDEO: "a video", Kind.IMAGE: "an image"}
 
 
 def store_output(
-    blobs: Blobs, job: Job, index: int, path: Path, output: Output, now_ms: int, started_ms: int
+    blobs: Blobs,
+    job: Job,
+    index: int,
+    path: Path,
+    output: Output,
+    now_ms: int,
+    started_ms: int,
+    *,
+    max_bytes: int,
 ) -> Media:
     """Stores the file and its thumbnail; the item is visible once its row is written.
 
     Raises:
-        ProviderFailed: RESULT_INVALID, when the file is no image or video that can be played.
+        ProviderFailed: RESULT_INVALID, when the file is not what the job asked for, can't be
+            played or decoded, or is larger than `max_bytes`.
         StorageFull, DependencyUnavailable: when the blob store can't take it.
     """
     try:
-        info = probe_result(path)
+        info = _checked(path, job.kind, max_bytes)
         thumbnail = make_media_thumbnail(path)
     except (ImageRefused, VideoRefused) as error:
         message = f"The provider's result can't be used: {error.message}."
@@ -55,6 +72,7 @@ def store_output(
         cost_micros=job.cost.estimated_micros // job.spec.output_count,
         generation_ms=max(now_ms - started_ms, 0),
         labels=job.labels,
+        has_content_credentials=has_content_credentials(path),
         create_time=now_ms,
     )
     blobs.put_bytes(media.thumbnail_key, thumbnail)
@@ -71,7 +89,26 @@ def probe_result(path: Path) -> ImageInfo | VideoInfo:
     """
     if (sniff_media(path) or "").startswith("video/"):
         return probe_video(path)
-    return probe_image(path.read_bytes(), MAX_RESULT_PIXELS)
+    _refuse_larger(path, MAX_IMAGE_BYTES)
+    return probe_image(path, MAX_RESULT_PIXELS)
+
+
+def _checked(path: Path, kind: Kind, max_bytes: int) -> ImageInfo | VideoInfo:
+    """What the file is, if it is what was asked for."""
+    _refuse_larger(path, max_bytes)
+    if kind is Kind.VIDEO and sniff_media(path) is None:
+        raise VideoRefused("it is not an MP4 or WebM video")
+    info = probe_result(path)
+    found = Kind.VIDEO if isinstance(info, VideoInfo) else Kind.IMAGE
+    if found is not kind:
+        raise ImageRefused(f"it is {_KINDS[found]}, and the job asked for {_KINDS[kind]}")
+    return info
+
+
+def _refuse_larger(path: Path, max_bytes: int) -> None:
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise ImageRefused(f"it has {size:,} bytes, more than {max_bytes:,}")
 
 
 def _sha256(path: Path) -> str:

@@ -24,6 +24,7 @@ from core.tell import Teller
 from workers.endings import Endings, context
 from workers.journal import Entry, Journal
 from workers.lease import Lease
+from workers.paces import Paces
 from workers.providers import (
     OutcomeUnknown,
     Provider,
@@ -33,6 +34,7 @@ from workers.providers import (
     Submitted,
     TryLater,
 )
+from workers.ticker import Ticker
 
 log = structlog.get_logger()
 
@@ -42,7 +44,7 @@ GUARD_SECONDS = 1.0
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 NO_ROOM_MS = 1000
 RECORD_PAUSE_SECONDS = 0.5
-FIRST_POLL_MS = 500
+UNKNOWN_FIRST_POLL_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Submitter:
     db: Database
     teller: Teller
     endings: Endings
+    paces: Paces
+    ticker: Ticker
     journal: Journal
     closing: threading.Event
     nudge_poller: Callable[[], None]
@@ -110,7 +114,9 @@ class Submitter:
         """
         where = entry.job_id, entry.number, entry.operation
         try:
-            event = submits.accepted(self.db, *where, done=entry.done)
+            event = submits.accepted(
+                self.db, *where, done=entry.done, charged_micros=entry.charged_micros
+            )
         except NotFound:
             log.error("operation_of_unknown_job", job_id=entry.job_id, operation=entry.operation)
             return None
@@ -174,12 +180,25 @@ class Submitter:
     def _record(
         self, claim: Claim, number: int, provider: Provider, submitted: Submitted
     ) -> Claim | None:
-        entry = Entry(claim.run.job_id, number, submitted.operation, submitted.done)
-        event = self._written(claim, provider, entry, _first_poll_ms(submitted))
+        where, charged = (claim.run.job_id, number), submitted.charged_micros
+        entry = Entry(*where, submitted.operation, submitted.done, charged)
+        delay_ms = self._first_poll_ms(claim, submitted)
+        event = self._written(claim, provider, entry, delay_ms)
         if event is None or not submitted.done or event.type is EventType.STARTED:
+            if event is not None and submitted.delay_ms is None:
+                self.ticker.follow(event.job, age_ms=0, pause_ms=delay_ms, percent=0)
             self.nudge_poller()
             return None
         return replace(claim, job=event.job, step=Step.FETCH, operation=submitted.operation)
+
+    def _first_poll_ms(self, claim: Claim, submitted: Submitted) -> int:
+        if submitted.delay_ms is not None or submitted.done:
+            return submitted.delay_ms or 0
+        try:
+            return self.paces.first_ms(claim.job)
+        except DependencyUnavailable:
+            # The operation must be recorded; when it is looked at first matters less.
+            return UNKNOWN_FIRST_POLL_MS
 
     def _written(
         self, claim: Claim, provider: Provider, entry: Entry, delay_ms: int = 0
@@ -193,8 +212,11 @@ class Submitter:
             log.error("journal_not_written", **context(claim), error=type(error).__name__)
         failpoints.hit("journal.after_fsync")
         where = self.db, entry.job_id, entry.number, entry.operation
+        charged = entry.charged_micros
         event = self._write(
-            lambda: submits.accepted(*where, done=entry.done, delay_ms=delay_ms),
+            lambda: submits.accepted(
+                *where, done=entry.done, delay_ms=delay_ms, charged_micros=charged
+            ),
             lambda: self.journal.settled(entry),
         )
         if event is None and not self.closing.is_set():
@@ -226,10 +248,6 @@ class Submitter:
             return
         entry = Entry(claim.run.job_id, number, late.result(), done=False)
         self._written(claim, provider, entry)
-
-
-def _first_poll_ms(submitted: Submitted) -> int:
-    return FIRST_POLL_MS if submitted.delay_ms is None else submitted.delay_ms
 
 
 def _too_late(began: float, lease: Lease) -> bool:

@@ -1,22 +1,33 @@
 """Does somebody run the jobs, and is any of them in trouble?"""
 
 from admin.doctor.patient import Patient, Unwell
+from core.catalog import read_catalog
+from core.errors import SettingsInvalid
 from core.jobs import State
 from core.specs import Kind
 from core.times import utc
 
 
 def check_workers(patient: Patient) -> str:
-    """Each queue has a live worker."""
+    """Each queue of the models has a live worker, and each in which a job is left."""
     seen = patient.overview()
-    unserved = [queue.value for queue in Kind if not seen.live_workers.get(queue)]
+    queues = dict.fromkeys([*_queues(patient), *(queue for queue, _ in seen.unfinished)])
+    unserved = [queue for queue in queues if not seen.live_workers.get(queue)]
     if unserved:
         waiting = sum(seen.unfinished.get((queue, State.QUEUED), 0) for queue in unserved)
         raise Unwell(
             f"nobody serves {' and '.join(unserved)} ({waiting} jobs wait): start a worker that "
             "has it in RUSHES_WORKER_QUEUES"
         )
-    return ", ".join(f"{queue}: {seen.live_workers[queue]} alive" for queue in Kind)
+    return ", ".join(f"{queue}: {seen.live_workers[queue]} alive" for queue in queues)
+
+
+def _queues(patient: Patient) -> tuple[str, ...]:
+    try:
+        return read_catalog(patient.settings.models_file).queues
+    except SettingsInvalid:
+        # What is wrong with it, the check of the models says.
+        return tuple(Kind)
 
 
 def check_circuits(patient: Patient) -> str:

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 from admin.doctor.patient import Patient, Unwell
+from admin.providers.asking import Trouble
+from admin.providers.keys import configured, look_at_secret
 from core.keys import read_or_make_key
 
 MIB = 1024 * 1024
@@ -25,7 +27,7 @@ def check_disk(patient: Patient) -> str:
 
 
 def check_keys(patient: Patient) -> str:
-    """Each key exists, is its owner's alone, and is long enough."""
+    """Each key exists, is its owner's alone, and is long enough; so are those of providers."""
     settings = patient.settings
     files = [settings.signing_key_path]
     if not settings.jwt_jwks_url:
@@ -36,7 +38,15 @@ def check_keys(patient: Patient) -> str:
         if file.stat().st_mode & 0o077:
             raise Unwell(f"others may read {file}: chmod 600 it")
         read_or_make_key(file)
-    return f"{len(files)}, private and long enough"
+    providers = configured(settings)
+    for provider in providers:
+        try:
+            look_at_secret(settings, provider)
+        except Trouble as trouble:
+            raise Unwell(f"{provider}: {trouble}") from None
+    # Whether they are accepted, only `rushes-admin providers check` asks.
+    paid = f"; those of {', '.join(providers)} are there" if providers else ""
+    return f"{len(files)}, private and long enough{paid}"
 
 
 def _existing(folder: Path) -> Path:

@@ -61,6 +61,12 @@ class NewJob:
     final_prompt: str = ""
     retry_of: str = ""
     inputs: tuple[Media, ...] = ()
+    queue: str = ""  # where it waits, if not in that of its kind
+
+    @property
+    def queue_name(self) -> str:
+        """Where it waits."""
+        return self.queue or self.spec.kind.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def accept(db: Database, new: NewJob) -> Accepted:
     def work(session: Session) -> Accepted:
         revision, now = bump(session, new.user_id)
         _refuse_repeated(session, new)
-        next = turns.read_next(session, new.user_id, new.spec.kind)
+        next = turns.read_next(session, new.user_id, new.queue_name)
         refuse_full_queue(next, new.max_queued)
         job_id = new_id()
         session.run(_SET_TURN, user_id=new.user_id, turn=next.turn)
@@ -158,7 +164,7 @@ def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> di
         "job_id": job_id,
         "user_id": new.user_id,
         "kind": new.spec.kind,
-        "queue": new.spec.kind,
+        "queue": new.queue_name,
         "spec": json.dumps(spec_to_json(new.spec)),
         "labels": json.dumps(new.labels),
         "provider": new.provider,

@@ -15,6 +15,7 @@ _FAILED = Statement(
     " RETURNING open_until - {now}"
 )
 _ANSWERED = Statement("DELETE FROM circuit WHERE provider = :provider")
+_FAILING = Statement("SELECT provider FROM circuit")
 _OPEN = Statement("SELECT provider, open_until FROM circuit WHERE open_until > {now}")
 
 
@@ -36,3 +37,8 @@ def answered(session: Session, provider: str) -> None:
 def open_circuits(db: Database) -> dict[str, int]:
     """The providers that are left alone, and until when, in milliseconds."""
     return {row[0]: int(row[1]) for row in db.rows(_OPEN)}
+
+
+def failing(db: Database) -> set[str]:
+    """The providers whose last call failed."""
+    return {row[0] for row in db.rows(_FAILING)}

@@ -4,6 +4,7 @@ Each is one statement on the job's row. `fence` rises at every claim, so that a 
 and wakes changes nothing.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from core.jobs import Job, Progress, Step
 from core.store.change import Run
 from core.store.database import Database, Row, Session
 from core.store.rows import JOB_COLUMNS, JOB_NAMES, jobs_from_rows
-from core.store.sql import Statement
+from core.store.sql import Dialect, Statement
 
 # Of a provider that is not left alone.
 _CLOSED = (
@@ -41,20 +42,19 @@ _CLAIM = (
     f"{_TAKE} WHERE job_id = (SELECT job_id FROM job WHERE %s LIMIT 1 {{skip_locked}})"
     f" RETURNING {JOB_COLUMNS}"
 )
-_POLL_DUE = (
-    "state = 'RUNNING' AND step = 'POLL' AND queue = ANY(:queues) AND next_run_time <= {now}"
-    f" AND {_FREE}"
+_POLLED = (
+    f"state = 'RUNNING' AND step = 'POLL' AND queue = ANY(:queues) AND {_FREE}"
+    " AND (cancel_request_time IS NOT NULL OR NOT provider = ANY(:but))"
 )
 # MATERIALIZED: else PostgreSQL may lock other rows than it changes.
 _CLAIM_POLLS = Statement(
-    f"WITH due AS MATERIALIZED (SELECT job_id FROM job WHERE {_POLL_DUE}"
-    " ORDER BY next_run_time LIMIT :most {skip_locked})"
+    f"WITH due AS MATERIALIZED (SELECT job_id FROM job WHERE {_POLLED}"
+    " AND next_run_time <= {now} ORDER BY next_run_time LIMIT :most {skip_locked})"
     f" {_TAKE} WHERE job_id IN (SELECT job_id FROM due) RETURNING {JOB_COLUMNS}"
 )
+# No min(): that would visit every operation, and this walks along the index `job_poll`.
 _NEXT_POLL = Statement(
-    "SELECT min(CASE WHEN lease_expire_time > next_run_time THEN lease_expire_time"
-    " ELSE next_run_time END) - {now} FROM job"
-    " WHERE state = 'RUNNING' AND step = 'POLL' AND queue = ANY(:queues)"
+    f"SELECT next_run_time - {{now}} FROM job WHERE {_POLLED} ORDER BY next_run_time LIMIT 1"
 )
 # Of a provider that is left alone: all but what it would be sent.
 _RUN_DUE = (
@@ -74,8 +74,8 @@ _CLAIM_QUEUED = Statement(
 _HELD = "lease_expire_time IS NOT NULL AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
 _RENEW = Statement(
     "UPDATE job SET lease_expire_time = {now} + :lease_ms, stage = :stage, percent = :percent,"
-    " progress_message = :message WHERE job_id = :job_id AND fence = :fence"
-    f" AND {_HELD}"
+    " percent_estimated = :estimated, progress_message = :message"
+    f" WHERE job_id = :job_id AND fence = :fence AND {_HELD}"
 )
 # A claim that never started was no run: `attempt` goes back too. Who asked for a cancel meanwhile
 # does not wait for the whole delay.
@@ -83,12 +83,33 @@ _HAND_BACK = Statement(
     "UPDATE job SET lease_expire_time = NULL, worker_id = NULL, next_run_time = {now} +"
     " CASE WHEN cancel_request_time IS NOT NULL AND :delay_ms > :soon_ms THEN :soon_ms"
     " ELSE :delay_ms END, tries = :tries,"
-    " percent = CASE WHEN :percent > percent THEN :percent ELSE percent END,"
     " attempt = attempt - CASE WHEN state = 'QUEUED' THEN 1 ELSE 0 END"
     " WHERE job_id = :job_id AND fence = :fence"
     f" AND {_HELD}"
 )
 _SOON_MS = 500
+# Many of those at once, after their polls.
+_POSTPONE = {
+    dialect: Statement(
+        "UPDATE job SET lease_expire_time = NULL, worker_id = NULL,"
+        " next_run_time = {now} + CASE WHEN cancel_request_time IS NOT NULL"
+        " AND p.delay_ms > :soon_ms THEN :soon_ms ELSE p.delay_ms END, tries = p.tries,"
+        " percent = CASE WHEN p.percent > job.percent THEN p.percent ELSE job.percent END,"
+        " percent_estimated = CASE WHEN p.percent >= job.percent THEN p.estimated"
+        " ELSE job.percent_estimated END"
+        f" FROM ({given}) p WHERE job.job_id = p.job_id AND job.fence = p.fence AND {_HELD}"
+    )
+    for dialect, given in {
+        Dialect.SQLITE: "SELECT json_extract(value, '$[0]') AS job_id,"
+        " json_extract(value, '$[1]') AS fence, json_extract(value, '$[2]') AS delay_ms,"
+        " json_extract(value, '$[3]') AS tries, json_extract(value, '$[4]') AS percent,"
+        " json_extract(value, '$[5]') AS estimated FROM json_each(:polls)",
+        Dialect.POSTGRES: "SELECT value ->> 0 AS job_id, CAST(value ->> 1 AS BIGINT) AS fence,"
+        " CAST(value ->> 2 AS BIGINT) AS delay_ms, CAST(value ->> 3 AS INTEGER) AS tries,"
+        " CAST(value ->> 4 AS INTEGER) AS percent, CAST(value ->> 5 AS BOOLEAN) AS estimated"
+        " FROM json_array_elements(CAST(:polls AS json))",
+    }.items()
+}
 _FETCH_NEXT = Statement(
     "UPDATE job SET step = 'FETCH', cost_actual = :charged, lease_expire_time = NULL,"
     " worker_id = NULL, next_run_time = {now}, tries = 0"
@@ -125,6 +146,17 @@ class Claim:
     tries: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postponed:
+    """An operation that was polled and is not done: polled again after the delay."""
+
+    run: Run
+    delay_ms: int
+    tries: int = 0
+    percent: int = 0
+    estimated: bool = False
+
+
 def claim(
     db: Database, queue: str, worker_id: str, lease_ms: int, user_concurrency: int
 ) -> Claim | None:
@@ -143,21 +175,38 @@ def claim(
 
 
 def claim_polls(
-    db: Database, queues: Sequence[str], worker_id: str, lease_ms: int, most: int
+    db: Database,
+    queues: Sequence[str],
+    worker_id: str,
+    lease_ms: int,
+    most: int,
+    but: Sequence[str] = (),
 ) -> list[Claim]:
-    """Takes up to `most` operations that are due to be polled."""
+    """Takes up to `most` operations that are due to be polled, but none of the providers `but`,
+    unless a cancel was asked for."""
     values = {"queues": list(queues), "worker_id": worker_id, "lease_ms": lease_ms, "most": most}
 
     def work(session: Session) -> list[Claim]:
-        return _claims_from_rows(session, session.rows(_CLAIM_POLLS, **values))
+        return _claims_from_rows(session, session.rows(_CLAIM_POLLS, **values, but=list(but)))
 
     return db.write(work)
 
 
-def next_poll_ms(db: Database, queues: Sequence[str]) -> int | None:
-    """In how many milliseconds the next poll can be claimed; None when there is nothing to poll."""
-    row = db.row(_NEXT_POLL, queues=list(queues))
-    return None if row is None or row[0] is None else int(row[0])
+def next_poll_ms(db: Database, queues: Sequence[str], but: Sequence[str] = ()) -> int | None:
+    """In how many milliseconds the next poll can be claimed (`claim_polls`); None when there is
+    nothing to poll that nobody polls now."""
+    row = db.row(_NEXT_POLL, queues=list(queues), but=list(but))
+    return None if row is None else int(row[0])
+
+
+def postpone(db: Database, polls: Sequence[Postponed]) -> int:
+    """Gives polled operations back, in one statement, as `hand_back` does one; the percent never
+    falls. How many of them were still this worker's."""
+    given = [
+        (p.run.job_id, p.run.fence, p.delay_ms, p.tries, p.percent, p.estimated) for p in polls
+    ]
+    values = {"polls": json.dumps(given), "soon_ms": _SOON_MS}
+    return db.write(lambda session: session.run(_POSTPONE[session.dialect], **values))
 
 
 def _claims_from_rows(session: Session, rows: Sequence[Row]) -> list[Claim]:
@@ -182,16 +231,15 @@ def renew(db: Database, run: Run, lease_ms: int, progress: Progress) -> bool:
     values = {
         "stage": progress.stage,
         "percent": progress.percent,
+        "estimated": progress.estimated,
         "message": progress.message,
     }
     return _changes(db, _RENEW, run, lease_ms=lease_ms, **values)
 
 
-def hand_back(
-    db: Database, run: Run, delay_ms: int = 0, *, tries: int = 0, percent: int = 0
-) -> bool:
+def hand_back(db: Database, run: Run, delay_ms: int = 0, *, tries: int = 0) -> bool:
     """Gives the job back, to be run again after the delay; that is no failed attempt."""
-    values = {"delay_ms": delay_ms, "soon_ms": _SOON_MS, "tries": tries, "percent": percent}
+    values = {"delay_ms": delay_ms, "soon_ms": _SOON_MS, "tries": tries}
     return _changes(db, _HAND_BACK, run, **values)
 
 

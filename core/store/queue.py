@@ -5,16 +5,15 @@ first those that may start (`claims.MAY_START`), then those that wait for one of
 to end or for their provider to answer, each by turn.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.events import QueueInfo
 from core.store.circuits import open_circuits
 from core.store.claims import MAY_START
 from core.store.database import Database, Row
+from core.store.durations import Durations, Runs
 from core.store.sql import Statement
 from core.store.turns import read_next
 from core.store.workers import served_queues
@@ -45,26 +44,12 @@ _NEXT = Statement(
     " :user_id AS user_id, :provider AS provider, CAST(:turn AS BIGINT) AS turn) job)"
     f" SELECT 1 + {_PLACE % 'job.turn <= mine.turn'} FROM mine"
 )
-_RUNS = Statement(
-    "SELECT start_time - create_time, end_time - start_time FROM job WHERE model = :model"
-    " AND state = 'SUCCEEDED' ORDER BY end_time DESC LIMIT :most"
-)
 # The first condition on the state is that of the index `job_due`.
 _RUNNING = Statement(
     "SELECT queue, count(*) FROM job WHERE state IN ('RUNNING', 'RECONCILING')"
     " AND state = 'RUNNING' GROUP BY queue"
 )
-SAMPLES = 50
 FRESH_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Runs:
-    """Medians of a model's last runs, in milliseconds."""
-
-    wait_ms: int
-    run_ms: int
-    count: int
 
 
 class Queues:
@@ -76,6 +61,7 @@ class Queues:
     def __init__(self, db: Database, user_concurrency: int) -> None:
         self._db = db
         self._user_concurrency = user_concurrency
+        self._durations = Durations(db, FRESH_SECONDS)
         self._read: dict[Hashable, tuple[float, Any]] = {}
 
     def place(self, job_id: str) -> QueueInfo | None:
@@ -99,7 +85,7 @@ class Queues:
 
     def _info(self, row: Row) -> QueueInfo:
         _, queue, provider, model, place = row
-        runs, blocked = self._runs(model), self._blocked(queue, provider)
+        runs, blocked = self._durations.of(model), self._blocked(queue, provider)
         return QueueInfo(
             position=int(place),
             estimated_wait_ms=None if blocked or not runs else self._wait(queue, int(place), runs),
@@ -108,7 +94,7 @@ class Queues:
             blocked_reason=blocked,
         )
 
-    def _wait(self, queue: str, position: int, runs: _Runs) -> int:
+    def _wait(self, queue: str, position: int, runs: Runs) -> int:
         """Each end of a run makes room for one, and `running` runs end in the time of one: so a
         place costs run / running. The first may cost less: it does where workers are idle."""
         running = self._kept("running", self._read_running).get(queue, 0)
@@ -123,16 +109,6 @@ class Queues:
             return ""
         again = utc(circuits[provider])
         return f"the provider {provider} does not answer; it is tried again at {again:%H:%M:%S} UTC"
-
-    def _runs(self, model: str) -> _Runs | None:
-        return self._kept(("runs", model), lambda: self._read_runs(model))
-
-    def _read_runs(self, model: str) -> _Runs | None:
-        rows = self._db.rows(_RUNS, model=model, most=SAMPLES)
-        if not rows:
-            return None
-        waits, runs = ([int(value) for value in column] for column in zip(*rows, strict=True))
-        return _Runs(statistics.median_low(waits), statistics.median_low(runs), len(rows))
 
     def _read_running(self) -> dict[str, int]:
         return {row[0]: int(row[1]) for row in self._db.rows(_RUNNING)}

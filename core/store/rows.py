@@ -57,6 +57,7 @@ def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
             price_revision=r["price_revision"],
         ),
         provider=r["provider"],
+        queue=r["queue"],
         failure=JobFailure(**{**failure, "reason": Reason(failure["reason"])}) if failure else None,
         outputs=tuple(outputs),
         labels=json.loads(r["labels"]),

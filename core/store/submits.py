@@ -130,12 +130,20 @@ def begin(db: Database, run: Run, worker_id: str, user_concurrency: int) -> Begu
 
 
 def accepted(
-    db: Database, job_id: str, number: int, operation: str, *, done: bool = False, delay_ms: int = 0
+    db: Database,
+    job_id: str,
+    number: int,
+    operation: str,
+    *,
+    done: bool = False,
+    delay_ms: int = 0,
+    charged_micros: int | None = None,
 ) -> Event | None:
     """Records the provider's operation, whoever learned of it and however late; may be repeated.
 
-    The job goes on to POLL (its lease ends) or, `done`, to FETCH. None when it was recorded before,
-    or when the job does not wait for it any more: then only the books change.
+    The job goes on to POLL (its lease ends) or, `done`, to FETCH, with the provider's figure of
+    what it charged. None when it was recorded before, or when the job does not wait for it any
+    more: then only the books change.
     """
 
     def work(session: Session) -> Event:
@@ -145,7 +153,8 @@ def accepted(
             raise Undo(None)
         _settle(session, job_id, number, Outcome.ACCEPTED, operation)
         circuits.answered(session, intent.provider)
-        event = _go_on(session, locked, operation, done, delay_ms)
+        charged = {} if charged_micros is None else {"cost_actual": charged_micros}
+        event = _go_on(session, locked, operation, done, delay_ms, **charged)
         failpoints.hit("adopt.before_commit")
         return event
 
@@ -296,9 +305,12 @@ def _not_sent(session: Session, locked: Locked) -> Event:
     return apply(session, locked, EventType.UPDATED, at_risk=False, stage=Stage.WAITING)
 
 
-def _go_on(session: Session, locked: Locked, operation: str, done: bool, delay_ms: int) -> Event:
+def _go_on(
+    session: Session, locked: Locked, operation: str, done: bool, delay_ms: int, **charged: int
+) -> Event:
     adopts = locked.state is State.RECONCILING
     changes: dict[str, Any] = {
+        **charged,
         "operation": operation,
         "stage": Stage.GENERATING,
         "cost_state": CostState.RESERVED,

@@ -58,7 +58,7 @@ def succeed(db: Database, run: Run, media: Media) -> Event:
 
     def work(session: Session, locked: Locked) -> Event:
         insert_media(session, media)
-        done: dict[str, Any] = {"percent": 100, "progress_message": ""}
+        done: dict[str, Any] = {"percent": 100, "percent_estimated": False, "progress_message": ""}
         return end(session, locked, EventType.SUCCEEDED, CostState.CHARGED, **done)
 
     event = as_owner(db, run, work)

@@ -143,7 +143,12 @@ class Read:
 
     def _next_place(self, user_id: str, candidate: Candidate) -> QueueInfo:
         model = candidate.model
-        return self._queues.next_place(user_id, candidate.spec.kind, model.provider, model.model)
+        queue = model.queue_of(candidate.spec.kind)
+        place = self._queues.next_place(user_id, queue, model.provider, model.model)
+        if not model.missing_setting:
+            return place
+        reason = f"the provider {model.provider} needs {model.missing_setting}"
+        return replace(place, blocked_reason=reason, estimated_wait_ms=None)
 
     def _position(self, user_id: str, listing: str, token: str) -> list[Any]:
         return self._tokens.read_page(user_id, listing, token, _now_ms()) if token else []

@@ -32,10 +32,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A job to make. `given` says which field named which media item of the library."""
+    """A job to make, with the prompt that its provider gets. `given` says which field named which
+    media item of the library."""
 
     model: Model
     spec: Spec
+    final_prompt: str
     options: Options
     inline: tuple[Inline, ...] = ()
     given: tuple[tuple[str, str], ...] = ()

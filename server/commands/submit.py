@@ -77,6 +77,7 @@ class Submit:
         Raises:
             NotFound, InputInvalid: when an input can't be used.
             RequestIdConflict: when the request_id belongs to another request.
+            ModelRetired: when its model is shut down.
             ProviderNotConfigured: when its model's provider can't run here.
             FieldInvalid: when the job would have to start after its end.
             PriceUnknown: when nobody knows what it costs.
@@ -93,7 +94,8 @@ class Submit:
             user_id, asked.inline, self._settings.max_input_pixels, self._db.now_ms()
         )
         new = self._new_job(user_id, asked.model, asked.spec, asked.options, fingerprint)
-        return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
+        new = replace(new, inputs=prepared.media, final_prompt=asked.final_prompt)
+        return self._accept(new, prepared, asked.options)
 
     def retry(self, user_id: str, job_id: str, options: Options) -> Submitted:
         """Makes a new job from the spec of an ended one; its labels too, unless others are given.
@@ -102,7 +104,7 @@ class Submit:
             NotFound: when the user has no such job, or an input of it is gone.
             InputInvalid: when an input of it is in the bin.
             JobStateInvalid: when the job has not ended.
-            ModelRetired: when its model is not in the catalog any more.
+            ModelRetired: when its model is shut down, or not in the catalog any more.
             RequestIdConflict and what follows it: as in `submit`.
         """
         fingerprint = _fingerprint(options, {"retry_of": job_id})
@@ -117,7 +119,8 @@ class Submit:
         check_given(self._db, user_id, [("job_id", media_id) for media_id in job.spec.inputs])
         options = replace(options, labels=options.labels or job.labels)
         new = self._new_job(user_id, model, job.spec, options, fingerprint)
-        return self._accept(replace(new, retry_of=job_id), Prepared(), options)
+        new = replace(new, retry_of=job_id, final_prompt=job.final_prompt)
+        return self._accept(new, Prepared(), options)
 
     def _known(self, user_id: str, options: Options, fingerprint: str) -> Submitted | None:
         if not options.request_id:
@@ -127,11 +130,13 @@ class Submit:
 
     def _repeated(self, job: Job) -> Submitted:
         place = self._queues.place(job.job_id)
-        return Submitted(job=job, queue=place, deduplicated=True)
+        warnings = self._catalog.warnings(job.spec.model)
+        return Submitted(job=job, queue=place, deduplicated=True, warnings=warnings)
 
     def _new_job(
         self, user_id: str, model: Model, spec: Spec, options: Options, fingerprint: str
     ) -> NewJob:
+        self._catalog.refuse_retired(model)
         if model.missing_setting:
             raise ProviderNotConfigured(provider=model.provider, setting=model.missing_setting)
         estimated = _estimate(model, spec, options.max_cost_micros)
@@ -155,7 +160,7 @@ class Submit:
             request_id=options.request_id,
             fingerprint=fingerprint,
             request_ttl_ms=self._settings.request_id_days * DAY_MS,
-            final_prompt=spec.prompt,
+            queue=model.queue_of(spec.kind),
         )
 
     def _usual_finish_ms(self, kind: Kind) -> int:
@@ -166,6 +171,10 @@ class Submit:
         return seconds[kind] * 1000
 
     def _accept(self, new: NewJob, prepared: Prepared, options: Options) -> Submitted:
+        done = self._accepted(new, prepared, options)
+        return replace(done, warnings=self._catalog.warnings(new.spec.model))
+
+    def _accepted(self, new: NewJob, prepared: Prepared, options: Options) -> Submitted:
         self._room.refuse_full()
         if options.validate_only:
             return self._validated(new)
@@ -184,11 +193,11 @@ class Submit:
         return Submitted(job=accepted.job, queue=place)
 
     def _validated(self, new: NewJob) -> Submitted:
-        refuse_full_queue(read_next(self._db, new.user_id, new.spec.kind), new.max_queued)
+        refuse_full_queue(read_next(self._db, new.user_id, new.queue_name), new.max_queued)
         short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
         if short is not None:
             raise budgets.exceeded(short, new.cost.estimated_micros)
-        where = new.spec.kind, new.provider, new.spec.model
+        where = new.queue_name, new.provider, new.spec.model
         place = self._queues.next_place(new.user_id, *where)
         return Submitted(job=_as_it_would_be(new, self._db.now_ms()), queue=place)
 

@@ -15,7 +15,7 @@ from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.read import Estimate
 from server.mapping.addresses import Addresses
-from server.mapping.models import model_to_proto, price_lines
+from server.mapping.models import estimate_lines, model_to_proto
 from server.mapping.specs import image_to_proto, video_to_proto
 from server.mapping.values import duration, enum_value, money, timestamp
 
@@ -93,16 +93,16 @@ class Mapper:
             has_content_credentials=media.has_content_credentials,
         )
 
-    def model_to_proto(self, model: Model) -> model_pb2.Model:
-        """A model of the catalog."""
-        return model_to_proto(model, self.currency)
+    def model_to_proto(self, model: Model, now_ms: int) -> model_pb2.Model:
+        """A model of the catalog, as it is at that time."""
+        return model_to_proto(model, self.currency, now_ms)
 
     def estimate_to_proto(self, estimate: Estimate) -> pb.EstimateCostResponse.Estimate:
         """What one model would take; no cost and no lines when it has no price."""
         candidate = estimate.candidate
         ability = candidate.model.ability(candidate.spec.kind)
         cost = estimate.cost_micros
-        lines = price_lines(ability, self.currency, cost) if ability else []
+        lines = estimate_lines(ability, candidate.spec, self.currency) if ability else []
         return pb.EstimateCostResponse.Estimate(
             model=candidate.model.model,
             cost=money(cost, self.currency),

@@ -2,15 +2,18 @@
 
 from google.protobuf.duration_pb2 import Duration
 
-from core.catalog import Ability, Model
+from core.ability import Ability
+from core.catalog import Model
+from core.specs import Spec, VideoSpec
 from rushes.v1 import model_pb2
-from server.mapping.values import enum_value, money
+from server.mapping.values import enum_value, money, timestamp
 
 Quality = model_pb2.Model.Quality
 
 
-def model_to_proto(model: Model, currency: str) -> model_pb2.Model:
-    """A model with what it can do, and why it can't run here if it can't."""
+def model_to_proto(model: Model, currency: str, now_ms: int) -> model_pb2.Model:
+    """A model with what it can do, and why it can't run here and now if it can't."""
+    reason = model.unavailable_reason(now_ms)
     return model_pb2.Model(
         model=model.model,
         provider=model.provider,
@@ -18,8 +21,10 @@ def model_to_proto(model: Model, currency: str) -> model_pb2.Model:
         video=_ability(model.video, currency) if model.video else None,
         image=_ability(model.image, currency) if model.image else None,
         price_revision=model.price_revision,
-        available=not model.missing_setting,
-        unavailable_reason=f"needs {model.missing_setting}" if model.missing_setting else "",
+        available=not reason,
+        unavailable_reason=reason,
+        shutdown_time=timestamp(model.shutdown_ms),
+        replacement=model.replacement,
     )
 
 
@@ -32,18 +37,24 @@ def _ability(ability: Ability, currency: str) -> model_pb2.Ability:
         max_references=ability.max_references,
         fields=ability.fields,
         qualities=[enum_value(Quality, name) for name in ability.qualities],
-        prices=price_lines(ability, currency),
+        prices=[
+            model_pb2.PriceLine(text=line.text, amount=money(line.listed_micros, currency))
+            for line in ability.prices
+        ],
         cancellable=ability.cancellable,
     )
 
 
-def price_lines(
-    ability: Ability, currency: str, amount_micros: int | None = None
-) -> list[model_pb2.PriceLine]:
-    """The price list, or with `amount_micros` that of an estimate; empty without a price."""
-    price = ability.price
-    if price is None:
+def estimate_lines(ability: Ability, spec: Spec, currency: str) -> list[model_pb2.PriceLine]:
+    """What an estimate is made of; empty without a price."""
+    line = ability.price(spec)
+    if line is None:
         return []
-    listed = price.micros_per_second or price.micros_per_image
-    amount = listed if amount_micros is None else amount_micros
-    return [model_pb2.PriceLine(text=price.text, amount=money(amount, currency))]
+    count = spec.output_count
+    if isinstance(spec, VideoSpec):
+        times = f"{count} x " if count > 1 else ""
+        what = f"{times}{spec.duration_ms / 1000:g} s"
+    else:
+        what = "1 image" if count == 1 else f"{count} images"
+    amount = money(line.micros(spec), currency)
+    return [model_pb2.PriceLine(text=f"{what}, {line.text}", amount=amount)]

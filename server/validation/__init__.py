@@ -10,6 +10,7 @@ from core.catalog import Catalog, Model
 from core.errors import field_invalid
 from core.jobs import State
 from core.media import MediaType
+from core.prompts import Prompts
 from core.settings import MAX_SIGNED_URL_TTL_SECONDS, Settings
 from core.specs import Spec
 from rushes.v1 import job_pb2, media_pb2
@@ -26,16 +27,17 @@ from server.commands.requests import (
 )
 from server.validation import fields as f
 from server.validation.problems import Problems
-from server.validation.specs import Draft, ImageReader, VideoReader
+from server.validation.specs import Draft, ImageReader, Known, VideoReader
 from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
 
 
 class Validator:
-    """Checks requests against the limits of the settings and the models of the catalog."""
+    """Checks requests against the limits of the settings, the models and the prompt templates."""
 
-    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, prompts: Prompts) -> None:
         self._settings = settings
         self._catalog = catalog
+        self._known = Known(settings, catalog, prompts)
 
     def generate_video(self, request: pb.GenerateVideoRequest) -> Submission:
         """The video job that is asked for."""
@@ -55,7 +57,8 @@ class Validator:
             raise field_invalid("spec", "video or image must be set")
         if len(request.models) > f.MAX_ESTIMATED_MODELS:
             raise field_invalid("models", f"at most {f.MAX_ESTIMATED_MODELS} may be named")
-        return [self._candidate(request, name) for name in request.models or [""]]
+        named = [(name, f"models[{number}]") for number, name in enumerate(request.models)]
+        return [self._candidate(request, *name) for name in named or [("", "")]]
 
     def retry_job(self, request: pb.RetryJobRequest) -> tuple[str, Options]:
         """The job to repeat, and how to run it."""
@@ -178,37 +181,41 @@ class Validator:
         problems.raise_wrong()
         return media_ids
 
-    def _video(
-        self, problems: Problems, spec: job_pb2.VideoSpec, path: str, model: str = ""
-    ) -> Draft:
-        return VideoReader(self._settings, self._catalog, problems, spec, path, model).read()
+    def _video(self, problems: Problems, spec: job_pb2.VideoSpec, path: str, *model: str) -> Draft:
+        return VideoReader(self._known, problems, spec, path, *model).read()
 
-    def _image(
-        self, problems: Problems, spec: job_pb2.ImageSpec, path: str, model: str = ""
-    ) -> Draft:
-        return ImageReader(self._settings, self._catalog, problems, spec, path, model).read()
+    def _image(self, problems: Problems, spec: job_pb2.ImageSpec, path: str, *model: str) -> Draft:
+        return ImageReader(self._known, problems, spec, path, *model).read()
 
     def _submission(self, problems: Problems, draft: Draft, options: pb.JobOptions) -> Submission:
         checked = self._options(problems, options)
+        problems.raise_wrong()
+        if draft.model and problems.unsupported_fields:
+            # What a retired model could do matters no more. Otherwise a repeated request_id comes
+            # first: its job may have been accepted while the model lived.
+            self._catalog.refuse_retired(draft.model)
         problems.raise_any(draft.model.model if draft.model else "")
         model, spec = _whole(draft)
         return Submission(
             model=model,
             spec=spec,
+            final_prompt=draft.final_prompt,
             options=checked,
             inline=draft.inline,
             given=draft.given,
         )
 
-    def _candidate(self, request: pb.EstimateCostRequest, name: str) -> Candidate:
+    def _candidate(self, request: pb.EstimateCostRequest, *name: str) -> Candidate:
         problems = Problems()
         if request.WhichOneof("spec") == "video":
-            draft = self._video(problems, request.video, "video", name)
+            draft = self._video(problems, request.video, "video", *name)
         else:
-            draft = self._image(problems, request.image, "image", name)
+            draft = self._image(problems, request.image, "image", *name)
         problems.raise_wrong()
+        if draft.model:
+            self._catalog.refuse_retired(draft.model, draft.model_field)
         if draft.spec is None:
-            problems.raise_any(name)
+            problems.raise_any(draft.model.model if draft.model else "")
         model, spec = _whole(draft)
         unsupported = tuple(field.partition(".")[2] for field in problems.unsupported_fields)
         return Candidate(model=model, spec=spec, unsupported_fields=unsupported)

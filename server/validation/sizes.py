@@ -3,7 +3,7 @@
 import math
 import re
 
-from core.catalog import Ability
+from core.ability import Ability
 from server.validation.problems import Problems
 
 _PIXELS = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
@@ -35,10 +35,14 @@ def image_size(
 
 
 def _from_ratio(ratio: str, ability: Ability) -> str:
-    """As large as the model's first size on the longer side."""
+    """As large as the model's first size on the longer side; of fixed sizes the first that has
+    the ratio."""
     first = _PIXELS.fullmatch(ability.resolutions[0])
-    if not first or not ability.max_side:
+    if not first:
         return ability.resolutions[0]
+    if not ability.max_side:
+        fixed = (size for size in ability.resolutions if _has(size, ratio))
+        return next(fixed, ability.resolutions[0])
     longest = max(int(first[1]), int(first[2]))
     width, height = (int(part) for part in ratio.split(":"))
     scale = longest / max(width, height)
@@ -49,6 +53,11 @@ def _fits(width: int, height: int, size: str, ability: Ability) -> bool:
     if not ability.max_side:
         return size in ability.resolutions
     return all(ability.min_side <= side <= ability.max_side for side in (width, height))
+
+
+def _has(size: str, ratio: str) -> bool:
+    pixels = _PIXELS.fullmatch(size)
+    return pixels is not None and _agrees(int(pixels[1]), int(pixels[2]), ratio)
 
 
 def _agrees(width: int, height: int, ratio: str) -> bool:

@@ -5,10 +5,12 @@ MODEL_CAPABILITY_UNSUPPORTED. Fields that the caller left out get the model's de
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
-from core.catalog import Ability, Catalog, Model
+from core.ability import MAX_SEED, Ability, is_given, resolution_of
+from core.catalog import Catalog, Model
+from core.prompts import TABLES, Prompts
 from core.settings import Settings
 from core.specs import ImageSpec, Kind, Spec, VideoSpec
 from rushes.v1 import job_pb2, model_pb2
@@ -20,42 +22,58 @@ from server.validation.sizes import image_size
 
 S = TypeVar("S", job_pb2.VideoSpec, job_pb2.ImageSpec)
 MAX_STYLE_CHARACTERS = 100
-MAX_SEED = 2**63 - 1
 _RATIO = re.compile(r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}")
 _RESOLUTION = re.compile(r"[1-9][0-9]{1,4}p|[1-9][0-9]?K")
 _MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What requests are checked against."""
+
+    settings: Settings
+    catalog: Catalog
+    prompts: Prompts
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """A spec with its model; without, when the request is too wrong to have them."""
+    """A spec with its model; without, when the request is too wrong to have them.
+
+    `final_prompt` is what a provider gets; `model_field` is what of the request named the model.
+    """
 
     model: Model | None
     spec: Spec | None
+    model_field: str
+    final_prompt: str = ""
     inline: tuple[Inline, ...] = ()
     given: tuple[tuple[str, str], ...] = ()
 
 
 class SpecReader(Generic[S]):
-    """Reads one spec; `path` is how the request calls it, `model` overrules the one it names."""
+    """Reads one spec; `path` is how the request calls it, `model` overrules the one it names and
+    stands in the request's `model_field`."""
 
     kind: ClassVar[Kind]
 
     def __init__(
         self,
-        settings: Settings,
-        catalog: Catalog,
+        known: Known,
         problems: Problems,
         spec: S,
         path: str,
         model: str = "",
+        model_field: str = "",
     ) -> None:
-        self._settings = settings
-        self._catalog = catalog
+        self._settings = settings = known.settings
+        self._catalog = known.catalog
+        self._prompts = known.prompts
         self._problems = problems
         self._spec: S = spec
         self._path = path
         self._model_name = model or spec.model
+        self._model_field = model_field or self._at("model")
         self._inputs = InputReader(problems, settings.max_inline_bytes)
 
     def read(self) -> Draft:
@@ -65,12 +83,15 @@ class SpecReader(Generic[S]):
         model = self._model(quality)
         ability = model.ability(self.kind) if model else None
         self._check_count(ability)
-        self._check_seed()
+        self._check_seed(ability)
         if model is None or ability is None:
-            return Draft(model, None)
+            return Draft(model, None, self._model_field)
         self._check_fields(ability)
         spec = self._build(model, ability, quality)
-        return Draft(model, spec, tuple(self._inputs.inline), tuple(self._inputs.given))
+        self._check_rules(ability, spec)
+        final_prompt = self._final_prompt(spec)
+        inputs = tuple(self._inputs.inline), tuple(self._inputs.given)
+        return Draft(model, spec, self._model_field, final_prompt, *inputs)
 
     def _build(self, model: Model, ability: Ability, quality: str) -> Spec:
         raise NotImplementedError
@@ -95,7 +116,7 @@ class SpecReader(Generic[S]):
         most = settings.max_negative_prompt_characters
         negative = spec.negative_prompt
         check_text(self._problems, self._at("negative_prompt"), negative, most, lines=True)
-        for field in ("style_pack", "mood", "cinematography"):
+        for field in TABLES:
             text = getattr(spec, field, "")
             check_text(self._problems, self._at(field), text, MAX_STYLE_CHARACTERS)
 
@@ -104,24 +125,27 @@ class SpecReader(Generic[S]):
         return read_enum(self._problems, self._at("quality"), quality, self._spec.quality)
 
     def _model(self, quality: str) -> Model | None:
-        known = ", ".join(self._catalog.names(self.kind)[:20])
         if not self._model_name:
             model = self._catalog.default(self.kind, quality)
             if model is None:
-                self._problems.wrong(self._at("model"), f"must be one of {known}")
+                self._problems.wrong(self._model_field, f"must be one of {self._models()}")
             return model
         model = self._catalog.get(self._model_name)
         if model is None:
-            self._problems.wrong(self._at("model"), f"is not known here; known are {known}")
+            text = f"is not known here; known are {self._models()}"
+            self._problems.wrong(self._model_field, text)
             # The default stands in, so that the forms of the other fields are checked too.
             return self._catalog.default(self.kind, "")
         ability = model.ability(self.kind)
         if ability is None:
             kinds = ", ".join(kind for kind in Kind if model.ability(kind))
-            self._problems.unsupported(self._at("model"), kinds)
+            self._problems.unsupported(self._model_field, kinds)
         elif quality and quality not in ability.qualities:
             self._problems.unsupported(self._at("quality"), ", ".join(ability.qualities))
         return model
+
+    def _models(self) -> str:
+        return ", ".join(self._catalog.names(self.kind)[:20])
 
     def _check_count(self, ability: Ability | None) -> None:
         count, most = self._spec.output_count, self._settings.max_outputs
@@ -130,9 +154,13 @@ class SpecReader(Generic[S]):
         elif ability and count > ability.max_output_count:
             self._problems.unsupported(self._at("output_count"), f"1 to {ability.max_output_count}")
 
-    def _check_seed(self) -> None:
-        if self._spec.HasField("seed") and self._spec.seed < 0:
+    def _check_seed(self, ability: Ability | None) -> None:
+        if not self._spec.HasField("seed"):
+            return
+        if self._spec.seed < 0:
             self._problems.wrong(self._at("seed"), f"must be 0 to {MAX_SEED}")
+        elif ability and "seed" in ability.fields and self._spec.seed > ability.max_seed:
+            self._problems.unsupported(self._at("seed"), f"0 to {ability.max_seed}")
 
     def _seed(self) -> int | None:
         return self._spec.seed if self._spec.HasField("seed") else None
@@ -148,6 +176,35 @@ class SpecReader(Generic[S]):
         count = len(self._spec.references)
         if ability.max_references and count > ability.max_references:
             self._problems.unsupported(self._at("references"), f"{ability.max_references} at most")
+
+    def _check_rules(self, ability: Ability, spec: Spec) -> None:
+        """What one field demands of the others."""
+        for rule in (rule for rule in ability.rules if rule.holds(spec)):
+            for field in rule.needs:
+                if not is_given(getattr(spec, field)):
+                    text = f"{rule.field} only together with {field}"
+                    self._problems.unsupported(self._at(rule.field), text)
+            for field in rule.excludes:
+                if is_given(getattr(spec, field)):
+                    self._problems.unsupported(self._at(field), f"no {field} {rule.cause}")
+            if rule.resolutions and resolution_of(spec) not in rule.resolutions:
+                shape = "resolution" if self.kind is Kind.VIDEO else "size"
+                text = f"{', '.join(rule.resolutions)} {rule.cause}"
+                self._problems.unsupported(self._at(shape), text)
+
+    def _final_prompt(self, spec: Spec) -> str:
+        """The prompt that the provider gets; templates that nobody knows go to the problems."""
+        unknown = self._prompts.unknown(spec)
+        for field in unknown:
+            names = ", ".join(self._prompts.names(field)) or "empty: there is none here"
+            self._problems.wrong(self._at(field), f"must be one of {names}")
+        if unknown:
+            return ""
+        final, most = self._prompts.join(spec), self._settings.max_prompt_characters
+        if len(final) > most >= len(spec.prompt):
+            text = f"has {len(final)} characters with its templates, at most {most} may be"
+            self._problems.wrong(self._at("prompt"), text)
+        return final
 
     def _ratio(self, ability: Ability) -> str:
         """The ratio that was asked for, or the model's first."""
@@ -186,21 +243,20 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
         spec = self._spec
         present: Any = spec.HasField
         singles = ("seed", "audio", "first_frame", "last_frame", "source_video")
-        texts = ("negative_prompt", "style_pack", "mood", "cinematography")
         return {
             **{field: present(field) for field in singles},
-            **{field: bool(getattr(spec, field)) for field in texts},
+            "negative_prompt": bool(spec.negative_prompt),
             "references": bool(spec.references),
         }
 
     def _build(self, model: Model, ability: Ability, quality: str) -> VideoSpec:
         spec = self._spec
-        return VideoSpec(
+        built = VideoSpec(
             prompt=spec.prompt,
             model=model.model,
             quality=quality,
             negative_prompt=spec.negative_prompt,
-            duration_ms=self._duration_ms(ability),
+            duration_ms=0,
             aspect_ratio=self._ratio(ability),
             resolution=self._resolution(ability),
             output_count=spec.output_count or 1,
@@ -214,20 +270,22 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
             mood=spec.mood,
             cinematography=spec.cinematography,
         )
+        return replace(built, duration_ms=self._duration_ms(ability, built))
 
-    def _duration_ms(self, ability: Ability) -> int:
-        field = self._at("duration")
+    def _duration_ms(self, ability: Ability, spec: VideoSpec) -> int:
+        """The duration that was asked for, or the usual one; the rest of the spec may rule it."""
+        field, allowed = self._at("duration"), ability.durations_for(spec)
         if not self._spec.HasField("duration"):
-            return ability.default_duration * 1000
+            usual = ability.default_duration
+            return (usual if usual in allowed or not allowed else allowed[0]) * 1000
         asked = self._spec.duration
         ms = read_duration(self._problems, field, asked)
         if ms is None:
             return 0
         if ms == 0:
             self._problems.wrong(field, "must be above 0")
-        elif asked.nanos or asked.seconds not in ability.durations:
-            span = f"whole seconds, {ability.min_duration} to {ability.max_duration}"
-            self._problems.unsupported(field, span)
+        elif asked.nanos or asked.seconds not in allowed:
+            self._problems.unsupported(field, ability.durations_text(spec))
         return ms
 
     def _resolution(self, ability: Ability) -> str:
@@ -251,7 +309,7 @@ class ImageReader(SpecReader[job_pb2.ImageSpec]):
 
     def _options(self) -> dict[str, bool]:
         spec = self._spec
-        texts = ("negative_prompt", "style_pack", "mood", "output_mime_type")
+        texts = ("negative_prompt", "output_mime_type")
         return {
             "seed": spec.HasField("seed"),
             "mask": spec.HasField("mask"),

@@ -373,6 +373,19 @@ def test_the_clock_moves_inside_a_transaction(db: Database) -> None:
     assert db.write(work)
 
 
-def test_accepting_needs_a_spec_of_a_known_queue(db: Database) -> None:
+def test_a_job_waits_in_the_queue_of_its_kind(db: Database) -> None:
     made = accept.accept(db, new_job(spec=IMAGE))
-    assert made.job.kind == "image"
+    assert (made.job.kind, made.job.queue) == ("image", "image")
+
+
+def test_a_job_whose_model_has_a_queue_of_its_own_waits_there(db: Database) -> None:
+    # Given one in such a queue, and one in that of its kind
+    own, usual = accepted(db, queue="slow-1").job, accepted(db).job
+    assert (own.kind, own.queue) == ("video", "slow-1")
+
+    # Then each is claimed from its own, and says so to who wakes others for it
+    first = claims.claim(db, "slow-1", "worker", 60_000, user_concurrency=9)
+    assert first is not None
+    assert (first.job.job_id, first.job.queue) == (own.job_id, "slow-1")
+    assert claimed(db).job.job_id == usual.job_id
+    assert claims.claim(db, "slow-1", "worker", 60_000, user_concurrency=9) is None

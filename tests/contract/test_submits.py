@@ -191,6 +191,17 @@ def replaced(claim: claims.Claim) -> claims.Run:
     return claims.Run(claim.run.user_id, claim.run.job_id, claim.run.fence - 1)
 
 
+def test_a_figure_that_came_with_the_answer_is_kept_for_the_end(db: Database) -> None:
+    job_id = paid(db)
+    run = begun(db).run
+    submits.accepted(db, job_id, 1, "operation", done=True, charged_micros=3)
+    assert job_of(db, job_id).cost.actual_micros is None
+
+    event = transitions.succeed(db, run, new_media(job_id=job_id))
+    assert (event.job.cost.state, event.job.cost.actual_micros) == (CostState.CHARGED, 3)
+    assert money(db) == (0, 3)
+
+
 def test_a_refusal_ends_the_job_free_of_charge(db: Database) -> None:
     job_id = paid(db)
     event = submits.refused(db, begun(db).run, 1, Outcome.REJECTED, NO)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.history import secret_of, user_name
+from tests.fakes.installed import VIDEO_MODELS
 
 # How often, in a thousand. A word makes the simulator misbehave (docs/simulator.md).
 MODELS = {"simulator-image": 550, "simulator-video": 200, "builtin-image": 250}
@@ -51,7 +52,7 @@ class Ask:
     @property
     def is_video(self) -> bool:
         """Whether it asks for a video."""
-        return "video" in self.model
+        return "video" in self.model or self.model in VIDEO_MODELS
 
     @property
     def fields(self) -> dict[str, Any]:

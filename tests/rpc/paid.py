@@ -11,8 +11,7 @@ price_revision = "2026-11"
 [{name}.video]
 aspect_ratios = ["16:9"]
 resolutions = ["360p"]
-min_duration = 1
-max_duration = 10
+durations = {{ from = 1, to = 10 }}
 default_duration = 5
 max_output_count = 4
 max_references = 0
@@ -21,7 +20,7 @@ qualities = ["{quality}"]
 cancellable = true
 {price}
 """
-PRICE = 'price = { micros_per_second = 100_000, text = "per second" }'
+PRICE = 'prices = [{ micros_per_second = 100_000, text = "per second" }]'
 # What the default five seconds of it cost, in micro-units.
 COST = 500_000
 

@@ -3,6 +3,7 @@
 import grpc
 import pytest
 
+from core.ids import new_id
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from tests.house import House
@@ -270,11 +271,12 @@ def test_models_say_what_they_can_do(house: House) -> None:
 
 
 def test_an_estimate_names_what_a_model_would_not_honour(house: House) -> None:
-    spec = job_pb2.VideoSpec(prompt="waves", audio=True, mood="calm")
+    frame = job_pb2.MediaInput(media_id=new_id())
+    spec = job_pb2.VideoSpec(prompt="waves", audio=True, last_frame=frame)
     request = pb.EstimateCostRequest(video=spec, models=["builtin-video"])
     [estimate] = house.caller("alice").call("EstimateCost", request).estimates
     assert estimate.model == "builtin-video"
-    assert sorted(estimate.unsupported_fields) == ["audio", "mood"]
+    assert sorted(estimate.unsupported_fields) == ["audio", "last_frame"]
     assert estimate.affordable
     assert estimate.cost.currency_code == "USD"
     assert estimate.queue.position == 1

@@ -1,37 +1,21 @@
 """Workers that serve some queues only, as callers see it."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
+import pytest
+
+from core.catalog import models_path
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
-from tests.house import Caller, House
+from tests.house import Caller, House, LoopThread, close_house, open_house
 from tests.rpc.requests import image
-from tests.services import wait_for
+from tests.rpc.working import worker
+from tests.services import Valkey, wait_for
 
 NOBODY = "no worker serves this queue"
-
-
-@contextmanager
-def worker(house: House, queues: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker process for the queues."""
-    known = {name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")}
-    ours = {
-        "RUSHES_DATA_DIR": str(house.settings.data_dir),
-        "RUSHES_REDIS_URL": house.settings.redis_url,
-        "RUSHES_RESCUE_SECONDS": "0.1",
-        "RUSHES_LOG_LEVEL": "ERROR",
-    }
-    command = [sys.executable, "-m", "workers", "--queues", queues]
-    process = subprocess.Popen(command, env={**known, **ours})
-    try:
-        yield process
-    finally:
-        process.terminate()
-        assert process.wait(20) == 0
 
 
 def job_of(caller: Caller, job_id: str) -> job_pb2.Job:
@@ -43,6 +27,13 @@ def estimated(caller: Caller, spec: job_pb2.ImageSpec) -> job_pb2.QueueInfo | No
     """How an image would wait, once a run was measured."""
     [estimate] = caller.call("EstimateCost", pb.EstimateCostRequest(image=spec)).estimates
     return estimate.queue if estimate.queue.sample_count else None
+
+
+def estimated_now(caller: Caller, kind: str) -> str:
+    """Why a job of that kind would not start now."""
+    request = pb.EstimateCostRequest(**{kind: {"prompt": "sea"}})
+    [estimate] = caller.call("EstimateCost", request).estimates
+    return str(estimate.queue.blocked_reason)
 
 
 def film() -> pb.GenerateVideoRequest:
@@ -97,11 +88,38 @@ def test_a_watcher_is_told_why_its_job_does_not_move_and_when_it_does(house: Hou
     watch.cancel()
 
 
-def test_queues_that_do_not_exist_are_refused_in_one_sentence() -> None:
-    command = [sys.executable, "-m", "workers", "--queues", "image,films"]
+@pytest.fixture
+def slow_house(house_loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[House]:
+    """A server whose videos wait in a queue of their own."""
+    models = tmp_path / "models.toml"
+    packaged = models_path(None).read_text()
+    models.write_text(packaged.replace("[builtin-video]", '[builtin-video]\nqueue = "slow-1"', 1))
+    opened = open_house(house_loop, tmp_path / "data", valkey.url, models_file=models)
+    yield opened
+    close_house(house_loop, opened)
+
+
+def test_a_model_may_have_a_queue_of_its_own(slow_house: House) -> None:
+    # Given a video of such a model, while somebody serves the queues of the kinds
+    alice = slow_house.caller("alice")
+    with worker(slow_house, "video,image"):
+        wait_for(lambda: not estimated_now(alice, "image"), "a worker for images")
+        video = alice.call("GenerateVideo", film()).job
+        assert video.queue.blocked_reason == NOBODY
+        assert estimated_now(alice, "video") == NOBODY
+
+        # When a worker comes that was told no queue, it serves all that the models have
+        with worker(slow_house):
+            done = lambda: job_of(alice, video.job_id).state == job_pb2.Job.SUCCEEDED  # noqa: E731
+            wait_for(done, "the video")
+            assert estimated_now(alice, "video") == ""
+
+
+def test_queues_of_no_form_are_refused_in_one_sentence() -> None:
+    command = [sys.executable, "-m", "workers", "--queues", "image,Films"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "use one or more of video, image" in done.stderr
+    assert "use names of a-z, 0-9 and -" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

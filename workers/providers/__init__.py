@@ -68,11 +68,13 @@ class Submitted:
     """The provider took the job: the name of its operation, and whether that is done already.
 
     Else it is polled, first after `delay_ms`; None leaves that to the model's past durations.
+    `charged_micros` is the provider's figure of what is done, as in `Done`.
     """
 
     operation: str
     done: bool
     delay_ms: int | None = None
+    charged_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,16 @@ import redis
 from admin import doctor
 from admin.doctor import CHECKS, examine, machine
 from admin.doctor import database as of_database
-from admin.doctor.models import PROVIDERS
 from core import catalog
 from core.blobs import open_blobs
 from core.errors import StorageFull
-from core.settings import Settings, read_settings
+from core.settings import Settings
 from core.store import circuits, workers
 from core.store.sql import Statement
 from standalone.preflight import free_port
 from tests.making import accepted
 from tests.services import Valkey
 from tests.unit.admin.installed import Installation, NotReady, an_edge
-from workers.app import open_providers
 
 
 def test_a_healthy_installation_is_ok_in_every_line(
@@ -149,32 +147,50 @@ def test_a_catalog_that_can_not_be_read_and_one_with_an_unknown_provider(
     well.set(models_file=models)
     assert str(models) in well.only("models")
 
-    models.write_text('[x]\nprovider = "elsewhere"\ndisplay_name = "X"\nprice_revision = "1"\n')
-    assert "no provider elsewhere" in well.only("models")
-
-
-def test_the_providers_that_it_knows_are_those_of_the_workers(tmp_path: Path) -> None:
-    settings = read_settings(data_dir=tmp_path, simulator=True)
-
-    assert open_providers(settings).keys() == PROVIDERS
+    packaged = catalog.models_path(None).read_text()
+    models.write_text(packaged.replace('provider = "builtin"', 'provider = "elsewhere"'))
+    assert "builtin-video.provider: must be one of builtin" in well.only("models")
 
 
 def test_models_of_a_provider_that_is_off_are_no_fault(well: Installation) -> None:
     assert "simulator needs RUSHES_SIMULATOR" in well.findings()["models"].text
 
     well.set(simulator=True)
-    assert "needs" not in well.findings()["models"].text
+    assert "simulator" not in well.findings()["models"].text
 
 
 def test_a_model_without_a_price(well: Installation, tmp_path: Path) -> None:
-    packaged = Path(catalog.__file__).with_name("models.toml").read_text()
-    lines = packaged.splitlines()
-    priced = next(number for number, line in enumerate(lines) if line.startswith("price ="))
+    lines = catalog.models_path(None).read_text().splitlines()
+    priced = next(number for number, line in enumerate(lines) if line.startswith("prices ="))
     models = tmp_path / "models.toml"
     models.write_text("\n".join(lines[:priced] + lines[priced + 1 :]))
     well.set(models_file=models)
 
     assert "builtin-video can't be run without a price" in well.only("models")
+
+
+def test_a_model_that_is_run_by_name_only_may_lack_its_price(
+    well: Installation, tmp_path: Path
+) -> None:
+    # Given the packaged models, of which one of OpenAI's has no price
+    well.set(openai_api_key="k")
+    assert well.ailing() == {}
+
+    # When it could be taken for a request that names none
+    models = tmp_path / "models.toml"
+    lines = catalog.models_path(None).read_text().splitlines()
+    models.write_text("\n".join(line for line in lines if line != "by_name_only = true"))
+    well.set(models_file=models, openai_api_key="k")
+
+    # Then that is a fault
+    assert "gpt-image-2.6-flare can't be run without a price" in well.only("models")
+
+
+def test_a_file_of_prompt_templates_that_is_wrong(well: Installation, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.toml"
+    prompts.write_text("[styles.a]")
+    well.set(prompts_file=prompts)
+    assert f"{prompts}: styles is none of" in well.only("models")
 
 
 def test_a_database_of_another_version(well: Installation) -> None:
@@ -200,6 +216,19 @@ def test_a_database_that_is_none(well: Installation, tmp_path: Path) -> None:
     assert not well.findings()["database"].ok
     well.set(database_url="mysql://x")
     assert "RUSHES_DATABASE_URL" in well.ailing()["database"]
+
+
+def test_a_job_in_a_queue_that_no_model_has_any_more(well: Installation) -> None:
+    accepted(well.db, queue="slow-1")
+    assert "nobody serves slow-1 (1 jobs wait)" in well.only("workers")
+
+
+def test_a_queue_of_a_model_that_nobody_serves(well: Installation, tmp_path: Path) -> None:
+    models = tmp_path / "models.toml"
+    packaged = catalog.models_path(None).read_text()
+    models.write_text(packaged.replace("[builtin-video]", '[builtin-video]\nqueue = "slow-1"', 1))
+    well.set(models_file=models)
+    assert "nobody serves slow-1 (0 jobs wait)" in well.only("workers")
 
 
 def test_a_clock_that_differs_from_the_databases(

@@ -132,6 +132,28 @@ def test_an_images_type_follows_the_file_and_its_inputs_may_be_files_or_ids(
     assert request.spec.quality == 3
 
 
+def test_a_video_takes_frames_references_sound_and_templates(
+    cli: CommandLine, server: StandIn
+) -> None:
+    accepts(server)
+    (cli.folder / "last.png").write_bytes(b"picture")
+    done = cli(
+        *("generate", "video", "boat", "--no-wait", "--no-audio", "--last-frame", "last.png"),
+        *("--reference", OTHER_ID, "--reference", JOB_ID, "--source-video", OTHER_ID),
+        *("--style-pack", "ink", "--mood", "calm", "--cinematography", "pan"),
+    )
+    assert done.code == 0
+    [request] = server.sent(pb.GenerateVideoRequest)
+    assert (request.spec.HasField("audio"), request.spec.audio) == (True, False)
+    assert request.spec.last_frame.content == b"picture"
+    assert [item.media_id for item in request.spec.references] == [OTHER_ID, JOB_ID]
+    assert request.spec.source_video.media_id == OTHER_ID
+    assert (request.spec.style_pack, request.spec.mood) == ("ink", "calm")
+    assert request.spec.cinematography == "pan"
+    assert not request.spec.HasField("first_frame")
+    assert not request.spec.HasField("duration")
+
+
 def test_json_is_all_that_stdout_gets(cli: CommandLine, server: StandIn) -> None:
     accepts(server)
     server.watches = [runs_to(a_job("SUCCEEDED", outputs=[a_clip("http://localhost/x")]))]

@@ -128,6 +128,15 @@ def test_a_cancel_that_must_be_free_is_code_5_when_it_is_not(
     assert server.sent(pb.CancelJobRequest)[0].only_if_free
 
 
+def test_a_retry_notes_what_the_server_warns_of(cli: CommandLine, server: StandIn) -> None:
+    server.answers["RetryJob"] = pb.RetryJobResponse(
+        job=a_job(job_id=OTHER_ID), warnings=["old will be shut down"]
+    )
+    done = cli("retry", JOB_ID)
+    assert (done.code, done.out) == (0, f"{OTHER_ID}\n")
+    assert done.err == "Warning: old will be shut down\n"
+
+
 def test_a_retry_takes_the_options_of_a_job(cli: CommandLine, server: StandIn) -> None:
     server.answers["RetryJob"] = pb.RetryJobResponse(job=a_job(job_id=OTHER_ID))
     options = ("--max-cost", "2", "--finish-within", "90s", "--label", "a=b")
@@ -198,7 +207,17 @@ def test_models_and_prices(cli: CommandLine, server: StandIn) -> None:
     models = [Model(model="builtin-video", available=True, video=ability)]
     server.answers["ListModels"] = pb.ListModelsResponse(models=models)
     listed = cli("models").out.rstrip("\n").split("\t")
-    assert listed == ["builtin-video", "video", "yes", "0.00 USD free", "720p", "16:9"]
+    assert listed == ["builtin-video", "video", "yes", "", "0.00 USD free", "720p", "16:9"]
+
+
+def test_a_model_that_ends_is_listed_with_its_successor(cli: CommandLine, server: StandIn) -> None:
+    model = Model(model="old", unavailable_reason="retired on 2026-05-12; use new")
+    model.shutdown_time.FromJsonString("2026-05-12T00:00:00Z")
+    model.replacement = "new"
+    model.image.SetInParent()
+    server.answers["ListModels"] = pb.ListModelsResponse(models=[model])
+    listed = cli("models").out.rstrip("\n").split("\t")
+    assert listed[2:4] == ["no: retired on 2026-05-12; use new", "2026-05-12, then new"]
 
 
 def test_an_estimate_tells_price_wait_and_run_of_each_model(

@@ -16,7 +16,7 @@ def refused(**values: object) -> str:
 def test_everything_has_a_default() -> None:
     settings = read_settings()
     assert settings.port == 8080
-    assert settings.queues == ("video", "image")
+    assert settings.queues == ()
 
 
 def test_variables_of_the_environment_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,8 @@ def test_a_value_that_is_given_stands_above_the_environment(
         ("RUSHES_LOG_LEVEL", "foo"),
         ("RUSHES_LOG_LEVEL", "CRITICAL"),
         ("RUSHES_WORKER_QUEUES", ","),
-        ("RUSHES_WORKER_QUEUES", "video,foo"),
+        ("RUSHES_WORKER_QUEUES", "video,Foo"),
+        ("RUSHES_WORKER_QUEUES", "1st"),
         ("RUSHES_PUBLIC_URL", "foo"),
         ("RUSHES_PUBLIC_URL", "https://"),
         ("RUSHES_PUBLIC_URL", "http://host:web"),

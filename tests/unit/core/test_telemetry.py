@@ -1,6 +1,7 @@
 """Log lines of a process, as its supervisor reads them."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -54,6 +55,36 @@ def test_at_the_lowest_level_libraries_still_keep_their_values_to_themselves() -
     )
     assert "not_shown" in done.stderr
     assert "the secret prompt" not in done.stderr
+
+
+SDKS = """
+import logging
+from core.telemetry import configure_logging
+configure_logging("DEBUG", "worker")
+import httpx2, openai
+from google import genai
+from google.auth import _default
+for name in ("openai", "google_genai", "google.genai", "google.auth", "httpx2", "httpcore2"):
+    logging.getLogger(name).debug("Authorization: the secret key")
+    logging.getLogger(f"{name}._client").info("POST /?key=the secret key")
+from core.settings import read_settings
+from core.telemetry import get_logger
+settings = read_settings(gemini_api_key="the secret key", openai_api_key="the secret key")
+get_logger("workers.x").info("started", settings=settings, key=settings.gemini_api_key)
+"""
+
+
+def test_libraries_of_providers_tell_no_request_whatever_their_own_variables_say() -> None:
+    loud = {"OPENAI_LOG": "debug", "GOOGLE_GENAI_DEBUG": "1", "HTTPX2_LOG_LEVEL": "trace"}
+    done = subprocess.run(
+        [sys.executable, "-c", SDKS],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **loud},
+    )
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["started"]
+    assert "the secret key" not in done.stderr + done.stdout
 
 
 UNCAUGHT = """

@@ -1,6 +1,6 @@
 """Telling never raises, never slows its caller down, and begins again by itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import dramatiq
@@ -83,6 +83,14 @@ def test_a_waiting_job_is_told_to_watchers_and_to_workers(
 ) -> None:
     teller.tell(event())
     assert recorder.told == ["event", "wake video"]
+
+
+def test_a_job_in_a_queue_of_its_own_wakes_those_who_serve_it(
+    teller: Teller, recorder: Recorder
+) -> None:
+    queued = event()
+    teller.tell(replace(queued, job=replace(queued.job, queue="slow-1")))
+    assert recorder.told == ["event", "wake slow-1"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Every field of the contract that has a source in the domain is filled, and filled right."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from core.catalog import Ability, Model, Price
+from core.ability import Ability, Price
+from core.catalog import Model
 from core.errors import Reason
 from core.events import Event, ProgressTick, QueueInfo
 from core.jobs import (
@@ -35,12 +37,6 @@ from server.mapping import (
 from server.mapping.addresses import BlobAddresses, Signed
 from server.mapping.values import money
 
-# What nothing in the domain says yet: models are not retired, none lacks a key.
-UNSOURCED = {
-    "rushes.v1.Model.unavailable_reason",
-    "rushes.v1.Model.shutdown_time",
-    "rushes.v1.Model.replacement",
-}
 # Of a MediaInput only the id is ever shown.
 INPUTS = {"rushes.v1.MediaInput.content", "rushes.v1.MediaInput.uri"}
 
@@ -162,9 +158,8 @@ ABILITY = Ability(
     fields=("seed",),
     qualities=("DRAFT", "HIGH"),
     cancellable=True,
-    price=Price(text="per second", micros_per_second=250_000),
-    min_duration=1,
-    max_duration=3,
+    prices=(Price(text="per second", micros_per_second=250_000),),
+    durations=(1, 2, 3),
     default_duration=2,
 )
 MODEL = Model(
@@ -173,7 +168,9 @@ MODEL = Model(
     display_name="M",
     price_revision="p1",
     video=ABILITY,
-    image=replace(ABILITY, price=Price(text="per image", micros_per_image=40_000)),
+    image=replace(ABILITY, prices=(Price(text="per image", micros_per_image=40_000),)),
+    shutdown_time=date(2027, 1, 31),
+    replacement="n",
 )
 
 
@@ -212,7 +209,10 @@ def test_every_field_of_an_item_is_filled() -> None:
 
 
 def test_every_field_of_a_model_is_filled() -> None:
-    assert unset([MAPPER.model_to_proto(MODEL)], model_pb2.Model.DESCRIPTOR) == UNSOURCED
+    # Given it as it is now, and when it is retired
+    models = [MAPPER.model_to_proto(MODEL, 0), MAPPER.model_to_proto(MODEL, 2**41)]
+    assert unset(models, model_pb2.Model.DESCRIPTOR) == set()
+    assert [model.available for model in models] == [True, False]
 
 
 def test_every_field_of_an_estimate_is_filled() -> None:
@@ -224,7 +224,7 @@ def test_every_field_of_an_estimate_is_filled() -> None:
 
 
 def test_a_model_without_a_price_has_no_cost_and_no_lines() -> None:
-    free = replace(MODEL, video=replace(ABILITY, price=None))
+    free = replace(MODEL, video=replace(ABILITY, prices=()))
     estimate = Estimate(
         candidate=Candidate(model=free, spec=VIDEO),
         cost_micros=None,
@@ -235,7 +235,7 @@ def test_a_model_without_a_price_has_no_cost_and_no_lines() -> None:
     assert not message.HasField("cost")
     assert not message.affordable
     assert not message.lines
-    assert not MAPPER.model_to_proto(free).video.prices
+    assert not MAPPER.model_to_proto(free, 0).video.prices
 
 
 def test_every_kind_of_watch_event_is_filled() -> None:

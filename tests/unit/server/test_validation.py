@@ -7,13 +7,16 @@ import pytest
 from core.catalog import read_catalog
 from core.errors import CapabilityUnsupported, FieldInvalid
 from core.ids import new_id
+from core.prompts import read_prompts
 from core.settings import read_settings
 from core.specs import ImageSpec, VideoSpec
 from rushes.v1 import job_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.validation import Validator
 
-VALIDATOR = Validator(read_settings(max_page_size=100), read_catalog(None))
+VALIDATOR = Validator(
+    read_settings(max_page_size=100), read_catalog(None), read_prompts(None)
+)
 
 
 def video(**fields: Any) -> VideoSpec:
@@ -108,9 +111,9 @@ def test_a_wrong_form_outweighs_a_lacking_ability() -> None:
 
 def test_everything_that_a_model_lacks_is_named_at_once() -> None:
     with pytest.raises(CapabilityUnsupported) as caught:
-        video(audio=True, mood="calm", resolution="2160p")
+        video(audio=True, last_frame={"media_id": new_id()}, resolution="2160p")
     fields = {violation.field for violation in caught.value.violations}
-    assert fields == {"spec.audio", "spec.mood", "spec.resolution"}
+    assert fields == {"spec.audio", "spec.last_frame", "spec.resolution"}
 
 
 def test_pages_have_a_usual_and_a_largest_size() -> None:

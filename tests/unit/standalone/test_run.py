@@ -268,11 +268,14 @@ def test_a_taken_port_is_refused(start_up: StartUp) -> None:
         ("RUSHES_REDIS_URL", "nonsense"),
         ("RUSHES_REDIS_URL", "redis://localhost?db=x&socket_timeout=y"),
         ("RUSHES_MODELS_FILE", "/nope"),
+        ("RUSHES_PROMPTS_FILE", "/nope"),
         ("RUSHES_JWT_KEY_FILE", "/etc/hostname"),
         ("RUSHES_SIGNING_KEY_FILE", "/dev/null/signing.key"),
         ("RUSHES_DATABASE_URL", "mysql://x"),
         ("RUSHES_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none"),
         ("RUSHES_BLOB_URL", "ftp://x"),
+        ("RUSHES_GEMINI_API_KEY", "two words"),
+        ("RUSHES_OPENAI_API_KEY_FILE", "/nope"),
     ],
 )
 def test_a_wrong_setting_is_refused(start_up: StartUp, variable: str, value: str) -> None:

@@ -1,5 +1,6 @@
 """One worker's parts on SQLite and a local folder, with no Valkey to be told."""
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,20 +11,25 @@ import structlog.testing
 
 from core import failpoints
 from core.blobs import Blobs, open_blobs
+from core.catalog import Catalog, read_catalog
 from core.events import Event, ProgressTick
 from core.settings import read_settings
 from core.store import Database, open_database
+from core.store.durations import Durations
 from core.tell import Teller
 from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid
 from workers.backoff import Backoff
 from workers.endings import Endings
 from workers.journal import Journal
 from workers.lease import LeaseKeeper
+from workers.paces import Paces
 from workers.pipeline import Pipeline
 from workers.poller import Poller
+from workers.postponer import Postponer
 from workers.providers import Providers
 from workers.reconcile import Reconciler
 from workers.submit import Submitter
+from workers.ticker import Ticker
 
 
 @dataclass
@@ -111,13 +117,51 @@ def closing() -> threading.Event:
 
 
 @pytest.fixture
+def paces(db: Database) -> Paces:
+    """Past runs are read each time."""
+    known = read_catalog(None).models["builtin-image"]
+    return Paces(
+        Catalog([dataclasses.replace(known, typical_seconds=100, poll_seconds=10)]),
+        Durations(db, fresh_seconds=-1),
+    )
+
+
+@pytest.fixture
+def ticker(teller: Teller, paces: Paces) -> Ticker:
+    return Ticker(teller, paces)
+
+
+@pytest.fixture
+def postponer(
+    db: Database, teller: Teller, endings: Endings, paces: Paces, ticker: Ticker
+) -> Postponer:
+    return Postponer(
+        db=db,
+        teller=teller,
+        backoff=endings.backoff,
+        paces=paces,
+        ticker=ticker,
+        circuit_failures=3,
+        circuit_ms=60_000,
+    )
+
+
+@pytest.fixture
 def submitter(
-    db: Database, teller: Teller, endings: Endings, journal: Journal, closing: threading.Event
+    db: Database,
+    teller: Teller,
+    endings: Endings,
+    journal: Journal,
+    closing: threading.Event,
+    paces: Paces,
+    ticker: Ticker,
 ) -> Submitter:
     return Submitter(
         db=db,
         teller=teller,
         endings=endings,
+        paces=paces,
+        ticker=ticker,
         journal=journal,
         closing=closing,
         nudge_poller=lambda: None,
@@ -166,18 +210,20 @@ def pipeline(
         work_folder=scratch,
         max_attempts=3,
         user_concurrency=4,
+        max_result_bytes=1024 * 1024,
     )
 
 
 @pytest.fixture
 def poller(
-    db: Database, teller: Teller, endings: Endings, providers: Providers
+    db: Database, teller: Teller, endings: Endings, postponer: Postponer, providers: Providers
 ) -> Iterator[Poller]:
     """Looks often for what is due; not started."""
     made = Poller(
         db=db,
         teller=teller,
         endings=endings,
+        postponer=postponer,
         providers=providers,
         queues=("image", "video"),
         worker_id="worker",

@@ -64,7 +64,7 @@ class ScriptedPaid(ScriptedLocal):
     cancelling: Callable[[Job], CostState] = lambda job: CostState.RELEASED
     looking_up: Callable[[str], str | None] = lambda key: None
     done: bool = True
-    delay_ms: int = 0
+    delay_ms: int | None = 0
     charged_micros: int | None = None
     answers: deque[Pending | Done | Exception] = field(default_factory=deque)
     submitted: list[str] = field(default_factory=list)

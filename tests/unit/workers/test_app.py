@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from core.catalog import LOCAL_PROVIDERS
 from core.errors import SettingsInvalid
 from core.jobs import Job, State
 from core.queue import JobQueue, open_broker
@@ -17,7 +16,7 @@ from core.stream import connect
 from tests.making import IMAGE, accepted
 from tests.services import Valkey, wait_for
 from tests.unit.workers.scripted import ScriptedLocal, make_picture
-from workers.app import WorkerApp, open_providers
+from workers.app import WorkerApp
 from workers.providers import Monitor, Output, ReadInput, RunStopped
 
 # dramatiq alone may take the grace; more than this, and a supervisor would kill it.
@@ -162,15 +161,3 @@ def test_two_workers_have_different_names(fast: Settings) -> None:
 def test_bad_settings_refuse_to_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="RUSHES_DATABASE_URL"):
         WorkerApp(read_settings(data_dir=tmp_path, database_url="mysql://x"), {})
-
-
-def test_the_built_in_provider_needs_no_key(tmp_path: Path) -> None:
-    assert list(open_providers(read_settings(data_dir=tmp_path))) == ["builtin"]
-    simulated = read_settings(data_dir=tmp_path, simulator=True)
-    assert list(open_providers(simulated)) == ["builtin", "simulator"]
-
-
-def test_exactly_the_local_providers_are_known_to_cost_nothing(tmp_path: Path) -> None:
-    every = open_providers(read_settings(data_dir=tmp_path, simulator=True))
-    local = {name for name, provider in every.items() if not hasattr(provider, "submit")}
-    assert local == set(LOCAL_PROVIDERS)

@@ -271,3 +271,14 @@ def test_who_opened_a_file_before_it_was_removed_takes_no_living_one(
     assert line(SECOND).strip() in path.read_bytes()
     living[0].close()
     wait_for(lambda: adopted(journal) == [SECOND], "the entry")
+
+
+def test_what_a_done_operation_was_charged_is_told_too(folder: Path) -> None:
+    paid = Entry("job-4", 1, "operation 4", done=True, charged_micros=7)
+    dead, other = Journal(folder, "dead"), Journal(folder, "other")
+    dead.write(paid)
+    dead.close()
+    told: list[Entry] = []
+    other.adopt_left(told.append)
+    other.close()
+    assert told == [paid]

@@ -24,9 +24,10 @@ from tests.unit.workers.running import (
     paid_image,
 )
 from tests.unit.workers.scripted import ScriptedPaid
+from workers import poller as module
 from workers.endings import Endings
 from workers.pipeline import Pipeline
-from workers.poller import AT_ONCE, Poller
+from workers.poller import Poller
 from workers.providers import Done, Pending, ProviderFailed, Providers, TryLater
 
 pytestmark = pytest.mark.usefixtures("no_failpoint_is_left")
@@ -299,13 +300,25 @@ def test_a_poll_that_hangs_is_given_up_while_the_claim_is_still_its_own(
     assert job_of(db, job_id).attempt == 1
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Of how many operations of a provider is asked at once."""
+    monkeypatch.setattr(module, "AT_ONCE", 20)
+    return 20
+
+
 def test_a_provider_that_hangs_keeps_no_other_from_being_asked(
-    pipeline: Pipeline, poller: Poller, db: Database, payee: ScriptedPaid, providers: Any
+    pipeline: Pipeline,
+    poller: Poller,
+    db: Database,
+    payee: ScriptedPaid,
+    providers: Any,
+    at_once: int,
 ) -> None:
     # Given more operations of a provider that hangs than are asked for at once
     hanging = ScriptedPaid(done=False, polling=hang)
     providers["hanging"] = hanging
-    for number in range(AT_ONCE + 5):
+    for number in range(at_once + 5):
         operation(db, pipeline, provider="hanging", user_id=f"user-{number}")
     job_id = operation(db, pipeline)
     begun = time.monotonic()
@@ -314,7 +327,7 @@ def test_a_provider_that_hangs_keeps_no_other_from_being_asked(
     # Then the other's is done long before the hanging ones are given up
     fetchable(db)
     assert time.monotonic() - begun < 15
-    assert len(hanging.polled) == AT_ONCE
+    assert len(hanging.polled) == at_once
     assert payee.polled == ["operation 1"]
     assert job_of(db, job_id).state is State.RUNNING
     # And closing does not wait for them either.
@@ -323,13 +336,14 @@ def test_a_provider_that_hangs_keeps_no_other_from_being_asked(
 
 
 def test_a_batch_that_hangs_is_handed_back_whole_and_costs_no_attempt(
-    pipeline: Pipeline, poller: Poller, db: Database, providers: Any
+    pipeline: Pipeline, poller: Poller, db: Database, providers: Any, at_once: int
 ) -> None:
     hanging = ScriptedPaid(done=False, polling=hang)
     providers["paid"] = hanging
-    made = [operation(db, pipeline, user_id=f"user-{n}") for n in range(2 * AT_ONCE + 5)]
+    made = [operation(db, pipeline, user_id=f"user-{n}") for n in range(at_once)]
     quick(poller, 2000).start()
-    polled(hanging, AT_ONCE + 1)
+    polled(hanging, at_once)
+    wait_for(lambda: handed_back(db, made[0], 0), "the batch to be given up")
     poller.close()
 
     # Then each can be claimed at once, by anybody, as before

@@ -10,7 +10,7 @@ from core.ids import new_id
 from core.media import Media, MediaType
 from core.settings import read_settings
 from core.store import Database, media, open_database
-from workers.purge import ORPHAN_AGE_MS, empty_bin, erase_orphans, owns
+from workers.purge import ORPHAN_AGE_MS, RESULT_AGE_MS, empty_bin, erase_orphans, owns
 
 
 @pytest.fixture
@@ -160,3 +160,14 @@ def test_files_of_others_in_the_folder_stop_nothing(
         (tmp_path / "blobs" / "media" / name).touch()
     age(tmp_path)
     assert erase_orphans(db, blobs, db.now_ms()) == 0
+
+
+def test_kept_results_are_erased_once_no_job_can_fetch_them(db: Database, blobs: Blobs) -> None:
+    assert owns(db, blobs)
+    blobs.put_bytes("results/job.1.0", b"x")
+    blobs.put_bytes("results/job.1.manifest", b"x")
+    now = db.now_ms()
+
+    assert erase_orphans(db, blobs, now + ORPHAN_AGE_MS + 60_000) == 0
+    assert erase_orphans(db, blobs, now + RESULT_AGE_MS + 60_000) == 2
+    assert list(blobs.list_keys("results/", now + 60_000)) == []

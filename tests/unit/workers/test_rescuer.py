@@ -54,6 +54,7 @@ class Queue:
 
 
 Start = Callable[..., Rescuer]
+QUEUES = ("video", "image")
 
 
 @pytest.fixture
@@ -71,6 +72,7 @@ def start(
         def begin(settings: Settings = FAST) -> Rescuer:
             made = Rescuer(
                 settings=settings,
+                queues=QUEUES,
                 db=db,
                 queue=queue,  # type: ignore[arg-type]
                 teller=teller,
@@ -286,6 +288,7 @@ def test_one_that_never_started_can_be_closed(
 ) -> None:
     Rescuer(
         settings=FAST,
+        queues=QUEUES,
         db=db,
         queue=queue,  # type: ignore[arg-type]
         teller=teller,

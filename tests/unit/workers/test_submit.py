@@ -30,7 +30,7 @@ from tests.unit.workers.scripted import ScriptedPaid, steal
 from workers.journal import Journal
 from workers.lease import LeaseKeeper
 from workers.pipeline import Pipeline
-from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
+from workers.providers import OutcomeUnknown, ProviderFailed, Submitted, TryLater
 
 pytestmark = pytest.mark.usefixtures("no_scratch_is_left", "no_failpoint_is_left")
 
@@ -102,6 +102,19 @@ def test_one_that_is_done_at_once_is_fetched_by_the_same_run(
     assert types(db, job_id) == ["QUEUED", "STARTED", "UPDATED", "UPDATED", "SUCCEEDED"]
     assert payee.fetched == [("operation 1", 0), ("operation 1", 1)]
     assert money(db) == (0, MICROS)
+
+
+def test_the_figure_that_came_with_the_answer_is_what_is_charged(
+    pipeline: Pipeline, db: Database, payee: ScriptedPaid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = payee.submit
+    answer = Submitted("operation", done=True, charged_micros=MICROS + 7)
+    monkeypatch.setattr(payee, "submit", lambda *sent: submit(*sent) and answer)
+    job_id = paid_image(db)
+    pipeline.run_next("image")
+
+    assert job_of(db, job_id).cost.actual_micros == MICROS + 7
+    assert money(db) == (0, MICROS + 7)
 
 
 def test_a_refusal_ends_the_job_free_of_charge(

@@ -1,6 +1,7 @@
 """The built-in provider: renders on this machine, free and without a key."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from core.jobs import Job, Stage
@@ -27,7 +28,8 @@ class BuiltinProvider:
         return Output(seed=seed)
 
     def _render(self, job: Job, seed: int, path: Path, read_input: ReadInput, run: Monitor) -> None:
-        spec = job.spec
+        # With its templates: they have words for the renderer too.
+        spec = replace(job.spec, prompt=job.final_prompt or job.spec.prompt)
         if isinstance(spec, VideoSpec):
 
             def frame_done(done: int, total: int) -> None:

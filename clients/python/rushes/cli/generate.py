@@ -77,6 +77,8 @@ class CommonSpec:
     count: Annotated[
         int | None, typer.Option(min=-(2**31), max=2**31 - 1, help="How many results.")
     ] = None
+    style_pack: Annotated[str | None, typer.Option(help="Template of a style.")] = None
+    mood: Annotated[str | None, typer.Option(help="Template of a mood.")] = None
 
     def common(self) -> dict[str, Any]:
         """The fields of the spec that are given.
@@ -93,6 +95,8 @@ class CommonSpec:
             "aspect_ratio": self.aspect_ratio,
             "seed": self.seed,
             "output_count": self.count,
+            "style_pack": self.style_pack,
+            "mood": self.mood,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -105,17 +109,31 @@ class VideoOptions(CommonSpec):
         float | None, typer.Option(min=-MAX_SECONDS, max=MAX_SECONDS, help="Seconds.")
     ] = None
     resolution: Annotated[str | None, typer.Option(help="For example 720p.")] = None
+    audio: Annotated[bool | None, typer.Option(help="Whether it has sound.")] = None
     first_frame: Annotated[str | None, typer.Option(help="Picture: a file or a media id.")] = None
+    last_frame: Annotated[str | None, typer.Option(help="Picture: a file or a media id.")] = None
+    reference: Annotated[
+        list[str], typer.Option(help="Picture of a subject or a style: a file or a media id.")
+    ] = field(default_factory=list)
+    source_video: Annotated[
+        str | None, typer.Option(help="Video to extend: a file or a media id.")
+    ] = None
+    cinematography: Annotated[str | None, typer.Option(help="Template of a camera.")] = None
 
     def fields(self) -> VideoFields:
         """The fields of the spec that are given."""
-        fields: VideoFields = {**self.common()}  # type: ignore[typeddict-item]
-        if self.duration is not None:
-            fields["duration"] = self.duration
-        if self.resolution is not None:
-            fields["resolution"] = self.resolution
-        if self.first_frame is not None:
-            fields["first_frame"] = parse_media("--first-frame", self.first_frame)
+        plain = ("duration", "resolution", "audio", "cinematography")
+        inputs = ("first_frame", "last_frame", "source_video")
+        given: dict[str, Any] = {name: getattr(self, name) for name in plain}
+        for name in inputs:
+            if (text := getattr(self, name)) is not None:
+                given[name] = parse_media(f"--{name.replace('_', '-')}", text)
+        if self.reference:
+            given["references"] = [parse_media("--reference", text) for text in self.reference]
+        fields: VideoFields = {
+            **self.common(),  # type: ignore[typeddict-item]
+            **{name: value for name, value in given.items() if value is not None},
+        }
         return fields
 
 
@@ -216,7 +234,7 @@ def image(
 def _generate(session: Session, run: RunOptions, submit: Callable[[Client], Job]) -> None:
     check_out(run.out)
     with session.client() as client:
-        job = _submit(lambda: submit(client))
+        job = noting_warnings(lambda: submit(client))
         if run.validate_only:
             _say_valid(session, job)
         elif not run.wait:
@@ -225,7 +243,8 @@ def _generate(session: Session, run: RunOptions, submit: Callable[[Client], Job]
             finish(session, client, job, run.out)
 
 
-def _submit(send: Callable[[], Job]) -> Job:
+def noting_warnings(send: Callable[[], Job]) -> Job:
+    """What `send` gives; the server's warnings go to stderr, each as one sentence."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RushesWarning)
         try:

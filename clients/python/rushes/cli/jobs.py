@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rushes.cli.commands import command
-from rushes.cli.generate import HowOptions, finish
+from rushes.cli.generate import HowOptions, finish, noting_warnings
 from rushes.cli.inputs import check_out, out_option, parse_labels
 from rushes.cli.output import has_room, local_time, note, say, say_json, say_table, shorten
 from rushes.cli.session import Session
@@ -131,7 +131,7 @@ def retry(
     """Submit an ended job once more."""
     check_out(out)
     with session.client() as client:
-        job = client.retry(job_id, **how.fields())
+        job = noting_warnings(lambda: client.retry(job_id, **how.fields()))
         if wait or out is not None:
             note(f"Job {job.job_id} accepted")
             finish(session, client, job, out)

@@ -35,7 +35,7 @@ def models(session: Session) -> None:
             say_json(model)
         return
     rows = (row for model in found for row in _rows(model))
-    say_table(("MODEL", "MAKES", "AVAILABLE", "PRICE", "SIZES", "RATIOS"), rows)
+    say_table(("MODEL", "MAKES", "AVAILABLE", "SHUTDOWN", "PRICE", "SIZES", "RATIOS"), rows)
 
 
 @command(estimates, "video")
@@ -93,7 +93,16 @@ def _rows(model: Model) -> list[tuple[str, ...]]:
     abilities = [
         (kind, getattr(model, kind)) for kind in ("video", "image") if model.HasField(kind)
     ]
-    return [(model.model, kind, available, *_limits(ability)) for kind, ability in abilities]
+    end = _end(model)
+    return [(model.model, kind, available, end, *_limits(ability)) for kind, ability in abilities]
+
+
+def _end(model: Model) -> str:
+    """When it is shut down and what to use then; empty when no end is known."""
+    if not model.HasField("shutdown_time"):
+        return ""
+    day = model.shutdown_time.ToDatetime().date()
+    return f"{day}, then {model.replacement}"
 
 
 def _limits(ability: Ability) -> tuple[str, str, str]:

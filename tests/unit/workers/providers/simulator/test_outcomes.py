@@ -13,7 +13,7 @@ from core.store import Database, jobs, open_database, transitions
 from tests.making import accepted
 from tests.services import Valkey, wait_for
 from tests.unit.workers.providers.simulator.conftest import PRICE, image_job
-from workers.app import WorkerApp, open_providers
+from workers.app import WorkerApp
 from workers.providers.simulator import SimulatorProvider
 from workers.providers.simulator.words import EFFECTS, Moment, Word
 
@@ -108,14 +108,6 @@ def test_a_simulator_that_is_unreachable_is_given_up_before_the_deadline(
     assert job.failure is not None
     assert job.failure.reason is EFFECTS[Word.UNREACHABLE].reason
     assert job.cost.state is EFFECTS[Word.UNREACHABLE].cost
-
-
-def test_the_simulator_is_there_where_it_is_turned_on(tmp_path: Path) -> None:
-    off, on = (read_settings(data_dir=tmp_path, simulator=on) for on in (False, True))
-    assert set(open_providers(off)) == {"builtin"}
-    assert not (tmp_path / "simulator").exists()
-    assert set(open_providers(on)) == {"builtin", "simulator"}
-    assert (tmp_path / "simulator" / "ledger.jsonl").exists()
 
 
 def test_a_word_at_each_moment_is_tried_here() -> None:

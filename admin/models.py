@@ -1,0 +1,73 @@
+"""`rushes-admin models`: is the models file in order, and what can be run here?"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from admin.site import Site
+from admin.tables import print_table
+from core.ability import Ability, Price
+from core.catalog import Model, models_path, read_catalog
+from core.errors import SettingsInvalid
+from core.money import amount
+
+WRONG = 1
+# The packaged price lists say by their revision that nobody here has compared them.
+EXAMPLE = "example"
+
+app = typer.Typer(help="The models that this installation knows.", no_args_is_help=True)
+
+
+@app.callback()
+def models() -> None:
+    """The models that this installation knows."""
+
+
+@app.command("check")
+def check(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Option(help="Another file than that of RUSHES_MODELS_FILE.")
+    ] = None,
+) -> None:
+    """Read the models file as every process does, and show each model; 1 when it is wrong."""
+    site: Site = context.obj
+    settings = site.settings
+    source = models_path(file or settings.models_file)
+    try:
+        catalog = read_catalog(source, settings.missing)
+    except SettingsInvalid as error:
+        print(error.message, file=sys.stderr)
+        raise typer.Exit(WRONG) from None
+    now = catalog.clock()
+    known = catalog.models.values()
+    rows = (row for model in known for row in _rows(model, now, settings.currency))
+    print_table(("MODEL", "MAKES", "PROVIDER", "AVAILABLE", "PRICE", "SHUTDOWN"), rows)
+    print(f"{source}: {len(known)} models.")
+    if any(model.price_revision.startswith(EXAMPLE) for model in known):
+        print("Prices of a revision that starts with example: compare them with your provider's.")
+    unpriced = catalog.unpriced_defaults()
+    for model in unpriced:
+        print(f"{model.model} can't be run without a price: add it.", file=sys.stderr)
+    if unpriced:
+        raise typer.Exit(WRONG)
+
+
+def _rows(model: Model, now_ms: int, currency: str) -> Iterator[tuple[str, ...]]:
+    """A line for each price of each kind; the first one of a kind says the rest."""
+    reason = model.unavailable_reason(now_ms)
+    available = f"no: {reason}" if reason else "yes"
+    end = f"{model.shutdown_time} -> {model.replacement}" if model.shutdown_time else ""
+    without = "" if model.retired(now_ms) else "none: can't be run"
+    for kind in model.kinds:
+        first, *more = _prices(model.ability(kind), currency) or [without]
+        yield model.model, kind.value, model.provider, available, first, end
+        yield from (("", "", "", "", line, "") for line in more)
+
+
+def _prices(ability: Ability | None, currency: str) -> list[str]:
+    lines: tuple[Price, ...] = ability.prices if ability else ()
+    return [f"{amount(line.listed_micros)} {currency} {line.text}" for line in lines]

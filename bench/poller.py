@@ -1,0 +1,220 @@
+"""How much one worker process uses to keep many operations of a provider in flight.
+
+Run it from the repository:
+`.venv/bin/python -m bench.poller [--operations 10000] [--seconds 60] [--database postgres]`.
+It is the worker as it is with its Gemini adapter, and both SDKs in memory as in one that submits.
+Each operation is polled every 30 s (10 % jitter) at a server on loopback that takes 200 ms.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from bisect import bisect_right
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.installation import DATABASES, Installation, cpu_seconds, end, installation
+from core.jobs import Cost, CostState
+from core.settings import read_settings
+from core.specs import VideoSpec
+from core.store import Database, accept, claims, open_database, submits
+from core.store.accept import NewJob
+from core.store.rows import JOB_NAMES
+from core.store.sql import Statement, columns
+
+POLL_SECONDS = 30
+TYPICAL_SECONDS = 600
+WARM_UP_SECONDS = 15
+SAMPLE_SECONDS = 5
+TARGET_CORES, TARGET_MIB = 1.0, 300
+USERS = 100
+MODEL = f"""
+[film]
+provider = "gemini"
+display_name = "Operations that never end"
+price_revision = "1"
+poll_seconds = {POLL_SECONDS}
+typical_seconds = {TYPICAL_SECONDS}
+
+[film.video]
+aspect_ratios = ["16:9"]
+resolutions = ["720p"]
+durations = {{ from = 1, to = 10 }}
+default_duration = 8
+max_output_count = 1
+max_references = 0
+fields = []
+qualities = ["STANDARD"]
+cancellable = true
+prices = [{{ micros_per_second = 100_000, text = "per second" }}]
+"""
+WORKER = (
+    "import runpy, google.genai, openai;"
+    " runpy.run_module('workers', run_name='__main__', alter_sys=True)"
+)
+_CHANGED = {
+    "job_id": "job_id || '-' || place",
+    "user_id": f"'user-' || (place % {USERS})",
+    "operation": "'op-' || place",
+    # Spread over the time between two polls, and near the end that is expected.
+    "next_run_time": "{now} + :first_ms + CAST(:poll_ms * place / :count AS BIGINT)",
+    "start_time": "{now} - :typical_ms",
+}
+_COPY = Statement(
+    "WITH RECURSIVE places(place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places"
+    f" WHERE place < :count) INSERT INTO job ({columns(JOB_NAMES)}) SELECT"
+    f" {columns([_CHANGED.get(name, name) for name in JOB_NAMES])} FROM job, places"
+)
+_DROP = Statement("DELETE FROM job WHERE operation = 'op-0'")
+_TIMES = Statement("SELECT operation, next_run_time FROM job WHERE state = 'RUNNING'")
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--operations", type=int, default=10_000)
+    parser.add_argument("--seconds", type=int, default=60, help="measured after a warm-up")
+    parser.add_argument("--latency-ms", type=int, default=200, help="of the provider")
+    parser.add_argument("--database", choices=DATABASES, default="postgres")
+    asked = parser.parse_args()
+    with ExitStack() as stack:
+        running = stack.enter_context(installation(asked.database, 0))
+        settings = read_settings(database_url=running.database_url)
+        db = open_database(settings)
+        stack.callback(db.close)
+        _insert(db, asked.operations)
+        log = running.data.with_name("polls")
+        latency = f"--latency-ms={asked.latency_ms}"
+        provider = _start(stack, {}, "-m", "bench.operations", str(log), latency)
+        assert provider.stdout is not None
+        address = f"http://127.0.0.1:{int(provider.stdout.readline())}"
+        models = running.data.with_name("poller.toml")
+        models.write_text(MODEL)
+        env = running.environment | {
+            "RUSHES_MODELS_FILE": str(models),
+            "RUSHES_GEMINI_API_KEY": "key",
+            "RUSHES_GEMINI_BASE_URL": address,
+        }
+        worker = _start(stack, env, "-c", WORKER)
+        _measure(asked, running, db, worker, provider, log)
+
+
+def _start(stack: ExitStack, env: dict[str, str], *arguments: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, *arguments]
+    process = subprocess.Popen(command, env=os.environ | env, stdout=subprocess.PIPE)
+    stack.callback(end, process)
+    return process
+
+
+def _insert(db: Database, count: int) -> None:
+    """One job that is to be polled, made as all are, and then its copies."""
+    new = NewJob(
+        user_id="user-0",
+        spec=VideoSpec(
+            prompt="The sea at night. " * 30,
+            model="film",
+            duration_ms=8000,
+            aspect_ratio="16:9",
+            resolution="720p",
+        ),
+        provider="gemini",
+        cost=Cost(state=CostState.ESTIMATED, estimated_micros=800_000),
+        finish_within_ms=3_600_000,
+        max_queued=1,
+    )
+    job_id = accept.accept(db, new).job.job_id
+    claim = claims.claim(db, "video", "bench", 60_000, 1)
+    assert claim is not None
+    assert submits.begin(db, claim.run, "bench", 1) is not None
+    assert submits.accepted(db, job_id, 1, "op-0") is not None
+    values = {
+        "count": count,
+        "poll_ms": POLL_SECONDS * 1000,
+        "typical_ms": TYPICAL_SECONDS * 1000,
+        "first_ms": 5000,
+    }
+    db.write(lambda session: session.run(_COPY, **values))
+    db.write(lambda session: session.run(_DROP))
+
+
+def _measure(
+    asked: argparse.Namespace,
+    running: Installation,
+    db: Database,
+    worker: "subprocess.Popen[bytes]",
+    provider: "subprocess.Popen[bytes]",
+    log: Path,
+) -> None:
+    samples: list[tuple[float, dict[int, float]]] = []
+    time.sleep(WARM_UP_SECONDS - SAMPLE_SECONDS)
+    samples.append(_sample(db))
+    time.sleep(SAMPLE_SECONDS)
+    database = running.processes.get("postgres")
+    begun, before = time.time(), cpu_seconds(worker.pid)
+    db_before = cpu_seconds(database.pid) if database else 0.0
+    while time.time() - begun < asked.seconds:
+        samples.append(_sample(db))
+        time.sleep(SAMPLE_SECONDS)
+    ended, after = time.time(), cpu_seconds(worker.pid)
+    db_after = cpu_seconds(database.pid) if database else 0.0
+    status = Path(f"/proc/{worker.pid}/status").read_text()
+    end(provider)
+    polls = [(int(place), float(at)) for place, at in map(str.split, log.read_text().splitlines())]
+    span = ended - begun
+    inside = [poll for poll in polls if begun <= poll[1] < ended]
+    cores, mib = (after - before) / span, _kib(status, "VmHWM") / 1024
+    lags = _lags(samples, inside)
+    print(
+        f"{db.dialect.value:8} {asked.operations} operations, {len(inside) / span:.0f} polls/s for"
+        f" {span:.0f} s: worker {cores:.2f} cores (target {TARGET_CORES}),"
+        f" {(after - before) * 1000 / max(len(inside), 1):.2f} ms per poll,"
+        f" peak {mib:.0f} MiB (target {TARGET_MIB}), now {_kib(status, 'VmRSS') / 1024:.0f} MiB"
+    )
+    print(
+        f"late by p50 {statistics.median(lags):.0f} ms, p99 {_percentile(lags, 0.99):.0f} ms,"
+        f" most {max(lags):.0f} ms ({len(lags)} polls);"
+        f" database {(db_after - db_before) / span:.2f} cores,"
+        f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
+
+
+def _sample(db: Database) -> tuple[float, dict[int, float]]:
+    """When each operation is to be polled next, in seconds."""
+    rows = db.rows(_TIMES)
+    return time.time(), {int(row[0][3:]): row[1] / 1000 for row in rows}
+
+
+def _lags(
+    samples: list[tuple[float, dict[int, float]]], polls: list[tuple[int, float]]
+) -> list[float]:
+    """How late each poll was, in milliseconds: what was planned stood in the sample before it."""
+    due: dict[int, list[float]] = defaultdict(list)
+    for _, times in samples:
+        for place, at in times.items():
+            if not due[place] or due[place][-1] != at:
+                due[place].append(at)
+    found = []
+    for place, at in polls:
+        before = bisect_right(due[place], at)
+        if before:
+            late = at - due[place][before - 1]
+            if late < POLL_SECONDS * 0.8:
+                found.append(late * 1000)
+    return found
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+def _kib(status: str, name: str) -> int:
+    [line] = [line for line in status.splitlines() if line.startswith(name + ":")]
+    return int(line.split()[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""The provider `gemini`: Google's models with an API key."""
+
+from pydantic import SecretStr
+
+from core.blobs import Blobs
+from core.catalog import Catalog
+from core.settings import Settings
+from workers.providers.gemini.provider import GeminiProvider
+
+
+def open_gemini(
+    settings: Settings, catalog: Catalog, blobs: Blobs, key: SecretStr
+) -> GeminiProvider:
+    """The provider as the settings have it; google-genai is loaded by the first plan."""
+    return GeminiProvider(settings, key, catalog, blobs)

@@ -1,0 +1,41 @@
+"""google-genai, set up for calls that are paid: each goes out once.
+
+Imported when the first call is made: the SDK takes a second and 60 MiB.
+"""
+
+from typing import TYPE_CHECKING
+
+import httpx2
+from pydantic import SecretStr
+
+from workers.providers.gemini.interactions import GOOGLE
+from workers.providers.transport import CONNECT_SECONDS
+
+if TYPE_CHECKING:
+    from google.genai import Client
+
+API_VERSION = "v1"
+
+
+def open_client(http: httpx2.Client, key: SecretStr, base_url: str, seconds: float) -> "Client":
+    """A client that waits `seconds` for an answer, over `http`."""
+    from google.genai import Client
+    from google.genai.types import HttpOptions, HttpRetryOptions
+
+    http.event_hooks["request"].append(_limit_connect)
+    # Everything is said, as the SDK takes from the environment what is not.
+    options = HttpOptions(
+        base_url=base_url or GOOGLE,
+        api_version=API_VERSION,
+        timeout=int(seconds * 1000),
+        # The first attempt counts: none besides it.
+        retry_options=HttpRetryOptions(attempts=1),
+        httpx_client=http,
+    )
+    return Client(enterprise=False, api_key=key.get_secret_value(), http_options=options)
+
+
+def _limit_connect(request: httpx2.Request) -> None:
+    """The SDK gives each request one time for everything; a host that is away shows sooner."""
+    limits = request.extensions["timeout"]
+    limits["connect"] = min(CONNECT_SECONDS, limits["connect"])

@@ -1,0 +1,202 @@
+"""The classifier: what an answer or an exception means for the job and for its money.
+
+google-genai has two unrelated trees of errors (`errors.APIError` for models and files, the one of
+interactions below `GeminiNextGenAPIClientError`), and both let errors of httpx2 through.
+"""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from core.errors import Reason
+from core.jobs import CostState, JobFailure
+from core.times import iso
+from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
+from workers.providers.transport import retry_after_ms, submit_failed, unavailable
+
+NAME = "Gemini"
+SETTING = "RUSHES_GEMINI_API_KEY"
+# Of a filter, not of a message: messages repeat what they are about.
+_FILTERED = re.compile(r"(IMAGE_)?(SAFETY|PROHIBITED_CONTENT|BLOCKLIST|SPII|RECITATION|JAILBREAK)")
+# Refused, though the status says 400.
+_AUTH_REASONS = ("API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED")
+# Quotas of a minute come back by themselves while a job waits; these don't.
+_LONG_QUOTA = re.compile(r"PerDay|PerMonth|Spend", re.IGNORECASE)
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")
+# Seen live: an id that is not known is a 400 with this text, not a 404.
+_UNKNOWN_INTERACTION = "invalid interaction name"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is no 200. `code` is Google's short name for it, `message` its text, which
+    goes nowhere: it may repeat the prompt."""
+
+    status: int
+    code: str = ""
+    reason: str = ""
+    quota: str = ""
+    message: str = ""
+    wait_ms: int | None = None
+
+
+def read_refusal(response: httpx2.Response) -> Refusal:
+    """The refusal in an answer of whatever shape: `{error}`, or `[{error}]` from Google's front."""
+    error = _error_in(response)
+    listed = error.get("details")
+    details = (
+        [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    )
+    return Refusal(
+        status=response.status_code,
+        code=_code(error.get("status")) or _code(error.get("code")),
+        reason=next((_code(item["reason"]) for item in details if "reason" in item), ""),
+        quota=" ".join(_quotas(details)),
+        message=str(error.get("message", "")),
+        wait_ms=retry_after_ms(response.headers) or _retry_delay_ms(details),
+    )
+
+
+def submit_error(error: BaseException) -> ProviderFailed | TryLater | OutcomeUnknown:
+    """What a submit raises for what the SDK raised.
+
+    Errors of both trees carry the answer if there was one.
+    """
+    response = getattr(error, "response", None)
+    if isinstance(response, httpx2.Response):
+        return submit_refused(read_refusal(response))
+    return submit_failed(error, NAME)
+
+
+def submit_refused(refusal: Refusal) -> ProviderFailed | TryLater | OutcomeUnknown:
+    """What a submit raises for an answer that is no 200."""
+    status = refusal.status
+    if not 400 <= status < 500 or status in (408, 409):
+        return OutcomeUnknown(f"{NAME}: {status} {refusal.code}")
+    if status == httpx2.codes.TOO_MANY_REQUESTS:
+        failure = quota_exhausted(refusal)
+        if _LONG_QUOTA.search(refusal.quota):
+            return ProviderFailed(failure, CostState.RELEASED)
+        return TryLater(failure, delay_ms=refusal.wait_ms, sent=True)
+    return ProviderFailed(_rejection(refusal), CostState.RELEASED)
+
+
+def poll_refused(refusal: Refusal, operation: str) -> ProviderFailed | TryLater:
+    """What a poll or a fetch raises for an answer that is no 200.
+
+    The operation is paid for: only one that is gone ends the job. Every other refusal may pass,
+    even a wrong key.
+    """
+    gone = refusal.status in (httpx2.codes.NOT_FOUND, httpx2.codes.GONE)
+    if gone or _UNKNOWN_INTERACTION in refusal.message.lower():
+        return ProviderFailed(lost(operation), CostState.UNCERTAIN)
+    if refusal.status == httpx2.codes.TOO_MANY_REQUESTS:
+        failure = quota_exhausted(refusal)
+    elif _is_auth(refusal):
+        failure = auth_failed()
+    else:
+        failure = unavailable(NAME)
+    return TryLater(failure, delay_ms=refusal.wait_ms, sent=True)
+
+
+def is_filter(code: str) -> bool:
+    """Whether a code of Google's is that of a content filter."""
+    return _FILTERED.fullmatch(code.rpartition("/")[2].upper()) is not None
+
+
+def filtered(phase: str, code: str) -> JobFailure:
+    """`phase` is prompt, input or output."""
+    message = f"{NAME}'s content filter refused the {phase}."
+    details = {"phase": phase, **_coded(code)}
+    return JobFailure(reason=Reason.CONTENT_FILTERED, message=message, metadata=details)
+
+
+def rejected(message: str, code: str) -> JobFailure:
+    """What a job ends with that Gemini would not do, or could not."""
+    return JobFailure(reason=Reason.PROVIDER_REJECTED, message=message, metadata=_coded(code))
+
+
+def no_result(message: str, code: str = "") -> JobFailure:
+    """What a job ends with whose operation is done and left nothing to use."""
+    return JobFailure(reason=Reason.RESULT_INVALID, message=message, metadata=_coded(code))
+
+
+def lost(operation: str) -> JobFailure:
+    """What a job ends with whose operation, or its result, Gemini has not any more."""
+    message = f"{NAME} does not know the operation, or its result, any more."
+    details = {"operation": operation}
+    return JobFailure(reason=Reason.PROVIDER_OPERATION_LOST, message=message, metadata=details)
+
+
+def auth_failed() -> JobFailure:
+    """What a job ends with when the key is not taken."""
+    message = f"{NAME} does not take the key in {SETTING}, or the key may not use the model."
+    details = {"setting": SETTING}
+    return JobFailure(reason=Reason.PROVIDER_AUTH_FAILED, message=message, metadata=details)
+
+
+def quota_exhausted(refusal: Refusal) -> JobFailure:
+    """What a job ends with that found the quota used up until its deadline."""
+    message = f"The quota at {NAME} is used up."
+    details = _coded(refusal.code)
+    if refusal.wait_ms is not None:
+        details["retry_time"] = iso(time.time_ns() // 1_000_000 + refusal.wait_ms)
+    return JobFailure(reason=Reason.PROVIDER_QUOTA_EXHAUSTED, message=message, metadata=details)
+
+
+def _rejection(refusal: Refusal) -> JobFailure:
+    if _is_auth(refusal):
+        return auth_failed()
+    codes = [code for code in (refusal.reason, refusal.code) if is_filter(code)]
+    if codes:
+        # A guess: what a blocked interaction's refusal looks like is written nowhere.
+        return filtered("input" if codes[0].startswith("IMAGE_") else "prompt", codes[0])
+    return rejected(f"{NAME} refused the request.", refusal.code or str(refusal.status))
+
+
+def _is_auth(refusal: Refusal) -> bool:
+    wrong = (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN)
+    return refusal.status in wrong or refusal.reason in _AUTH_REASONS
+
+
+def _error_in(response: httpx2.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(response.read())
+    except (ValueError, httpx2.HTTPError, httpx2.StreamError):
+        return {}
+    body = body[0] if isinstance(body, list) and body else body
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    listed = value if isinstance(value, list) else []
+    return [item for item in listed if isinstance(item, dict)]
+
+
+def _code(value: Any) -> str:
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
+
+
+def _coded(code: str) -> dict[str, str]:
+    return {"code": code} if code else {}
+
+
+def _quotas(details: list[dict[str, Any]]) -> list[str]:
+    """Names of the quotas that are used up, of google.rpc.QuotaFailure."""
+    violations = [each for item in details for each in _objects(item.get("violations"))]
+    return [str(each.get("quotaId", "")) for each in violations]
+
+
+def _retry_delay_ms(details: list[dict[str, Any]]) -> int | None:
+    """The pause of google.rpc.RetryInfo."""
+    for item in details:
+        found = _DURATION.fullmatch(str(item.get("retryDelay", "")))
+        if found:
+            return int(float(found[1]) * 1000)
+    return None

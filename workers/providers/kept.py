@@ -1,0 +1,155 @@
+"""Results that came inside the answer to a paid call, kept until each is fetched.
+
+They are in the blob store before `submit` returns, as the answer comes once: `results/<key>.<n>`,
+and at last `results/<key>.manifest`, which says what is there. The operation's name is what their
+keys begin with. `workers/purge.py` erases what is old.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from core.blobs import Blobs
+from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
+from core.jobs import CostState, JobFailure
+from workers.providers import Monitor, Output, ProviderFailed, RunStopped
+
+log = structlog.get_logger()
+
+FOLDER = "results/"
+KEEP_SECONDS = 30.0
+_PAUSE_SECONDS = 0.5
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One output as the answer had it."""
+
+    data: bytes
+    output: Output = field(default_factory=Output)
+
+
+class KeptResults:
+    """The results of one provider's synchronous calls.
+
+    Raises, everywhere:
+        DependencyUnavailable: when the blob store is away.
+    """
+
+    def __init__(self, blobs: Blobs, seconds: float = KEEP_SECONDS) -> None:
+        self._blobs = blobs
+        self._seconds = seconds
+
+    def keep(
+        self, key: str, results: Sequence[Result | ProviderFailed], charged_micros: int | None
+    ) -> str:
+        """Stores what the submission `key` brought, one entry for each output; the operation.
+
+        An output that is none keeps why: `fetch` raises it. All of it is paid by now, so a store
+        that is away is tried for a while.
+
+        Raises:
+            StorageFull, DependencyUnavailable: when the store stays away.
+        """
+        operation, deadline = f"{FOLDER}{key}", time.monotonic() + self._seconds
+        for index, result in enumerate(results):
+            if isinstance(result, Result):
+                self._put(f"{operation}.{index}", result.data, deadline)
+        manifest = {"charged": charged_micros, "outputs": [_entry(result) for result in results]}
+        self._put(f"{operation}.manifest", json.dumps(manifest).encode(), deadline)
+        return operation
+
+    def find(self, key: str) -> str | None:
+        """The operation of the submission, if its results were kept whole."""
+        operation = f"{FOLDER}{key}"
+        return operation if self._read(operation) is not None else None
+
+    def charged_micros(self, operation: str) -> int | None:
+        """The provider's figure of what it charged, as `keep` got it.
+
+        Raises:
+            ProviderFailed: PROVIDER_OPERATION_LOST, when there are no such results.
+        """
+        charged = self._manifest(operation)["charged"]
+        return None if charged is None else int(charged)
+
+    def fetch(self, operation: str, index: int, path: Path, run: Monitor) -> Output:
+        """Writes output `index` to `path`.
+
+        Raises:
+            ProviderFailed: when it is none, or not there any more.
+            RunStopped: when the run was asked to stop.
+        """
+        outputs = self._manifest(operation)["outputs"]
+        entry = outputs[index] if index < len(outputs) else {"failure": asdict(_missing())}
+        if "failure" in entry:
+            raise _failed(entry)
+        try:
+            self._copy(f"{operation}.{index}", path, run)
+        except BlobMissing:
+            raise _lost(operation) from None
+        return Output(**entry)
+
+    def _copy(self, key: str, path: Path, run: Monitor) -> None:
+        size = self._blobs.size(key)
+        with path.open("wb") as file:
+            for start in range(0, size, _CHUNK):
+                if run.stopping():
+                    raise RunStopped
+                for piece in self._blobs.stream(key, start, min(start + _CHUNK, size)):
+                    file.write(piece)
+
+    def _put(self, key: str, data: bytes, deadline: float) -> None:
+        while True:
+            try:
+                self._blobs.put_bytes(key, data)
+                return
+            except (DependencyUnavailable, StorageFull) as error:
+                if time.monotonic() >= deadline:
+                    raise
+                log.warning("result_not_kept", error=type(error).__name__)
+                time.sleep(_PAUSE_SECONDS)
+
+    def _manifest(self, operation: str) -> dict[str, Any]:
+        manifest = self._read(operation)
+        if manifest is None:
+            raise _lost(operation)
+        return manifest
+
+    def _read(self, operation: str) -> dict[str, Any] | None:
+        try:
+            manifest: dict[str, Any] = json.loads(self._blobs.read(f"{operation}.manifest"))
+            return manifest
+        except BlobMissing:
+            return None
+
+
+def _entry(result: Result | ProviderFailed) -> dict[str, Any]:
+    if isinstance(result, Result):
+        return asdict(result.output)
+    cost = CostState.CHARGED if result.cost is None else result.cost
+    return {"failure": asdict(result.failure), "cost": cost}
+
+
+def _failed(entry: dict[str, Any]) -> ProviderFailed:
+    failure = entry["failure"]
+    reason, cost = Reason(failure["reason"]), CostState(entry.get("cost", CostState.CHARGED))
+    return ProviderFailed(JobFailure(**{**failure, "reason": reason}), cost)
+
+
+def _missing() -> JobFailure:
+    message = "The provider's answer had fewer results than were asked for."
+    return JobFailure(reason=Reason.RESULT_INVALID, message=message)
+
+
+def _lost(operation: str) -> ProviderFailed:
+    message = "The results that the provider had sent are not kept any more."
+    details = {"operation": operation}
+    failure = JobFailure(reason=Reason.PROVIDER_OPERATION_LOST, message=message, metadata=details)
+    return ProviderFailed(failure, CostState.CHARGED)

@@ -1,0 +1,88 @@
+"""What an error of a call to OpenAI means: one table of status codes and error codes.
+
+The SDK's classes are not named here: a status is what tells them apart, and without one the
+transport error inside tells whether the call was sent.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+
+from core.errors import Reason
+from core.jobs import CostState, JobFailure
+from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
+from workers.providers.transport import retry_after_ms, submit_failed, unavailable
+
+NAME = "OpenAI"
+SETTING = "RUSHES_OPENAI_API_KEY"
+FILTERED = frozenset(
+    {"moderation_blocked", "content_policy_violation", "content_filter", "sanitizer_blocked"}
+)
+# Not over in a minute, whatever the status says.
+NO_MONEY = frozenset(
+    {
+        *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"),
+        *("access_terminated", "account_deactivated"),
+    }
+)
+# The provider may be at work on it: a timeout on its side, a conflict, and all of 5xx.
+_UNKNOWN = frozenset({408, 409})
+# A code is shown to users: nothing but a short name, which no prompt and no key fits.
+_CODE = re.compile(r"[a-z][a-z_]{1,48}")
+
+
+def submit_error(
+    error: Exception, *, has_inputs: bool
+) -> ProviderFailed | TryLater | OutcomeUnknown:
+    """What `submit` raises for an exception of the SDK."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, httpx2.Response):
+        return submit_failed(error, NAME)
+    status, body = response.status_code, getattr(error, "body", None)
+    details = body if isinstance(body, Mapping) else {}
+    code = _code(details)
+    if code in FILTERED:
+        return _filtered(details, code, has_inputs)
+    if code in NO_MONEY:
+        return _failed(Reason.PROVIDER_QUOTA_EXHAUSTED, "The OpenAI account has no credit.", code)
+    if status == httpx2.codes.TOO_MANY_REQUESTS:
+        return TryLater(unavailable(NAME), delay_ms=retry_after_ms(response.headers), sent=True)
+    if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+        return _failed(
+            Reason.PROVIDER_AUTH_FAILED, f"OpenAI refused the key of {SETTING}.", code, SETTING
+        )
+    if status in _UNKNOWN or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
+        return OutcomeUnknown(f"{NAME}: {status}")
+    if status < httpx2.codes.MULTIPLE_CHOICES:
+        # The answer was read, but is none that the SDK understands: it may have been paid.
+        return OutcomeUnknown(f"{NAME}: {type(error).__name__}")
+    return _failed(Reason.PROVIDER_REJECTED, "OpenAI refused the request.", code or str(status))
+
+
+def _filtered(details: Mapping[str, Any], code: str, has_inputs: bool) -> ProviderFailed:
+    """`moderation_details.moderation_stage` is "input" for prompt and images alike, or "output"."""
+    moderation = details.get("moderation_details")
+    stage = moderation.get("moderation_stage") if isinstance(moderation, Mapping) else None
+    before = "input" if has_inputs else "prompt"
+    metadata = {"phase": "output" if stage == "output" else before, "code": code}
+    message = "OpenAI's content filter refused it."
+    failure = JobFailure(reason=Reason.CONTENT_FILTERED, message=message, metadata=metadata)
+    return ProviderFailed(failure, CostState.RELEASED)
+
+
+def _failed(reason: Reason, message: str, code: str, setting: str = "") -> ProviderFailed:
+    values = {"code": code, "setting": setting}
+    metadata = {name: value for name, value in values.items() if value}
+    failure = JobFailure(reason=reason, message=message, metadata=metadata)
+    return ProviderFailed(failure, CostState.RELEASED)
+
+
+def _code(details: Mapping[str, Any]) -> str:
+    """The error's code, or its type where that says more; empty when there is none."""
+    for name in ("code", "type"):
+        text = details.get(name)
+        if isinstance(text, str) and _CODE.fullmatch(text):
+            return text
+    return ""

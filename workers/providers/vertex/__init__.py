@@ -1,0 +1,33 @@
+"""Veo on Vertex AI: submits by the SDK, polls and results over raw HTTP.
+
+Nothing of Google is imported before the first job needs it.
+"""
+
+from core.blobs import Blobs
+from core.catalog import Catalog
+from core.settings import Settings
+from workers.providers import Provider
+from workers.providers.vertex.addresses import Addresses
+from workers.providers.vertex.client import Submits
+from workers.providers.vertex.provider import VertexProvider
+from workers.providers.vertex.tokens import Tokens
+
+
+def open_vertex(settings: Settings, catalog: Catalog, blobs: Blobs) -> Provider:
+    """The provider of an installation that has a `vertex_project`; no network is used yet.
+
+    `blobs` is not used: results stay at Google until they are fetched.
+
+    Raises:
+        SettingsInvalid: when an address or the output folder can't be used.
+    """
+    addresses = Addresses.of(settings)
+    tokens = Tokens(settings.vertex_credentials_file)
+    return VertexProvider(
+        catalog=catalog,
+        addresses=addresses,
+        tokens=tokens,
+        submits=Submits(settings, addresses, tokens),
+        most_inline_bytes=settings.max_inline_result_megabytes * 1024**2,
+        most_bytes=settings.max_result_megabytes * 1024**2,
+    )

@@ -1,0 +1,97 @@
+"""Where things are at Google: the host of a location, an operation by its name, a gs:// object."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from core.errors import SettingsInvalid
+from core.settings import Settings
+from workers.providers.transport import is_loopback
+
+API_VERSION = "v1beta1"
+STORAGE = "https://storage.googleapis.com"
+_MULTI_REGIONS = frozenset({"us", "eu"})
+_PROJECT, _LOCATION = "[a-z0-9][a-z0-9:.-]*", "[a-z0-9-]+"
+_NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+# Nothing else gets into an address.
+_OPERATION = re.compile(
+    f"(projects/{_PROJECT}/locations/({_LOCATION})/publishers/google/models/{_NAME})"
+    f"/operations/{_NAME}"
+)
+_GS = re.compile(r"gs://([a-z0-9][a-z0-9._-]+[a-z0-9])(?:/(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of an installation; `output` is a gs:// folder without a slash at the end, or
+    empty when results come inline."""
+
+    base: str
+    storage: str
+    output: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Addresses":
+        """Those of the settings.
+
+        Raises:
+            SettingsInvalid: naming what can't be used.
+        """
+        output = settings.vertex_output_uri.rstrip("/")
+        if output and not _GS.fullmatch(output):
+            raise SettingsInvalid("RUSHES_VERTEX_OUTPUT_URI: must be gs://bucket or a folder in it")
+        if not re.fullmatch(_PROJECT, settings.vertex_project):
+            raise SettingsInvalid("RUSHES_VERTEX_PROJECT: must be a project's id")
+        if not re.fullmatch(_LOCATION, settings.vertex_location):
+            raise SettingsInvalid("RUSHES_VERTEX_LOCATION: must be a location like us-central1")
+        return cls(
+            base=_checked("RUSHES_VERTEX_BASE_URL", settings.vertex_base_url),
+            storage=_checked("RUSHES_STORAGE_BASE_URL", settings.storage_base_url) or STORAGE,
+            output=output,
+        )
+
+    def ask(self, operation: str) -> str | None:
+        """Where to ask for the operation; None when its name is none of Vertex AI.
+
+        Its host follows from its own location: the setting may have changed since.
+        """
+        found = _OPERATION.fullmatch(operation)
+        if found is None:
+            return None
+        model, location = found[1], found[2]
+        return f"{self.base or _host(location)}/{API_VERSION}/{model}:fetchPredictOperation"
+
+    def folder(self, key: str) -> str | None:
+        """Where the results of a submission go; None when they come inline."""
+        return f"{self.output}/{key}/" if self.output else None
+
+    def object(self, uri: str) -> str | None:
+        """Where to download the object; None unless it is in the bucket of our results."""
+        found, ours = _GS.fullmatch(uri), _GS.fullmatch(self.output)
+        if found is None or ours is None or found[1] != ours[1] or not found[2]:
+            return None
+        return f"{self.storage}/storage/v1/b/{found[1]}/o/{quote(found[2], safe='')}?alt=media"
+
+
+def short_name(operation: str) -> str:
+    """The operation's name as users may see it: without project and location."""
+    return operation.rpartition("/")[2]
+
+
+def is_operation(name: str) -> bool:
+    """Whether it is an operation's name."""
+    return _OPERATION.fullmatch(name) is not None
+
+
+def _host(location: str) -> str:
+    if location == "global":
+        return "https://aiplatform.googleapis.com"
+    if location in _MULTI_REGIONS:
+        return f"https://aiplatform.{location}.rep.googleapis.com"
+    return f"https://{location}-aiplatform.googleapis.com"
+
+
+def _checked(setting: str, url: str) -> str:
+    if url.startswith("http://") and not is_loopback(url):
+        raise SettingsInvalid(f"{setting}: http is for this machine only, as a token is sent")
+    return url.rstrip("/")

@@ -1,0 +1,165 @@
+"""Reads an operation's answer piece by piece, so that inline results are never held in memory."""
+
+import binascii
+import json
+import re
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from core.errors import RushesError
+
+_MOST_KEPT_BYTES = 1024**2
+_DATA = re.compile(rb'"bytesBase64Encoded"\s*:\s*"$')
+_KEY_BYTES = 64
+_EDGE = re.compile(rb'["\\]')
+_ESCAPED = {b"/": b"/", b"n": b"", b"r": b""}
+
+Take = Callable[[int, bytes], None]
+
+
+class AnswerUnreadable(RushesError):
+    """The answer is not the JSON that it should be."""
+
+
+class ResultDamaged(RushesError):
+    """The inline result is no base64."""
+
+
+class ResultTooLarge(RushesError):
+    """The inline result is larger than it may be."""
+
+
+class AnswerReader:
+    """Gets the answer's bytes, and keeps all of it but the inline results.
+
+    `take` gets these piece by piece, in base64, each piece with the number of its result from 0.
+    """
+
+    def __init__(self, take: Take = lambda number, piece: None) -> None:
+        self._take = take
+        self._kept = bytearray()
+        self._number = -1
+        self._in_string = False
+        self._in_data = False
+        self._escape = b""
+
+    @property
+    def inline(self) -> bool:
+        """Whether an inline result has begun: then the operation is done."""
+        return self._number >= 0
+
+    def whole(self, number: int) -> bool:
+        """Whether that inline result has come to its end."""
+        return self._number > number or (self._number == number and not self._in_data)
+
+    def feed(self, chunk: bytes) -> None:
+        """Reads on.
+
+        Raises:
+            AnswerUnreadable: when there is more than an answer without results can be.
+        """
+        at = 0
+        while at < len(chunk):
+            at = self._in(chunk, at) if self._in_string else self._between(chunk, at)
+
+    def close(self) -> dict[str, Any]:
+        """The answer, with every inline result empty.
+
+        Raises:
+            AnswerUnreadable: when it is not whole.
+        """
+        try:
+            values = json.loads(self._kept)
+        except ValueError:
+            raise AnswerUnreadable from None
+        if not isinstance(values, dict):
+            raise AnswerUnreadable
+        return values
+
+    def _between(self, chunk: bytes, at: int) -> int:
+        """Outside of strings, up to the next one."""
+        end = chunk.find(b'"', at) + 1 or len(chunk)
+        self._keep(chunk[at:end])
+        if chunk[end - 1 : end] == b'"':
+            self._in_string = True
+            self._in_data = _DATA.search(self._kept[-_KEY_BYTES:]) is not None
+            self._number += self._in_data
+        return end
+
+    def _in(self, chunk: bytes, at: int) -> int:
+        """Inside of a string, up to what ends it or has to be looked at."""
+        if self._escape:
+            return self._in_escape(chunk, at)
+        edge = _EDGE.search(chunk, at)
+        end = edge.start() if edge else len(chunk)
+        if end > at:
+            self._pass(chunk[at:end])
+        if edge is None:
+            return end
+        if edge[0] == b"\\":
+            self._escape = b"\\"
+        else:
+            self._keep(b'"')
+            self._in_string = self._in_data = False
+        return end + 1
+
+    def _in_escape(self, chunk: bytes, at: int) -> int:
+        self._escape += chunk[at : at + 1]
+        if len(self._escape) == (6 if self._escape[1:2] == b"u" else 2):
+            escape, self._escape = self._escape, b""
+            self._pass(_unescaped(escape) if self._in_data else escape)
+        return at + 1
+
+    def _pass(self, piece: bytes) -> None:
+        if self._in_data:
+            self._take(self._number, piece)
+        else:
+            self._keep(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        if len(self._kept) + len(piece) > _MOST_KEPT_BYTES:
+            raise AnswerUnreadable
+        self._kept += piece
+
+
+class Base64File:
+    """Decodes the inline result `number` into a file; what `AnswerReader` hands out goes to `take`.
+
+    Raises:
+        ResultDamaged, ResultTooLarge: by `take` and `close`.
+    """
+
+    def __init__(self, number: int, file: BinaryIO, most_bytes: int) -> None:
+        self._number = number
+        self._file = file
+        self._left = most_bytes
+        self._rest = b""
+
+    def take(self, number: int, piece: bytes) -> None:
+        """Decodes a piece; those of other results are dropped."""
+        if number != self._number:
+            return
+        piece = self._rest + piece
+        whole = len(piece) // 4 * 4
+        self._rest = piece[whole:]
+        try:
+            data = binascii.a2b_base64(piece[:whole], strict_mode=True)
+        except binascii.Error:
+            raise ResultDamaged from None
+        self._left -= len(data)
+        if self._left < 0:
+            raise ResultTooLarge
+        self._file.write(data)
+
+    def close(self) -> None:
+        """Says whether all of it was base64."""
+        if self._rest:
+            raise ResultDamaged
+
+
+def _unescaped(escape: bytes) -> bytes:
+    """The character of an escape in base64: of Google's answers "/" and "=" come like that."""
+    try:
+        return _ESCAPED[escape[1:]] if len(escape) == 2 else chr(int(escape[2:], 16)).encode()
+    except (KeyError, ValueError):
+        raise AnswerUnreadable from None

@@ -1,0 +1,270 @@
+"""What went wrong at Google, told as a failed job, a later try or an outcome nobody knows.
+
+Every failure has its reason and says where the money is: nothing is charged for a submit that was
+refused and for a video that was filtered (Google's own words); an operation that broke is
+UNCERTAIN, as nobody says what it cost.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import structlog
+
+from core.errors import Reason
+from core.jobs import CostState, JobFailure
+from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
+from workers.providers.transport import retry_after_ms, submit_failed, unavailable
+from workers.providers.vertex.addresses import short_name
+from workers.providers.vertex.tokens import SETTING as CREDENTIALS
+from workers.providers.vertex.tokens import CredentialsRefused, CredentialsUnreachable
+
+log = structlog.get_logger()
+
+NAME = "Vertex AI"
+PROJECT, OUTPUT = "RUSHES_VERTEX_PROJECT", "RUSHES_VERTEX_OUTPUT_URI"
+# Of a submit's answer: it may have been accepted all the same.
+_UNKNOWN = frozenset({408, 409})
+_TOO_MANY = 429
+# Reasons of google.rpc.ErrorInfo that are the project's matter, not the key's.
+_PROJECT_REASONS = frozenset({"SERVICE_DISABLED", "BILLING_DISABLED", "CONSUMER_INVALID"})
+_LONG_QUOTAS = re.compile("PerDay|PerMonth", re.IGNORECASE)
+
+_CODES = re.compile(r"support codes?:\s*([\d,\s]*\d)", re.IGNORECASE)
+_FILTER = re.compile(
+    r"support codes?:|usage guidelines|responsible ai|violate our policies"
+    r"|prompt (?:could not|couldn't) be submitted",
+    re.IGNORECASE,
+)
+_INPUT = re.compile(r"\b(?:input|reference) (?:image|video)|\bimage violates", re.IGNORECASE)
+_PROMPT = re.compile(
+    r"prompt (?:could not|couldn't) be submitted|prompt contains|prompt violates", re.IGNORECASE
+)
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a code of google.rpc.Code says of an operation that failed."""
+
+    name: str
+    reason: Reason
+    cost: CostState
+
+
+def _fault(name: str, reason: Reason, cost: CostState = CostState.UNCERTAIN) -> Fault:
+    return Fault(name, reason, cost)
+
+
+# An operation that was refused for what it asks never made anything.
+OPERATION_FAULTS: Mapping[int, Fault] = {
+    1: _fault("CANCELLED", Reason.PROVIDER_UNAVAILABLE),
+    2: _fault("UNKNOWN", Reason.PROVIDER_UNAVAILABLE),
+    3: _fault("INVALID_ARGUMENT", Reason.PROVIDER_REJECTED, CostState.RELEASED),
+    4: _fault("DEADLINE_EXCEEDED", Reason.PROVIDER_TIMEOUT),
+    5: _fault("NOT_FOUND", Reason.PROVIDER_REJECTED),
+    7: _fault("PERMISSION_DENIED", Reason.PROVIDER_AUTH_FAILED),
+    8: _fault("RESOURCE_EXHAUSTED", Reason.PROVIDER_QUOTA_EXHAUSTED, CostState.RELEASED),
+    9: _fault("FAILED_PRECONDITION", Reason.PROVIDER_REJECTED, CostState.RELEASED),
+    11: _fault("OUT_OF_RANGE", Reason.PROVIDER_REJECTED, CostState.RELEASED),
+    12: _fault("UNIMPLEMENTED", Reason.PROVIDER_REJECTED, CostState.RELEASED),
+    13: _fault("INTERNAL", Reason.PROVIDER_UNAVAILABLE),
+    14: _fault("UNAVAILABLE", Reason.PROVIDER_UNAVAILABLE),
+    16: _fault("UNAUTHENTICATED", Reason.PROVIDER_AUTH_FAILED),
+}
+_OTHER_FAULT = _fault("", Reason.PROVIDER_UNAVAILABLE)
+# Operations were seen to end with a status of HTTP as well.
+_OF_HTTP = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4}
+
+
+def ready_error(error: Exception) -> ProviderFailed | TryLater:
+    """What a submit raises that did not come to sending."""
+    if isinstance(error, CredentialsRefused):
+        return ProviderFailed(auth_failed(), CostState.RELEASED)
+    if not isinstance(error, CredentialsUnreachable):
+        # Of this machine: authorities or memory that are missing.
+        log.warning("vertex_submit_not_ready", error=type(error).__name__)
+    return TryLater(unavailable(NAME))
+
+
+def submit_error(error: Exception) -> ProviderFailed | TryLater | OutcomeUnknown:
+    """What a submit raises that was sent, or tried to be, and ended in `error`."""
+    if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL):
+        return submit_failed(error, NAME)
+    code = getattr(error, "code", None)
+    if not isinstance(code, int) or not 400 <= code < 500 or code in _UNKNOWN:
+        return OutcomeUnknown(f"{NAME}: {type(error).__name__}")
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    return _refused(code, _error_of(getattr(error, "details", None)), headers)
+
+
+def ask_error(
+    error: CredentialsRefused | CredentialsUnreachable | httpx2.HTTPError,
+) -> TryLater:
+    """What a question about an operation raises that got no answer; the operation is paid for, and
+    somebody may put the credentials right."""
+    if isinstance(error, CredentialsRefused):
+        return TryLater(auth_failed())
+    return TryLater(unavailable(NAME))
+
+
+def ask_refused(
+    response: httpx2.Response, body: bytes, operation: str
+) -> ProviderFailed | TryLater:
+    """What a question about an operation raises that was answered with an error."""
+    code = response.status_code
+    if code == 404:
+        return operation_lost(operation)
+    if code in (401, 403):
+        return TryLater(auth_failed(), sent=True)
+    if _passes(code):
+        return TryLater(_busy(NAME, code), delay_ms=retry_after_ms(response.headers), sent=True)
+    return ProviderFailed(_rejected(code, _error_of(_json(body))), CostState.UNCERTAIN)
+
+
+def storage_refused(response: httpx2.Response) -> ProviderFailed | TryLater:
+    """What a download from Cloud Storage raises; the video is paid for."""
+    code = response.status_code
+    if code in (401, 403):
+        message = "Cloud Storage does not let the credentials read the results."
+        return TryLater(auth_failed(OUTPUT, message), sent=True)
+    if code == 404:
+        message = "The result is not in Cloud Storage any more."
+        failure = JobFailure(reason=Reason.PROVIDER_OPERATION_LOST, message=message)
+        return ProviderFailed(failure, CostState.CHARGED)
+    if _passes(code):
+        busy = _busy("Cloud Storage", code)
+        return TryLater(busy, delay_ms=retry_after_ms(response.headers), sent=True)
+    return ProviderFailed(result_invalid(f"can't be downloaded ({code})"), CostState.CHARGED)
+
+
+def operation_failed(code: int, text: str, operation: str) -> ProviderFailed:
+    """What an operation ends with that has an error; `text` is Google's and is not passed on."""
+    code = _OF_HTTP.get(code, code)
+    if code in (3, 9) and _FILTER.search(text):
+        return filtered([text])
+    fault = OPERATION_FAULTS.get(code, _OTHER_FAULT)
+    message = f"The operation failed at {NAME} ({fault.name or code})."
+    details = {"code": fault.name or str(code), "operation": short_name(operation)}
+    if fault.reason is Reason.PROVIDER_AUTH_FAILED:
+        # Its own account could not read or write what the request names.
+        details["setting"] = OUTPUT
+    failure = JobFailure(reason=fault.reason, message=message, metadata=details)
+    return ProviderFailed(failure, fault.cost)
+
+
+def operation_lost(operation: str) -> ProviderFailed:
+    """What a job ends with whose operation Google does not know."""
+    failure = JobFailure(
+        reason=Reason.PROVIDER_OPERATION_LOST,
+        message=f"{NAME} does not know the operation any more.",
+        metadata={"operation": short_name(operation)},
+    )
+    return ProviderFailed(failure, CostState.UNCERTAIN)
+
+
+def filtered(reasons: Sequence[str], otherwise: str = "output") -> ProviderFailed:
+    """What a job ends with whose prompt, input or output was filtered; that is not charged."""
+    return ProviderFailed(filter_failure(reasons, otherwise), CostState.RELEASED)
+
+
+def filter_failure(reasons: Sequence[str], otherwise: str = "output") -> JobFailure:
+    """Names the phase, and Google's support codes if there are any."""
+    text = " ".join(reasons)
+    phase = "input" if _INPUT.search(text) else "prompt" if _PROMPT.search(text) else otherwise
+    codes = sorted({code for found in _CODES.findall(text) for code in re.findall(r"\d+", found)})
+    details = {"phase": phase}
+    if codes:
+        details["support_codes"] = ",".join(codes)
+    message = f"A safety filter of {NAME} refused the {phase}."
+    return JobFailure(reason=Reason.CONTENT_FILTERED, message=message, metadata=details)
+
+
+def auth_failed(setting: str = CREDENTIALS, message: str = "") -> JobFailure:
+    """What a job ends with for which the credentials are not enough."""
+    text = message or f"{NAME} does not accept the credentials."
+    return JobFailure(
+        reason=Reason.PROVIDER_AUTH_FAILED, message=text, metadata={"setting": setting}
+    )
+
+
+def result_invalid(why: str) -> JobFailure:
+    """What a job ends with whose result is of no use."""
+    return JobFailure(reason=Reason.RESULT_INVALID, message=f"The provider's result {why}.")
+
+
+def _refused(
+    code: int, error: Mapping[str, Any], headers: Mapping[str, str]
+) -> ProviderFailed | TryLater:
+    """A submit that was answered 4xx: nothing was accepted."""
+    if code == _TOO_MANY:
+        return _too_many(error, headers)
+    if code in (401, 403):
+        ours = _PROJECT_REASONS & {str(detail.get("reason")) for detail in _details(error)}
+        return ProviderFailed(auth_failed(PROJECT if ours else CREDENTIALS), CostState.RELEASED)
+    text = str(error.get("message", ""))
+    if code == 400 and _FILTER.search(text):
+        return filtered([text], "prompt")
+    return ProviderFailed(_rejected(code, error), CostState.RELEASED)
+
+
+def _too_many(error: Mapping[str, Any], headers: Mapping[str, str]) -> ProviderFailed | TryLater:
+    details = _details(error)
+    limits = [dict(detail.get("metadata") or {}) for detail in details]
+    delay_ms = retry_after_ms(headers) or _retry_info_ms(details)
+    if not any(_LONG_QUOTAS.search(str(limit.get("quota_limit"))) for limit in limits):
+        return TryLater(_busy(NAME, _TOO_MANY), delay_ms=delay_ms, sent=True)
+    message = f"The quota at {NAME} is used up."
+    failure = JobFailure(reason=Reason.PROVIDER_QUOTA_EXHAUSTED, message=message)
+    return ProviderFailed(failure, CostState.RELEASED)
+
+
+def _rejected(code: int, error: Mapping[str, Any]) -> JobFailure:
+    name = str(error.get("status") or code)
+    details = {"code": name}
+    violations = [v for detail in _details(error) for v in detail.get("fieldViolations") or ()]
+    fields = [str(v.get("field")) for v in violations if isinstance(v, dict)]
+    if fields and _FIELD.fullmatch(fields[0]):
+        details["provider_field"] = fields[0]
+    message = f"{NAME} refused the request ({name})."
+    return JobFailure(reason=Reason.PROVIDER_REJECTED, message=message, metadata=details)
+
+
+def _passes(code: int) -> bool:
+    """Whether an answer that is no 200 says nothing of the operation."""
+    return code >= 500 or code in _UNKNOWN or code == _TOO_MANY or code < 400
+
+
+def _busy(who: str, code: int) -> JobFailure:
+    message = f"{who} can't answer now ({code})."
+    return JobFailure(reason=Reason.PROVIDER_UNAVAILABLE, message=message)
+
+
+def _retry_info_ms(details: Sequence[Mapping[str, Any]]) -> int | None:
+    """The pause that google.rpc.RetryInfo asks for ("7s")."""
+    for detail in details:
+        delay = str(detail.get("retryDelay", ""))
+        if re.fullmatch(r"\d+(\.\d+)?s", delay):
+            return int(float(delay[:-1]) * 1000)
+    return None
+
+
+def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [detail for detail in error.get("details") or () if isinstance(detail, Mapping)]
+
+
+def _error_of(body: Any) -> Mapping[str, Any]:
+    """The google.rpc.Status in the body of an error; empty when there is none."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    error = body.get("error", body) if isinstance(body, Mapping) else None
+    return error if isinstance(error, Mapping) else {}
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return httpx2.Response(200, content=body).json()
+    except ValueError:
+        return None

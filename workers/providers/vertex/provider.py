@@ -1,0 +1,251 @@
+"""Vertex AI's side of the Protocol: an operation is known by its name, in any process.
+
+Results stay at Google until they are fetched: inside the operation's answer, which may be asked for
+again, or as gs:// objects. Nothing at Google can be cancelled or looked up.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx2
+
+from core.catalog import Catalog
+from core.errors import Reason
+from core.jobs import CostState, Job, JobFailure, Stage
+from core.specs import VideoSpec
+from workers.providers import (
+    Done,
+    Monitor,
+    OutcomeUnknown,
+    Output,
+    Pending,
+    ProviderFailed,
+    ReadInput,
+    RunStopped,
+    Submitted,
+    TryLater,
+)
+from workers.providers.transport import download, download_client, unavailable
+from workers.providers.vertex import errors
+from workers.providers.vertex.addresses import Addresses, is_operation
+from workers.providers.vertex.answers import (
+    AnswerReader,
+    AnswerUnreadable,
+    Base64File,
+    ResultDamaged,
+    ResultTooLarge,
+)
+from workers.providers.vertex.client import Prepared, Submits
+from workers.providers.vertex.operations import Finished, read_operation
+from workers.providers.vertex.polls import PollRefused, Polls
+from workers.providers.vertex.requests import make_request
+from workers.providers.vertex.tokens import CredentialsRefused, CredentialsUnreachable, Tokens
+
+_NO_ANSWER = (CredentialsRefused, CredentialsUnreachable, httpx2.HTTPError)
+
+
+class VertexProvider:
+    """Implements `Provider`; one object serves all threads of a worker process."""
+
+    can_look_up = False
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        addresses: Addresses,
+        tokens: Tokens,
+        submits: Submits,
+        most_inline_bytes: int,
+        most_bytes: int,
+    ) -> None:
+        self._catalog = catalog
+        self._addresses = addresses
+        self._tokens = tokens
+        self._submits = submits
+        self._most_inline_bytes = most_inline_bytes
+        self._most_bytes = most_bytes
+        self._polls = Polls()
+
+    @cached_property
+    def _downloads(self) -> httpx2.Client:
+        return download_client()
+
+    def plan(self, job: Job, read_input: ReadInput) -> Prepared:
+        """The whole request but its labels; a combination that Veo does not take ends here."""
+        if not isinstance(job.spec, VideoSpec):
+            raise ValueError("Vertex AI makes videos here, and nothing else")
+        model = self._catalog.get(job.spec.model)
+        name = model.provider_model if model else job.spec.model
+        return self._submits.prepare(make_request(job.spec, job.final_prompt, name, read_input))
+
+    def submit(self, job: Job, key: str, plan: Prepared) -> Submitted:
+        """One POST; a token is got before it, so that trouble with that is certainly free."""
+        try:
+            send = self._submits.ready(plan, key)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent
+            raise errors.ready_error(error) from None
+        try:
+            operation = send()
+        except Exception as error:  # noqa: BLE001 - all of them are judged
+            if getattr(error, "code", None) == httpx2.codes.UNAUTHORIZED:
+                self._tokens.forget()
+            # Without the error itself: its text may quote the prompt.
+            raise errors.submit_error(error) from None
+        if not is_operation(operation):
+            raise OutcomeUnknown("the answer names no operation")
+        return Submitted(operation, done=False)
+
+    async def poll(self, job: Job, operation: str) -> Pending | Done:
+        """Asks once; an inline result is not read, only noticed."""
+        reader = AnswerReader()
+        try:
+            headers = await self._tokens.headers_async()
+            await self._polls.ask(self._url(operation), operation, headers, reader)
+        except PollRefused as refused:
+            raise self._refused(refused.response, refused.body, operation) from None
+        except _NO_ANSWER as error:
+            raise errors.ask_error(error) from None
+        except AnswerUnreadable:
+            raise _unreadable() from None
+        if reader.inline:
+            return Done()
+        found = _read(reader, operation)
+        if found is None:
+            return Pending()
+        return Done(_charged(job, found))
+
+    def cancel(self, job: Job, operation: str) -> CostState:
+        """Veo can't be stopped: what runs on is charged, what failed or was filtered is not."""
+        try:
+            self._ask(operation, AnswerReader(), lambda reader: reader.inline)
+        except ProviderFailed as failed:
+            return failed.cost or CostState.UNCERTAIN
+        return CostState.CHARGED
+
+    def look_up(self, key: str) -> str | None:
+        """Google lists no operations of Veo."""
+        raise TryLater(unavailable(errors.NAME))
+
+    def fetch(
+        self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
+    ) -> Output:
+        """Asks again and writes output `index`: the part of the answer, or its gs:// object.
+
+        When fewer videos were made than asked for, those come first; the others fail the job as
+        CONTENT_FILTERED, CHARGED for what was made.
+        """
+        run.report(Stage.DOWNLOADING, 0.0, "Downloading")
+        with path.open("wb") as file:
+            found = self._inline(operation, index, file, run)
+        if found is not None:
+            if index >= len(found.videos):
+                failure = errors.filter_failure(found.reasons)
+                raise ProviderFailed(failure, CostState.CHARGED, _charged(job, found))
+            self._object(found.videos[index].uri, path, run)
+        run.report(Stage.DOWNLOADING, 1.0, "Downloading")
+        # Veo does not say which seed it drew.
+        return Output(seed=job.spec.seed)
+
+    def _inline(self, operation: str, index: int, file: BinaryIO, run: Monitor) -> Finished | None:
+        """Writes the inline result of that number; None when it did, else what there is."""
+        decoder = Base64File(index, file, self._most_inline_bytes)
+        reader = AnswerReader(decoder.take)
+
+        def enough(reader: AnswerReader) -> bool:
+            if run.stopping():
+                raise RunStopped
+            return reader.whole(index)
+
+        try:
+            found = self._ask(operation, reader, enough)
+            if reader.whole(index):
+                decoder.close()
+                return None
+        except ResultDamaged:
+            raise ProviderFailed(errors.result_invalid("is damaged"), CostState.CHARGED) from None
+        except ResultTooLarge:
+            megabytes = self._most_inline_bytes // 1024**2
+            failure = errors.result_invalid(f"came inline and has more than {megabytes} MiB")
+            raise ProviderFailed(failure, CostState.CHARGED) from None
+        if found is None:
+            # Another answer than the one that made the poll say Done.
+            raise TryLater(unavailable(errors.NAME), sent=True)
+        return found
+
+    def _object(self, uri: str, path: Path, run: Monitor) -> None:
+        if not uri:
+            raise ProviderFailed(errors.result_invalid("is empty"), CostState.CHARGED)
+        url = self._addresses.object(uri)
+        if url is None:
+            # Put back, the setting makes the next try succeed.
+            message = "The result is not in the bucket that the setting names."
+            raise TryLater(errors.auth_failed(errors.OUTPUT, message), sent=True)
+        try:
+            headers = self._tokens.headers()
+        except (CredentialsRefused, CredentialsUnreachable) as error:
+            raise errors.ask_error(error) from None
+        download(
+            self._downloads,
+            url,
+            path,
+            headers=headers,
+            most_bytes=self._most_bytes,
+            provider="Cloud Storage",
+            refused=errors.storage_refused,
+            run=run,
+        )
+
+    def _ask(
+        self, operation: str, reader: AnswerReader, enough: Callable[[AnswerReader], bool]
+    ) -> Finished | None:
+        """Asks as `poll` does, in this thread, and reads until it is `enough`: then None, as while
+        the operation runs."""
+        try:
+            headers, question = self._tokens.headers(), {"operationName": operation}
+            url = self._url(operation)
+            with self._downloads.stream("POST", url, json=question, headers=headers) as response:
+                if response.status_code != httpx2.codes.OK:
+                    raise self._refused(response, response.read(), operation)
+                for chunk in response.iter_bytes():
+                    reader.feed(chunk)
+                    if enough(reader):
+                        return None
+        except _NO_ANSWER as error:
+            raise errors.ask_error(error) from None
+        except AnswerUnreadable:
+            raise _unreadable() from None
+        return _read(reader, operation)
+
+    def _refused(
+        self, response: httpx2.Response, body: bytes, operation: str
+    ) -> ProviderFailed | TryLater:
+        if response.status_code == httpx2.codes.UNAUTHORIZED:
+            self._tokens.forget()
+        return errors.ask_refused(response, body, operation)
+
+    def _url(self, operation: str) -> str:
+        url = self._addresses.ask(operation)
+        if url is None:
+            raise errors.operation_lost(operation)
+        return url
+
+
+def _read(reader: AnswerReader, operation: str) -> Finished | None:
+    try:
+        return read_operation(reader.close(), operation)
+    except AnswerUnreadable:
+        raise _unreadable() from None
+
+
+def _charged(job: Job, found: Finished) -> int | None:
+    """What the videos cost that were made; None for the whole estimate, as Google names no sum."""
+    asked, made = job.spec.output_count, len(found.videos)
+    return None if made >= asked else job.cost.estimated_micros * made // asked
+
+
+def _unreadable() -> TryLater:
+    message = f"The answer of {errors.NAME} could not be read."
+    return TryLater(JobFailure(reason=Reason.PROVIDER_UNAVAILABLE, message=message), sent=True)
