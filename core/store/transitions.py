@@ -9,7 +9,7 @@ from core.jobs import CostState, EventType, Job, JobFailure, Stage, State
 from core.media import Media
 from core.store.change import Locked, Run, apply, as_owner, end, lock, read_job
 from core.store.database import Database, Session, Undo
-from core.store.rows import failure_to_json, insert_media
+from core.store.rows import failure_to_json
 from core.store.sql import Statement
 from core.times import iso
 
@@ -47,8 +47,7 @@ def add_output(db: Database, run: Run, media: Media) -> Event:
     """One of several outputs is in the library; the job goes on."""
 
     def work(session: Session, locked: Locked) -> Event:
-        insert_media(session, media)
-        return apply(session, locked, EventType.UPDATED, stage=Stage.GENERATING)
+        return apply(session, locked, EventType.UPDATED, media, stage=Stage.GENERATING)
 
     return as_owner(db, run, work)
 
@@ -57,8 +56,7 @@ def succeed(db: Database, run: Run, media: Media) -> Event:
     """The last output is in the library: the job ends SUCCEEDED and is paid for."""
 
     def work(session: Session, locked: Locked) -> Event:
-        insert_media(session, media)
-        done: dict[str, Any] = {"percent": 100, "progress_message": ""}
+        done: dict[str, Any] = {"percent": 100, "progress_message": "", "output": media}
         return end(session, locked, EventType.SUCCEEDED, CostState.CHARGED, **done)
 
     event = as_owner(db, run, work)

@@ -208,8 +208,8 @@ BUGS = {
         (
             Edit(
                 "core/store/change.py",
-                "row = session.row(_BUMP, user_id=user_id)",
-                f"row = {CODE}.next_number(session, _BUMP, user_id)",
+                "session.later(_BUMP, user_id=user_id)",
+                f"{CODE}.next_number(session, _BUMP, user_id)",
             ),
         ),
     ),
