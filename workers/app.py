@@ -1,7 +1,6 @@
 """The composition root of the worker role: chooses every part, starts and ends them in order."""
 
 import os
-import shutil
 import socket
 import threading
 import time
@@ -57,8 +56,8 @@ def _work_folder(settings: Settings) -> Path:
     folder = settings.data_dir / "work"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in folder.iterdir():
-        if time.time() - left.stat().st_mtime > LEFT_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+        if left.is_file() and time.time() - left.stat().st_mtime > LEFT_SECONDS:
+            left.unlink(missing_ok=True)
     return folder
 
 

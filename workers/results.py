@@ -18,9 +18,10 @@ MAX_RESULT_PIXELS = 64_000_000
 
 
 def store_output(
-    blobs: Blobs, job: Job, index: int, path: Path, output: Output, now_ms: int, started_ms: int
+    blobs: Blobs, job: Job, index: int, path: Path, output: Output, generation_ms: int
 ) -> Media:
-    """Stores the file and its thumbnail; the item is visible once its row is written.
+    """Stores the file and its thumbnail; the item is visible, and has a time, once its row is
+    written.
 
     Raises:
         ProviderFailed: RESULT_INVALID, when the file is no image or video that can be played.
@@ -53,9 +54,8 @@ def store_output(
         provider=job.provider,
         model=job.spec.model,
         cost_micros=job.cost.estimated_micros // job.spec.output_count,
-        generation_ms=max(now_ms - started_ms, 0),
+        generation_ms=generation_ms,
         labels=job.labels,
-        create_time=now_ms,
     )
     blobs.put_bytes(media.thumbnail_key, thumbnail)
     blobs.put_file(media.blob_key, path)

@@ -8,7 +8,7 @@ on state and fence, then the event, then the budgets. Which changes there are: `
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from core import failpoints
@@ -158,6 +158,7 @@ def apply(
         changes["worker_id"] = None
     outputs = outputs_of(session, locked.run.job_id) if locked.has_outputs else []
     if output is not None:
+        output = replace(output, create_time=locked.now_ms)
         insert_media(session, output)
         outputs.append(output)
     run = locked.run
