@@ -1,6 +1,7 @@
 """The composition root of the worker role: chooses every part, starts and ends them in order."""
 
 import os
+import shutil
 import socket
 import threading
 import time
@@ -56,7 +57,11 @@ def _work_folder(settings: Settings) -> Path:
     folder = settings.data_dir / "work"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in folder.iterdir():
-        if left.is_file() and time.time() - left.stat().st_mtime > LEFT_SECONDS:
+        if time.time() - left.stat().st_mtime <= LEFT_SECONDS:
+            continue
+        if left.is_dir():  # of an older version
+            shutil.rmtree(left, ignore_errors=True)
+        else:
             left.unlink(missing_ok=True)
     return folder
 

@@ -36,6 +36,7 @@ _BUMP = Statement(
 )
 _LOCK_JOB = Statement(
     "SELECT {now}, (SELECT s.revision FROM user_stream s WHERE s.user_id = :user_id),"
+    " (SELECT count(*) FROM job r WHERE r.user_id = :user_id AND r.state = 'RUNNING'),"
     " EXISTS (SELECT 1 FROM media m WHERE m.job_id = :job_id AND m.job_id <> ''),"
     f" {JOB_COLUMNS} FROM job WHERE job_id = :job_id AND user_id = :user_id {{for_update}}"
 )
@@ -62,7 +63,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A job whose user and row are locked by this transaction; `columns` is the row.
+    """A job whose user and row are locked by this transaction; `columns` is the row, `running` how
+    many jobs of the user run.
 
     What it says stays true until the transaction ends, but for what the transaction changes.
     """
@@ -78,6 +80,7 @@ class Locked:
     finish_deadline: int | None
     create_time: int
     cost: Cost
+    running: int
     has_outputs: bool
     columns: dict[str, Any]
 
@@ -104,7 +107,7 @@ def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
     row = session.row(_LOCK_JOB, job_id=job_id, user_id=user_id)
     if row is None:
         return None
-    now_ms, revision, has_outputs, *values = row
+    now_ms, revision, running, has_outputs, *values = row
     columns: dict[str, Any] = dict(zip(JOB_NAMES, values, strict=True))
     return Locked(
         run=Run(user_id, job_id, columns["fence"]),
@@ -122,6 +125,7 @@ def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
             estimated_micros=columns["cost_estimated"],
             actual_micros=columns["cost_actual"],
         ),
+        running=running,
         has_outputs=bool(has_outputs),
         columns=columns,
     )

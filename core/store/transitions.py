@@ -14,7 +14,6 @@ from core.store.sql import Statement
 from core.times import iso
 
 _SUBMIT_TIME = Statement("SELECT max(create_time) FROM intent WHERE job_id = :job_id")
-_RUNNING = Statement("SELECT count(*) FROM job WHERE user_id = :user_id AND state = 'RUNNING'")
 
 
 def start(db: Database, run: Run, user_concurrency: int) -> Event | None:
@@ -36,8 +35,7 @@ def start_locked(session: Session, locked: Locked, user_concurrency: int, **chan
     if locked.missed is not None:
         return fail_missed(session, locked, locked.missed)
     # Counted under the user's lock, so no two starts of one user count at once.
-    row = session.row(_RUNNING, user_id=locked.run.user_id)
-    if row is not None and row[0] >= user_concurrency:
+    if locked.running >= user_concurrency:
         raise Undo(None)
     changes |= {"start_time": locked.now_ms, "stage": Stage.SUBMITTING}
     return apply(session, locked, EventType.STARTED, **changes)

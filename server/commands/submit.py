@@ -89,9 +89,7 @@ class Submit:
         if known := self._known(user_id, asked.options, fingerprint):
             return known
         check_given(self._db, user_id, asked.given)
-        prepared = prepare_inline(
-            user_id, asked.inline, self._settings.max_input_pixels, self._db.now_ms()
-        )
+        prepared = self._prepared(user_id, asked)
         new = self._new_job(user_id, asked.model, asked.spec, asked.options, fingerprint)
         return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
 
@@ -118,6 +116,12 @@ class Submit:
         options = replace(options, labels=options.labels or job.labels)
         new = self._new_job(user_id, model, job.spec, options, fingerprint)
         return self._accept(replace(new, retry_of=job_id), Prepared(), options)
+
+    def _prepared(self, user_id: str, asked: Submission) -> Prepared:
+        if not asked.inline:
+            return Prepared()
+        limit = self._settings.max_input_pixels
+        return prepare_inline(user_id, asked.inline, limit, self._db.now_ms())
 
     def _known(self, user_id: str, options: Options, fingerprint: str) -> Submitted | None:
         if not options.request_id:
