@@ -6,14 +6,13 @@ on state and fence, then the event, then the budgets. Which changes there are: `
 """
 
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from core import failpoints
 from core.errors import LeaseLost, Reason
-from core.events import Event, event_to_json
+from core.events import Event
 from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
 from core.media import Media
 from core.store import budgets
@@ -216,7 +215,7 @@ def append_event(session: Session, event: Event) -> Event:
         revision=event.revision,
         job_id=event.job.job_id,
         event_time=event.event_time,
-        payload=json.dumps(event_to_json(event), separators=(",", ":")),
+        payload=event.payload,
     )
     return event
 

@@ -150,9 +150,8 @@ BUGS = {
             ),
             Edit(
                 "core/store/change.py",
-                '        payload=json.dumps(event_to_json(event), separators=(",", ":")),\n    )\n',
-                '        payload=json.dumps(event_to_json(event), separators=(",", ":")),\n    )\n'
-                f"    {CODE}.tell_early(event)\n",
+                "        payload=event.payload,\n    )\n",
+                f"        payload=event.payload,\n    )\n    {CODE}.tell_early(event)\n",
             ),
         ),
     ),
