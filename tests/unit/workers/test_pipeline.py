@@ -80,6 +80,23 @@ def test_who_has_run_jobs_of_a_queue_for_long_hands_it_on(
     assert told.woken == ["image"]
 
 
+def test_a_worker_that_ends_lets_others_go_on(
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal, told: Told
+) -> None:
+    def end(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        pipeline.keeper.closing = True
+        return make_picture(job, index, path, read, run)
+
+    provider.fetching = end
+    first, second = image(db), image(db)
+
+    pipeline.run_queue("image")
+
+    assert job_of(db, first).state is State.SUCCEEDED
+    assert job_of(db, second).state is State.QUEUED
+    assert told.woken == ["image"]
+
+
 def test_several_outputs_are_shown_one_by_one(pipeline: Pipeline, db: Database, told: Told) -> None:
     job_id = image(db, output_count=3)
     pipeline.run_next("image")
