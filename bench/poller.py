@@ -201,9 +201,7 @@ def _lags(
     for place, at in polls:
         before = bisect_right(due[place], at)
         if before:
-            late = at - due[place][before - 1]
-            if late < POLL_SECONDS * 0.8:
-                found.append(late * 1000)
+            found.append((at - due[place][before - 1]) * 1000)
     return found
 
 

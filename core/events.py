@@ -1,12 +1,14 @@
 """What watchers are told: durable events, each at one revision of its user, and progress ticks."""
 
+import functools
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from core.jobs import EventType, Job, Progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """A state change with the whole job after it. `event_time` in milliseconds of the database."""
 
@@ -14,6 +16,11 @@ class Event:
     type: EventType
     event_time: int
     job: Job
+
+    @functools.cached_property
+    def payload(self) -> str:
+        """The event as the database and the stream carry it, encoded once for both."""
+        return json.dumps(event_to_json(self), separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,13 +258,13 @@ _PLAIN = (
 
 
 def _compact(value: Any) -> dict[str, Any]:
-    pairs = dataclasses.asdict(value).items()
+    pairs = ((name, getattr(value, name)) for name in _names(value.__class__))
     return {name: item for name, item in pairs if item not in (None, "")}
 
 
 @functools.cache
-def _names(cls: Any) -> frozenset[str]:
-    return frozenset(field.name for field in dataclasses.fields(cls))
+def _names(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
 
 
 def _known(cls: Any, values: dict[str, Any], **enums: type[StrEnum]) -> dict[str, Any]:

@@ -47,12 +47,14 @@ class Media:
 
     def to_json(self) -> dict[str, Any]:
         """The item as JSON values, without what is unset."""
-        values = dataclasses.asdict(self)
-        return {name: value for name, value in values.items() if value not in (None, "")}
+        values = ((name, getattr(self, name)) for name in _NAMES)
+        return {name: value for name, value in values if value not in (None, "")}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Media":
         """The item that `to_json` wrote; names of a newer version are left out."""
-        names = {f.name for f in dataclasses.fields(cls)}
-        known = {name: value for name, value in values.items() if name in names}
+        known = {name: values[name] for name in _NAMES if name in values}
         return cls(**{**known, "type": MediaType(known["type"])})
+
+
+_NAMES = tuple(field.name for field in dataclasses.fields(Media))

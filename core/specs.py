@@ -75,19 +75,22 @@ class ImageSpec:
 
 
 Spec = VideoSpec | ImageSpec
+_NAMES = {
+    spec.kind: tuple(field.name for field in dataclasses.fields(spec))
+    for spec in (VideoSpec, ImageSpec)
+}
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:
     """The spec as JSON values, without what is unset."""
-    values = dataclasses.asdict(spec)
-    return {name: value for name, value in values.items() if value not in (None, ())}
+    values = ((name, getattr(spec, name)) for name in _NAMES[spec.kind])
+    return {name: value for name, value in values if value not in (None, ())}
 
 
 def spec_from_json(kind: Kind, values: dict[str, Any]) -> Spec:
     """The spec that `spec_to_json` wrote; unknown names of a newer version are left out."""
     cls = VideoSpec if kind is Kind.VIDEO else ImageSpec
-    names = {field.name for field in dataclasses.fields(cls)}
-    known = {name: value for name, value in values.items() if name in names}
+    known = {name: values[name] for name in _NAMES[kind] if name in values}
     if "references" in known:
         known["references"] = tuple(known["references"])
     return cls(**known)

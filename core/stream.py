@@ -19,7 +19,7 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from core.errors import DependencyUnavailable, SettingsInvalid
-from core.events import Event, ProgressTick, event_to_json
+from core.events import Event, ProgressTick
 from core.jobs import progress_to_json
 from core.settings import Settings
 
@@ -83,8 +83,7 @@ class EventStream:
     def publish(self, event: Event) -> None:
         """Tells a state change."""
         job = event.job
-        payload = json.dumps(event_to_json(event), separators=(",", ":"))
-        self._add("event", job.user_id, event.revision, job.job_id, job.attempt, payload)
+        self._add("event", job.user_id, event.revision, job.job_id, job.attempt, event.payload)
 
     def publish_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""

@@ -12,11 +12,11 @@ log = structlog.get_logger()
 
 
 def declare_actors(broker: Broker, pipeline: Pipeline, queues: tuple[str, ...]) -> None:
-    """Makes every queue's messages run the next job of that queue."""
+    """Makes every queue's messages run the next jobs of that queue."""
 
     def run_next(queue: str) -> None:
         try:
-            pipeline.run_next(queue)
+            pipeline.run_queue(queue)
         except (DependencyUnavailable, StorageFull) as error:
             # The job waits in the database; the rescuer wakes somebody when that is back.
             log.warning("claim_failed", queue=queue, error=type(error).__name__)

@@ -54,8 +54,12 @@ def _work_folder(settings: Settings) -> Path:
     folder = settings.data_dir / "work"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in folder.iterdir():
-        if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+        if time.time() - left.stat().st_mtime <= LEFT_SECONDS:
+            continue
+        if left.is_dir():  # of an older version
             shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
     return folder
 
 

@@ -6,7 +6,7 @@ that pays: see `submit`.
 
 import contextlib
 import errno
-import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ import structlog
 from core import failpoints, metrics
 from core.blobs import Blobs
 from core.errors import BlobMissing, DependencyUnavailable, LeaseLost, Reason, StorageFull
+from core.ids import new_id
 from core.jobs import EventType, Job, JobFailure, Outcome, Stage, State, Step
 from core.media import Media
 from core.store import Database, claims, media, submits, transitions
@@ -41,6 +42,8 @@ from workers.submit import Submitter
 log = structlog.get_logger()
 
 RETRY_MS = 1000
+# How long a thread goes on with a queue's jobs before another queue may have it.
+QUEUE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,19 @@ class Pipeline:
     user_concurrency: int
     max_result_bytes: int
 
+    def run_queue(self, queue: str) -> None:
+        """Runs jobs of the queue until there is none, or others have waited for long enough.
+
+        Raises:
+            DependencyUnavailable: when the database can't be asked.
+        """
+        until = time.monotonic() + QUEUE_SECONDS
+        while self.run_next(queue):
+            if self.keeper.closing or time.monotonic() > until:
+                # Somebody shall go on: there may be another job, or room for one of the user's.
+                self.teller.wake(queue)
+                return
+
     def run_next(self, queue: str) -> bool:
         """Runs the next job of the queue as far as it goes; False when there is none.
 
@@ -77,8 +93,6 @@ class Pipeline:
         metrics.CLAIMS.labels(queue).inc()
         with self.keeper.hold(claim) as lease:
             self._run(claim, lease)
-        # Its end may make room for another job of the user.
-        self.teller.wake(queue)
         return True
 
     def release(self, job: Job) -> None:
@@ -183,8 +197,8 @@ class Pipeline:
         missing = [index for index in range(count) if index not in done]
         for index in missing:
             lease.begin_output(index)
-            with _full_disk_told(), tempfile.TemporaryDirectory(dir=self.work_folder) as folder:
-                item = self._fetch_one(claim, provider, lease, index, Path(folder) / "output")
+            with _full_disk_told(), _scratch_file(self.work_folder) as path:
+                item = self._fetch_one(claim, provider, lease, index, path)
             finish = transitions.succeed if index == missing[-1] else transitions.add_output
             self.teller.tell(finish(self.db, claim.run, item))
 
@@ -193,12 +207,13 @@ class Pipeline:
     ) -> Media:
         if lease.stopping() or claim.job.cancel_request_time is not None:
             raise RunStopped
-        job, begun = claim.job, self.db.now_ms()
+        job, begun = claim.job, time.monotonic()
         output = provider.fetch(job, claim.operation, index, path, self._read_input, lease)
+        generation_ms = int((time.monotonic() - begun) * 1000)
         failpoints.hit("fetch.middle")
         lease.report(Stage.POST_PROCESSING, 1.0, "Storing the result")
         return store_output(
-            *(self.blobs, job, index, path, output, self.db.now_ms(), begun),
+            *(self.blobs, job, index, path, output, generation_ms),
             max_bytes=self.max_result_bytes,
         )
 
@@ -228,6 +243,17 @@ class Pipeline:
             pass
         message = "An input of the job was erased."
         raise ProviderFailed(JobFailure(reason=Reason.INPUT_MEDIA_INVALID, message=message))
+
+
+@contextlib.contextmanager
+def _scratch_file(folder: Path) -> Iterator[Path]:
+    """Where one output is made. No folder of its own: to make and erase one costs more than all
+    else that is done to a small file."""
+    path = folder / new_id()
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ class Postponer:
                 log.warning("provider_left_alone", provider=provider, pause_ms=pause)
                 left[provider] = pause
         for provider in circuits.failing(self.db).intersection(answered):
-            self.db.write(functools.partial(circuits.answered, provider=provider))
+            self.db.write(functools.partial(circuits.answered, provider=provider), alone=True)
         return left
 
     def _postponed(self, poll: Later, now_ms: int) -> Postponed:

@@ -31,12 +31,12 @@ def store_output(
     index: int,
     path: Path,
     output: Output,
-    now_ms: int,
-    started_ms: int,
+    generation_ms: int,
     *,
     max_bytes: int,
 ) -> Media:
-    """Stores the file and its thumbnail; the item is visible once its row is written.
+    """Stores the file and its thumbnail; the item is visible, and has a time, once its row is
+    written.
 
     Raises:
         ProviderFailed: RESULT_INVALID, when the file is not what the job asked for, can't be
@@ -70,10 +70,9 @@ def store_output(
         provider=job.provider,
         model=job.spec.model,
         cost_micros=job.cost.estimated_micros // job.spec.output_count,
-        generation_ms=max(now_ms - started_ms, 0),
+        generation_ms=generation_ms,
         labels=job.labels,
         has_content_credentials=has_content_credentials(path),
-        create_time=now_ms,
     )
     blobs.put_bytes(media.thumbnail_key, thumbnail)
     blobs.put_file(media.blob_key, path)

@@ -196,8 +196,8 @@ class Submitter:
             return submitted.delay_ms or 0
         try:
             return self.paces.first_ms(claim.job)
-        except DependencyUnavailable:
-            # The operation must be recorded; when it is looked at first matters less.
+        except Exception as error:  # noqa: BLE001 - nothing may keep the operation from its record
+            log.warning("pace_unknown", **context(claim), error=type(error).__name__)
             return UNKNOWN_FIRST_POLL_MS
 
     def _written(

@@ -72,8 +72,8 @@ def send(
     """
     host = urlsplit(url).hostname or url
     try:
-        # As the adapters submit: past the proxies of this shell.
-        with httpx2.Client(timeout=min(timeout or SECONDS, SECONDS), trust_env=False) as client:
+        # By the proxies of this shell, as the adapters submit.
+        with httpx2.Client(timeout=min(timeout or SECONDS, SECONDS)) as client:
             answer = client.request(method, url, content=body, headers=dict(headers or {}))
     except httpx2.TimeoutException:
         raise Trouble(f"{host} does not answer within {SECONDS:.0f} s") from None

@@ -32,7 +32,10 @@ class Blobs(Protocol):
     """
 
     def put_file(self, key: str, path: Path) -> None:
-        """Stores the file's bytes under `key`, all or none; what was there is replaced."""
+        """Stores the file's bytes under `key`, all or none; what was there is replaced.
+
+        The file is not to be written any more: a folder may keep it instead of a copy.
+        """
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """Stores `data` under `key`, all or none; what was there is replaced."""

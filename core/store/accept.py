@@ -19,7 +19,7 @@ from core.store.rows import (
     JOB_NAMES,
     insert_labels,
     insert_media,
-    job_from_row,
+    job_from_columns,
     jobs_from_rows,
 )
 from core.store.sql import Statement, columns
@@ -39,8 +39,8 @@ _REMEMBER_REQUEST = Statement(
 _SET_TURN = Statement("UPDATE user_stream SET last_turn = :turn WHERE user_id = :user_id")
 _INSERT_JOB = Statement(
     f"INSERT INTO job ({columns(JOB_NAMES)}) VALUES ({', '.join(':' + name for name in JOB_NAMES)})"
-    f" RETURNING {columns(JOB_NAMES)}"
 )
+_DEFAULTS = {f.column_name: f.default for f in JobRow._meta.sorted_fields}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,20 +88,21 @@ def accept(db: Database, new: NewJob) -> Accepted:
     """
 
     def work(session: Session) -> Accepted:
-        revision, now = bump(session, new.user_id)
+        bump(session, new.user_id)
         _refuse_repeated(session, new)
         next = turns.read_next(session, new.user_id, new.queue_name)
         refuse_full_queue(next, new.max_queued)
-        job_id = new_id()
-        session.run(_SET_TURN, user_id=new.user_id, turn=next.turn)
-        row = session.row(_INSERT_JOB, **_columns(new, job_id, revision, next.turn, now))
-        assert row is not None
+        job_id, now = new_id(), next.now_ms
+        session.later(_SET_TURN, user_id=new.user_id, turn=next.turn)
+        row = _columns(new, job_id, next)
+        session.later(_INSERT_JOB, **row)
         insert_labels(session, "job", new.user_id, job_id, now, new.labels)
         for media in new.inputs:
             insert_media(session, media)
         if new.request_id:
             _remember(session, new, job_id)
-        event = append_event(session, Event(revision, EventType.QUEUED, now, job_from_row(row)))
+        queued = Event(next.revision, EventType.QUEUED, now, job_from_columns(row))
+        event = append_event(session, queued)
         budgets.reserve(session, new.user_id, new.cost.estimated_micros, now)
         failpoints.hit("accept.before_commit")
         return Accepted(event.job, event)
@@ -148,7 +149,7 @@ def _refuse_repeated(session: Session, new: NewJob) -> None:
 
 
 def _remember(session: Session, new: NewJob, job_id: str) -> None:
-    session.run(
+    session.later(
         _REMEMBER_REQUEST,
         user_id=new.user_id,
         request_id=new.request_id,
@@ -158,9 +159,9 @@ def _remember(session: Session, new: NewJob, job_id: str) -> None:
     )
 
 
-def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> dict[str, object]:
-    defaults = {f.column_name: f.default for f in JobRow._meta.sorted_fields}
-    return defaults | {
+def _columns(new: NewJob, job_id: str, next: turns.Next) -> dict[str, object]:
+    now = next.now_ms
+    return _DEFAULTS | {
         "job_id": job_id,
         "user_id": new.user_id,
         "kind": new.spec.kind,
@@ -172,8 +173,8 @@ def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> di
         "state": move(None, EventType.QUEUED),
         "step": Step.SUBMIT,
         "stage": Stage.WAITING,
-        "revision": revision,
-        "turn": turn,
+        "revision": next.revision,
+        "turn": next.turn,
         "next_run_time": now,
         "cost_state": CostState.RESERVED,
         "cost_estimated": new.cost.estimated_micros,

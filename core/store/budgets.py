@@ -120,7 +120,7 @@ def settle(
         return
     for owner in (owner_of(user_id), INSTALLATION):
         for period in Period:
-            session.run(
+            session.later(
                 _SETTLE,
                 owner=owner,
                 span=span(period, accept_ms),

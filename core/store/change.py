@@ -6,18 +6,25 @@ on state and fence, then the event, then the budgets. Which changes there are: `
 """
 
 import functools
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from core import failpoints
 from core.errors import LeaseLost, Reason
-from core.events import Event, event_to_json
+from core.events import Event
 from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
+from core.media import Media
 from core.store import budgets
 from core.store.database import Database, Session
-from core.store.rows import JOB_COLUMNS, jobs_from_rows
+from core.store.rows import (
+    JOB_COLUMNS,
+    JOB_NAMES,
+    insert_media,
+    job_from_columns,
+    jobs_from_rows,
+    outputs_of,
+)
 from core.store.sql import Statement
 
 T = TypeVar("T")
@@ -25,12 +32,12 @@ T = TypeVar("T")
 _BUMP = Statement(
     "INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 1, 0)"
     " ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision + 1"
-    " RETURNING revision, {now}"
 )
 _LOCK_JOB = Statement(
-    "SELECT fence, state, step, at_risk, cancel_request_time, start_deadline, finish_deadline,"
-    " create_time, cost_state, cost_estimated, cost_actual FROM job"
-    " WHERE job_id = :job_id AND user_id = :user_id {for_update}"
+    "SELECT {now}, (SELECT s.revision FROM user_stream s WHERE s.user_id = :user_id),"
+    " (SELECT count(*) FROM job r WHERE r.user_id = :user_id AND r.state = 'RUNNING'),"
+    " EXISTS (SELECT 1 FROM media m WHERE m.job_id = :job_id AND m.job_id <> ''),"
+    f" {JOB_COLUMNS} FROM job WHERE job_id = :job_id AND user_id = :user_id {{for_update}}"
 )
 _GET_JOB = Statement(f"SELECT {JOB_COLUMNS} FROM job WHERE job_id = :job_id")
 _INSERT_EVENT = Statement(
@@ -55,7 +62,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A job whose user and row are locked by this transaction."""
+    """A job whose user and row are locked by this transaction; `columns` is the row, `running` how
+    many jobs of the user run.
+
+    What it says stays true until the transaction ends, but for what the transaction changes.
+    """
 
     run: Run
     revision: int
@@ -68,6 +79,9 @@ class Locked:
     finish_deadline: int | None
     create_time: int
     cost: Cost
+    running: int
+    has_outputs: bool
+    columns: dict[str, Any]
 
     @property
     def missed(self) -> Reason | None:
@@ -80,33 +94,39 @@ class Locked:
         return None
 
 
-def bump(session: Session, user_id: str) -> tuple[int, int]:
-    """The user's next revision and the time; locks the user until the transaction ends, so that
-    times rise with revisions."""
-    row = session.row(_BUMP, user_id=user_id)
-    assert row is not None
-    return int(row[0]), int(row[1])
+def bump(session: Session, user_id: str) -> None:
+    """Counts the user's revision up; locks the user until the transaction ends, so that times rise
+    with revisions. What reads them in a later statement sees what was committed until then."""
+    session.later(_BUMP, user_id=user_id)
 
 
 def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
     """The user's job for a change at the user's next revision; None when there is none."""
-    revision, now_ms = bump(session, user_id)
+    bump(session, user_id)
     row = session.row(_LOCK_JOB, job_id=job_id, user_id=user_id)
     if row is None:
         return None
-    fence, state, step, at_risk, cancel, start, finish, create, cost, estimated, actual = row
+    now_ms, revision, running, has_outputs, *values = row
+    columns: dict[str, Any] = dict(zip(JOB_NAMES, values, strict=True))
     return Locked(
-        run=Run(user_id, job_id, int(fence)),
+        run=Run(user_id, job_id, columns["fence"]),
         revision=revision,
         now_ms=now_ms,
-        state=State(state),
-        step=Step(step),
-        at_risk=bool(at_risk),
-        cancel_request_time=cancel,
-        start_deadline=start,
-        finish_deadline=finish,
-        create_time=create,
-        cost=Cost(state=CostState(cost), estimated_micros=int(estimated), actual_micros=actual),
+        state=State(columns["state"]),
+        step=Step(columns["step"]),
+        at_risk=bool(columns["at_risk"]),
+        cancel_request_time=columns["cancel_request_time"],
+        start_deadline=columns["start_deadline"],
+        finish_deadline=columns["finish_deadline"],
+        create_time=columns["create_time"],
+        cost=Cost(
+            state=CostState(columns["cost_state"]),
+            estimated_micros=columns["cost_estimated"],
+            actual_micros=columns["cost_actual"],
+        ),
+        running=running,
+        has_outputs=bool(has_outputs),
+        columns=columns,
     )
 
 
@@ -126,23 +146,28 @@ def as_owner(db: Database, run: Run, work: Callable[[Session, Locked], T]) -> T:
     return db.write(transaction)
 
 
-def apply(session: Session, locked: Locked, type: EventType, **changes: Any) -> Event:
-    """One move of the state machine with its event."""
+def apply(
+    session: Session, locked: Locked, type: EventType, output: Media | None = None, **changes: Any
+) -> Event:
+    """One move of the state machine with its event, and with the new `output` if there is one.
+
+    The row is locked and its columns are known, so nobody waits for the answer: what the job is now
+    follows from what it was.
+    """
     after = move(locked.state, type)
-    ends = after.terminal and not locked.state.terminal
-    rows = session.rows(
-        _update(tuple(changes), ends),
-        **changes,
-        now_ms=locked.now_ms,
-        revision=locked.revision,
-        state=after,
-        state_before=locked.state,
-        job_id=locked.run.job_id,
-        fence=locked.run.fence,
-    )
-    if not rows:
-        raise LeaseLost
-    [job] = jobs_from_rows(session, rows)
+    changes |= {"revision": locked.revision, "state": after}
+    if after.terminal and not locked.state.terminal:
+        changes |= {"end_time": locked.now_ms, "lease_expire_time": None, "next_run_time": None}
+        changes["worker_id"] = None
+    outputs = outputs_of(session, locked.run.job_id) if locked.has_outputs else []
+    if output is not None:
+        output = replace(output, create_time=locked.now_ms)
+        insert_media(session, output)
+        outputs.append(output)
+    run = locked.run
+    known = {"job_id": run.job_id, "state_before": locked.state, "fence": run.fence}
+    session.later(_update(tuple(changes)), **changes, **known)
+    job = job_from_columns(locked.columns | changes, outputs)
     return append_event(session, Event(locked.revision, type, locked.now_ms, job))
 
 
@@ -152,6 +177,7 @@ def end(
     type: EventType,
     cost: CostState | None = None,
     charged_micros: int | None = None,
+    output: Media | None = None,
     **changes: Any,
 ) -> Event:
     """The last move of a job, with its money settled.
@@ -168,8 +194,8 @@ def end(
     changes |= {"stage": Stage.FINISHED, "cost_state": cost}
     changes["cost_actual"] = actual if cost is CostState.CHARGED else None
     if locked.at_risk:
-        session.run(_LEAVE_INTENTS, job_id=locked.run.job_id)
-    event = apply(session, locked, type, **changes)
+        session.later(_LEAVE_INTENTS, job_id=locked.run.job_id)
+    event = apply(session, locked, type, output, **changes)
     budgets.settle(session, locked.run.user_id, locked.create_time, estimated, spent)
     failpoints.hit("settle.before_commit")
     return event
@@ -183,13 +209,13 @@ def _usual_cost(locked: Locked) -> CostState:
 
 def append_event(session: Session, event: Event) -> Event:
     """Writes the event."""
-    session.run(
+    session.later(
         _INSERT_EVENT,
         user_id=event.job.user_id,
         revision=event.revision,
         job_id=event.job.job_id,
         event_time=event.event_time,
-        payload=json.dumps(event_to_json(event), separators=(",", ":")),
+        payload=event.payload,
     )
     return event
 
@@ -201,13 +227,9 @@ def read_job(session: Session, job_id: str) -> Job:
 
 
 @functools.cache
-def _update(names: tuple[str, ...], ends: bool) -> Statement:
-    changes = ["revision = :revision", "state = :state", *(f"{name} = :{name}" for name in names)]
-    if ends:
-        changes += ["end_time = :now_ms", "lease_expire_time = NULL", "next_run_time = NULL"]
-        changes += ["worker_id = NULL"]
+def _update(names: tuple[str, ...]) -> Statement:
+    changes = ", ".join(f"{name} = :{name}" for name in names)
     return Statement(
-        f"UPDATE job SET {', '.join(changes)}"
+        f"UPDATE job SET {changes}"
         " WHERE job_id = :job_id AND state = :state_before AND fence = :fence"
-        f" RETURNING {JOB_COLUMNS}"
     )

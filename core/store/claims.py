@@ -38,10 +38,6 @@ _TAKE = (
     " THEN 1 ELSE 0 END, percent = CASE WHEN lease_expire_time IS NOT NULL AND step <> 'POLL'"
     " THEN 0 ELSE percent END"
 )
-_CLAIM = (
-    f"{_TAKE} WHERE job_id = (SELECT job_id FROM job WHERE %s LIMIT 1 {{skip_locked}})"
-    f" RETURNING {JOB_COLUMNS}"
-)
 _POLLED = (
     f"state = 'RUNNING' AND step = 'POLL' AND queue = ANY(:queues) AND {_FREE}"
     " AND (cancel_request_time IS NOT NULL OR NOT provider = ANY(:but))"
@@ -62,13 +58,18 @@ _RUN_DUE = (
     f" AND (step <> 'POLL' OR state = 'RECONCILING') AND {_FREE}"
     f" AND (step <> 'SUBMIT' OR at_risk OR cancel_request_time IS NOT NULL OR {_CLOSED})"
 )
-_CLAIM_DUE = Statement(_CLAIM % f"{_RUN_DUE} ORDER BY next_run_time")
-_CLAIM_QUEUED = Statement(
-    _CLAIM
+_FIRST = "(SELECT job_id FROM job WHERE %s LIMIT 1 {skip_locked})"
+# The second is looked for only when there is none of the first.
+_CLAIM = Statement(
+    f"{_TAKE} WHERE job_id = coalesce("
+    + _FIRST % f"{_RUN_DUE} ORDER BY next_run_time"
+    + ", "
+    + _FIRST
     % (
         "queue = :queue AND state = 'QUEUED' AND next_run_time <= {now}"
         f" AND {_FREE} AND {MAY_START} ORDER BY turn, job_id"
     )
+    + f") RETURNING {JOB_COLUMNS}"
 )
 # A change may have taken the job from its run without another claim: an operation was learned of.
 _HELD = "lease_expire_time IS NOT NULL AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
@@ -164,12 +165,10 @@ def claim(
     values = {"queue": queue, "worker_id": worker_id, "lease_ms": lease_ms}
 
     def work(session: Session) -> Claim | None:
-        row = session.row(_CLAIM_DUE, **values)
-        if row is None:
-            row = session.row(_CLAIM_QUEUED, **values, user_concurrency=user_concurrency)
+        row = session.row(_CLAIM, **values, user_concurrency=user_concurrency)
         return None if row is None else _claims_from_rows(session, [row])[0]
 
-    claimed = db.write(work)
+    claimed = db.write(work, alone=True)
     failpoints.hit("claim.after")
     return claimed
 
@@ -189,7 +188,7 @@ def claim_polls(
     def work(session: Session) -> list[Claim]:
         return _claims_from_rows(session, session.rows(_CLAIM_POLLS, **values, but=list(but)))
 
-    return db.write(work)
+    return db.write(work, alone=True)
 
 
 def next_poll_ms(db: Database, queues: Sequence[str], but: Sequence[str] = ()) -> int | None:
@@ -206,7 +205,8 @@ def postpone(db: Database, polls: Sequence[Postponed]) -> int:
         (p.run.job_id, p.run.fence, p.delay_ms, p.tries, p.percent, p.estimated) for p in polls
     ]
     values = {"polls": json.dumps(given), "soon_ms": _SOON_MS}
-    return db.write(lambda session: session.run(_POSTPONE[session.dialect], **values))
+    statement = _POSTPONE[db.dialect]
+    return db.write(lambda session: session.run(statement, **values), alone=True)
 
 
 def _claims_from_rows(session: Session, rows: Sequence[Row]) -> list[Claim]:
@@ -250,7 +250,7 @@ def fetch_next(db: Database, run: Run, charged_micros: int | None) -> bool:
 
 def _changes(db: Database, statement: Statement, run: Run, **values: object) -> bool:
     values |= {"job_id": run.job_id, "fence": run.fence}
-    return db.write(lambda session: session.run(statement, **values)) == 1
+    return db.write(lambda session: session.run(statement, **values), alone=True) == 1
 
 
 def stop_asked(db: Database, job_ids: Sequence[str]) -> set[str]:

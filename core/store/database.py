@@ -10,11 +10,13 @@ import peewee
 
 from core.errors import DependencyUnavailable, SettingsInvalid, StorageFull
 from core.store.postgres import Postgres
+from core.store.session import PostgresSession, Row, Session
 from core.store.sql import Dialect, Statement
 from core.store.sqlite import SqliteFile, Writer, open_sqlite, sqlite_path
 
+__all__ = ["Database", "Row", "Session", "Undo", "connect"]
+
 T = TypeVar("T")
-Row = tuple[Any, ...]
 _TRIES = 3
 _EPOCH = {
     Dialect.SQLITE: Statement("SELECT value FROM meta WHERE name = 'epoch'"),
@@ -26,7 +28,6 @@ _EPOCH = {
     ),
 }
 _INSTALLATION = Statement("SELECT value FROM meta WHERE name = 'installation'")
-_NOW = Statement("SELECT {now}")
 
 
 class Undo(Exception):
@@ -35,40 +36,6 @@ class Undo(Exception):
     def __init__(self, result: Any) -> None:
         super().__init__("rolled back")
         self.result = result
-
-
-class Session:
-    """Statements inside one transaction."""
-
-    def __init__(self, database: peewee.Database, dialect: Dialect) -> None:
-        self._database = database
-        self.dialect = dialect
-
-    def rows(self, statement: Statement, **values: Any) -> list[Row]:
-        """All rows that the statement gives."""
-        rows: list[Row] = self._execute(statement, values).fetchall()
-        return rows
-
-    def row(self, statement: Statement, **values: Any) -> Row | None:
-        """The first row that the statement gives."""
-        row: Row | None = self._execute(statement, values).fetchone()
-        return row
-
-    def run(self, statement: Statement, **values: Any) -> int:
-        """How many rows the statement changed."""
-        count: int = self._execute(statement, values).rowcount
-        return count
-
-    def now_ms(self) -> int:
-        """The database's clock."""
-        row = self.row(_NOW)
-        assert row is not None
-        return int(row[0])
-
-    def _execute(self, statement: Statement, values: dict[str, Any]) -> Any:
-        sql, names = statement.render(self.dialect)
-        adapt = self.dialect.adapt
-        return self._database.execute_sql(sql, tuple(adapt(values[name]) for name in names))
 
 
 class Database:
@@ -84,18 +51,19 @@ class Database:
         self.dialect = dialect
         self._writer = writer
 
-    def write(self, work: Callable[[Session], T]) -> T:
+    def write(self, work: Callable[[Session], T], *, alone: bool = False) -> T:
         """Runs `work` in one transaction that commits unless it raises.
 
-        `work` may run again after a deadlock, so it must change nothing but the database.
+        `work` may run again after a deadlock, so it must change nothing but the database. With
+        `alone` it makes one statement that writes, which needs no transaction about it.
 
         Raises:
             StorageFull: when the disk is full.
         """
 
         def transaction() -> T:
-            with self.peewee.atomic():
-                return work(self._session())
+            with self._transaction("" if alone else "BEGIN") as session:
+                return work(session)
 
         run = self._writer.run if self._writer else _call
         try:
@@ -106,14 +74,11 @@ class Database:
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Runs `work` so that all its statements see the same moment."""
-        if self.dialect is Dialect.SQLITE:
-            options = {"lock_type": "DEFERRED"}
-        else:
-            options = {"isolation_level": "REPEATABLE READ"}
 
         def transaction() -> T:
-            with self.peewee.atomic(**options):
-                return work(self._session())
+            begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+            with self._transaction(begin, lock_type="DEFERRED") as session:
+                return work(session)
 
         return self._retried(transaction, reads=True)
 
@@ -154,7 +119,18 @@ class Database:
             self.peewee.close_idle()
 
     def _session(self) -> Session:
+        if isinstance(self.peewee, Postgres):
+            return PostgresSession(self.peewee)
         return Session(self.peewee, self.dialect)
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str, **sqlite_options: str) -> Iterator[Session]:
+        if isinstance(self.peewee, Postgres):
+            with PostgresSession(self.peewee).transaction(begin) as session:
+                yield session
+        else:
+            with self.peewee.atomic(**sqlite_options):
+                yield self._session()
 
     def _retried(self, work: Callable[[], T], *, reads: bool = False) -> T:
         """Runs `work`, again after a deadlock; what only reads also after a lost connection."""

@@ -28,6 +28,8 @@ _LEAST_SECONDS = 0.3
 # By then the server ends a statement itself: who waits for a lock is no sign that it hangs.
 STATEMENT_MS = 2500
 _IDLE_SECONDS = 300.0
+# A plan that was made while a table was small is not kept for longer than that.
+_PLAN_SECONDS = 10.0
 _NO_ANSWER = "the server did not answer in time"
 
 
@@ -44,17 +46,48 @@ class _Limit(threading.local):
 _limit = _Limit()
 
 
-def _wait(connection: Any) -> None:
+class Connection(extensions.connection):
+    """A connection, and what its server process keeps for it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # psycopg2 waits in here already.
+        self.answers: select.poll | None = None
+        self.prepared: set[str] = set()
+        self.reusable = True
+        self._planned_at = time.monotonic()
+        super().__init__(*arguments, **options)
+
+    def forgets_plans(self) -> bool:
+        """Whether the plans of what is prepared are old; then they are new from now on."""
+        now = time.monotonic()
+        old = now - self._planned_at > _PLAN_SECONDS
+        if old:
+            self._planned_at = now
+        return old
+
+
+def _wait(connection: extensions.connection) -> None:
     """psycopg2 closes the connection when this raises: its answer may still come."""
     while (need := connection.poll()) != extensions.POLL_OK:
-        waiter = select.poll()
-        waiter.register(
-            connection.fileno(), select.POLLIN if need == extensions.POLL_READ else select.POLLOUT
-        )
+        waiter = _waiter(connection, need)
         left = _limit.left()
         if not waiter.poll(None if left is None else left * 1000):
             _limit.passed = True
             raise psycopg2.OperationalError(_NO_ANSWER)
+
+
+def _waiter(connection: extensions.connection, need: int) -> select.poll:
+    """What waits until the connection can be read or written."""
+    reads = need == extensions.POLL_READ
+    ours = connection if reads and isinstance(connection, Connection) else None
+    if ours is not None and ours.answers is not None:
+        return ours.answers
+    waiter = select.poll()
+    waiter.register(connection.fileno(), select.POLLIN if reads else select.POLLOUT)
+    # While it connects, it may try one socket after the other.
+    if ours is not None and ours.status != extensions.STATUS_SETUP:
+        ours.answers = waiter
+    return waiter
 
 
 class Postgres(peewee.PostgresqlDatabase):
@@ -67,6 +100,7 @@ class Postgres(peewee.PostgresqlDatabase):
             keepalives_idle=30,
             keepalives_interval=5,
             keepalives_count=3,
+            connection_factory=Connection,
             options=f"-c statement_timeout={STATEMENT_MS}"
             " -c idle_in_transaction_session_timeout=10000",
         )
@@ -105,6 +139,18 @@ class Postgres(peewee.PostgresqlDatabase):
             if trying or _limit.passed:
                 self._hangs = _limit.passed
 
+    def connection(self) -> Connection:
+        """The one of this thread."""
+        connection: Connection = super().connection()
+        return connection
+
+    def undo(self) -> None:
+        """Rolls back what this thread's connection began; one that is lost did so by itself."""
+        idle = extensions.TRANSACTION_STATUS_IDLE
+        if not self.is_closed() and self.connection().info.transaction_status != idle:
+            with contextlib.suppress(peewee.PeeweeException):
+                self.execute_sql("ROLLBACK")
+
     def close_idle(self) -> None:
         """Closes the connections that nobody uses: when one is lost, so are they."""
         with contextlib.suppress(IndexError):
@@ -125,7 +171,8 @@ class Postgres(peewee.PostgresqlDatabase):
         """Back to the pool, unless something is wrong with it."""
         try:
             idle = extensions.TRANSACTION_STATUS_IDLE
-            if not connection.closed and connection.info.transaction_status == idle:
+            status = connection.info.transaction_status
+            if not connection.closed and connection.reusable and status == idle:
                 self._idle.append((time.monotonic(), connection))
             else:
                 connection.close()

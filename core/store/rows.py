@@ -19,7 +19,9 @@ MEDIA_NAMES = tuple(f.column_name for f in MediaRow._meta.sorted_fields)
 MEDIA_COLUMNS = columns(MEDIA_NAMES, "media")
 
 _OUTPUTS = Statement(
-    f"SELECT {MEDIA_COLUMNS} FROM media WHERE job_id = ANY(:job_ids) ORDER BY job_id, output_index"
+    f"SELECT {MEDIA_COLUMNS} FROM media WHERE job_id = ANY(:job_ids)"
+    # Else PostgreSQL can't know beforehand that the index `media_output` has them.
+    " AND job_id <> '' ORDER BY job_id, output_index"
 )
 _INSERT_MEDIA = Statement(
     f"INSERT INTO media ({columns(MEDIA_NAMES)})"
@@ -36,7 +38,11 @@ _INSERT_LABEL = {
 
 def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
     """The job of a row with the columns JOB_COLUMNS."""
-    r = dict(zip(JOB_NAMES, row, strict=True))
+    return job_from_columns(dict(zip(JOB_NAMES, row, strict=True)), outputs)
+
+
+def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job:
+    """The job of a row, or of what is to be its row, by the names of its columns."""
     failure = json.loads(r["failure"]) if r["failure"] else None
     return Job(
         job_id=r["job_id"],
@@ -89,6 +95,11 @@ def jobs_from_rows(session: Session, rows: Sequence[Row]) -> list[Job]:
     return [job_from_row(row, outputs[row[place]]) for row in rows]
 
 
+def outputs_of(session: Session, job_id: str) -> list[Media]:
+    """The job's outputs, in their order."""
+    return [media_from_row(row) for row in session.rows(_OUTPUTS, job_ids=[job_id])]
+
+
 def failure_to_json(failure: JobFailure) -> str:
     """The failure as the job's column keeps it."""
     return json.dumps(dataclasses.asdict(failure))
@@ -107,7 +118,7 @@ def media_from_row(row: Row) -> Media:
 def insert_media(session: Session, media: Media) -> None:
     """Writes the media item and its labels."""
     values = {name: getattr(media, name) for name in MEDIA_NAMES}
-    session.run(_INSERT_MEDIA, **{**values, "labels": json.dumps(media.labels)})
+    session.later(_INSERT_MEDIA, **{**values, "labels": json.dumps(media.labels)})
     insert_labels(session, "media", media.user_id, media.media_id, media.create_time, media.labels)
 
 
@@ -121,7 +132,7 @@ def insert_labels(
 ) -> None:
     """Writes the rows by which the labels of a job or a media item are found."""
     for key, value in labels.items():
-        session.run(
+        session.later(
             _INSERT_LABEL[table],
             user_id=user_id,
             label=f"{key}={value}",

@@ -35,6 +35,7 @@ _SETTLE = Statement(
 )
 _CREATE_TIME = Statement("SELECT create_time FROM job WHERE job_id = :job_id")
 _OF_JOB = Statement(f"SELECT {_NAMES} FROM intent WHERE job_id = :job_id ORDER BY number")
+_LOCK_INTENTS = Statement(f"{_OF_JOB.text} {{for_update}}")
 _LOCK_INTENT = Statement(
     f"SELECT {_NAMES} FROM intent WHERE job_id = :job_id AND number = :number {{for_update}}"
 )
@@ -114,7 +115,7 @@ def begin(db: Database, run: Run, worker_id: str, user_concurrency: int) -> Begu
         if locked.missed is not None:
             # The rescuer may not have come to it yet; nobody waits for what would be paid.
             return Begun(fail_missed(session, locked, locked.missed), None)
-        changes = {"at_risk": True, "step": Step.SUBMIT}
+        changes: dict[str, Any] = {"at_risk": True, "step": Step.SUBMIT}
         row = session.row(_INSERT, job_id=run.job_id, worker_id=worker_id)
         assert row is not None
         if locked.state is State.QUEUED:
@@ -392,7 +393,8 @@ def _intent(session: Session, job_id: str, number: int) -> Intent | None:
 
 
 def _unsettled(session: Session, job_id: str) -> Intent | None:
-    found = [_from_row(row) for row in session.rows(_OF_JOB, job_id=job_id)]
+    # Locked, as an orphan's operation is kept without the user's lock (`_keep_orphan`).
+    found = [_from_row(row) for row in session.rows(_LOCK_INTENTS, job_id=job_id)]
     return next((intent for intent in found if intent.outcome in _NOT_SETTLED), None)
 
 

@@ -9,12 +9,11 @@ from core.jobs import CostState, EventType, Job, JobFailure, Stage, State
 from core.media import Media
 from core.store.change import Locked, Run, apply, as_owner, end, lock, read_job
 from core.store.database import Database, Session, Undo
-from core.store.rows import failure_to_json, insert_media
+from core.store.rows import failure_to_json
 from core.store.sql import Statement
 from core.times import iso
 
 _SUBMIT_TIME = Statement("SELECT max(create_time) FROM intent WHERE job_id = :job_id")
-_RUNNING = Statement("SELECT count(*) FROM job WHERE user_id = :user_id AND state = 'RUNNING'")
 
 
 def start(db: Database, run: Run, user_concurrency: int) -> Event | None:
@@ -36,8 +35,7 @@ def start_locked(session: Session, locked: Locked, user_concurrency: int, **chan
     if locked.missed is not None:
         return fail_missed(session, locked, locked.missed)
     # Counted under the user's lock, so no two starts of one user count at once.
-    row = session.row(_RUNNING, user_id=locked.run.user_id)
-    if row is not None and row[0] >= user_concurrency:
+    if locked.running >= user_concurrency:
         raise Undo(None)
     changes |= {"start_time": locked.now_ms, "stage": Stage.SUBMITTING}
     return apply(session, locked, EventType.STARTED, **changes)
@@ -47,8 +45,7 @@ def add_output(db: Database, run: Run, media: Media) -> Event:
     """One of several outputs is in the library; the job goes on."""
 
     def work(session: Session, locked: Locked) -> Event:
-        insert_media(session, media)
-        return apply(session, locked, EventType.UPDATED, stage=Stage.GENERATING)
+        return apply(session, locked, EventType.UPDATED, media, stage=Stage.GENERATING)
 
     return as_owner(db, run, work)
 
@@ -57,8 +54,8 @@ def succeed(db: Database, run: Run, media: Media) -> Event:
     """The last output is in the library: the job ends SUCCEEDED and is paid for."""
 
     def work(session: Session, locked: Locked) -> Event:
-        insert_media(session, media)
         done: dict[str, Any] = {"percent": 100, "percent_estimated": False, "progress_message": ""}
+        done["output"] = media
         return end(session, locked, EventType.SUCCEEDED, CostState.CHARGED, **done)
 
     event = as_owner(db, run, work)

@@ -10,30 +10,32 @@ from dataclasses import dataclass
 from core.store.database import Database, Session
 from core.store.sql import Statement
 
-_WAITING = Statement(
-    "SELECT count(*), max(CASE WHEN queue = :queue THEN turn END) FROM job"
-    " WHERE user_id = :user_id AND state = 'QUEUED'"
+_WAITS = "FROM job WHERE job.user_id = :user_id AND job.state = 'QUEUED'"
+_NEXT = Statement(
+    "SELECT coalesce(max(s.revision), 0), {now}, coalesce(max(s.last_turn), 0),"
+    f" (SELECT count(*) {_WAITS}), (SELECT max(job.turn) {_WAITS} AND job.queue = :queue),"
+    " (SELECT max(job.turn) FROM job WHERE job.queue = :queue AND job.start_time IS NOT NULL)"
+    " FROM user_stream s WHERE s.user_id = :user_id"
 )
-_REACHED = Statement("SELECT max(turn) FROM job WHERE queue = :queue AND start_time IS NOT NULL")
-_LAST = Statement("SELECT last_turn FROM user_stream WHERE user_id = :user_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """How many jobs of the user wait, in all queues, and the turn that one more would get."""
+    """How many jobs of the user wait, in all queues, and the turn that one more would get; the
+    user's revision and the time at which this was so."""
 
     waiting: int
     turn: int
+    revision: int
+    now_ms: int
 
 
 def read_next(db: Database | Session, user_id: str, queue: str) -> Next:
     """What one more job of the user in the queue would find."""
-    row = db.row(_LAST, user_id=user_id)
-    last = int(row[0]) if row else 0
-    waits = db.row(_WAITING, user_id=user_id, queue=queue)
-    reached = db.row(_REACHED, queue=queue)
-    count, own = waits if waits else (0, None)
-    return Next(int(count), next_turn(int((reached and reached[0]) or 0), last, int(own or 0)))
+    row = db.row(_NEXT, user_id=user_id, queue=queue)
+    assert row is not None
+    revision, now_ms, last, waiting, own, reached = (int(value or 0) for value in row)
+    return Next(waiting, next_turn(reached, last, own), revision, now_ms)
 
 
 def next_turn(reached: int, last: int, own: int) -> int:

@@ -90,9 +90,7 @@ class Submit:
         if known := self._known(user_id, asked.options, fingerprint):
             return known
         check_given(self._db, user_id, asked.given)
-        prepared = prepare_inline(
-            user_id, asked.inline, self._settings.max_input_pixels, self._db.now_ms()
-        )
+        prepared = self._prepared(user_id, asked)
         new = self._new_job(user_id, asked.model, asked.spec, asked.options, fingerprint)
         new = replace(new, inputs=prepared.media, final_prompt=asked.final_prompt)
         return self._accept(new, prepared, asked.options)
@@ -121,6 +119,12 @@ class Submit:
         new = self._new_job(user_id, model, job.spec, options, fingerprint)
         new = replace(new, retry_of=job_id, final_prompt=job.final_prompt)
         return self._accept(new, Prepared(), options)
+
+    def _prepared(self, user_id: str, asked: Submission) -> Prepared:
+        if not asked.inline:
+            return Prepared()
+        limit = self._settings.max_input_pixels
+        return prepare_inline(user_id, asked.inline, limit, self._db.now_ms())
 
     def _known(self, user_id: str, options: Options, fingerprint: str) -> Submitted | None:
         if not options.request_id:

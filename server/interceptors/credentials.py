@@ -1,5 +1,6 @@
 """What makes a bearer token good. Every failure but expiry looks the same to the caller."""
 
+import functools
 import time
 import unicodedata
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from server.principal import Principal
 
 MAX_TOKEN_BYTES = 8192
 _MAX_SUBJECT = 256
+_MAX_KNOWN = 1024
 _JWKS_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 _JWKS_TIMEOUT_SECONDS = 5
 _REQUIRED = ("exp", "iat", "sub", "aud", "iss")
@@ -75,6 +77,9 @@ class Verifier:
         self._keys = keys
         self._settings = settings
         self._clock = clock
+        # What a key of this process signed stays so; a key server may take a key back.
+        known = functools.lru_cache(_MAX_KNOWN)(self._claims)
+        self._find = self._claims if keys.blocking else known
 
     @property
     def blocking(self) -> bool:
@@ -89,7 +94,7 @@ class Verifier:
             CredentialsExpired: when only its time is over.
             DependencyUnavailable: when the key server can't be reached.
         """
-        claims = self._claims(token)
+        claims = self._find(token)
         subject, issued, expires = claims["sub"], claims["iat"], claims["exp"]
         if not _is_subject(subject) or not _is_time(issued) or not _is_time(expires):
             raise CredentialsInvalid

@@ -1,6 +1,7 @@
 """One suite for every blob store: a local folder, and S3 as moto plays it."""
 
 import contextlib
+import errno
 import functools
 import socket
 import subprocess
@@ -73,6 +74,10 @@ def make_bucket(endpoint: str) -> bool:
     return False
 
 
+def failing_link(*_: object) -> None:
+    raise OSError(errno.EXDEV, "another file system")
+
+
 def drafts(blobs: Blobs) -> list[str]:
     return list(blobs.list_keys("tmp/", FUTURE_MS))
 
@@ -95,6 +100,36 @@ def test_a_large_file_comes_back_as_it_was_put(blobs: Blobs, tmp_path: Path) -> 
     assert blobs.read("media/a") == data
     assert b"".join(blobs.stream("media/a", 0, len(data))) == data
     assert source.exists()
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_file_becomes_a_blob_of_its_owner_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    if not linked:  # as on another file system
+        monkeypatch.setattr(Path, "hardlink_to", failing_link)
+    settings = read_settings(data_dir=tmp_path)
+    blobs = open_store(settings)
+    source = tmp_path / "source"
+    source.write_bytes(MP4)
+
+    blobs.put_file("media/a", source)
+    source.unlink()
+
+    [blob] = [path for path in tmp_path.rglob("a") if path.is_file()]
+    assert (blobs.read("media/a"), blob.stat().st_mode & 0o777) == (MP4, 0o600)
+    assert drafts(blobs) == []
+
+
+def test_what_a_link_leads_to_is_copied(tmp_path: Path) -> None:
+    blobs = open_store(read_settings(data_dir=tmp_path))
+    (tmp_path / "elsewhere").write_bytes(MP4)
+    (tmp_path / "source").symlink_to(tmp_path / "elsewhere")
+
+    blobs.put_file("media/a", tmp_path / "source")
+
+    (tmp_path / "elsewhere").write_bytes(b"changed")
+    assert blobs.read("media/a") == MP4
 
 
 def test_nothing_can_be_stored_too(blobs: Blobs) -> None:

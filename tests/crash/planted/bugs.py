@@ -150,9 +150,8 @@ BUGS = {
             ),
             Edit(
                 "core/store/change.py",
-                '        payload=json.dumps(event_to_json(event), separators=(",", ":")),\n    )\n',
-                '        payload=json.dumps(event_to_json(event), separators=(",", ":")),\n    )\n'
-                f"    {CODE}.tell_early(event)\n",
+                "        payload=event.payload,\n    )\n",
+                f"        payload=event.payload,\n    )\n    {CODE}.tell_early(event)\n",
             ),
         ),
     ),
@@ -208,8 +207,8 @@ BUGS = {
         (
             Edit(
                 "core/store/change.py",
-                "row = session.row(_BUMP, user_id=user_id)",
-                f"row = {CODE}.next_number(session, _BUMP, user_id)",
+                "session.later(_BUMP, user_id=user_id)",
+                f"{CODE}.next_number(session, _BUMP, user_id)",
             ),
         ),
     ),

@@ -75,12 +75,11 @@ def at_another_moment(db: Any, snapshot: Any, user_id: str) -> Any:
     return replace(snapshot, revision=db.read(lambda session: revision(session, user_id)))
 
 
-def next_number(session: Any, bump: Any, user_id: str) -> Any:
+def next_number(session: Any, bump: Any, user_id: str) -> None:
     """A number that is drawn before the user's row is locked. PostgreSQL only."""
     name = SEQUENCE.format(user_id=user_id)
     drawn = session.row(Statement("SELECT nextval(:name)"), name=f'"{name}"')[0]
     time.sleep(0.005)
-    row = list(session.row(bump, user_id=user_id))
+    session.run(bump, user_id=user_id)
     keep = Statement("UPDATE user_stream SET revision = :drawn WHERE user_id = :user_id")
     session.run(keep, drawn=drawn, user_id=user_id)
-    return (drawn, *row[1:])

@@ -99,6 +99,20 @@ def test_the_leeway_is_given_and_no_more() -> None:
     assert verifier(GOOD["iat"] - 30).verify(token())
 
 
+def test_a_token_that_is_known_ends_with_its_time_all_the_same() -> None:
+    now = [float(NOW)]
+    known = Verifier(LocalKey(KEY), SETTINGS, clock=lambda: now[0])
+    good, forged = token(), token(key=bytes(32))
+    assert known.verify(good) == known.verify(good)
+    for _ in range(2):
+        with pytest.raises(CredentialsInvalid):
+            known.verify(forged)
+
+    now[0] = NOW + 3600 + SETTINGS.jwt_leeway_seconds
+    with pytest.raises(CredentialsExpired):
+        known.verify(good)
+
+
 def test_an_expired_token_of_another_key_is_only_invalid() -> None:
     with pytest.raises(CredentialsInvalid):
         verifier(NOW + 90_000).verify(token(key=bytes(32)))

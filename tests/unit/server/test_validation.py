@@ -14,9 +14,7 @@ from rushes.v1 import job_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.validation import Validator
 
-VALIDATOR = Validator(
-    read_settings(max_page_size=100), read_catalog(None), read_prompts(None)
-)
+VALIDATOR = Validator(read_settings(max_page_size=100), read_catalog(None), read_prompts(None))
 
 
 def video(**fields: Any) -> VideoSpec:

@@ -22,11 +22,10 @@ class Pipeline:
         self.asked: Queue[str] = Queue()
         self.failure: Exception | None = None
 
-    def run_next(self, queue: str) -> bool:
+    def run_queue(self, queue: str) -> None:
         self.asked.put(queue)
         if self.failure is not None:
             raise self.failure
-        return True
 
 
 @pytest.fixture

@@ -52,9 +52,49 @@ def test_a_job_runs_to_its_end(
     assert (output.seed, output.revised_prompt) == (100, "a better boat")
     assert types(db, job_id) == ["QUEUED", "STARTED", "SUCCEEDED"]
     assert [event.type for event in told.events] == [EventType.STARTED, EventType.SUCCEEDED]
-    assert told.woken[-1] == "image"  # its end may make room for another
     assert provider.fetched == [("", 0)]
     assert not pipeline.run_next("image")
+
+
+def test_one_wake_up_runs_all_that_waits(pipeline: Pipeline, db: Database, told: Told) -> None:
+    job_ids = [image(db) for _ in range(3)]
+
+    pipeline.run_queue("image")
+
+    assert {job_of(db, job_id).state for job_id in job_ids} == {State.SUCCEEDED}
+    assert told.woken == []
+
+
+def test_who_has_run_jobs_of_a_queue_for_long_hands_it_on(
+    pipeline: Pipeline, db: Database, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.pipeline.QUEUE_SECONDS", 0.0)
+    first, second = image(db), image(db)
+
+    pipeline.run_queue("image")
+
+    assert [job_of(db, job_id).state for job_id in (first, second)] == [
+        State.SUCCEEDED,
+        State.QUEUED,
+    ]
+    assert told.woken == ["image"]
+
+
+def test_a_worker_that_ends_lets_others_go_on(
+    pipeline: Pipeline, db: Database, provider: ScriptedLocal, told: Told
+) -> None:
+    def end(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
+        pipeline.keeper.closing = True
+        return make_picture(job, index, path, read, run)
+
+    provider.fetching = end
+    first, second = image(db), image(db)
+
+    pipeline.run_queue("image")
+
+    assert job_of(db, first).state is State.SUCCEEDED
+    assert job_of(db, second).state is State.QUEUED
+    assert told.woken == ["image"]
 
 
 def test_several_outputs_are_shown_one_by_one(pipeline: Pipeline, db: Database, told: Told) -> None:

@@ -13,8 +13,9 @@ from core.store.queue import Queues
 from core.store.sql import Statement
 from tests.services import wait_for
 from tests.unit.workers.conftest import Told
-from tests.unit.workers.running import DUE, NEXT_RUN, execute, job_of, paid_image
+from tests.unit.workers.running import DUE, NEXT_RUN, execute, failing, job_of, paid_image
 from tests.unit.workers.scripted import ScriptedPaid
+from workers.paces import Paces
 from workers.pipeline import Pipeline
 from workers.poller import Poller
 from workers.providers import Pending, TryLater
@@ -192,15 +193,17 @@ def test_a_poll_that_was_given_up_late_says_nothing_of_the_provider(
     pipeline: Pipeline, poller: Poller, db: Database, payee: ScriptedPaid
 ) -> None:
     async def freeze(_: object) -> None:
-        # The whole process, as SIGSTOP does.
+        # The whole process, once, as SIGSTOP does.
+        payee.polling = None
         time.sleep(1.2)  # noqa: ASYNC251
         await asyncio.Event().wait()
 
     payee.polling = freeze
+    payee.answers.append(Pending(60_000))
     job_id = operation(db, pipeline)
     poller._lease_ms = 1000
     poller.start()
-    pause_of(db, job_id, least_ms=0)
+    pause_of(db, job_id)
     poller.close()
     assert not circuits.failing(db)
 
@@ -227,3 +230,13 @@ def test_what_can_not_be_written_down_is_polled_again(
     poller.start()
     pause_of(db, job_id)
     assert len(payee.polled) == 2
+
+
+def test_an_operation_is_recorded_also_when_nobody_knows_its_pace(
+    pipeline: Pipeline, db: Database, payee: ScriptedPaid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payee.delay_ms = None
+    monkeypatch.setattr(Paces, "first_ms", failing(ZeroDivisionError()))
+    job_id = operation(db, pipeline)
+    assert job_of(db, job_id).provider_operation == "operation 1"
+    assert 10_000 < pause_of(db, job_id) <= 30_000

@@ -98,7 +98,7 @@ def test_while_it_hangs_one_call_tries_it_and_the_others_are_refused_at_once(
             begun.set()
             return session.row(ONE) == (1,)
 
-        # A read begins with a statement of its own: what hangs is before `work`.
+        # What hangs is the connect, before `work`.
         trying = other.submit(db.read, work)
         refusals = [answers(db) for _ in range(50)]
         assert not any(refusals)
