@@ -317,7 +317,7 @@ def test_an_estimate_says_which_setting_a_model_waits_for(house: House) -> None:
     request = pb.EstimateCostRequest(image={"prompt": "sea"}, models=[FLARE])
     [estimate] = house.caller("alice").call("EstimateCost", request).estimates
     assert estimate.queue.blocked_reason == "the provider openai needs RUSHES_OPENAI_API_KEY"
-    assert estimate.cost.nanos == 220_000_000
+    assert estimate.cost.nanos == 20_000_000
 
 
 def test_a_model_whose_price_nobody_knows_is_priced_at_nothing_and_not_run(keyed: House) -> None:

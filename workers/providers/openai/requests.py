@@ -14,8 +14,8 @@ from core.specs import ImageSpec
 from workers.providers import ProviderFailed, ReadInput
 from workers.providers.builtin.picture import fitted, opened
 
-# The steps above "high" are not those of every model.
-QUALITIES = {"DRAFT": "low", "STANDARD": "medium", "HIGH": "high", "": "auto"}
+# The steps above "high" are not those of every model. Never "auto": nobody could say what it costs.
+QUALITIES = {"DRAFT": "low", "STANDARD": "medium", "HIGH": "high", "": "medium"}
 FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 # As bright as this counts as white.
 _WHITE = 128

@@ -35,7 +35,7 @@ def test_a_prompt_alone_is_generated_from_what_the_templates_made_of_it() -> Non
         "prompt": "a boat, oil on canvas",
         "n": 3,
         "size": "1536x1024",
-        "quality": "auto",
+        "quality": "medium",
         "output_format": "png",
     }
     assert (request.edits, request.outputs) == (False, 3)
