@@ -214,7 +214,7 @@ class Settings(BaseSettings):
     )
     drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
     drain_run_seconds: Seconds = _setting(
-        10, "Time that a submit under way has to end when its worker shuts down."
+        120, "Time that a paid call under way has to be answered when its worker shuts down."
     )
     drain_watch_seconds: Seconds = _setting(2, "Time in which watches are ended at shutdown.")
     metrics_listen: str = _setting(
@@ -326,6 +326,11 @@ class Settings(BaseSettings):
             "openai": ("RUSHES_OPENAI_API_KEY", self.openai_api_key or self.openai_api_key_file),
         }
         return {provider: variable for provider, (variable, is_set) in here.items() if not is_set}
+
+    @cached_property
+    def spends_money(self) -> bool:
+        """Whether a provider that takes real money is configured."""
+        return not {"gemini", "vertex", "openai"} <= self.missing.keys()
 
     @cached_property
     def queues(self) -> tuple[str, ...]:

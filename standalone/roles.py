@@ -24,7 +24,7 @@ from standalone.valkey import find_valkey, valkey_argv, valkey_is_ready, valkey_
 LONGEST_SOCKET_NAME = len("server-999.metrics")
 # Ctrl-C ends everything within 5 s, so a call that waits can't have a server's usual 10 s.
 DRAIN_CALL_SECONDS = "2.5"
-DRAIN_RUN_SECONDS = "3.5"
+DRAIN_RUN_SECONDS = 3.5
 STATE_FILE = "standalone.json"
 # What a variable that holds a secret is named, or holds.
 SECRET = re.compile(r"_(KEY|SECRET|TOKEN|PASSWORD)\b|://[^/@]*:[^/@]*@|password=", re.IGNORECASE)
@@ -114,6 +114,7 @@ def make_roles(site: Site) -> Roles:
         valkey=valkey,
         edge=edge,
         answers=functools.partial(_answers, site.settings.port) if edge else None,
+        drain_run_seconds=_drain_run_seconds(site.settings),
     )
 
 
@@ -171,10 +172,15 @@ def _told_settings(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _drain_run_seconds(settings: Settings) -> float:
+    """An answer that is paid for is worth waiting for; play money is not."""
+    return settings.drain_run_seconds if settings.spends_money else DRAIN_RUN_SECONDS
+
+
 def _environment(site: Site, redis_url: str, **more: str) -> dict[str, str]:
     defaults = {
         "RUSHES_DRAIN_CALL_SECONDS": DRAIN_CALL_SECONDS,
-        "RUSHES_DRAIN_RUN_SECONDS": DRAIN_RUN_SECONDS,
+        "RUSHES_DRAIN_RUN_SECONDS": f"{_drain_run_seconds(site.settings):g}",
         "RUSHES_SIMULATOR": "true",
     }
     chosen = {

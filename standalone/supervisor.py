@@ -14,14 +14,18 @@ from standalone.screen import Screen
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds after the stop began by which each stage has ended or is no longer waited for.
-SERVERS_BY, HTTP_BY, EDGE_BY, WORKERS_BY, KILL_AT = 3.0, 3.4, 3.7, 4.0, 4.3
+SERVERS_BY, HTTP_BY, EDGE_BY, WORKERS_BY = 3.0, 3.4, 3.7, 4.0
+VALKEY_SECONDS = 0.3
 POLL_SECONDS = 0.02
 SLOW_START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What to run. `answers` says whether the one address serves; None without an edge."""
+    """What to run. `answers` says whether the one address serves; None without an edge.
+
+    Workers may take `drain_run_seconds` to end.
+    """
 
     servers: tuple[Command, ...]
     http: Command
@@ -29,6 +33,7 @@ class Roles:
     valkey: Command | None = None
     edge: Command | None = None
     answers: Probe | None = None
+    drain_run_seconds: float = WORKERS_BY
 
 
 class Supervisor:
@@ -42,6 +47,7 @@ class Supervisor:
 
         self.screen = screen
         self.answers = roles.answers
+        self._workers_by = max(roles.drain_run_seconds, WORKERS_BY)
         self.valkey = [child(roles.valkey)] if roles.valkey else []
         self.servers = [child(command) for command in roles.servers]
         self.workers = [child(command) for command in roles.workers]
@@ -107,8 +113,12 @@ class Supervisor:
         self._terminate(self.edge)
         await self._ended(self.edge, began + EDGE_BY)
         await self._ended(self.workers, began + WORKERS_BY)
+        if self._workers_by > WORKERS_BY and not all(self._is_over(c) for c in self.workers):
+            self.screen.log("waiting for answers that are paid for (once more: at once)")
+            await self._ended(self.workers, began + self._workers_by)
         self._terminate(self.valkey)
-        await self._ended(self.children, began + KILL_AT)
+        now = asyncio.get_running_loop().time()
+        await self._ended(self.children, now + VALKEY_SECONDS)
         self._kill()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
@@ -143,6 +153,9 @@ class Supervisor:
         for child in self.children:
             child.terminate()
             child.kill()
+
+    def _is_over(self, child: Child) -> bool:
+        return child not in self._tasks or self._tasks[child].done()
 
     async def _ended(self, children: Iterable[Child], deadline: float) -> None:
         tasks = [self._tasks[child] for child in children if child in self._tasks]

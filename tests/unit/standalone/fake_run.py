@@ -33,6 +33,7 @@ def main() -> int:
         workers=(command("worker-1"), command("worker-2")),
         valkey=command("valkey"),
         edge=command("envoy"),
+        drain_run_seconds=float(behaviours.get("drain", "0")),
     )
     (folder / "logs").mkdir()
     screen = Screen()

@@ -111,6 +111,31 @@ def test_children_that_will_not_end_are_killed_in_time(start: StartFamily) -> No
     assert family.living() == []
 
 
+def test_a_worker_that_waits_for_what_is_paid_is_waited_for(start: StartFamily) -> None:
+    family = start("worker-1=drains:5", "drain=30").ready()
+    lazy = family.lives("worker-1")[0]
+    valkey = family.lives("valkey")[0]
+
+    family.signal(signal.SIGINT)
+
+    wait_for(lambda: "paid for" in family.text)
+    assert is_alive(lazy)
+    assert is_alive(valkey)
+    assert family.process.wait(20) == 0
+    assert family.living() == []
+
+
+def test_a_second_signal_does_not_wait_for_what_is_paid_either(start: StartFamily) -> None:
+    family = start("worker-1=stubborn", "drain=30").ready()
+    family.signal(signal.SIGINT)
+    wait_for(lambda: "paid for" in family.text)
+
+    family.signal(signal.SIGINT)
+
+    assert family.end() == 0
+    assert family.living() == []
+
+
 def test_a_second_signal_does_not_wait(start: StartFamily) -> None:
     family = start("server-1=stubborn", "valkey=stubborn").ready()
 
