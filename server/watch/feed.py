@@ -5,7 +5,7 @@ import heapq
 import json
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.events import Event, ProgressTick, QueueInfo, event_from_json
 from core.jobs import Job, Progress, State, progress_from_json
@@ -62,6 +62,7 @@ class Tick:
 
     job_id: str
     attempt: int
+    percent: int
     number: int
     frame: bytes
 
@@ -152,11 +153,12 @@ class Feed:
         known = self.ticks.get(row.job_id)
         if row.job_id not in self._live or (known is not None and known.attempt > row.attempt):
             return
+        progress = progress_from_json(json.loads(row.payload))
+        if known is not None and known.attempt == row.attempt and known.percent > progress.percent:
+            # Two workers may estimate one operation, each by what it has measured.
+            progress = replace(progress, percent=known.percent)
         tick = ProgressTick(
-            user_id=row.user_id,
-            job_id=row.job_id,
-            attempt=row.attempt,
-            progress=progress_from_json(json.loads(row.payload)),
+            user_id=row.user_id, job_id=row.job_id, attempt=row.attempt, progress=progress
         )
         self._tick(tick)
 
@@ -164,7 +166,8 @@ class Feed:
         self._number += 1
         now_ms = time.time_ns() // 1_000_000
         frame = event_frame(tick_to_proto(tick, now_ms, place))
-        self.ticks[tick.job_id] = Tick(tick.job_id, tick.attempt, self._number, frame)
+        percent = tick.progress.percent
+        self.ticks[tick.job_id] = Tick(tick.job_id, tick.attempt, percent, self._number, frame)
         for signal in self.watchers:
             if signal.ticks:
                 signal.event.set()

@@ -65,6 +65,19 @@ async def test_progress_of_an_earlier_attempt_is_dropped(place: Place) -> None:
     assert [e.progress.progress.percent for e in seen.events if e.HasField("progress")] == [70, 80]
 
 
+async def test_a_percent_never_falls_inside_an_attempt(place: Place) -> None:
+    event = place.accept()
+    seen = await place.synced()
+    for percent in (70, 60, 80):
+        told = seen.kinds().count("progress")
+        place.tick(event, percent, attempt=1)
+        await seen.until(lambda told=told: seen.kinds().count("progress") == told + 1)
+    place.tick(event, 5, attempt=2)
+    await seen.until(lambda: seen.kinds().count("progress") == 4)
+    percents = [e.progress.progress.percent for e in seen.events if e.HasField("progress")]
+    assert percents == [70, 70, 80, 5]
+
+
 async def test_progress_of_jobs_that_are_filtered_out_is_not_sent(place: Place) -> None:
     mine, other = place.accept(labels={"n": "1"}), place.accept()
     seen = await place.synced(labels=frozenset({("n", "1")}))
