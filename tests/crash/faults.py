@@ -86,6 +86,11 @@ class Frozen(Fault):
         super().__init__(process.name)
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """Whom it freezes."""
+        return self._process.pid
+
     def inflict(self) -> None:
         self._process.freeze()
 

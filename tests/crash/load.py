@@ -36,7 +36,10 @@ THEFT_EVERY = 100
 
 @dataclass
 class Watcher:
-    """One watcher, and what it knows. `told` is None until something tells its revision."""
+    """One watcher, and what it knows. `told` is None until something tells its revision.
+
+    token: of what it has worked through: a watcher to whom nothing happens after SYNCED has none.
+    """
 
     name: str
     user: str
@@ -45,10 +48,12 @@ class Watcher:
     recent: bool = False
     told: int | None = None
     token: str = ""
+    heard: bool = False
     unfinished: set[str] = field(default_factory=set)
 
     def learn(self, event: WatchEvent) -> None:
         """Takes what the SDK hands on."""
+        self.heard = True
         if event.HasField("reset"):
             self.told, self.unfinished = None, set()
         if event.HasField("job"):

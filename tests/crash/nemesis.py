@@ -130,6 +130,17 @@ def deaths(house: Installation) -> list[Evil]:
     ]
 
 
+def worker_deaths(house: Installation) -> list[Evil]:
+    """SIGKILL of a worker, which its supervisor starts again."""
+    return [Evil(1, lambda dice: Killed(dice.choice(house.workers)), (0.0, 0.2))]
+
+
+def worker_freezes(house: Installation, lease_seconds: float) -> list[Evil]:
+    """Workers that freeze for longer than their leases, and wake as zombies."""
+    lasts = (1.4 * lease_seconds, 1.7 * lease_seconds)
+    return [Evil(1, lambda dice: Frozen(dice.choice(house.workers)), lasts)]
+
+
 def stalls(house: Installation, lease_seconds: float) -> list[Evil]:
     """Processes that freeze, some for longer than their leases, or restart; and a cold start."""
     return [

@@ -1,4 +1,4 @@
-"""How long a killed worker's jobs wait until they run again, seen in the database."""
+"""How long a hurt worker's jobs wait until they run again, and whose else: by the database."""
 
 import threading
 import time
@@ -11,13 +11,23 @@ from core.store.sql import Statement
 
 LOOK_SECONDS = 0.05
 _HELD = Statement(
-    "SELECT job_id, fence, worker_id FROM job"
+    "SELECT job_id, fence, attempt, worker_id FROM job"
     " WHERE state = 'RUNNING' AND lease_expire_time > {now} AND worker_id IS NOT NULL"
 )
-_NOW = Statement("SELECT job_id, fence FROM job WHERE end_time IS NULL AND job_id = ANY(:job_ids)")
+_NOW = Statement(
+    "SELECT job_id, fence, lease_expire_time IS NULL FROM job"
+    " WHERE end_time IS NULL AND job_id = ANY(:job_ids)"
+)
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Run:
+    fence: int
+    attempt: int
+    pid: int
+
+
+@dataclass(frozen=True)
 class _Orphan:
     fence: int
     since: float
@@ -25,26 +35,35 @@ class _Orphan:
 
 @dataclass
 class Recovery:
-    """Looks all the time who runs what; `died` says when a worker was killed."""
+    """Looks all the time who runs what; `hurt` says when a worker was killed or frozen.
+
+    hits: how many kills ended a run. touched: jobs that lost a run without their worker being hurt.
+    """
 
     database_url: str
     seconds: list[float] = field(default_factory=list)
+    hits: int = 0
+    touched: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._held: dict[str, tuple[int, str]] = {}
+        self._held: dict[str, _Run] = {}
+        self._last: dict[str, _Run] = {}
+        self._hurt: set[int] = set()
         self._orphans: dict[str, _Orphan] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
         self._thread.start()
 
-    def died(self, pid: int) -> None:
-        """The worker with that pid was killed just now; it may have come to more since the look."""
+    def hurt(self, pid: int, kind: str) -> None:
+        """That process is killed or frozen now; it may have come to more since the last look."""
         now = time.monotonic()
         with self._lock:
-            for job_id, (fence, worker_id) in self._held.items():
-                if worker_id.split("-")[-2] == str(pid):
-                    self._orphans.setdefault(job_id, _Orphan(fence, now))
+            self._hurt.add(pid)
+            lost = {job_id: run for job_id, run in self._held.items() if run.pid == pid}
+            for job_id, run in lost.items():
+                self._orphans.setdefault(job_id, _Orphan(run.fence, now))
+            self.hits += kind == "kill" and bool(lost)
 
     def stop(self) -> None:
         """Looks no more."""
@@ -56,22 +75,34 @@ class Recovery:
         with closing(connect(self.database_url, 1)) as db:
             while not self._stopped.wait(LOOK_SECONDS):
                 try:
-                    held = {row[0]: (int(row[1]), row[2]) for row in db.rows(_HELD)}
+                    held = {row[0]: _run_of(*row[1:]) for row in db.rows(_HELD)}
                     orphans = list(self._orphans)
-                    fences = dict(db.rows(_NOW, job_ids=orphans)) if orphans else {}
+                    rows = db.rows(_NOW, job_ids=orphans) if orphans else []
                 except DependencyUnavailable:
                     continue
                 with self._lock:
-                    self._held = held
-                    self._settle(orphans, fences)
+                    self._note(held)
+                    self._settle(orphans, {row[0]: (int(row[1]), bool(row[2])) for row in rows})
 
-    def _settle(self, orphans: list[str], fences: dict[str, int]) -> None:
+    def _note(self, held: dict[str, _Run]) -> None:
+        self._held = held
+        for job_id, run in held.items():
+            last = self._last.get(job_id, run)
+            if run.attempt > last.attempt and last.pid not in self._hurt:
+                self.touched.append(job_id)
+        self._last |= held
+
+    def _settle(self, orphans: list[str], found: dict[str, tuple[int, bool]]) -> None:
         now = time.monotonic()
         for job_id in orphans:
-            orphan = self._orphans[job_id]
-            if job_id not in fences:
-                # It had just ended, or was cancelled: nobody waited.
-                del self._orphans[job_id]
-            elif fences[job_id] > orphan.fence:
+            orphan, (fence, is_free) = self._orphans[job_id], found.get(job_id, (0, True))
+            if fence > orphan.fence:
                 self.seconds.append(now - orphan.since)
                 del self._orphans[job_id]
+            elif is_free:
+                # It had just ended, or was handed back: nobody waited.
+                del self._orphans[job_id]
+
+
+def _run_of(fence: int, attempt: int, worker_id: str) -> _Run:
+    return _Run(int(fence), int(attempt), int(worker_id.split("-")[-2]))

@@ -26,17 +26,28 @@ from tests.crash.checker import (
     collect,
     find_secrets,
 )
-from tests.crash.faults import Fault, Killed
+from tests.crash.faults import Fault, Frozen, Killed
 from tests.crash.history import Recorder
 from tests.crash.installation import FAST, Installation, Process
 from tests.crash.load import Load
-from tests.crash.nemesis import Lane, bad_weather, database_outages, deaths, outages, stalls
+from tests.crash.nemesis import (
+    Lane,
+    Span,
+    bad_weather,
+    database_outages,
+    deaths,
+    outages,
+    stalls,
+    worker_deaths,
+    worker_freezes,
+)
+from tests.crash.plan import Mix
 from tests.crash.proxy import Network
 from tests.crash.recovery import Recovery
 from tests.services import Postgres, wait_for
 
 SERVERS, WORKERS = 2, 3
-WATCH_SECONDS = 90.0
+WATCH_SECONDS = 30.0
 QUIET_SECONDS = 90.0
 CATCH_UP_SECONDS = 40.0
 LEAVE_SECONDS = 15.0
@@ -52,7 +63,10 @@ _HEADS = Statement("SELECT user_id, revision FROM user_stream")
 
 @dataclass(frozen=True)
 class Scenario:
-    """What to run: the episode ends after so many kills or seconds, whichever comes first."""
+    """What to run: the episode ends after so many kills or seconds, whichever comes first.
+
+    worker_pause: with it only workers are hurt, so many seconds apart, and nothing else.
+    """
 
     database: str
     seed: int
@@ -60,6 +74,14 @@ class Scenario:
     kills: int | None = None
     users: int = 20
     watchers: int = 50
+    mix: Mix | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    worker_pause: Span | None = None
+
+    @property
+    def lease(self) -> float:
+        """How long a lease holds."""
+        return float({**FAST, **self.env}["RUSHES_LEASE_SECONDS"])
 
 
 @dataclass
@@ -72,6 +94,8 @@ class Outcome:
     kills: int = 0
     died: Counter[int] = field(default_factory=Counter)
     recovery: list[float] = field(default_factory=list)
+    hits: int = 0
+    touched: list[str] = field(default_factory=list)
     quiet_seconds: float = 0.0
     seconds: float = 0.0
     final: Final = field(default_factory=Final)
@@ -117,7 +141,12 @@ class Episode:
         with ExitStack() as stack:
             self._postgres, url = stack.enter_context(_database(self._scenario, self._folder))
             self._house = Installation(
-                self._folder, url, WORKERS, server_count=SERVERS, network=Network()
+                self._folder,
+                url,
+                WORKERS,
+                server_count=SERVERS,
+                network=Network(),
+                env=dict(self._scenario.env),
             )
             stack.callback(self._house.close)
             self._recorder = Recorder(self._folder / "history.jsonl")
@@ -140,14 +169,14 @@ class Episode:
             users=scenario.users,
             watchers=scenario.watchers,
             total=int(scenario.seconds * JOBS_PER_SECOND),
+            mix=scenario.mix,
             ease=15.0,
         )
         keeper = Keeper(house, recorder)
         recovery = Recovery(house.database_url)
         try:
             load.start()
-            # A channel whose first connect is lost among the others tries again after 20 s.
-            wait_for(lambda: all(w.token for w in load.watchers), "all to watch", WATCH_SECONDS)
+            wait_for(lambda: all(w.heard for w in load.watchers), "all to watch", WATCH_SECONDS)
             keeper.start()
             self._release_the_nemesis(recovery)
             load.stop()
@@ -159,12 +188,13 @@ class Episode:
             recovery.stop()
             load.close()
         self._outcome.died, self._outcome.recovery = keeper.died, recovery.seconds
+        self._outcome.hits, self._outcome.touched = recovery.hits, recovery.touched
         self._violate(self._leaks(before))
 
     def _release_the_nemesis(self, recovery: Recovery) -> None:
         def seen(fault: Fault) -> None:
-            if isinstance(fault, Killed):
-                recovery.died(fault.pid)
+            if isinstance(fault, Killed | Frozen):
+                recovery.hurt(fault.pid, fault.kind)
 
         lanes = self._lanes(seen)
         for lane in lanes:
@@ -177,11 +207,16 @@ class Episode:
 
     def _lanes(self, seen: Callable[[Fault], None]) -> list[Lane]:
         house, recorder, seed = self._house, self._recorder, self._scenario.seed
-        lease = float(FAST["RUSHES_LEASE_SECONDS"])
+        lease, kills, pause = self._scenario.lease, self._scenario.kills, DEATH_PAUSE
+        if (own := self._scenario.worker_pause) is not None:
+            dying, freezing = worker_deaths(house), worker_freezes(house, lease)
+            return [
+                Lane("deaths", dying, recorder, seed, kills=kills, pause=own, seen=seen),
+                Lane("freezes", freezing, recorder, seed, pause=own, seen=seen),
+            ]
         away = outages(house)
         if self._postgres is not None:
             away += database_outages(self._postgres, _name_of(house.database_url))
-        kills, pause = self._scenario.kills, DEATH_PAUSE
         return [
             Lane("deaths", deaths(house), recorder, seed, kills=kills, pause=pause, seen=seen),
             Lane("stalls", stalls(house, lease), recorder, seed, pause=STALL_PAUSE, seen=seen),
@@ -328,9 +363,10 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         "kills": outcome.kills,
         "faults": dict(outcome.faults),
         "died_by_themselves": {str(code): count for code, count in outcome.died.items()},
-        "running_again_p50_seconds": _percentile(outcome.recovery, 50),
-        "running_again_p99_seconds": _percentile(outcome.recovery, 99),
+        "running_again_p50_seconds": percentile(outcome.recovery, 50),
+        "running_again_p99_seconds": percentile(outcome.recovery, 99),
         "running_again_counted": len(outcome.recovery),
+        "kills_that_hit_a_run": outcome.hits,
         "outcome_unknown": unknown,
         "quiet_after_seconds": round(outcome.quiet_seconds, 1),
     }
@@ -352,7 +388,7 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _percentile(values: list[float], percent: int) -> float | None:
+def percentile(values: list[float], percent: int) -> float | None:
     if not values:
         return None
     ordered = sorted(values)

@@ -32,6 +32,7 @@ from tests.services import Postgres, wait_for
 
 ACTIONS = ("kill", "exception", "sleep:2.5")
 QUIET_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 # Nobody hits these while serving: each has a test of its own below.
 APART = ("migrate.middle", "purge.after_list", "restore.middle", "drain.begin")
 IN_SERVER = (
@@ -50,10 +51,14 @@ class Armed:
     def __init__(self, process: Process, names: tuple[str, ...], action: str) -> None:
         self.process = process
         self.left = {name: f"{name}={action}*1" for name in names}
+        self._deadly = action == "kill"
         self.process.env["RUSHES_FAILPOINTS"] = self._rules()
 
     def look(self) -> None:
         """Notes what was hit; starts the process again if that ended it."""
+        # It says so before it dies: nobody may leave in that moment, or nothing starts it again.
+        if self._deadly and self.process.exit_code is None:
+            return
         log = self.process.log.read_text(errors="replace") if self.process.log.exists() else ""
         for name in re.findall(r'"failpoint": "([a-z_.]+)"', log):
             self.left.pop(name, None)
@@ -106,8 +111,7 @@ class Run:
         """What the checker says when all is quiet."""
         begun = time.monotonic()
         with closing(connect(self.house.database_url, 2)) as db:
-            self._keep()
-            self._load.stop()
+            self._keep_until(lambda: self._load.stop(0), "every answer", ANSWER_SECONDS)
             while (row := db.row(_UNFINISHED)) and row[0]:
                 if time.monotonic() - begun > QUIET_SECONDS:
                     break

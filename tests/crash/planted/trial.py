@@ -16,9 +16,12 @@ from tests.crash.history import Recorder
 from tests.crash.installation import Installation, Process
 from tests.crash.load import Load
 from tests.crash.plan import Mix
+from tests.services import wait_for
 
 USERS = 6
 MOST_STRIKES = 20
+START_SECONDS = 30.0
+ANSWER_SECONDS = 30.0
 QUIET_SECONDS = 60.0
 CATCH_UP_SECONDS = 8.0
 UNFINISHED = Statement("SELECT count(*) FROM job WHERE end_time IS NULL")
@@ -69,7 +72,9 @@ def kill_workers(trial: Trial) -> None:
 
 
 def kill_server(trial: Trial) -> None:
-    time.sleep(trial.dice.uniform(1.0, 1.5))
+    """While it serves, however long it takes to start."""
+    wait_for(trial.house.answers, "the server", START_SECONDS)
+    time.sleep(trial.dice.uniform(0.3, 0.8))
     trial.kill(trial.house.server)
 
 
@@ -198,6 +203,9 @@ def end(trial: Trial) -> list[Violation]:
     """Waits until all is quiet, ends everything, and looks at what is left."""
     house, load = trial.house, trial.load
     with closing(connect(house.database_url, 2)) as db:
+        # First: what was asked while the server was away makes jobs when it is back.
+        load.join(ANSWER_SECONDS)
+        load.stop()
         begun = time.monotonic()
         while (left := db.row(UNFINISHED)) and left[0]:
             if time.monotonic() - begun > QUIET_SECONDS:
@@ -205,7 +213,6 @@ def end(trial: Trial) -> list[Violation]:
             trial.revive()
             time.sleep(0.2)
         seconds, unfinished = time.monotonic() - begun, left[0] if left else 0
-        load.stop()
         load.catch_up(dict(db.rows(_HEADS)), CATCH_UP_SECONDS)
     trial.recorder.end()
     load.close()
