@@ -48,6 +48,8 @@ class Killed(Fault):
 
     kind = "kill"
     kills = 1
+    # Whether it did its work when it was killed.
+    was_up = False
 
     def __init__(self, process: Process, extra: Env | None = None) -> None:
         super().__init__(process.name)
@@ -60,6 +62,7 @@ class Killed(Fault):
         return self._process.pid
 
     def inflict(self) -> None:
+        self.was_up = self._process.is_up
         self._process.kill()
 
     def heal(self) -> None:

@@ -40,6 +40,10 @@ FAST = {
 }
 
 
+# What a process says once it does its work.
+UP = (b'"worker_started"', b'"server_started"')
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -56,6 +60,7 @@ class Process:
         self.log = log
         self.running: subprocess.Popen[bytes] | None = None
         self._command = command
+        self._log_start = 0
         self._lock = threading.RLock()
 
     def start(self, extra: dict[str, str] | None = None) -> None:
@@ -63,6 +68,7 @@ class Process:
         env = {**self.env, **(extra or {})}
         with self._lock, self.log.open("ab") as log:
             if self.running is None or self.running.poll() is not None:
+                self._log_start = log.tell()
                 self.running = subprocess.Popen(self._command, env=env, stderr=log, stdout=log)
 
     def kill(self) -> None:
@@ -101,6 +107,16 @@ class Process:
         with self._lock:
             if self.running is not None:
                 self.running.send_signal(number)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it does its work, and not only starts."""
+        if self.pid == 0 or self.exit_code is not None:
+            return False
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            said = log.read()
+        return any(mark in said for mark in UP)
 
     @property
     def exit_code(self) -> int | None:

@@ -30,7 +30,7 @@ from tests.crash.faults import (
     ValkeyKilled,
 )
 from tests.crash.history import Recorder
-from tests.crash.installation import Installation
+from tests.crash.installation import Installation, Process
 from tests.services import Postgres
 
 Span = tuple[float, float]
@@ -71,6 +71,7 @@ class Lane(threading.Thread):
         super().__init__(name=f"nemesis-{name}", daemon=True)
         self.counts: Counter[str] = Counter()
         self.kills = 0
+        self.kills_at_work = 0
         self.failure: BaseException | None = None
         self._evils = evils
         self._recorder = recorder
@@ -119,15 +120,22 @@ class Lane(threading.Thread):
         self._recorder.fault("healed", fault.target, {"of": fault.kind})
         self.counts[fault.kind] += 1
         self.kills += fault.kills
+        self.kills_at_work += isinstance(fault, Killed) and fault.was_up
         self._stopped.wait(max(strike.pause - (time.monotonic() - begun - strike.seconds), 0))
 
 
 def deaths(house: Installation) -> list[Evil]:
     """SIGKILL of one process of ours."""
     return [
-        Evil(85, lambda dice: Killed(dice.choice(house.workers)), (0.0, 0.2)),
-        Evil(15, lambda dice: Killed(dice.choice(house.servers)), (0.0, 0.3)),
+        Evil(85, lambda dice: Killed(_victim(dice, house.workers)), (0.0, 0.2)),
+        Evil(15, lambda dice: Killed(_victim(dice, house.servers)), (0.0, 0.3)),
     ]
+
+
+def _victim(dice: random.Random, processes: Sequence[Process]) -> Process:
+    """The one that is drawn, or another if that only starts: its death would show little."""
+    drawn = dice.choice(processes)
+    return next((process for process in [drawn, *processes] if process.is_up), drawn)
 
 
 def worker_deaths(house: Installation) -> list[Evil]:

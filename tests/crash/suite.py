@@ -92,6 +92,7 @@ class Outcome:
     violations: list[Violation] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     kills: int = 0
+    kills_at_work: int = 0
     died: Counter[int] = field(default_factory=Counter)
     recovery: list[float] = field(default_factory=list)
     hits: int = 0
@@ -204,6 +205,7 @@ class Episode:
             lane.stop()
             self._outcome.faults += lane.counts
             self._outcome.kills += lane.kills
+            self._outcome.kills_at_work += lane.kills_at_work
 
     def _lanes(self, seen: Callable[[Fault], None]) -> list[Lane]:
         house, recorder, seed = self._house, self._recorder, self._scenario.seed
@@ -361,6 +363,7 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         "state_changes_missed_or_repeated": broken["I10"] + broken["I11"] + broken["I14"],
         "violations": dict(broken),
         "kills": outcome.kills,
+        "kills_of_processes_at_work": outcome.kills_at_work,
         "faults": dict(outcome.faults),
         "died_by_themselves": {str(code): count for code, count in outcome.died.items()},
         "running_again_p50_seconds": percentile(outcome.recovery, 50),
