@@ -9,7 +9,7 @@ import typer
 
 from admin.site import Site
 from admin.tables import print_table
-from core.ability import Ability, Price
+from core.ability import Ability
 from core.catalog import Model, models_path, read_catalog
 from core.errors import SettingsInvalid
 from core.money import amount
@@ -45,7 +45,8 @@ def check(
     now = catalog.clock()
     known = catalog.models.values()
     rows = (row for model in known for row in _rows(model, now, settings.currency))
-    print_table(("MODEL", "MAKES", "PROVIDER", "AVAILABLE", "PRICE", "SHUTDOWN"), rows)
+    heads = ("MODEL", "MAKES", "PROVIDER", "TYPICAL", "QUEUE", "AVAILABLE", "PRICE", "SHUTDOWN")
+    print_table(heads, rows)
     print(f"{source}: {len(known)} models.")
     if any(model.price_revision.startswith(EXAMPLE) for model in known):
         print("Prices of a revision that starts with example: compare them with your provider's.")
@@ -61,13 +62,15 @@ def _rows(model: Model, now_ms: int, currency: str) -> Iterator[tuple[str, ...]]
     reason = model.unavailable_reason(now_ms)
     available = f"no: {reason}" if reason else "yes"
     end = f"{model.shutdown_time} -> {model.replacement}" if model.shutdown_time else ""
+    typical = f"{model.typical_seconds:g} s" if model.typical_seconds else ""
     without = "" if model.retired(now_ms) else "none: can't be run"
     for kind in model.kinds:
         first, *more = _prices(model.ability(kind), currency) or [without]
-        yield model.model, kind.value, model.provider, available, first, end
-        yield from (("", "", "", "", line, "") for line in more)
+        known = kind.value, model.provider, typical, model.queue_of(kind)
+        yield model.model, *known, available, first, end
+        yield from ((*[""] * 6, line, "") for line in more)
 
 
 def _prices(ability: Ability | None, currency: str) -> list[str]:
-    lines: tuple[Price, ...] = ability.prices if ability else ()
-    return [f"{amount(line.listed_micros)} {currency} {line.text}" for line in lines]
+    lines = ability.price_list if ability else []
+    return [f"{amount(micros)} {currency} {text}" for text, micros in lines]

@@ -3,7 +3,7 @@
 Run it from the repository:
 `.venv/bin/python -m bench.poller [--operations 10000] [--seconds 60] [--database postgres]`.
 It is the worker as it is with its Gemini adapter, and both SDKs in memory as in one that submits.
-Each operation is polled every 30 s (10 % jitter) at a server on loopback that takes 200 ms.
+Each operation is polled every 30 s (up to 20 % later) at a server on loopback that takes 200 ms.
 """
 
 import argparse

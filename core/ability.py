@@ -105,8 +105,10 @@ class Ability:
 
     The first ratio, and the first resolution or size, are the defaults; so is the first line of
     `prices` that fits the price. Without one the model is listed, but not run.
-    `token_prices` are micro-units per million tokens: what a job is charged where the provider
-    says how many tokens it took.
+    What a spec gives (frames, references, a mask, a video) costs `micros_per_input` each, and its
+    prompt `micros_per_1000_characters` for each thousand that is begun, both on top and for every
+    output. `token_prices` are micro-units per million tokens: what a job is charged where the
+    provider says how many tokens it took. An estimate shall not be below that.
     """
 
     aspect_ratios: tuple[str, ...]
@@ -117,6 +119,8 @@ class Ability:
     qualities: tuple[str, ...]
     cancellable: bool
     prices: tuple[Price, ...] = ()
+    micros_per_input: NonNegativeInt = 0
+    micros_per_1000_characters: NonNegativeInt = 0
     token_prices: dict[str, NonNegativeInt] | None = None
     rules: tuple[Rule, ...] = ()
     durations: tuple[PositiveInt, ...] = ()
@@ -162,6 +166,41 @@ class Ability:
         """The line that the spec is priced by; None when nobody knows its price."""
         return next((line for line in self.prices if line.fits(spec)), None)
 
+    def cost_lines(self, spec: Spec, final_prompt: str) -> list[tuple[str, int]]:
+        """What the cost of the spec is made of: what for, for people, and micro-units, rounded up.
+        Empty when nobody knows its price."""
+        line, count = self.price(spec), spec.output_count
+        if line is None:
+            return []
+        times = f"{count} x " if count > 1 else ""
+        outputs = _counted(count, "image")
+        if isinstance(spec, VideoSpec):
+            outputs = f"{times}{spec.duration_ms / 1000:g} s"
+        inputs, thousands = len(spec.inputs), -(-len(final_prompt) // 1000)
+        extras = (
+            (_counted(inputs, "input"), inputs * self.micros_per_input),
+            (
+                f"up to {thousands},000 characters of prompt",
+                thousands * self.micros_per_1000_characters,
+            ),
+        )
+        return [(f"{outputs}, {line.text}", line.micros(spec))] + [
+            (times + text, micros * count) for text, micros in extras if micros
+        ]
+
+    @property
+    def price_list(self) -> list[tuple[str, int]]:
+        """Each price with its text and its micro-units; empty without one."""
+        if not self.prices:
+            return []
+        extras = (
+            ("more for each input", self.micros_per_input),
+            ("more for each 1,000 characters of prompt", self.micros_per_1000_characters),
+        )
+        return [(line.text, line.listed_micros) for line in self.prices] + [
+            (text, micros) for text, micros in extras if micros
+        ]
+
     def charge_micros(self, tokens: Mapping[str, int]) -> int | None:
         """What so many tokens (by the names of TOKENS) cost, rounded up; None when nobody knows."""
         prices = self.token_prices or {}
@@ -206,6 +245,10 @@ class Ability:
 def is_given(value: object) -> bool:
     """Whether a field of a spec has a value."""
     return value not in (None, "", ())
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _seconds_text(durations: tuple[int, ...]) -> str:

@@ -85,13 +85,18 @@ class Model:
         """Where its jobs of that kind wait."""
         return self.queue or kind.value
 
-    def estimate_micros(self, spec: Spec) -> int | None:
-        """What the spec costs on this model, in micro-units, rounded up; None: nobody knows."""
+    def cost_lines(self, spec: Spec, final_prompt: str = "") -> list[tuple[str, int]]:
+        """What the spec costs on this model, in parts (`Ability.cost_lines`); `final_prompt` is
+        what its provider gets, if that is not the spec's own."""
         ability = self.ability(spec.kind)
         if ability is None:
             raise ValueError(f"{self.model} makes no {spec.kind}")
-        line = ability.price(spec)
-        return line.micros(spec) if line else None
+        return ability.cost_lines(spec, final_prompt or spec.prompt)
+
+    def estimate_micros(self, spec: Spec, final_prompt: str = "") -> int | None:
+        """What those are together; None: nobody knows."""
+        lines = self.cost_lines(spec, final_prompt)
+        return sum(micros for _, micros in lines) if lines else None
 
     @property
     def shutdown_ms(self) -> int | None:

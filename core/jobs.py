@@ -183,6 +183,8 @@ class Job:
     final_prompt: str = ""
     create_time: int
     start_time: int | None = None
+    # When the submit was sent that the provider accepted. Not in events.
+    submit_time: int | None = None
     end_time: int | None = None
     start_deadline: int | None = None
     finish_deadline: int | None = None
@@ -195,6 +197,11 @@ class Job:
     def kind(self) -> Kind:
         """The kind of job."""
         return self.spec.kind
+
+    @property
+    def run_since(self) -> int | None:
+        """When what runs now began: its operation, or else its first run here."""
+        return self.start_time if self.submit_time is None else self.submit_time
 
     def to_json(self) -> dict[str, Any]:
         """The job as JSON values, as an event keeps it."""
@@ -250,6 +257,7 @@ _PLAIN = (
         "final_prompt",
         "create_time",
         "start_time",
+        "submit_time",
         "end_time",
         "start_deadline",
         "finish_deadline",

@@ -62,6 +62,11 @@ PROVIDER_CALLS = _counter(
     "Calls of a provider: submit, poll, fetch, cancel, look_up.",
     *("provider", "call", "outcome"),
 )
+CHARGES_ABOVE_ESTIMATE = _counter(
+    "rushes_charges_above_estimate_total",
+    "Jobs that were charged more than was estimated and reserved for them.",
+    "provider",
+)
 
 # Calls, in each server.
 CALLS = _counter("rushes_calls_total", "gRPC calls that ended.", "method", "code")

@@ -9,11 +9,12 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.addresses import is_address, is_of_this_machine
 from core.errors import SettingsInvalid
 from core.specs import QUEUE_NAME
 
@@ -214,7 +215,9 @@ class Settings(BaseSettings):
     )
     drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
     drain_run_seconds: Seconds = _setting(
-        120, "Time that a paid call under way has to be answered when its worker shuts down."
+        330,
+        "Time that a paid call under way has to be answered when its worker shuts down; longer than"
+        " the one for a submit that brings the result.",
     )
     drain_watch_seconds: Seconds = _setting(2, "Time in which watches are ended at shutdown.")
     metrics_listen: str = _setting(
@@ -244,8 +247,16 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _check_public_url(cls, url: str) -> str:
-        if url and not _is_address(url, ("http", "https")):
+        if url and not is_address(url, ("http", "https")):
             raise ValueError("use http://host or https://host")
+        return url
+
+    @field_validator("gemini_base_url", "vertex_base_url", "storage_base_url", "openai_base_url")
+    @classmethod
+    def _check_provider_url(cls, url: str) -> str:
+        # A key, or a token, goes with every request.
+        if url and not (is_address(url, ("https",)) or is_of_this_machine(url)):
+            raise ValueError("use https://host; plain http is for this machine only")
         return url
 
     @field_validator("redis_url")
@@ -253,7 +264,7 @@ class Settings(BaseSettings):
     def _check_redis_url(cls, url: str) -> str:
         # `make up` takes an empty one for none, so that a file of variables may leave it open.
         url = url or DEFAULT_REDIS_URL
-        if not url.startswith("unix://") and not _is_address(url, ("redis", "rediss")):
+        if not url.startswith("unix://") and not is_address(url, ("redis", "rediss")):
             raise ValueError("use redis://host, rediss://host or unix:///path")
         return url
 
@@ -352,15 +363,6 @@ def read_settings(**values: Any) -> Settings:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
-    """Whether it has one of the schemes, a host, and no port that is none."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _complaints(error: ValidationError) -> str:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisClusterException
 
 from core import failpoints, metrics
 from core.events import Event, ProgressTick
-from core.jobs import EventType
+from core.jobs import EventType, Job
 from core.queue import JobQueue
 from core.stream import EventStream
 
@@ -71,3 +71,19 @@ def _count(event: Event) -> None:
         metrics.LEASES_EXPIRED.labels(event.job.queue).inc(event.job.attempt - 1)
     if event.type is EventType.FAILED and event.job.failure is not None:
         metrics.JOB_FAILURES.labels(event.job.failure.reason).inc()
+    if event.type in _ENDS:
+        _count_charge(event.job)
+
+
+def _count_charge(job: Job) -> None:
+    """A charge above its estimate is booked in full; but a price of the models file is too low."""
+    cost = job.cost
+    if cost.actual_micros is not None and cost.actual_micros > cost.estimated_micros:
+        metrics.CHARGES_ABOVE_ESTIMATE.labels(job.provider).inc()
+        log.warning(
+            "charged_above_estimate",
+            job_id=job.job_id,
+            model=job.spec.model,
+            estimated_micros=cost.estimated_micros,
+            actual_micros=cost.actual_micros,
+        )

@@ -1,5 +1,6 @@
 """The composition root of the worker role: chooses every part, starts and ends them in order."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -33,6 +34,7 @@ from workers.pipeline import Pipeline
 from workers.poller import Poller
 from workers.postponer import Postponer
 from workers.providers import Providers
+from workers.providers.kept import open_kept
 from workers.providers.metered import metered
 from workers.providers.registry import open_providers
 from workers.purge import owns
@@ -54,13 +56,18 @@ def _work_folder(settings: Settings) -> Path:
     folder = settings.data_dir / "work"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in folder.iterdir():
-        if time.time() - left.stat().st_mtime <= LEFT_SECONDS:
-            continue
-        if left.is_dir():  # of an older version
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # of another worker, which is done with it
+            _erase_old(left)
     return folder
+
+
+def _erase_old(left: Path) -> None:
+    if time.time() - left.stat().st_mtime <= LEFT_SECONDS:
+        return
+    if left.is_dir():  # of an older version
+        shutil.rmtree(left, ignore_errors=True)
+    else:
+        left.unlink()
 
 
 class WorkerApp:
@@ -126,7 +133,8 @@ class WorkerApp:
             pipeline=pipeline,
             journal=self._journal,
         )
-        self._housekeeper = Housekeeper(self._db, blobs, self.worker_id, settings.retention_days)
+        kept, days = open_kept(settings, blobs), settings.retention_days
+        self._housekeeper = Housekeeper(self._db, blobs, kept, self.worker_id, days)
         self._statistics = Statistics(self._db, self.worker_id) if settings.metrics_listen else None
         declare_actors(self._broker, pipeline, queues)
         self._worker = Worker(

@@ -2,9 +2,11 @@
 
 The first poll comes a little before the model's tenth percentile. From then on the pause is half of
 what is left until the expected end, and after that half of how long the operation is overdue; never
-less than the model's `poll_seconds`, nor more than four times that.
+less than the model's `poll_seconds`, nor more than four times that. After polls without an answer
+it is `poll_seconds`, and each further time twice as long.
 
-Ages and durations in milliseconds. `jitter` is a number from -1 to 1, by chance.
+Ages and durations in milliseconds. `jitter` is a number from 0 to 1, by chance: it makes a pause
+longer only, as the least one is a promise.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 # was seen, the percentile could only rise; so it finds its way down again.
 FIRST_SHARE = 0.8
 FARTHEST = 4
-JITTER = 0.1
+JITTER = 0.2
 # Where nothing is known an operation takes as long as two polls.
 UNKNOWN_POLLS = 2
 # Percent at the expected end; what comes after it creeps towards the most.
@@ -45,6 +47,12 @@ def next_poll_ms(pace: Pace, age_ms: int, jitter: float) -> int:
     """The pause after a poll that found the operation not done."""
     distance = abs(pace.median_ms - age_ms) / 2
     return _by_chance(min(max(distance, pace.poll_ms), FARTHEST * pace.poll_ms), jitter)
+
+
+def retry_poll_ms(pace: Pace, tries: int, most_ms: int, jitter: float) -> int:
+    """The pause after a poll without an answer that followed `tries` such ones."""
+    whole = min(pace.poll_ms * 2 ** min(tries, 30), most_ms)
+    return _by_chance(max(whole, pace.poll_ms), jitter)
 
 
 def estimated_percent(pace: Pace, age_ms: int) -> int:

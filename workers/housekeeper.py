@@ -1,4 +1,6 @@
-"""The housekeeper: empties the bin and forgets what is too old; one worker process at a time."""
+"""The housekeeper: empties the bin and forgets what is too old, one worker process at a time; and
+stores the paid results that this machine had to keep.
+"""
 
 import threading
 import time
@@ -8,6 +10,7 @@ import structlog
 from core.blobs import Blobs
 from core.errors import RushesError
 from core.store import Database, retention, workers
+from workers.providers.kept import KeptResults
 from workers.purge import empty_bin, erase_orphans
 
 log = structlog.get_logger()
@@ -22,9 +25,12 @@ DAY_MS = 24 * 3600 * 1000
 class Housekeeper:
     """A thread of its own: a large store must not keep the rescuer waiting."""
 
-    def __init__(self, db: Database, blobs: Blobs, worker_id: str, retention_days: int) -> None:
+    def __init__(
+        self, db: Database, blobs: Blobs, kept: KeptResults, worker_id: str, retention_days: int
+    ) -> None:
         self._db = db
         self._blobs = blobs
+        self._kept = kept
         self._worker_id = worker_id
         self._retention_days = retention_days
         self._orphans_at = time.monotonic()
@@ -52,10 +58,11 @@ class Housekeeper:
 
     def _run(self) -> None:
         while not self._stopped.wait(ROUND_SECONDS):
-            try:
-                self.keep()
-            except RushesError as error:
-                log.warning("housekeeping_failed", error=type(error).__name__)
+            for work in (self._kept.upload_spooled, self.keep):
+                try:
+                    work()
+                except RushesError as error:
+                    log.warning("housekeeping_failed", error=type(error).__name__)
 
     def keep(self) -> bool:
         """One round, if this worker leads; whether it did.

@@ -5,7 +5,14 @@ import random
 from core.catalog import Catalog
 from core.jobs import Job
 from core.store.durations import Durations
-from workers.cadence import Pace, estimated_percent, first_poll_ms, next_poll_ms, unmeasured
+from workers.cadence import (
+    Pace,
+    estimated_percent,
+    first_poll_ms,
+    next_poll_ms,
+    retry_poll_ms,
+    unmeasured,
+)
 
 # Of fewer runs nobody knows what is early.
 LEAST_RUNS = 5
@@ -24,15 +31,19 @@ class Paces:
 
     def first_ms(self, job: Job) -> int:
         """The pause before the first poll of the job's operation, which has just begun."""
-        return first_poll_ms(self.of(job.spec.model), random.uniform(-1, 1))
+        return first_poll_ms(self.of(job.spec.model), random.random())
 
     def next_ms(self, job: Job, now_ms: int) -> int:
         """The pause after a poll that found the operation not done."""
-        return next_poll_ms(self.of(job.spec.model), _age_ms(job, now_ms), random.uniform(-1, 1))
+        return next_poll_ms(self.of(job.spec.model), age_ms(job, now_ms), random.random())
+
+    def retry_ms(self, job: Job, tries: int, most_ms: int) -> int:
+        """The pause after a poll without an answer that followed `tries` such ones."""
+        return retry_poll_ms(self.of(job.spec.model), tries, most_ms, random.random())
 
     def percent(self, job: Job, now_ms: int) -> int:
         """How far the operation is by the clock."""
-        return estimated_percent(self.of(job.spec.model), _age_ms(job, now_ms))
+        return estimated_percent(self.of(job.spec.model), age_ms(job, now_ms))
 
     def of(self, model: str) -> Pace:
         """The pace of the model now.
@@ -47,5 +58,6 @@ class Paces:
         return unmeasured(int(entry.typical_seconds * 1000) if entry else 0, poll_ms)
 
 
-def _age_ms(job: Job, now_ms: int) -> int:
-    return now_ms - (now_ms if job.start_time is None else job.start_time)
+def age_ms(job: Job, now_ms: int) -> int:
+    """For how long the job's operation has been at work: not what was refused before it."""
+    return now_ms - (now_ms if job.run_since is None else job.run_since)

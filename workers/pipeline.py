@@ -9,7 +9,7 @@ import errno
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -195,10 +195,15 @@ class Pipeline:
         count = claim.job.spec.output_count
         done = {output.output_index for output in claim.job.outputs}
         missing = [index for index in range(count) if index not in done]
+        # What was paid for is there by now; how long it takes to download is not the provider's.
+        sent = claim.job.submit_time
+        made_ms = None if sent is None else self.db.now_ms() - sent
         for index in missing:
             lease.begin_output(index)
             with _full_disk_told(), _scratch_file(self.work_folder) as path:
                 item = self._fetch_one(claim, provider, lease, index, path)
+            if made_ms is not None:
+                item = replace(item, generation_ms=made_ms)
             finish = transitions.succeed if index == missing[-1] else transitions.add_output
             self.teller.tell(finish(self.db, claim.run, item))
 
@@ -214,6 +219,7 @@ class Pipeline:
         lease.report(Stage.POST_PROCESSING, 1.0, "Storing the result")
         return store_output(
             *(self.blobs, job, index, path, output, generation_ms),
+            cost_micros=_share_micros(claim),
             max_bytes=self.max_result_bytes,
         )
 
@@ -243,6 +249,14 @@ class Pipeline:
             pass
         message = "An input of the job was erased."
         raise ProviderFailed(JobFailure(reason=Reason.INPUT_MEDIA_INVALID, message=message))
+
+
+def _share_micros(claim: Claim) -> int:
+    """What one output costs: its share of the provider's figure, or else of the estimate."""
+    total = claim.charged_micros
+    if total is None:
+        total = claim.job.cost.estimated_micros
+    return total // claim.job.spec.output_count
 
 
 @contextlib.contextmanager

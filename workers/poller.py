@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import structlog
 
 from core import failpoints
-from core.errors import RushesError
+from core.errors import Reason, RushesError
+from core.jobs import JobFailure
 from core.store import Database, claims
 from core.store.claims import Claim
 from core.tell import Teller
@@ -43,6 +44,9 @@ LEAST_PAUSE_SECONDS = 0.05
 MOST_REST_SECONDS = 60.0
 ON_TIME_SECONDS = 0.5
 THREADS = 4
+_NO_ANSWER = JobFailure(
+    reason=Reason.PROVIDER_UNAVAILABLE, message="The provider did not say how far it is."
+)
 
 
 class Poller:
@@ -223,12 +227,15 @@ class Poller:
             return error
         except TimeoutError:
             log.warning("poll_without_answer", **context(claim))
+            if self._stopping:
+                # Given up by us: whoever comes next asks at once.
+                return Pending(int(self._look_seconds * 1000), percent=0)
             # After a time in which this process was frozen nobody knows who did not answer.
-            if not self._stopping and self._loop.time() - until < ON_TIME_SECONDS:
+            if self._loop.time() - until < ON_TIME_SECONDS:
                 self._failed.append(name)
         except Exception as error:  # noqa: BLE001 - a poll that fails costs nothing but time
             log.warning("poll_failed", **context(claim), error=type(error).__name__)
-        return Pending(int(self._look_seconds * 1000), percent=0)
+        return TryLater(_NO_ANSWER)
 
     def _note(self, provider: str, error: TryLater) -> None:
         if not error.sent:

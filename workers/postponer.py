@@ -1,16 +1,16 @@
 """What is written down of polls that found their operation not done: all at once, and told.
 
 It also keeps the books of who answers: failures in a row open a provider's circuit, and an answer
-closes it (`core.store.circuits`).
+takes those of polls back (`core.store.circuits`).
 """
 
-import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from core import failpoints
+from core.errors import Reason
 from core.events import ProgressTick
 from core.jobs import Progress, Stage
 from core.store import Database, circuits, claims
@@ -18,7 +18,7 @@ from core.store.claims import Claim, Postponed
 from core.tell import Teller
 from workers.backoff import Backoff
 from workers.endings import context
-from workers.paces import Paces
+from workers.paces import Paces, age_ms
 from workers.providers import Pending, TryLater
 from workers.ticker import Ticker
 
@@ -77,12 +77,13 @@ class Postponer:
         for provider in failed:
             if provider in answered or provider in left:
                 continue
-            pause = circuits.failed(self.db, provider, self.circuit_failures, self.circuit_ms)
+            limits = self.circuit_failures, self.circuit_ms
+            pause = circuits.failed(self.db, provider, *limits, polling=True)
             if pause:
                 log.warning("provider_left_alone", provider=provider, pause_ms=pause)
                 left[provider] = pause
-        for provider in circuits.failing(self.db).intersection(answered):
-            self.db.write(functools.partial(circuits.answered, provider=provider), alone=True)
+        if well := circuits.failing_polls(self.db).intersection(answered):
+            circuits.polled(self.db, well)
         return left
 
     def _postponed(self, poll: Later, now_ms: int) -> Postponed:
@@ -97,10 +98,16 @@ class Postponer:
         return Postponed(run=claim.run, delay_ms=delay_ms, percent=percent, estimated=estimated)
 
     def _not_asked(self, claim: Claim, error: TryLater, now_ms: int) -> Postponed:
-        delay_ms = error.delay_ms or self.backoff.delay_ms(claim.tries)
+        delay_ms = error.delay_ms or self._retry_ms(claim, error)
         delay_ms = _before_deadline(claim, delay_ms, now_ms)
         log.info("step_postponed", **context(claim), reason=error.failure.reason, delay_ms=delay_ms)
         return Postponed(run=claim.run, delay_ms=delay_ms, tries=claim.tries + 1)
+
+    def _retry_ms(self, claim: Claim, error: TryLater) -> int:
+        if error.failure.reason is Reason.PROVIDER_NOT_CONFIGURED:
+            # Nobody was asked, and another worker may ask now.
+            return self.backoff.delay_ms(claim.tries)
+        return self.paces.retry_ms(claim.job, claim.tries, self.backoff.most_ms)
 
     def _percent(self, claim: Claim, pending: Pending, now_ms: int) -> tuple[int, bool]:
         """How far the operation is, and whether that is an estimate: never of one that ever said
@@ -116,8 +123,7 @@ class Postponer:
         if isinstance(poll.result, TryLater) or percent < job.progress.percent:
             percent, estimated = job.progress.percent, job.progress.estimated
         if estimated:
-            age_ms = now_ms - (job.start_time or now_ms)
-            self.ticker.follow(job, age_ms, after.delay_ms, percent)
+            self.ticker.follow(job, age_ms(job, now_ms), after.delay_ms, percent)
         progress = Progress(stage=Stage.GENERATING, percent=percent, estimated=estimated)
         if progress != job.progress:
             tick = ProgressTick(

@@ -7,7 +7,7 @@ import structlog
 from core.jobs import Outcome
 from core.store import Database, submits
 from core.store.claims import Claim
-from core.store.submits import Intent
+from core.store.intents import Intent
 from core.tell import Teller
 from workers.endings import Endings, context
 from workers.journal import Entry

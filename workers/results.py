@@ -33,6 +33,7 @@ def store_output(
     output: Output,
     generation_ms: int,
     *,
+    cost_micros: int,
     max_bytes: int,
 ) -> Media:
     """Stores the file and its thumbnail; the item is visible, and has a time, once its row is
@@ -69,7 +70,7 @@ def store_output(
         seed=output.seed,
         provider=job.provider,
         model=job.spec.model,
-        cost_micros=job.cost.estimated_micros // job.spec.output_count,
+        cost_micros=cost_micros,
         generation_ms=generation_ms,
         labels=job.labels,
         has_content_credentials=has_content_credentials(path),

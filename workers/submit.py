@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -17,7 +17,7 @@ from core import failpoints
 from core.errors import DependencyUnavailable, LeaseLost, NotFound, StorageFull
 from core.events import Event
 from core.jobs import EventType, JobFailure, Outcome, Step
-from core.store import Database, circuits, submits
+from core.store import Database, circuits, intents, submits
 from core.store.claims import Claim
 from core.store.submits import Begun
 from core.tell import Teller
@@ -38,11 +38,15 @@ from workers.ticker import Ticker
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 # A run that was frozen between the intent and the call must not call: its lease may be over.
 GUARD_SECONDS = 1.0
 # The one that goes on while the machine sleeps; that of macOS has another name.
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 NO_ROOM_MS = 1000
+# A provider that wants to be left alone longer than that means the one job.
+MOST_REST_MS = 60_000
 RECORD_PAUSE_SECONDS = 0.5
 UNKNOWN_FIRST_POLL_MS = 30_000
 
@@ -102,7 +106,7 @@ class Submitter:
             self._unknown(claim, error)
             return None
         if isinstance(submitted, TryLater):
-            self._postpone(claim, submitted)
+            self.endings.retry(replace(claim, at_risk=False), submitted)
             return None
         return self._record(claim, begun.number, provider, submitted) if submitted else None
 
@@ -138,18 +142,20 @@ class Submitter:
     ) -> Submitted | TryLater | None:
         """What the provider answered; when it refused that is written down: for good (None) or for
         now."""
-        key = submits.submission_key(claim.run.job_id, number)
+        key = intents.submission_key(claim.run.job_id, number)
         try:
             submitted = provider.submit(claim.job, key, plan)
         except ProviderFailed as error:
             self._refused(claim, number, Outcome.REJECTED, error.failure)
             return None
         except TryLater as error:
-            outcome = Outcome.REJECTED if error.sent else Outcome.NOT_SENT
-            self._refused(claim, number, outcome)
+            self._leave_alone(claim.job.provider, error)
+            self._refused(claim, number, Outcome.REJECTED if error.sent else Outcome.NOT_SENT)
             return error
-        except OutcomeUnknown as error:
-            if error.late is not None:
+        except Exception as error:
+            # Whatever it was: the provider did not answer.
+            self._count_failure(claim.job.provider)
+            if isinstance(error, OutcomeUnknown) and error.late is not None:
                 error.late.add_done_callback(lambda late: self._late(claim, number, provider, late))
             raise
         failpoints.hit("submit.after_answer")
@@ -165,13 +171,34 @@ class Submitter:
             self._write(lambda: submits.was_free(self.db, claim.run.job_id, number, outcome))
             raise
 
-    def _postpone(self, claim: Claim, error: TryLater) -> None:
-        claim = replace(claim, at_risk=False)
+    def _leave_alone(self, provider: str, error: TryLater) -> None:
+        """For as long as all jobs of the provider would meet the same."""
         if not error.sent:
-            most, pause = self.circuit_failures, self.circuit_ms
-            left_ms = circuits.failed(self.db, claim.job.provider, most, pause)
+            left_ms = self._count_failure(provider)
             error.delay_ms = max(error.delay_ms or 0, left_ms) or None
-        self.endings.retry(claim, error)
+        elif error.delay_ms is not None:
+            rest_ms = min(error.delay_ms, MOST_REST_MS)
+            self._count(lambda: circuits.rest(self.db, provider, rest_ms))
+
+    def _count_failure(self, provider: str) -> int:
+        """For how many milliseconds the provider is left alone now.
+
+        Before the outcome is written: a job that tries whether the provider works again keeps all
+        others from it until then.
+        """
+        most, pause_ms = self.circuit_failures, self.circuit_ms
+        left_ms = self._count(lambda: circuits.failed(self.db, provider, most, pause_ms)) or 0
+        if left_ms:
+            log.warning("provider_left_alone", provider=provider, pause_ms=left_ms)
+        return left_ms
+
+    def _count(self, change: Callable[[], T]) -> T | None:
+        """Changes the circuit, if the database is there: the outcome matters more."""
+        try:
+            return change()
+        except (DependencyUnavailable, StorageFull) as error:
+            log.warning("circuit_not_written", error=type(error).__name__)
+            return None
 
     def _unknown(self, claim: Claim, error: Exception) -> None:
         log.warning("submit_outcome_unknown", **context(claim), error=type(error).__name__)
@@ -189,7 +216,8 @@ class Submitter:
                 self.ticker.follow(event.job, age_ms=0, pause_ms=delay_ms, percent=0)
             self.nudge_poller()
             return None
-        return replace(claim, job=event.job, step=Step.FETCH, operation=submitted.operation)
+        claim = replace(claim, job=event.job, charged_micros=charged)
+        return replace(claim, step=Step.FETCH, operation=submitted.operation)
 
     def _first_poll_ms(self, claim: Claim, submitted: Submitted) -> int:
         if submitted.delay_ms is not None or submitted.done:

@@ -71,6 +71,8 @@ class FolderBlobs(ObjectBlobs):
             final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _sync_folder(final.parent.parent)
         (self._root / draft).replace(final)
+        # A rename does nothing when both are names of one file.
+        (self._root / draft).unlink(missing_ok=True)
         _sync_folder(final.parent)
 
     def _delete(self, paths: list[str]) -> None:
@@ -99,6 +101,8 @@ def _linked(source: Path, path: Path) -> bool:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fchmod(descriptor, 0o600)
+        # A blob is as old as its name: see `list_keys`.
+        os.utime(descriptor)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

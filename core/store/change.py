@@ -163,7 +163,7 @@ def apply(
     if output is not None:
         output = replace(output, create_time=locked.now_ms)
         insert_media(session, output)
-        outputs.append(output)
+        outputs = sorted([*outputs, output], key=lambda media: media.output_index or 0)
     run = locked.run
     known = {"job_id": run.job_id, "state_before": locked.state, "fence": run.fence}
     session.later(_update(tuple(changes)), **changes, **known)

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from core import failpoints
 from core.jobs import Job, Progress, Step
 from core.store.change import Run
+from core.store.circuits import LEFT_ALONE
 from core.store.database import Database, Row, Session
 from core.store.rows import JOB_COLUMNS, JOB_NAMES, jobs_from_rows
 from core.store.sql import Dialect, Statement
 
 # Of a provider that is not left alone.
-_CLOSED = (
-    "job.provider NOT IN (SELECT circuit.provider FROM circuit WHERE circuit.open_until > {now})"
-)
+_CLOSED = f"job.provider NOT IN (SELECT circuit.provider FROM circuit WHERE {LEFT_ALONE})"
 _FREE = "(lease_expire_time IS NULL OR lease_expire_time < {now})"
 # Which queued jobs could start now: those of users who run fewer jobs than they may, and of
 # providers that are not left alone (`circuits`). Sets, so that passing over a thousand jobs of one
@@ -145,6 +144,8 @@ class Claim:
     operation: str
     at_risk: bool = False
     tries: int = 0
+    # What the provider said that it charges; settled at the end.
+    charged_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +165,11 @@ def claim(
     """Takes the next job: first what was running and is due, then the first by turn."""
     values = {"queue": queue, "worker_id": worker_id, "lease_ms": lease_ms}
 
-    def work(session: Session) -> Claim | None:
-        row = session.row(_CLAIM, **values, user_concurrency=user_concurrency)
-        return None if row is None else _claims_from_rows(session, [row])[0]
+    def work(session: Session) -> Row | None:
+        return session.row(_CLAIM, **values, user_concurrency=user_concurrency)
 
-    claimed = db.write(work, alone=True)
+    row = db.write(work, alone=True)
+    claimed = None if row is None else _claims_from_rows(db, [row])[0]
     failpoints.hit("claim.after")
     return claimed
 
@@ -185,10 +186,10 @@ def claim_polls(
     unless a cancel was asked for."""
     values = {"queues": list(queues), "worker_id": worker_id, "lease_ms": lease_ms, "most": most}
 
-    def work(session: Session) -> list[Claim]:
-        return _claims_from_rows(session, session.rows(_CLAIM_POLLS, **values, but=list(but)))
+    def work(session: Session) -> list[Row]:
+        return session.rows(_CLAIM_POLLS, **values, but=list(but))
 
-    return db.write(work, alone=True)
+    return _claims_from_rows(db, db.write(work, alone=True))
 
 
 def next_poll_ms(db: Database, queues: Sequence[str], but: Sequence[str] = ()) -> int | None:
@@ -209,8 +210,9 @@ def postpone(db: Database, polls: Sequence[Postponed]) -> int:
     return db.write(lambda session: session.run(statement, **values), alone=True)
 
 
-def _claims_from_rows(session: Session, rows: Sequence[Row]) -> list[Claim]:
-    jobs = jobs_from_rows(session, rows)
+def _claims_from_rows(db: Database, rows: Sequence[Row]) -> list[Claim]:
+    # After the claim, which holds already: a read may be made again.
+    jobs = jobs_from_rows(db, rows)
     return [_claim(job, row) for job, row in zip(jobs, rows, strict=True)]
 
 
@@ -223,6 +225,7 @@ def _claim(job: Job, row: Row) -> Claim:
         operation=values["operation"],
         at_risk=bool(values["at_risk"]),
         tries=int(values["tries"]),
+        charged_micros=values["cost_actual"],
     )
 
 

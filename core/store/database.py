@@ -18,6 +18,7 @@ __all__ = ["Database", "Row", "Session", "Undo", "connect"]
 
 T = TypeVar("T")
 _TRIES = 3
+_FAILURES = (peewee.OperationalError, peewee.InterfaceError, peewee.NotSupportedError)
 _EPOCH = {
     Dialect.SQLITE: Statement("SELECT value FROM meta WHERE name = 'epoch'"),
     # Another timeline is another history: a promoted standby may lack what was told.
@@ -54,7 +55,7 @@ class Database:
     def write(self, work: Callable[[Session], T], *, alone: bool = False) -> T:
         """Runs `work` in one transaction that commits unless it raises.
 
-        `work` may run again after a deadlock, so it must change nothing but the database. With
+        `work` may run again after it was undone, so it must change nothing but the database. With
         `alone` it makes one statement that writes, which needs no transaction about it.
 
         Raises:
@@ -133,18 +134,20 @@ class Database:
                 yield self._session()
 
     def _retried(self, work: Callable[[], T], *, reads: bool = False) -> T:
-        """Runs `work`, again after a deadlock; what only reads also after a lost connection."""
+        """Runs `work`, again if PostgreSQL undid it for a reason that passes (a deadlock); what
+        only reads also after a lost connection."""
         call = self.peewee.call if isinstance(self.peewee, Postgres) else contextlib.nullcontext
         with call():
             for left in reversed(range(_TRIES)):
                 try:
                     with self._connection():
                         return work()
-                except (peewee.OperationalError, peewee.InterfaceError) as error:
+                except _FAILURES as error:
                     self._drop_connection(error)
                     if _is_full(error):
                         raise StorageFull from None
-                    if not left or not (_is_conflict(error) or (reads and _is_lost(error))):
+                    undone = _is_conflict(error) or _is_outdated(error)
+                    if not left or not (undone or (reads and _is_lost(error))):
                         raise DependencyUnavailable("database") from error
         raise AssertionError("unreachable")
 
@@ -164,7 +167,7 @@ class Database:
     def _drop_connection(self, error: Exception) -> None:
         """What the error shows to be dead. peewee would keep it for ever (measured)."""
         if isinstance(self.peewee, Postgres):
-            if _is_lost(error):
+            if _is_lost(error) or _is_outdated(error):
                 self.peewee.close_idle()
         elif not self.peewee.is_closed() and not self.peewee.in_transaction():
             with contextlib.suppress(peewee.PeeweeException):
@@ -184,6 +187,12 @@ def _pgcode(error: BaseException) -> str | None:
 def _is_conflict(error: Exception) -> bool:
     """Whether PostgreSQL undid the transaction because of another: deadlock or serialization."""
     return _pgcode(error) in ("40001", "40P01")
+
+
+def _is_outdated(error: Exception) -> bool:
+    """Whether what the connection keeps prepared is of no use any more: a newer version changed a
+    column's type, or somebody made the connection forget."""
+    return _pgcode(error) in ("0A000", "26000")
 
 
 def _is_lost(error: Exception) -> bool:

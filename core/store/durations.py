@@ -1,4 +1,4 @@
-"""How long the last runs of a model took."""
+"""How long the last runs of a model took; those of an operation count from its submit."""
 
 import statistics
 import time
@@ -8,8 +8,8 @@ from core.store.database import Database
 from core.store.sql import Statement
 
 _RUNS = Statement(
-    "SELECT start_time - create_time, end_time - start_time FROM job WHERE model = :model"
-    " AND state = 'SUCCEEDED' ORDER BY end_time DESC LIMIT :most"
+    "SELECT start_time - create_time, end_time - coalesce(submit_time, start_time) FROM job"
+    " WHERE model = :model AND state = 'SUCCEEDED' ORDER BY end_time DESC LIMIT :most"
 )
 SAMPLES = 50
 FRESH_SECONDS = 1.0

@@ -76,6 +76,8 @@ class JobRow(Model):
     final_prompt = TextField(default="")
     create_time = BigIntegerField()
     start_time = BigIntegerField(null=True)
+    # When the submit was sent that the provider accepted; later than the start where others failed.
+    submit_time = BigIntegerField(null=True)
     end_time = BigIntegerField(null=True)
     start_deadline = BigIntegerField(null=True)
     finish_deadline = BigIntegerField(null=True)
@@ -162,6 +164,8 @@ class CircuitRow(Model):
     provider = TextField(primary_key=True)
     failures = IntegerField()
     open_until = BigIntegerField()
+    submit_failed = BooleanField(default=False)
+    trial = TextField(default="")
 
     class Meta:
         table_name = "circuit"

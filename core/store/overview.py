@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.jobs import State
+from core.store import circuits
 from core.store.budgets import INSTALLATION, Period, span
 from core.store.database import Database, Session
 from core.store.sql import Statement
@@ -19,7 +20,6 @@ _OLDEST = Statement(
 _LIVE = Statement("SELECT queues FROM worker WHERE heartbeat_time >= {now} - :dead_ms")
 _SPENDING = Statement("SELECT reserved, spent FROM spending WHERE owner = :owner AND span = :span")
 _NEWEST_BEAT = Statement("SELECT max(heartbeat_time) FROM worker")
-_CIRCUITS = Statement("SELECT provider, open_until FROM circuit WHERE open_until > {now}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def _look(session: Session) -> Overview:
         newest_beat=int(beat[0]) if beat and beat[0] is not None else None,
         reserved_micros=int(money[0]),
         spent_micros=int(money[1]),
-        open_circuits={name: int(until) for name, until in session.rows(_CIRCUITS)},
+        open_circuits={name: int(until) for name, until in session.rows(circuits.OPEN)},
     )
 
 

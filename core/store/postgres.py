@@ -30,6 +30,9 @@ STATEMENT_MS = 2500
 _IDLE_SECONDS = 300.0
 # A plan that was made while a table was small is not kept for longer than that.
 _PLAN_SECONDS = 10.0
+# Far more than there are; but what a library is searched by makes ever more, and the server keeps
+# each until the connection ends.
+_MOST_PREPARED = 500
 _NO_ANSWER = "the server did not answer in time"
 
 
@@ -170,14 +173,18 @@ class Postgres(peewee.PostgresqlDatabase):
     def _close(self, connection: Any) -> None:
         """Back to the pool, unless something is wrong with it."""
         try:
-            idle = extensions.TRANSACTION_STATUS_IDLE
-            status = connection.info.transaction_status
-            if not connection.closed and connection.reusable and status == idle:
+            if self._is_good(connection):
                 self._idle.append((time.monotonic(), connection))
             else:
                 connection.close()
         finally:
             self._room.release()
+
+    def _is_good(self, connection: Connection) -> bool:
+        if connection.closed or not connection.reusable:
+            return False
+        idle: bool = connection.info.transaction_status == extensions.TRANSACTION_STATUS_IDLE
+        return idle and len(connection.prepared) <= _MOST_PREPARED
 
     def _idle_one(self) -> Any:
         """The one that was used last, so that those which are not needed grow old and go."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 from core.events import QueueInfo
-from core.store.circuits import open_circuits
+from core.store.circuits import left_alone
 from core.store.claims import MAY_START
 from core.store.database import Database, Row
 from core.store.durations import Durations, Runs
@@ -104,11 +104,14 @@ class Queues:
     def _blocked(self, queue: str, provider: str) -> str:
         if queue not in self._kept("served", lambda: served_queues(self._db)):
             return "no worker serves this queue"
-        circuits = self._kept("circuits", lambda: open_circuits(self._db))
-        if provider not in circuits:
+        circuit = self._kept("circuits", lambda: left_alone(self._db)).get(provider)
+        if circuit is None:
             return ""
-        again = utc(circuits[provider])
-        return f"the provider {provider} does not answer; it is tried again at {again:%H:%M:%S} UTC"
+        until = f"{utc(circuit.until):%H:%M:%S} UTC"
+        if not circuit.failed:
+            return f"the provider {provider} asked for a pause until {until}"
+        again = "a job tries it again" if circuit.tried else f"it is tried again at {until}"
+        return f"the provider {provider} does not answer; {again}"
 
     def _read_running(self) -> dict[str, int]:
         return {row[0]: int(row[1]) for row in self._db.rows(_RUNNING)}

@@ -9,7 +9,7 @@ from core.errors import Reason
 from core.jobs import Cost, CostState, Job, JobFailure, Progress, Stage, State
 from core.media import Media, MediaType
 from core.specs import Kind, spec_from_json
-from core.store.database import Row, Session
+from core.store.database import Database, Row, Session
 from core.store.models import JobRow, MediaRow
 from core.store.sql import Statement, columns
 
@@ -78,19 +78,20 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
         final_prompt=r["final_prompt"],
         create_time=r["create_time"],
         start_time=r["start_time"],
+        submit_time=r["submit_time"],
         end_time=r["end_time"],
         start_deadline=r["start_deadline"],
         finish_deadline=r["finish_deadline"],
     )
 
 
-def jobs_from_rows(session: Session, rows: Sequence[Row]) -> list[Job]:
+def jobs_from_rows(db: Database | Session, rows: Sequence[Row]) -> list[Job]:
     """The jobs of the rows, each with its outputs, in one more query if any can have some."""
     place, state = JOB_NAMES.index("job_id"), JOB_NAMES.index("state")
     outputs: dict[str, list[Media]] = {row[place]: [] for row in rows}
     begun = [row[place] for row in rows if row[state] != State.QUEUED]
     if begun:
-        for media in map(media_from_row, session.rows(_OUTPUTS, job_ids=begun)):
+        for media in map(media_from_row, db.rows(_OUTPUTS, job_ids=begun)):
             outputs[media.job_id].append(media)
     return [job_from_row(row, outputs[row[place]]) for row in rows]
 

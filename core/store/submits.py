@@ -11,70 +11,21 @@ from core import failpoints
 from core.errors import JobStateInvalid, LeaseLost, NotFound, Reason
 from core.events import Event
 from core.jobs import CostState, EventType, JobFailure, Outcome, Stage, State, Step
-from core.store import budgets, circuits
+from core.store import budgets, circuits, intents
 from core.store.change import Locked, Run, apply, as_owner, lock, read_job
-from core.store.database import Database, Row, Session, Undo
-from core.store.sql import Statement
+from core.store.database import Database, Session, Undo
+from core.store.intents import INTENT_NAMES, Intent, intent_from_row
+from core.store.sql import Statement, columns
 from core.store.transitions import fail_locked, fail_missed, start_locked
 from core.times import iso
 
-_NAMES = (
-    "job_id, number, user_id, worker_id, provider, model, micros, outcome, operation,"
-    " create_time, outcome_time"
-)
-_INSERT = Statement(
-    "INSERT INTO intent (job_id, number, user_id, worker_id, provider, model, micros, outcome,"
-    " operation, create_time, outcome_time) SELECT job_id,"
-    " 1 + coalesce((SELECT max(number) FROM intent i WHERE i.job_id = job.job_id), 0),"
-    " user_id, :worker_id, provider, model, cost_estimated, 'OPEN', '', {now}, NULL"
-    " FROM job WHERE job_id = :job_id RETURNING number"
-)
-_SETTLE = Statement(
-    "UPDATE intent SET outcome = :outcome, operation = :operation, outcome_time = {now}"
-    " WHERE job_id = :job_id AND number = :number"
-)
 _CREATE_TIME = Statement("SELECT create_time FROM job WHERE job_id = :job_id")
-_OF_JOB = Statement(f"SELECT {_NAMES} FROM intent WHERE job_id = :job_id ORDER BY number")
-_LOCK_INTENTS = Statement(f"{_OF_JOB.text} {{for_update}}")
-_LOCK_INTENT = Statement(
-    f"SELECT {_NAMES} FROM intent WHERE job_id = :job_id AND number = :number {{for_update}}"
-)
 _USER = Statement("SELECT user_id FROM job WHERE job_id = :job_id")
 _UNCERTAIN = Statement(
-    f"SELECT {', '.join('i.' + name for name in _NAMES.split(', '))}, job.state FROM intent i"
+    f"SELECT {columns(INTENT_NAMES, 'i')}, job.state FROM intent i"
     " JOIN job ON job.job_id = i.job_id WHERE job.cost_state = 'UNCERTAIN'"
     " AND i.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED') ORDER BY i.create_time"
 )
-_NOT_SETTLED = (Outcome.OPEN, Outcome.UNKNOWN)
-# The worker of intents from before a restore (`store.restore`).
-RESTORED = "restored"
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A submit that may cost money. Times in milliseconds of the database."""
-
-    job_id: str
-    number: int
-    user_id: str
-    worker_id: str
-    provider: str
-    model: str
-    micros: int
-    outcome: Outcome
-    operation: str
-    create_time: int
-    outcome_time: int | None
-
-    @property
-    def key(self) -> str:
-        """The name of the submission."""
-        return submission_key(self.job_id, self.number)
-
-    @property
-    def restored(self) -> bool:
-        """Whether it may have been settled in a time that a restore has lost."""
-        return self.worker_id == RESTORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +42,6 @@ class Begun:
 
     event: Event
     number: int | None
-
-
-def submission_key(job_id: str, number: int) -> str:
-    """The name under which a provider may know a submission."""
-    return f"{job_id}.{number}"
 
 
 def begin(db: Database, run: Run, worker_id: str, user_concurrency: int) -> Begun | None:
@@ -115,15 +61,16 @@ def begin(db: Database, run: Run, worker_id: str, user_concurrency: int) -> Begu
         if locked.missed is not None:
             # The rescuer may not have come to it yet; nobody waits for what would be paid.
             return Begun(fail_missed(session, locked, locked.missed), None)
+        if not circuits.may_send(session, locked.columns["provider"], run.job_id):
+            raise Undo(None)
         changes: dict[str, Any] = {"at_risk": True, "step": Step.SUBMIT}
-        row = session.row(_INSERT, job_id=run.job_id, worker_id=worker_id)
-        assert row is not None
+        number = intents.insert(session, run.job_id, worker_id)
         if locked.state is State.QUEUED:
             event = start_locked(session, locked, user_concurrency, **changes)
         else:
             event = apply(session, locked, EventType.UPDATED, stage=Stage.SUBMITTING, **changes)
         failpoints.hit("intent.before_commit")
-        return Begun(event, int(row[0]))
+        return Begun(event, number)
 
     begun = as_owner(db, run, work)
     failpoints.hit("intent.after_commit")
@@ -149,13 +96,14 @@ def accepted(
 
     def work(session: Session) -> Event:
         locked = lock(session, _user(session, job_id), job_id)
-        intent = _intent(session, job_id, number)
+        intent = intents.find(session, job_id, number)
         if locked is None or intent is None or not _can_go_on(locked, intent):
             raise Undo(None)
-        _settle(session, job_id, number, Outcome.ACCEPTED, operation)
+        intents.settle(session, job_id, number, Outcome.ACCEPTED, operation)
         circuits.answered(session, intent.provider)
-        charged = {} if charged_micros is None else {"cost_actual": charged_micros}
-        event = _go_on(session, locked, operation, done, delay_ms, **charged)
+        changes = {} if charged_micros is None else {"cost_actual": charged_micros}
+        changes["submit_time"] = intent.create_time
+        event = _go_on(session, locked, done, delay_ms, operation=operation, **changes)
         failpoints.hit("adopt.before_commit")
         return event
 
@@ -177,7 +125,7 @@ def refused(
     """
 
     def work(session: Session, locked: Locked) -> Event:
-        _settle(session, run.job_id, number, outcome)
+        intents.settle(session, run.job_id, number, outcome)
         if outcome is Outcome.REJECTED:
             # That was an answer.
             circuits.answered(session, read_job(session, run.job_id).provider)
@@ -196,10 +144,10 @@ def retract(db: Database, run: Run) -> Event | None:
     """
 
     def work(session: Session, locked: Locked) -> Event:
-        intent = _unsettled(session, run.job_id)
+        intent = intents.lock_unsettled(session, run.job_id)
         if intent is None or locked.state is not State.RUNNING:
             raise Undo(None)
-        _settle(session, run.job_id, intent.number, Outcome.NOT_SENT)
+        intents.settle(session, run.job_id, intent.number, Outcome.NOT_SENT)
         return _not_sent(session, locked)
 
     return as_owner(db, run, work)
@@ -211,12 +159,12 @@ def was_free(db: Database, job_id: str, number: int, outcome: Outcome) -> Event 
 
     def work(session: Session) -> Event:
         locked = lock(session, _user(session, job_id), job_id)
-        intent = _intent(session, job_id, number)
-        if locked is None or intent is None or intent.outcome not in _NOT_SETTLED:
+        intent = intents.find(session, job_id, number)
+        if locked is None or intent is None or intent.outcome not in intents.NOT_SETTLED:
             raise Undo(None)
         if locked.state is State.RECONCILING:
             return _send_again(session, locked, outcome)
-        _settle(session, job_id, number, outcome)
+        intents.settle(session, job_id, number, outcome)
         if not locked.state.terminal:
             return _not_sent(session, locked)
         if locked.cost.state is CostState.UNCERTAIN:
@@ -234,10 +182,10 @@ def unknown(db: Database, run: Run) -> Event | None:
     """
 
     def work(session: Session, locked: Locked) -> Event:
-        intent = _unsettled(session, run.job_id)
+        intent = intents.lock_unsettled(session, run.job_id)
         if intent is None or locked.state is not State.RUNNING:
             raise Undo(None)
-        _settle(session, run.job_id, intent.number, Outcome.UNKNOWN)
+        intents.settle(session, run.job_id, intent.number, Outcome.UNKNOWN)
         return apply(
             session,
             *(locked, EventType.RECONCILING),
@@ -290,32 +238,25 @@ def resolve(db: Database, job_id: str, *, charged: bool) -> Event | None:
 
 def of_job(db: Database, job_id: str) -> list[Intent]:
     """The job's intents, in the order in which they were written."""
-    return [_from_row(row) for row in db.rows(_OF_JOB, job_id=job_id)]
+    return intents.of_job(db, job_id)
 
 
 def unsettled(db: Database) -> list[Unsettled]:
     """Every intent whose cost is uncertain, oldest first."""
-    return [Unsettled(_from_row(row[:-1]), State(row[-1])) for row in db.rows(_UNCERTAIN)]
+    return [Unsettled(intent_from_row(row[:-1]), State(row[-1])) for row in db.rows(_UNCERTAIN)]
 
 
 def _can_go_on(locked: Locked, intent: Intent) -> bool:
-    return locked.at_risk and not locked.state.terminal and intent.outcome in _NOT_SETTLED
+    return locked.at_risk and not locked.state.terminal and intent.outcome in intents.NOT_SETTLED
 
 
 def _not_sent(session: Session, locked: Locked) -> Event:
     return apply(session, locked, EventType.UPDATED, at_risk=False, stage=Stage.WAITING)
 
 
-def _go_on(
-    session: Session, locked: Locked, operation: str, done: bool, delay_ms: int, **charged: int
-) -> Event:
+def _go_on(session: Session, locked: Locked, done: bool, delay_ms: int, **changes: Any) -> Event:
     adopts = locked.state is State.RECONCILING
-    changes: dict[str, Any] = {
-        **charged,
-        "operation": operation,
-        "stage": Stage.GENERATING,
-        "cost_state": CostState.RESERVED,
-    }
+    changes |= {"stage": Stage.GENERATING, "cost_state": CostState.RESERVED}
     changes["step"] = Step.FETCH if done else Step.POLL
     if adopts or not done:
         changes |= {"lease_expire_time": None, "next_run_time": locked.now_ms + delay_ms}
@@ -325,12 +266,11 @@ def _go_on(
 def _keep_orphan(session: Session, job_id: str, number: int, operation: str) -> None:
     """Keeps the operation of a submit that its job does not wait for; no event, no revision."""
     # Without the user's lock, so this row's: what an administrator says meanwhile counts.
-    row = session.row(_LOCK_INTENT, job_id=job_id, number=number)
-    intent = _from_row(row) if row else None
+    intent = intents.lock_one(session, job_id, number)
     if intent is None or intent.outcome is Outcome.ACCEPTED:
         return
-    _settle(session, job_id, number, Outcome.ACCEPTED, operation)
-    if intent.outcome not in _NOT_SETTLED:
+    intents.settle(session, job_id, number, Outcome.ACCEPTED, operation)
+    if intent.outcome not in intents.NOT_SETTLED:
         # It was believed to be free: what it cost comes on top.
         row = session.row(_CREATE_TIME, job_id=job_id)
         accept_ms = int(row[0]) if row else intent.create_time
@@ -338,10 +278,10 @@ def _keep_orphan(session: Session, job_id: str, number: int, operation: str) -> 
 
 
 def _send_again(session: Session, locked: Locked, outcome: Outcome = Outcome.NOT_SENT) -> Event:
-    intent = _unsettled(session, locked.run.job_id)
+    intent = intents.lock_unsettled(session, locked.run.job_id)
     if intent is None or locked.state is not State.RECONCILING:
         raise Undo(None)
-    _settle(session, locked.run.job_id, intent.number, outcome)
+    intents.settle(session, locked.run.job_id, intent.number, outcome)
     return apply(
         session,
         *(locked, EventType.STARTED),
@@ -354,7 +294,7 @@ def _send_again(session: Session, locked: Locked, outcome: Outcome = Outcome.NOT
 
 
 def _give_up(session: Session, locked: Locked, cost: CostState) -> Event:
-    intent = _unsettled(session, locked.run.job_id)
+    intent = intents.lock_unsettled(session, locked.run.job_id)
     if intent is None or locked.state is not State.RECONCILING:
         raise LeaseLost
     failure = JobFailure(
@@ -363,7 +303,7 @@ def _give_up(session: Session, locked: Locked, cost: CostState) -> Event:
         metadata={"submit_time": iso(intent.create_time)},
     )
     if cost is CostState.CHARGED:
-        _settle(session, locked.run.job_id, intent.number, Outcome.ACCEPTED)
+        intents.settle(session, locked.run.job_id, intent.number, Outcome.ACCEPTED)
     return fail_locked(session, locked, failure, cost)
 
 
@@ -372,10 +312,10 @@ def _correct(session: Session, locked: Locked, charged: bool) -> Event:
     estimated = locked.cost.estimated_micros
     actual = estimated if charged else None
     event = apply(session, locked, EventType.UPDATED, cost_state=cost, cost_actual=actual)
-    intent = _unsettled(session, locked.run.job_id)
+    intent = intents.lock_unsettled(session, locked.run.job_id)
     if intent is not None:
         outcome = Outcome.ACCEPTED if charged else Outcome.REJECTED
-        _settle(session, locked.run.job_id, intent.number, outcome)
+        intents.settle(session, locked.run.job_id, intent.number, outcome)
     budgets.settle(session, locked.run.user_id, locked.create_time, 0, 0 if charged else -estimated)
     return event
 
@@ -385,27 +325,3 @@ def _user(session: Session, job_id: str) -> str:
     if row is None:
         raise NotFound("job")
     return str(row[0])
-
-
-def _intent(session: Session, job_id: str, number: int) -> Intent | None:
-    found = [_from_row(row) for row in session.rows(_OF_JOB, job_id=job_id)]
-    return next((intent for intent in found if intent.number == number), None)
-
-
-def _unsettled(session: Session, job_id: str) -> Intent | None:
-    # Locked, as an orphan's operation is kept without the user's lock (`_keep_orphan`).
-    found = [_from_row(row) for row in session.rows(_LOCK_INTENTS, job_id=job_id)]
-    return next((intent for intent in found if intent.outcome in _NOT_SETTLED), None)
-
-
-def _settle(
-    session: Session, job_id: str, number: int, outcome: Outcome, operation: str = ""
-) -> None:
-    values = {"outcome": outcome, "operation": operation}
-    session.run(_SETTLE, job_id=job_id, number=number, **values)
-
-
-def _from_row(row: Row) -> Intent:
-    values = list(row)
-    values[7] = Outcome(values[7])
-    return Intent(*values)

@@ -162,7 +162,7 @@ def _now_ms() -> int:
 
 
 def _estimate(candidate: Candidate, place: QueueInfo, bound: list[Budget]) -> Estimate:
-    cost = candidate.model.estimate_micros(candidate.spec)
+    cost = candidate.model.estimate_micros(candidate.spec, candidate.final_prompt)
     short = None if cost is None else next((b for b in bound if not b.has_room(cost)), None)
     if cost is not None and short is not None:
         reason = _why_short(short, cost)

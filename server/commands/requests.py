@@ -58,6 +58,7 @@ class Candidate:
 
     model: Model
     spec: Spec
+    final_prompt: str = ""
     unsupported_fields: tuple[str, ...] = ()
 
 

@@ -91,9 +91,9 @@ class Submit:
             return known
         check_given(self._db, user_id, asked.given)
         prepared = self._prepared(user_id, asked)
-        new = self._new_job(user_id, asked.model, asked.spec, asked.options, fingerprint)
-        new = replace(new, inputs=prepared.media, final_prompt=asked.final_prompt)
-        return self._accept(new, prepared, asked.options)
+        what = asked.model, asked.spec, asked.final_prompt
+        new = self._new_job(user_id, *what, asked.options, fingerprint)
+        return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
 
     def retry(self, user_id: str, job_id: str, options: Options) -> Submitted:
         """Makes a new job from the spec of an ended one; its labels too, unless others are given.
@@ -116,9 +116,9 @@ class Submit:
             raise ModelRetired(model=job.spec.model, replacement="")
         check_given(self._db, user_id, [("job_id", media_id) for media_id in job.spec.inputs])
         options = replace(options, labels=options.labels or job.labels)
-        new = self._new_job(user_id, model, job.spec, options, fingerprint)
-        new = replace(new, retry_of=job_id, final_prompt=job.final_prompt)
-        return self._accept(new, Prepared(), options)
+        what = model, job.spec, job.final_prompt
+        new = self._new_job(user_id, *what, options, fingerprint)
+        return self._accept(replace(new, retry_of=job_id), Prepared(), options)
 
     def _prepared(self, user_id: str, asked: Submission) -> Prepared:
         if not asked.inline:
@@ -138,12 +138,15 @@ class Submit:
         return Submitted(job=job, queue=place, deduplicated=True, warnings=warnings)
 
     def _new_job(
-        self, user_id: str, model: Model, spec: Spec, options: Options, fingerprint: str
+        self,
+        user_id: str,
+        model: Model,
+        spec: Spec,
+        final_prompt: str,
+        options: Options,
+        fingerprint: str,
     ) -> NewJob:
-        self._catalog.refuse_retired(model)
-        if model.missing_setting:
-            raise ProviderNotConfigured(provider=model.provider, setting=model.missing_setting)
-        estimated = _estimate(model, spec, options.max_cost_micros)
+        cost = self._cost(model, spec, final_prompt, options.max_cost_micros)
         finish_within_ms = options.finish_within_ms or self._usual_finish_ms(spec.kind)
         if options.start_within_ms is not None and options.start_within_ms > finish_within_ms:
             limit = f"must not be above finish_within, {finish_within_ms / 1000:g} s"
@@ -152,19 +155,33 @@ class Submit:
             user_id=user_id,
             spec=spec,
             provider=model.provider,
-            cost=Cost(
-                state=CostState.RESERVED,
-                estimated_micros=estimated,
-                price_revision=model.price_revision,
-            ),
+            cost=cost,
             finish_within_ms=finish_within_ms,
             start_within_ms=options.start_within_ms,
             max_queued=self._settings.max_queued_jobs,
             labels=dict(options.labels),
             request_id=options.request_id,
             fingerprint=fingerprint,
+            final_prompt=final_prompt,
             request_ttl_ms=self._settings.request_id_days * DAY_MS,
             queue=model.queue_of(spec.kind),
+        )
+
+    def _cost(self, model: Model, spec: Spec, final_prompt: str, max_micros: int | None) -> Cost:
+        """What the job costs, refused when the model can't run here, nobody knows its price, or it
+        is too much for its caller."""
+        self._catalog.refuse_retired(model)
+        if model.missing_setting:
+            raise ProviderNotConfigured(provider=model.provider, setting=model.missing_setting)
+        estimated = model.estimate_micros(spec, final_prompt)
+        if estimated is None:
+            raise PriceUnknown(model=model.model)
+        if max_micros is not None and estimated > max_micros:
+            raise CostAboveLimit(estimated=amount(estimated), max_cost=amount(max_micros))
+        return Cost(
+            state=CostState.RESERVED,
+            estimated_micros=estimated,
+            price_revision=model.price_revision,
         )
 
     def _usual_finish_ms(self, kind: Kind) -> int:
@@ -216,16 +233,6 @@ class Submit:
     def _erase(self, prepared: Prepared) -> None:
         with contextlib.suppress(DependencyUnavailable):
             self._blobs.delete([key for key, _ in prepared.blobs])
-
-
-def _estimate(model: Model, spec: Spec, max_micros: int | None) -> int:
-    """What the job costs, refused when that is not known, or too much for its caller."""
-    estimated = model.estimate_micros(spec)
-    if estimated is None:
-        raise PriceUnknown(model=model.model)
-    if max_micros is not None and estimated > max_micros:
-        raise CostAboveLimit(estimated=amount(estimated), max_cost=amount(max_micros))
-    return estimated
 
 
 def _fingerprint(options: Options, request: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.read import Estimate
 from server.mapping.addresses import Addresses
-from server.mapping.models import estimate_lines, model_to_proto
+from server.mapping.models import model_to_proto, price_lines
 from server.mapping.specs import image_to_proto, video_to_proto
 from server.mapping.values import duration, enum_value, money, timestamp
 
@@ -44,7 +44,8 @@ class Mapper:
             labels=job.labels,
             provider=job.provider,
             model=job.spec.model,
-            provider_operation=job.provider_operation,
+            # The last part alone: what is before it names the account at the provider.
+            provider_operation=job.provider_operation.rpartition("/")[2],
             attempt=job.attempt,
             revision=job.revision,
             cancel_request_time=timestamp(job.cancel_request_time),
@@ -100,14 +101,12 @@ class Mapper:
     def estimate_to_proto(self, estimate: Estimate) -> pb.EstimateCostResponse.Estimate:
         """What one model would take; no cost and no lines when it has no price."""
         candidate = estimate.candidate
-        ability = candidate.model.ability(candidate.spec.kind)
-        cost = estimate.cost_micros
-        lines = estimate_lines(ability, candidate.spec, self.currency) if ability else []
+        lines = candidate.model.cost_lines(candidate.spec, candidate.final_prompt)
         return pb.EstimateCostResponse.Estimate(
             model=candidate.model.model,
-            cost=money(cost, self.currency),
+            cost=money(estimate.cost_micros, self.currency),
             queue=queue_to_proto(estimate.queue),
-            lines=lines,
+            lines=price_lines(lines, self.currency),
             unsupported_fields=candidate.unsupported_fields,
             affordable=estimate.affordable,
         )

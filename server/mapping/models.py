@@ -1,12 +1,13 @@
 """The catalog on the wire."""
 
+from collections.abc import Iterable
+
 from google.protobuf.duration_pb2 import Duration
 
 from core.ability import Ability
 from core.catalog import Model
-from core.specs import Spec, VideoSpec
 from rushes.v1 import model_pb2
-from server.mapping.values import enum_value, money, timestamp
+from server.mapping.values import duration, enum_value, money, timestamp
 
 Quality = model_pb2.Model.Quality
 
@@ -25,6 +26,9 @@ def model_to_proto(model: Model, currency: str, now_ms: int) -> model_pb2.Model:
         unavailable_reason=reason,
         shutdown_time=timestamp(model.shutdown_ms),
         replacement=model.replacement,
+        queue=model.queue,
+        provider_model=model.provider_model,
+        typical_duration=duration(int(model.typical_seconds * 1000) or None),
     )
 
 
@@ -37,24 +41,13 @@ def _ability(ability: Ability, currency: str) -> model_pb2.Ability:
         max_references=ability.max_references,
         fields=ability.fields,
         qualities=[enum_value(Quality, name) for name in ability.qualities],
-        prices=[
-            model_pb2.PriceLine(text=line.text, amount=money(line.listed_micros, currency))
-            for line in ability.prices
-        ],
+        prices=price_lines(ability.price_list, currency),
         cancellable=ability.cancellable,
     )
 
 
-def estimate_lines(ability: Ability, spec: Spec, currency: str) -> list[model_pb2.PriceLine]:
-    """What an estimate is made of; empty without a price."""
-    line = ability.price(spec)
-    if line is None:
-        return []
-    count = spec.output_count
-    if isinstance(spec, VideoSpec):
-        times = f"{count} x " if count > 1 else ""
-        what = f"{times}{spec.duration_ms / 1000:g} s"
-    else:
-        what = "1 image" if count == 1 else f"{count} images"
-    amount = money(line.micros(spec), currency)
-    return [model_pb2.PriceLine(text=f"{what}, {line.text}", amount=amount)]
+def price_lines(lines: Iterable[tuple[str, int]], currency: str) -> list[model_pb2.PriceLine]:
+    """Texts with their micro-units, as lines of a price list or of an estimate."""
+    return [
+        model_pb2.PriceLine(text=text, amount=money(micros, currency)) for text, micros in lines
+    ]

@@ -218,7 +218,12 @@ class Validator:
             problems.raise_any(draft.model.model if draft.model else "")
         model, spec = _whole(draft)
         unsupported = tuple(field.partition(".")[2] for field in problems.unsupported_fields)
-        return Candidate(model=model, spec=spec, unsupported_fields=unsupported)
+        return Candidate(
+            model=model,
+            spec=spec,
+            final_prompt=draft.final_prompt,
+            unsupported_fields=unsupported,
+        )
 
     def _options(self, problems: Problems, options: pb.JobOptions) -> Options:
         most = self._settings.max_labels

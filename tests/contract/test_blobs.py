@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import os
 import socket
 import subprocess
 import sys
@@ -119,6 +120,28 @@ def test_a_file_becomes_a_blob_of_its_owner_only(
     [blob] = [path for path in tmp_path.rglob("a") if path.is_file()]
     assert (blobs.read("media/a"), blob.stat().st_mode & 0o777) == (MP4, 0o600)
     assert drafts(blobs) == []
+
+
+def test_a_blob_is_as_old_as_its_name_and_not_as_the_file(blobs: Blobs, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(MP4)
+    os.utime(source, (0, 0))
+
+    blobs.put_file("media/a", source)
+
+    # Else the purge would erase it before its row is written
+    an_hour_ago = int(time.time() - 3600) * 1000
+    assert list(blobs.list_keys("media/", an_hour_ago)) == []
+
+
+def test_a_file_that_is_put_twice_leaves_no_draft(blobs: Blobs, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(MP4)
+
+    for _ in range(2):
+        blobs.put_file("media/a", source)
+
+    assert (blobs.read("media/a"), drafts(blobs)) == (MP4, [])
 
 
 def test_what_a_link_leads_to_is_copied(tmp_path: Path) -> None:

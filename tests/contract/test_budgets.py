@@ -133,6 +133,23 @@ def test_what_a_provider_charged_for_a_free_job_is_spent(db: Database) -> None:
             assert used(db, owner, period) == (0, 70_000)
 
 
+def test_a_charge_above_its_estimate_is_booked_in_full_and_the_budget_takes_no_more(
+    db: Database,
+) -> None:
+    # Given a budget for two, one of which is charged more than was estimated
+    budgets.set_limit(db, EACH_USER, Period.DAY, 2 * COST)
+    made = accepted(db, cost=PAID)
+    assert claims.fetch_next(db, started(db).run, 2 * COST + 1)
+    assert try_accept(db, "alice")
+
+    transitions.succeed(db, claimed(db).run, new_media(job_id=made.job.job_id))
+
+    # Then the books have what was charged, and no room is left, nor less than none
+    assert used(db, owner_of("alice")) == (COST, 2 * COST + 1)
+    assert budgets.show(db, "alice")[0].left_micros == 0
+    assert not try_accept(db, "alice")
+
+
 @pytest.mark.parametrize(("reserved", "spent"), [(0, 0), (5, 0), (0, -5)])
 def test_no_book_is_opened_to_write_nothing(db: Database, reserved: int, spent: int) -> None:
     settle(db, db.now_ms(), reserved, spent)

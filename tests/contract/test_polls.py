@@ -18,6 +18,8 @@ TOOK = Statement(
     " end_time = 1000 + :wait_ms + :run_ms WHERE job_id = :job_id"
 )
 
+SUBMITTED = Statement("UPDATE job SET submit_time = start_time + 600 WHERE job_id = :job_id")
+
 
 def operation(db: Database, **changes: Any) -> str:
     job_id = paid(db, **changes)
@@ -150,3 +152,16 @@ def test_durations_are_those_of_the_model_s_last_runs(db: Database) -> None:
     runs = durations.of("builtin-video")
     assert runs is not None
     assert (runs.count, runs.wait_ms, runs.early_ms, runs.run_ms) == (20, 7, 300, 1000)
+
+
+def test_an_operation_took_as_long_as_it_was_at_the_provider(db: Database) -> None:
+    # Given a job that was refused for 600 ms after its start
+    job_id = paid(db)
+    transitions.succeed(db, started(db).run, new_media(job_id=job_id))
+    values = {"job_id": job_id, "wait_ms": 7, "run_ms": 900}
+    db.write(lambda session: session.run(TOOK, **values))
+    db.write(lambda session: session.run(SUBMITTED, job_id=job_id))
+
+    runs = Durations(db).of("builtin-video")
+    assert runs is not None
+    assert (runs.wait_ms, runs.run_ms) == (7, 300)

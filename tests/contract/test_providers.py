@@ -6,6 +6,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from core.errors import ImageRefused, Reason, RushesError, VideoRefused
@@ -31,6 +33,8 @@ from workers.providers import (
     Submitted,
     TryLater,
 )
+from workers.providers.connections import tls_context
+from workers.providers.transport import CONNECT_SECONDS
 from workers.results import probe_result
 
 SHORT_SECONDS = 0.5
@@ -186,11 +190,40 @@ def test_a_provider_that_can_not_be_reached_was_sent_nothing(stand: Stand) -> No
     assert error.failure.reason is Reason.PROVIDER_UNAVAILABLE
 
 
+@where("unreachable")
+def test_a_provider_that_is_away_shows_before_its_answer_is_late(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[dict[str, float]] = []
+    send = httpx2.HTTPTransport.handle_request
+
+    def look(self: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        limits.append(request.extensions["timeout"])
+        return send(self, request)
+
+    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", look)
+    submit(stand.make(3 * CONNECT_SECONDS), stand.job())
+    assert limits[-1]["read"] == 3 * CONNECT_SECONDS
+    assert {limit["connect"] for limit in limits} == {CONNECT_SECONDS}
+
+
+@where("unreachable")
+def test_the_authorities_are_read_once_for_all_that_it_opens(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls_context()
+    read: list[object] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *a, **_: read.append(a))
+    run_to_end(stand.make(), stand.job(), tmp_path)
+    assert read == []
+
+
 @where("429")
 def test_a_busy_provider_is_asked_later(stand: Stand) -> None:
     error = raised(TryLater, lambda: submit(stand.make(), stand.job("429")))
     assert error.sent
     assert error.delay_ms is None
+    assert error.failure.reason is Reason.PROVIDER_QUOTA_EXHAUSTED
     assert (stand.posts(), stand.paid()) == (1, [])
 
 

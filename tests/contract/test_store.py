@@ -294,6 +294,18 @@ def test_partial_outputs_are_kept_in_order(db: Database) -> None:
     assert [output.output_index for output in event.job.outputs] == [0, 1]
 
 
+def test_an_output_that_is_made_again_stands_in_its_place(db: Database) -> None:
+    # Given that the second output is there and the first is not, as it was erased meanwhile
+    job_id = accepted(db).job.job_id
+    run = started(db).run
+    transitions.add_output(db, run, new_media(job_id=job_id, output_index=1))
+
+    event = transitions.succeed(db, run, new_media(job_id=job_id, output_index=0))
+
+    assert [output.output_index for output in event.job.outputs] == [0, 1]
+    assert event.job == jobs.get(db, "alice", job_id)
+
+
 def test_a_renewal_keeps_progress_for_those_who_ask(db: Database) -> None:
     job_id = accepted(db).job.job_id
     claim = started(db)

@@ -14,6 +14,7 @@ from tests.making import MICROS, begun, claimed, money, new_media, paid, started
 RUN_OUT = Statement("UPDATE job SET lease_expire_time = 0 WHERE job_id = :job_id")
 DUE = Statement("UPDATE job SET next_run_time = 0 WHERE job_id = :job_id")
 OVERDUE = Statement("UPDATE job SET finish_deadline = 0 WHERE job_id = :job_id")
+LONG_AGO = Statement("UPDATE job SET start_time = 0 WHERE job_id = :job_id")
 NO = JobFailure(reason=Reason.PROVIDER_REJECTED, message="No.")
 
 
@@ -149,6 +150,27 @@ def test_an_accepted_operation_is_polled_next_and_by_anybody(db: Database) -> No
     assert (claim.job.attempt, claim.at_risk) == (1, True)
 
 
+def test_the_operation_runs_since_its_submit_was_sent_not_since_the_job_started(
+    db: Database,
+) -> None:
+    # Given a job that was refused for a while, or whose operation was found late
+    job_id = paid(db)
+    run = begun(db).run
+    submits.refused(db, run, 1, Outcome.REJECTED)
+    execute(db, LONG_AGO, job_id)
+    submits.begin(db, run, "w", 100)
+    submits.unknown(db, run)
+    assert job_of(db, job_id).submit_time is None
+
+    event = submits.accepted(db, job_id, 2, "operation")
+
+    assert event is not None
+    job = job_of(db, job_id)
+    assert event.job.submit_time == job.submit_time == submits.of_job(db, job_id)[1].create_time
+    assert job.run_since == job.submit_time
+    assert job.start_time == 0
+
+
 def test_one_that_is_done_at_once_stays_with_its_run(db: Database) -> None:
     job_id = paid(db)
     run = begun(db).run
@@ -180,6 +202,7 @@ def test_the_provider_s_figure_is_what_is_spent(db: Database) -> None:
     fetcher = claimed(db)
     assert fetcher.step is Step.FETCH
     assert fetcher.job.cost.actual_micros is None
+    assert fetcher.charged_micros == MICROS + 1
     event = transitions.succeed(db, fetcher.run, new_media(job_id=job_id))
 
     assert event.job.cost.actual_micros == MICROS + 1

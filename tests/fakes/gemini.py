@@ -7,7 +7,6 @@ refusal of the model is a completed interaction with text and no video); what is
 
 import base64
 import json
-import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -19,19 +18,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from tests.fakes import faults, media
+from tests.fakes.gemini_requests import (
+    IMAGE_MODELS,
+    VIDEO_MODELS,
+    Fields,
+    Refused,
+    check_picture,
+    check_video,
+)
 from tests.fakes.serve import Call, Fake, run
 
 KEY = "AIza-fake-gemini-key"
 HOST = "https://generativelanguage.googleapis.com"
-VIDEO_MODELS = {"gemini-omni-1.2-flash", "gemini-omni-1.1-flash"}
-IMAGE_MODELS = {
-    *("gemini-3.1-flash-image", "gemini-3.1-flash-lite-image", "gemini-3-pro-image"),
-    "gemini-nano-banana-2.1",
-}
-RATIOS = {"16:9", "9:16"}
-RESOLUTIONS = {"360p", "720p", "1080p", "4k"}
-TASKS = {"text_to_video", "image_to_video", "reference_to_video", "edit", "extend", "upscale"}
-IMAGE_SIZES = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
 TOKENS_PER_SECOND = 5792
 TOKENS_PER_IMAGE = 1120
 ROUTINE = {
@@ -43,18 +41,7 @@ ROUTINE = {
     500: "INTERNAL",
     503: "UNAVAILABLE",
 }
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")
-_RATIO = re.compile(r"([0-9]+):([0-9]+)")
 _RPC = "type.googleapis.com/google.rpc"
-Fields = dict[str, Any]
-
-
-class Refused(Exception):
-    """The request is wrong: `field` says where."""
-
-    def __init__(self, field: str, status: int = 400) -> None:
-        super().__init__(field)
-        self.status = status
 
 
 @dataclass
@@ -71,14 +58,16 @@ class Interaction:
 
 
 class GeminiFake(Fake):
-    """The server. `sent` keeps the bodies of paid calls, `file_keys` the keys that downloads came
-    with; `inline` makes it ignore `delivery`; a file is worked on for `file_seconds`."""
+    """The server. `sent` keeps the bodies of paid calls; `answers` are given to the next questions
+    about an interaction; `inline` makes it ignore `delivery`; a file is worked on for
+    `file_seconds`."""
 
     name = "gemini"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.sent: list[Fields] = []
+        self.answers: list[Response] = []
         self.inline = False
         self.file_seconds = 0.0
         self._interactions: dict[str, Interaction] = {}
@@ -114,7 +103,7 @@ class GeminiFake(Fake):
         if refusal := _check_key(request):
             return refusal
         try:
-            seconds, form = _check_video(body)
+            seconds, form = check_video(body)
         except Refused as refused:
             return self.error(refused.status)
         call = _call(request, _said(body["input"]), body["model"])
@@ -132,6 +121,8 @@ class GeminiFake(Fake):
     async def _get(self, request: Request) -> Response:
         if refusal := _check_key(request):
             return refusal
+        if self.answers:
+            return self.answers.pop(0)
         made = self._interactions.get(request.path_params["operation"])
         prompt, who = (made.call.prompt, made.operation) if made else ("", "")
         if made is None or self.faults.take(prompt, who, "vanish"):
@@ -236,7 +227,7 @@ class GeminiFake(Fake):
             return refusal
         model = request.path_params["model"]
         try:
-            width, height = _check_picture(model, body)
+            width, height = check_picture(model, body)
         except Refused as refused:
             return self.error(refused.status)
         call = _call(request, _said(body["contents"][0]["parts"]), model)
@@ -280,66 +271,6 @@ def _check_key(request: Request) -> Response | None:
         return None
     reason = {"@type": f"{_RPC}.ErrorInfo", "reason": "API_KEY_INVALID"}
     return _error(400, "INVALID_ARGUMENT", details=[reason])
-
-
-def _check_video(body: Fields) -> tuple[float, Fields]:
-    known = {"model", "background", "input", "response_format", "generation_config"}
-    _only(body, known)
-    if body.get("model") not in VIDEO_MODELS:
-        raise Refused("model", 404)
-    if body.get("background") is not True:
-        raise Refused("background")
-    listed = body.get("response_format")
-    form = listed[0] if isinstance(listed, list) and len(listed) == 1 else listed
-    if not isinstance(form, dict) or form.get("type") != "video":
-        raise Refused("response_format")
-    _only(form, {"type", "aspect_ratio", "resolution", "duration", "delivery"})
-    _one_of(form, "aspect_ratio", RATIOS)
-    _one_of(form, "resolution", RESOLUTIONS)
-    found = _DURATION.fullmatch(str(form.get("duration", "10s")))
-    seconds = float(found[1]) if found else 0
-    if not 3 <= seconds <= 10:
-        raise Refused("duration")
-    config = body.get("generation_config", {})
-    _only(config, {"seed", "video_config"})
-    _one_of(config.get("video_config", {}), "task", TASKS)
-    _check_inputs(body["input"])
-    return seconds, form
-
-
-def _check_inputs(steps: list[Fields]) -> None:
-    for step in steps:
-        for content in step.get("content", [step]):
-            _one_of(content, "type", {"text", "image", "video"})
-            if content["type"] != "text":
-                base64.b64decode(content["data"], validate=True)
-
-
-def _check_picture(model: str, body: Fields) -> tuple[int, int]:
-    """Width and height; how the sizes go with ratios is a guess."""
-    if model not in IMAGE_MODELS:
-        raise Refused("model", 404)
-    _only(body, {"contents", "generationConfig"})
-    config = body["generationConfig"]
-    _only(config, {"seed", "responseModalities", "imageConfig"})
-    form = config["imageConfig"]
-    _only(form, {"aspectRatio", "imageSize"})
-    side, ratio = IMAGE_SIZES.get(form["imageSize"]), _RATIO.fullmatch(form["aspectRatio"])
-    if side is None or ratio is None:
-        raise Refused("imageConfig")
-    across, down = int(ratio[1]), int(ratio[2])
-    scale = side / (across * down) ** 0.5
-    return round(across * scale), round(down * scale)
-
-
-def _only(fields: Fields, known: set[str]) -> None:
-    if unknown := sorted(set(fields) - known):
-        raise Refused(unknown[0])
-
-
-def _one_of(fields: Fields, name: str, values: set[str]) -> None:
-    if name in fields and fields[name] not in values:
-        raise Refused(name)
 
 
 def _said(parts: Any) -> str:

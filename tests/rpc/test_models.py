@@ -317,7 +317,33 @@ def test_an_estimate_says_which_setting_a_model_waits_for(house: House) -> None:
     request = pb.EstimateCostRequest(image={"prompt": "sea"}, models=[FLARE])
     [estimate] = house.caller("alice").call("EstimateCost", request).estimates
     assert estimate.queue.blocked_reason == "the provider openai needs RUSHES_OPENAI_API_KEY"
-    assert estimate.cost.nanos == 20_000_000
+    assert estimate.cost.nanos == 60_000_000
+
+
+def test_what_is_given_and_a_long_prompt_are_lines_of_the_estimate(keyed: House) -> None:
+    # Given references, and a prompt that is longer than a thousand with its template
+    spec = {"prompt": "s" * 1000, "mood": "calm", "references": [media()] * 3}
+    request = pb.EstimateCostRequest(image=spec, models=[FLARE, "gemini-3-pro-image"])
+
+    found = keyed.caller("alice").call("EstimateCost", request).estimates
+
+    lines = [[(line.text, line.amount.nanos // 1000) for line in e.lines] for e in found]
+    prompt = "up to 2,000 characters of prompt"
+    assert lines == [
+        [
+            ("1 image, per image of quality STANDARD, at most", 55_000),
+            ("3 inputs", 165_000),
+            (prompt, 10_000),
+        ],
+        [("1 image, per image at 1K or 2K, at most", 160_000), ("3 inputs", 7500), (prompt, 4000)],
+    ]
+    # And a job is held to the same
+    assert [e.cost.nanos // 1000 for e in found] == [230_000, 171_500]
+    job = image(model=FLARE, prompt="s" * 1000, mood="calm")
+    job.options.max_cost.currency_code, job.options.max_cost.nanos = "USD", 64_999_000
+    assert keyed.caller("alice").refused("GenerateImage", job).reason == "COST_ABOVE_LIMIT"
+    job.options.max_cost.nanos = 65_000_000
+    assert keyed.caller("alice").call("GenerateImage", job).job.cost.estimated.nanos == 65_000_000
 
 
 def test_a_model_whose_price_nobody_knows_is_priced_at_nothing_and_not_run(keyed: House) -> None:

@@ -1,10 +1,12 @@
-"""Many connections for short questions.
+"""What the HTTP clients of a process share: one TLS context; and many connections for polls.
 
 A pool of httpcore2 looks at each idle connection, with a system call, for each request: 200 of them
 cost 1.5 ms of CPU a request, as much as all else together. So there are many small pools; the first
 one with room is used, that the last ones fall idle.
 """
 
+import functools
+import ssl
 from collections.abc import AsyncIterator, Callable
 
 import httpx2
@@ -14,16 +16,26 @@ EACH = 8
 IDLE_SECONDS = 30.0
 
 
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """Whom the clients of this process trust: one for all, as reading that takes 25 ms of CPU."""
+    context = httpx2.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    # httpcore2 would say that again for each connection; to change what another thread is opening a
+    # connection with can end the process (https://github.com/python/cpython/issues/141012).
+    context.set_alpn_protocols = lambda alpn_protocols: None  # type: ignore[method-assign]
+    return context
+
+
 class ManyConnections(httpx2.AsyncBaseTransport):
     """A transport of at most about `most` connections, for one event loop."""
 
     def __init__(self, most: int) -> None:
-        context = httpx2.create_ssl_context()
         limits = httpx2.Limits(
             max_connections=EACH, max_keepalive_connections=EACH, keepalive_expiry=IDLE_SECONDS
         )
         self._pools = [
-            httpx2.AsyncHTTPTransport(verify=context, limits=limits)
+            httpx2.AsyncHTTPTransport(verify=tls_context(), limits=limits)
             for _ in range(-(-most // EACH))
         ]
         self._busy = [0] * len(self._pools)

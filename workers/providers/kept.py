@@ -2,12 +2,13 @@
 
 They are in the blob store before `submit` returns, as the answer comes once: `results/<key>.<n>`,
 and at last `results/<key>.manifest`, which says what is there. The operation's name is what their
-keys begin with. `workers/purge.py` erases what is old.
+keys begin with. `workers/purge.py` erases what is old. While the store is away they are in the
+spool, and the call's outcome is unknown: it is found by `find` when the store has them.
 """
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import structlog
 from core.blobs import Blobs
 from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
 from core.jobs import CostState, JobFailure
+from core.settings import Settings
 from workers.providers import Monitor, Output, ProviderFailed, RunStopped
+from workers.providers.spool import Spool
 
 log = structlog.get_logger()
 
@@ -35,6 +38,11 @@ class Result:
     output: Output = field(default_factory=Output)
 
 
+def open_kept(settings: Settings, blobs: Blobs) -> "KeptResults":
+    """The results that this machine's workers keep in that store."""
+    return KeptResults(blobs, Spool(settings.data_dir / "spool"))
+
+
 class KeptResults:
     """The results of one provider's synchronous calls.
 
@@ -42,8 +50,9 @@ class KeptResults:
         DependencyUnavailable: when the blob store is away.
     """
 
-    def __init__(self, blobs: Blobs, seconds: float = KEEP_SECONDS) -> None:
+    def __init__(self, blobs: Blobs, spool: Spool, seconds: float = KEEP_SECONDS) -> None:
         self._blobs = blobs
+        self._spool = spool
         self._seconds = seconds
 
     def keep(
@@ -51,19 +60,39 @@ class KeptResults:
     ) -> str:
         """Stores what the submission `key` brought, one entry for each output; the operation.
 
-        An output that is none keeps why: `fetch` raises it. All of it is paid by now, so a store
-        that is away is tried for a while.
+        An output that is none keeps why: `fetch` raises it. All of it is paid by now: when the
+        store is away, it goes to this machine's disk at once, and the store is tried for a while;
+        with a full disk besides, until it is back.
 
         Raises:
-            StorageFull, DependencyUnavailable: when the store stays away.
+            StorageFull, DependencyUnavailable: when the store stays away, and the spool has it.
         """
-        operation, deadline = f"{FOLDER}{key}", time.monotonic() + self._seconds
-        for index, result in enumerate(results):
-            if isinstance(result, Result):
-                self._put(f"{operation}.{index}", result.data, deadline)
+        files = {str(n): r.data for n, r in enumerate(results) if isinstance(r, Result)}
         manifest = {"charged": charged_micros, "outputs": [_entry(result) for result in results]}
-        self._put(f"{operation}.manifest", json.dumps(manifest).encode(), deadline)
+        files["manifest"] = json.dumps(manifest).encode()
+        operation, deadline, spooled = f"{FOLDER}{key}", time.monotonic() + self._seconds, False
+        while True:
+            try:
+                for name, data in files.items():
+                    self._blobs.put_bytes(f"{operation}.{name}", data)
+                break
+            except (DependencyUnavailable, StorageFull) as error:
+                log.warning("result_not_kept", error=type(error).__name__)
+                spooled = spooled or self._spooled(key, files)
+                if spooled and time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+        if spooled:
+            self._spool.erase(key)
         return operation
+
+    def upload_spooled(self) -> None:
+        """Stores what is in the spool, whoever put it there.
+
+        Raises:
+            StorageFull: when the store is full.
+        """
+        self._spool.upload(self._blobs, FOLDER)
 
     def find(self, key: str) -> str | None:
         """The operation of the submission, if its results were kept whole."""
@@ -105,16 +134,13 @@ class KeptResults:
                 for piece in self._blobs.stream(key, start, min(start + _CHUNK, size)):
                     file.write(piece)
 
-    def _put(self, key: str, data: bytes, deadline: float) -> None:
-        while True:
-            try:
-                self._blobs.put_bytes(key, data)
-                return
-            except (DependencyUnavailable, StorageFull) as error:
-                if time.monotonic() >= deadline:
-                    raise
-                log.warning("result_not_kept", error=type(error).__name__)
-                time.sleep(_PAUSE_SECONDS)
+    def _spooled(self, key: str, files: Mapping[str, bytes]) -> bool:
+        try:
+            self._spool.write(key, files)
+            return True
+        except OSError as error:
+            log.error("result_not_spooled", error=type(error).__name__)
+            return False
 
     def _manifest(self, operation: str) -> dict[str, Any]:
         manifest = self._read(operation)
@@ -150,6 +176,6 @@ def _missing() -> JobFailure:
 
 def _lost(operation: str) -> ProviderFailed:
     message = "The results that the provider had sent are not kept any more."
-    details = {"operation": operation}
+    details = {"operation": operation.removeprefix(FOLDER)}
     failure = JobFailure(reason=Reason.PROVIDER_OPERATION_LOST, message=message, metadata=details)
     return ProviderFailed(failure, CostState.CHARGED)

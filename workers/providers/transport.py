@@ -7,23 +7,29 @@ moment would make it unknown whether a paid call arrived. Nothing here sends a r
 import asyncio
 import contextlib
 import ipaddress
+import math
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx2
 
 from core.errors import Reason, RushesError
 from core.jobs import JobFailure
+from core.times import iso
 from workers.providers import Monitor, OutcomeUnknown, ProviderFailed, RunStopped, TryLater
-from workers.providers.connections import ManyConnections
+from workers.providers.connections import IDLE_SECONDS, ManyConnections, tls_context
 
 CHUNK_BYTES = 1024 * 1024
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
+MOST_ERROR_BYTES = 64 * 1024
+# A pause that is longer says nothing: no job waits for it.
+MOST_PAUSE_SECONDS = 24 * 3600.0
 POLL_SECONDS = 20.0
 MOST_POLLS_AT_ONCE = 200
 _MOST_REDIRECTS = 5
@@ -37,11 +43,20 @@ _NOT_SENT = (
     httpx2.UnsupportedProtocol,
     httpx2.InvalidURL,
 )
+# Headers that say how the bytes come.
+_OF_THE_BYTES = ("content-encoding", "content-length", "transfer-encoding")
 Refused = Callable[[httpx2.Response], Exception]
 
 
 class AnswerTooLarge(RushesError):
     """The answer is longer than an answer may be."""
+
+
+def is_too_large(error: BaseException | None) -> bool:
+    """Whether that was it, whatever an SDK made of it."""
+    while error is not None and not isinstance(error, AnswerTooLarge):
+        error = error.__cause__
+    return error is not None
 
 
 def submit_client(seconds: float, most_bytes: int) -> httpx2.Client:
@@ -52,17 +67,26 @@ def submit_client(seconds: float, most_bytes: int) -> httpx2.Client:
     """
     limit = _Limit(seconds, most_bytes)
     return httpx2.Client(
+        verify=tls_context(),
         limits=_NOTHING_KEPT,
-        timeout=httpx2.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
+        timeout=seconds,
         follow_redirects=False,
         event_hooks={"request": [limit.begin], "response": [limit.watch]},
     )
 
 
+def unused_async() -> dict[str, Any]:
+    """What google-genai makes its asynchronous clients of, which nobody uses: else it reads whom to
+    trust anew for each."""
+    return {"verify": tls_context(), "ssl": tls_context()}
+
+
 def download_client() -> httpx2.Client:
     """A client for `download`; any number of threads may use it at once."""
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-    return httpx2.Client(limits=_NOTHING_KEPT, timeout=timeout, follow_redirects=False)
+    return httpx2.Client(
+        verify=tls_context(), limits=_NOTHING_KEPT, timeout=timeout, follow_redirects=False
+    )
 
 
 def was_sent(error: BaseException) -> bool:
@@ -88,20 +112,37 @@ def unavailable(provider: str) -> JobFailure:
     return JobFailure(reason=Reason.PROVIDER_UNAVAILABLE, message=message)
 
 
+def quota_exhausted(provider: str, code: str = "", wait_ms: int | None = None) -> JobFailure:
+    """What a job ends with that found the quota used up until its deadline, or for long; `code` is
+    the provider's short name for it, `wait_ms` the pause that it asked for."""
+    details = {"code": code} if code else {}
+    if wait_ms is not None:
+        details["retry_time"] = iso(time.time_ns() // 1_000_000 + wait_ms)
+    message = f"The quota at {provider} is used up."
+    return JobFailure(reason=Reason.PROVIDER_QUOTA_EXHAUSTED, message=message, metadata=details)
+
+
 def retry_after_ms(headers: Mapping[str, str]) -> int | None:
     """The pause that an answer asks for: `retry-after-ms`, or `retry-after` as seconds or a date;
     None when it names none."""
     try:
         if exact := headers.get("retry-after-ms"):
-            return max(0, int(float(exact)))
+            return pause_ms(float(exact) / 1000)
         text = headers.get("retry-after", "")
         if not text:
             return None
         if text.replace(".", "", 1).isdigit():
-            return int(float(text) * 1000)
-        return max(0, int((parsedate_to_datetime(text).timestamp() - time.time()) * 1000))
+            return pause_ms(float(text))
+        return pause_ms(parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
+
+
+def pause_ms(seconds: float) -> int | None:
+    """A pause that somebody else names, in milliseconds: a day at most; None for no number."""
+    if not math.isfinite(seconds):
+        return None
+    return int(min(max(seconds, 0.0), MOST_PAUSE_SECONDS) * 1000)
 
 
 class RawClient:
@@ -115,17 +156,18 @@ class RawClient:
         self._client: httpx2.AsyncClient
         self._closing: AsyncGenerator[None, None]
 
-    async def get(self, url: str, headers: Mapping[str, str]) -> httpx2.Response:
-        """The whole answer to one request, whatever its status.
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, method: str, url: str, headers: Mapping[str, str], question: Any = None
+    ) -> AsyncIterator[httpx2.Response]:
+        """The answer to one request, whatever its status, not read yet; `question` is its JSON.
 
         Raises:
-            httpx2.TransportError: when there was none.
+            httpx2.HTTPError: when there was none, or it breaks off.
         """
-        return await (await self._open()).get(url, headers=dict(headers))
-
-    async def post(self, url: str, headers: Mapping[str, str], body: Any) -> httpx2.Response:
-        """The same, of a question that is asked by POST with `body` as JSON."""
-        return await (await self._open()).post(url, headers=dict(headers), json=body)
+        client = await self._open()
+        async with client.stream(method, url, headers=dict(headers), json=question) as response:
+            yield response
 
     async def _open(self) -> httpx2.AsyncClient:
         loop = asyncio.get_running_loop()
@@ -138,6 +180,11 @@ class RawClient:
 
 def _poll_client() -> httpx2.AsyncClient:
     timeout = httpx2.Timeout(POLL_SECONDS, connect=CONNECT_SECONDS)
+    if any(getproxies().get(scheme) for scheme in ("http", "https", "all")):
+        # Only the client's own transport knows proxies, and whom to ask without them.
+        most, idle = MOST_POLLS_AT_ONCE, IDLE_SECONDS
+        limits = httpx2.Limits(max_connections=most, keepalive_expiry=idle)
+        return httpx2.AsyncClient(verify=tls_context(), limits=limits, timeout=timeout)
     return httpx2.AsyncClient(transport=ManyConnections(MOST_POLLS_AT_ONCE), timeout=timeout)
 
 
@@ -173,7 +220,7 @@ def download(
                 target = _target(response)
                 if target is None:
                     if response.status_code != httpx2.codes.OK:
-                        raise refused(response)
+                        raise refused(read_error(response))
                     _save(response, path, most_bytes, run)
                     return
             headers = headers if _origin(target) == _origin(url) else {}
@@ -183,13 +230,21 @@ def download(
     raise TryLater(unavailable(provider), sent=True)
 
 
-def is_loopback(url: str) -> bool:
-    """Whether the address is this machine's: plain http is fine there and nowhere else."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def read_error(response: httpx2.Response) -> httpx2.Response:
+    """The answer with as much of its body as an error has to say, read from the open connection."""
+    body = b""
+    with contextlib.suppress(httpx2.HTTPError):
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) >= MOST_ERROR_BYTES:
+                break
+    return error_of(response, body)
+
+
+def error_of(response: httpx2.Response, body: bytes) -> httpx2.Response:
+    """The same answer with that body, which is decoded."""
+    headers = {k: v for k, v in response.headers.items() if k not in _OF_THE_BYTES}
+    return httpx2.Response(response.status_code, headers=headers, content=body)
 
 
 def too_large(most_bytes: int) -> ProviderFailed:
@@ -199,11 +254,21 @@ def too_large(most_bytes: int) -> ProviderFailed:
 
 
 def _target(response: httpx2.Response) -> str | None:
-    """Where the answer leads; None where it leads nowhere, or out of https."""
+    """Where the answer leads; None where that is nowhere, out of https or into our own network."""
     following = response.next_request
     if following is None or response.url.scheme == "https" != following.url.scheme:
         return None
+    if following.url.host != response.url.host and not _is_public(following.url.host):
+        return None
     return str(following.url)
+
+
+def _is_public(host: str) -> bool:
+    """Whether it may be somebody else's machine; a name is believed."""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host != "localhost"
 
 
 def _save(response: httpx2.Response, path: Path, most_bytes: int, run: Monitor) -> None:
@@ -232,7 +297,9 @@ class _Limit:
         self._most = most_bytes
 
     def begin(self, request: httpx2.Request) -> None:
-        """The answer's time begins."""
+        """The answer's time begins. SDKs name one time for all of a request; a host that is away
+        shows sooner."""
+        request.extensions["timeout"]["connect"] = min(CONNECT_SECONDS, self._seconds)
         request.extensions["rushes_deadline"] = time.monotonic() + self._seconds
 
     def watch(self, response: httpx2.Response) -> None:

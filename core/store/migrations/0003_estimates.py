@@ -1,8 +1,9 @@
-"""Whether a job's percent is an estimate and not the provider's own."""
+"""What a percent by the clock needs: since when the operation runs, and that it is an estimate."""
 
 from typing import Any
 
 
 def up(migrator: Any, db: Any) -> None:
-    """Adds the column."""
+    """Adds the columns."""
     db.execute_sql("ALTER TABLE job ADD COLUMN percent_estimated BOOLEAN NOT NULL DEFAULT FALSE")
+    db.execute_sql("ALTER TABLE job ADD COLUMN submit_time BIGINT")

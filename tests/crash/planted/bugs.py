@@ -39,9 +39,9 @@ BUGS = {
             ),
             Edit(
                 "core/store/claims.py",
-                '" progress_message = :message WHERE job_id = :job_id AND fence = :fence"\n'
-                '    f" AND {_HELD}"',
-                '" progress_message = :message WHERE job_id = :job_id"',
+                ' progress_message = :message"\n'
+                '    f" WHERE job_id = :job_id AND fence = :fence AND {_HELD}"',
+                ' progress_message = :message WHERE job_id = :job_id"',
             ),
         ),
     ),

@@ -15,10 +15,12 @@ def test_every_model_is_shown_with_what_it_needs_costs_and_when_it_ends(place: P
     lines = {line.split()[0]: line for line in said.out.splitlines() if line[0] != " "}
     assert "yes" in lines["builtin-video"]
     assert "0.00 USD free" in lines["builtin-video"]
+    assert "builtin 10 s video" in " ".join(lines["builtin-video"].split())
     assert "no: needs RUSHES_VERTEX_PROJECT" in lines["veo-3.1-generate-001"]
     assert "0.40 USD per second at 720p or 1080p with audio" in lines["veo-3.1-generate-001"]
     assert "none: can't be run" in lines["gpt-image-2.6-flare"]
     assert "no: retired on 2026-05-12; use gpt-image-2.5-flare" in lines["dall-e-3"]
+    assert "0.055 USD more for each input" in said.out
     assert lines["dall-e-3"].endswith("2026-05-12 -> gpt-image-2.5-flare")
     assert f"{models_path(None)}: 16 models." in said.out
     assert "compare them with your provider's" in said.out

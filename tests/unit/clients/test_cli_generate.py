@@ -132,6 +132,63 @@ def test_an_images_type_follows_the_file_and_its_inputs_may_be_files_or_ids(
     assert request.spec.quality == 3
 
 
+def makes_jpegs_only(server: StandIn, files: Files) -> None:
+    """A model that does not let its callers choose a type."""
+
+    def answer(request, context):  # type: ignore[no-untyped-def]
+        if request.spec.output_mime_type:
+            field, reason = "spec.output_mime_type", "MODEL_CAPABILITY_UNSUPPORTED"
+            text = "m supports no such field"
+            refuse(context, Code.INVALID_ARGUMENT, reason, text, violations=((field, text),))
+        return pb.GenerateImageResponse(job=a_job())
+
+    server.answers["GenerateImage"] = answer
+    picture = a_clip(files.put("picture", (200, CLIP)))
+    picture.mime_type = "image/jpeg"
+    server.watches = [runs_to(a_job("SUCCEEDED", outputs=[picture]))]
+
+
+def test_a_model_that_chooses_the_type_names_the_file_after_it(
+    cli: CommandLine, server: StandIn, files: Files
+) -> None:
+    makes_jpegs_only(server, files)
+    done = cli("generate", "image", "boat", "--model", "m", "--out", "boat.png")
+    assert (done.code, done.out) == (0, "boat.jpg\n")
+    assert done.err.splitlines()[-1] == "boat.png would be image/jpeg; it is saved as boat.jpg"
+    assert (cli.folder / "boat.jpg").read_bytes() == CLIP
+    assert not (cli.folder / "boat.png").exists()
+
+
+def test_a_file_that_nobody_named_is_not_written_over(
+    cli: CommandLine, server: StandIn, files: Files
+) -> None:
+    makes_jpegs_only(server, files)
+    (cli.folder / "boat.jpg").write_bytes(b"the original")
+    done = cli("generate", "image", "boat", "--reference", "boat.jpg", "--out", "boat.png")
+    assert (done.code, done.out) == (0, "boat.png\n")
+    assert done.err.splitlines()[-1] == "boat.png is image/jpeg, as there is a boat.jpg already"
+    assert (cli.folder / "boat.jpg").read_bytes() == b"the original"
+    assert (cli.folder / "boat.png").read_bytes() == CLIP
+
+
+def test_a_type_that_was_asked_for_by_name_is_refused_where_there_is_no_choice(
+    cli: CommandLine, server: StandIn, files: Files
+) -> None:
+    makes_jpegs_only(server, files)
+    done = cli("generate", "image", "boat", "--format", "png", "--out", "boat.png")
+    assert done.code == 2
+    assert "spec.output_mime_type" in done.err
+    assert len(server.sent(pb.GenerateImageRequest)) == 1
+
+
+@pytest.mark.parametrize("name", ["boat.jpeg", "boat.JPG", "boat", "boat.v2"])
+def test_a_name_that_promises_nothing_else_is_kept(
+    cli: CommandLine, server: StandIn, files: Files, name: str
+) -> None:
+    makes_jpegs_only(server, files)
+    assert cli("generate", "image", "boat", "--out", name).out == f"{name}\n"
+
+
 def test_a_video_takes_frames_references_sound_and_templates(
     cli: CommandLine, server: StandIn
 ) -> None:

@@ -205,9 +205,13 @@ def test_models_and_prices(cli: CommandLine, server: StandIn) -> None:
     free = PriceLine(text="free", amount=Money(currency_code="USD"))
     ability = Ability(resolutions=["720p"], aspect_ratios=["16:9"], prices=[free])
     models = [Model(model="builtin-video", available=True, video=ability)]
+    models[0].typical_duration.seconds = 90
     server.answers["ListModels"] = pb.ListModelsResponse(models=models)
     listed = cli("models").out.rstrip("\n").split("\t")
-    assert listed == ["builtin-video", "video", "yes", "", "0.00 USD free", "720p", "16:9"]
+    assert listed == [
+        *("builtin-video", "video", "yes", "", "90 s"),
+        *("0.00 USD free", "720p", "16:9"),
+    ]
 
 
 def test_a_model_that_ends_is_listed_with_its_successor(cli: CommandLine, server: StandIn) -> None:

@@ -73,6 +73,36 @@ def test_a_price_is_rounded_up_never_down() -> None:
     assert line.micros(video(duration_ms=1001, output_count=3)) == 6
 
 
+def test_inputs_and_long_prompts_cost_more_for_each_output() -> None:
+    # Given a model whose inputs and prompts are priced too
+    priced = dataclasses.replace(ABILITY, micros_per_input=1000, micros_per_1000_characters=50)
+    spec = video(output_count=2, first_frame="f", references=("r1", "r2"))
+
+    # Then a begun thousand of characters counts whole
+    assert priced.cost_lines(spec, "x" * 1001) == [
+        ("2 x 8 s, hd", 6_400_000),
+        ("2 x 3 inputs", 6000),
+        ("2 x up to 2,000 characters of prompt", 200),
+    ]
+    # And what is not there is no line
+    assert priced.cost_lines(video(), "") == [("8 s, hd", 3_200_000)]
+    assert [text for text, _ in priced.cost_lines(video(first_frame="f"), "sea")] == [
+        *("8 s, hd", "1 input", "up to 1,000 characters of prompt")
+    ]
+    assert priced.cost_lines(video(resolution="4K"), "sea") == []
+
+
+def test_the_price_list_names_what_comes_on_top() -> None:
+    priced = dataclasses.replace(ABILITY, micros_per_input=1000, micros_per_1000_characters=50)
+    assert ABILITY.price_list == [("hd", 400_000), ("hd, no sound", 200_000), ("4K draft", 1)]
+    assert priced.price_list[3:] == [
+        ("more for each input", 1000),
+        ("more for each 1,000 characters of prompt", 50),
+    ]
+    # A model without a price has none of it
+    assert dataclasses.replace(priced, prices=()).price_list == []
+
+
 @pytest.mark.parametrize(
     ("tokens", "micros"),
     [

@@ -87,6 +87,34 @@ def test_an_empty_redis_address_is_the_usual_one() -> None:
     assert read_settings(redis_url="").redis_url == read_settings().redis_url
 
 
+PROVIDER_URLS = ("gemini_base_url", "vertex_base_url", "storage_base_url", "openai_base_url")
+
+
+@pytest.mark.parametrize("name", PROVIDER_URLS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://proxy.example/v1",
+        "HTTP://10.0.0.1",
+        "http://localhost@proxy.example",
+        "proxy.example",
+    ],
+)
+def test_a_provider_s_address_that_would_tell_others_the_key_is_refused(
+    name: str, url: str
+) -> None:
+    assert refused(**{name: url}).startswith(f"RUSHES_{name.upper()}: use https://")
+
+
+@pytest.mark.parametrize("name", PROVIDER_URLS)
+@pytest.mark.parametrize(
+    "url",
+    ["", "https://proxy.example/v1", "http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"],
+)
+def test_a_provider_s_address_is_of_https_or_of_this_machine(name: str, url: str) -> None:
+    assert getattr(read_settings(**{name: url}), name) == url
+
+
 def test_a_log_level_may_be_written_small() -> None:
     assert read_settings(log_level="warning").log_level == "WARNING"
 
@@ -166,3 +194,8 @@ def test_what_is_named_stands_above_the_data_folder() -> None:
 
 def test_the_address_is_loopback_until_another_is_named() -> None:
     assert read_settings(port=8123).address == "http://localhost:8123"
+
+
+def test_a_worker_that_stops_waits_for_the_longest_paid_call_by_default() -> None:
+    settings = read_settings()
+    assert settings.drain_run_seconds > settings.synchronous_timeout_seconds

@@ -7,10 +7,11 @@ import dramatiq
 import pytest
 import redis
 from redis.exceptions import RedisClusterException
+from structlog.testing import capture_logs
 
 from core.errors import Reason
 from core.events import Event, ProgressTick
-from core.jobs import EventType, JobFailure, Progress, Stage, State
+from core.jobs import Cost, CostState, EventType, JobFailure, Progress, Stage, State
 from core.queue import JobQueue, open_broker
 from core.settings import read_settings
 from core.stream import EventStream, connect
@@ -183,3 +184,19 @@ def test_the_end_of_a_job_counts_its_lost_runs_and_why_it_failed(teller: Teller)
     teller.tell(Event(3, EventType.UPDATED, 1234, dead))
 
     assert (lost(), failed()) == (3, 1)
+
+
+@pytest.mark.parametrize(("actual", "counts"), [(None, 0), (100, 0), (101, 1)])
+def test_a_charge_above_its_estimate_is_counted_and_logged_once(
+    teller: Teller, actual: int | None, counts: int
+) -> None:
+    above = growth("rushes_charges_above_estimate_total", provider="paid")
+    cost = Cost(state=CostState.CHARGED, estimated_micros=100, actual_micros=actual)
+    done = job_value(state=State.SUCCEEDED, provider="paid", cost=cost)
+
+    with capture_logs() as logs:
+        teller.tell(Event(1, EventType.SUCCEEDED, 1234, done))
+        teller.tell(Event(2, EventType.UPDATED, 1234, done))
+
+    assert above() == counts
+    assert [entry["event"] for entry in logs] == ["charged_above_estimate"] * counts

@@ -209,6 +209,18 @@ def test_a_public_key_is_no_shared_secret(jwks: Verifier) -> None:
         jwks.verify(forged)
 
 
+def test_a_key_server_is_asked_about_a_token_that_is_known_too() -> None:
+    keys = LocalKey(KEY)
+    keys.blocking = True
+    known = Verifier(keys, SETTINGS, clock=lambda: NOW)
+    assert known.verify(token())
+
+    keys.find = LocalKey(bytes(32)).find  # type: ignore[method-assign]
+
+    with pytest.raises(CredentialsInvalid):
+        known.verify(token())
+
+
 def test_an_unreachable_key_server_is_no_fault_of_the_token(
     private_keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

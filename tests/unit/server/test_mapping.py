@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from core.ability import Ability, Price
@@ -167,6 +168,9 @@ MODEL = Model(
     provider="p",
     display_name="M",
     price_revision="p1",
+    provider_model="m-001",
+    typical_seconds=1.5,
+    queue="slow",
     video=ABILITY,
     image=replace(ABILITY, prices=(Price(text="per image", micros_per_image=40_000),)),
     shutdown_time=date(2027, 1, 31),
@@ -204,6 +208,20 @@ def test_every_field_of_a_job_is_filled() -> None:
     assert unset(jobs, job_pb2.Job.DESCRIPTOR) == INPUTS
 
 
+@pytest.mark.parametrize(
+    ("operation", "shown"),
+    [
+        ("projects/p/locations/us-central1/publishers/google/models/veo/operations/4a45", "4a45"),
+        ("results/job.1", "job.1"),
+        ("v1_abc", "v1_abc"),
+        ("", ""),
+    ],
+)
+def test_an_operation_is_shown_without_what_it_belongs_to(operation: str, shown: str) -> None:
+    job = MAPPER.job_to_proto(replace(JOB, provider_operation=operation))
+    assert job.provider_operation == shown
+
+
 def test_every_field_of_an_item_is_filled() -> None:
     assert unset([MAPPER.media_to_proto(MEDIA)], media_pb2.Media.DESCRIPTOR) == set()
 
@@ -213,6 +231,14 @@ def test_every_field_of_a_model_is_filled() -> None:
     models = [MAPPER.model_to_proto(MODEL, 0), MAPPER.model_to_proto(MODEL, 2**41)]
     assert unset(models, model_pb2.Model.DESCRIPTOR) == set()
     assert [model.available for model in models] == [True, False]
+    shown = models[0]
+    assert (shown.provider_model, shown.queue) == ("m-001", "slow")
+    assert shown.typical_duration.ToMilliseconds() == 1500
+
+
+def test_how_long_a_run_takes_is_unset_where_nobody_knows() -> None:
+    model = MAPPER.model_to_proto(replace(MODEL, typical_seconds=0), 0)
+    assert not model.HasField("typical_duration")
 
 
 def test_every_field_of_an_estimate_is_filled() -> None:

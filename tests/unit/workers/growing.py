@@ -46,7 +46,7 @@ def main(folder: Path, address: str, small: str) -> None:
                 run=Patient(),
             )
         job = job_value(spec=VIDEO)
-        item = store_output(blobs, job, 0, path, Output(), 0, max_bytes=MOST_BYTES)
+        item = store_output(blobs, job, 0, path, Output(), 0, cost_micros=0, max_bytes=MOST_BYTES)
         path.unlink()
         return {"size": item.size_bytes, "sha256": item.sha256, "key": item.blob_key}
 

@@ -13,7 +13,13 @@ from tests.making import IMAGE, PRICE, accepted
 
 RUN_OUT = Statement("UPDATE job SET lease_expire_time = 0 WHERE job_id = :job_id")
 DUE = Statement("UPDATE job SET next_run_time = 0 WHERE job_id = :job_id")
+_CIRCUITS_DUE = Statement("UPDATE circuit SET open_until = 1")
 NEXT_RUN = Statement("SELECT next_run_time - {now} FROM job WHERE job_id = :job_id")
+
+
+def circuits_are_due(db: Database) -> None:
+    """As if no provider had to be left alone any longer."""
+    db.write(lambda session: session.run(_CIRCUITS_DUE))
 
 
 def image(db: Database, output_count: int = 1, **changes: Any) -> str:

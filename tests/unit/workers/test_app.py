@@ -161,3 +161,17 @@ def test_two_workers_have_different_names(fast: Settings) -> None:
 def test_bad_settings_refuse_to_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="RUSHES_DATABASE_URL"):
         WorkerApp(read_settings(data_dir=tmp_path, database_url="mysql://x"), {})
+
+
+def test_a_file_that_another_worker_is_done_with_stops_no_start(
+    fast: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = fast.data_dir / "work"
+    listed = Path.iterdir
+
+    def with_one_that_is_gone(folder: Path) -> Iterator[Path]:
+        gone = [folder / "gone"] if folder == work else []
+        return iter([*gone, *listed(folder)])
+
+    monkeypatch.setattr(Path, "iterdir", with_one_that_is_gone)
+    WorkerApp(fast).close()

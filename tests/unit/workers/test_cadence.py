@@ -11,6 +11,7 @@ from workers.cadence import (
     estimated_percent,
     first_poll_ms,
     next_poll_ms,
+    retry_poll_ms,
     unmeasured,
 )
 
@@ -62,13 +63,22 @@ def test_what_is_overdue_is_asked_for_less_and_less() -> None:
     assert pauses == [30_000, 60_000, 90_000, 120_000, 120_000]
 
 
-@pytest.mark.parametrize("jitter", [-1, 1])
-def test_chance_moves_each_poll_by_a_tenth_at_most(jitter: int) -> None:
+def test_a_poll_without_an_answer_is_made_again_after_twice_as_long_each_time() -> None:
+    pauses = [retry_poll_ms(FILM, tries, 100_000, 0) for tries in (0, 1, 2, 3, 1000)]
+    assert pauses == [30_000, 60_000, 100_000, 100_000, 100_000]
+    # And never sooner than the model allows
+    assert retry_poll_ms(FILM, 5, 10_000, 0) == 30_000
+
+
+@pytest.mark.parametrize("jitter", [0, 0.5, 1])
+def test_chance_makes_a_pause_up_to_a_fifth_longer_and_never_shorter(jitter: float) -> None:
     for pause in (
         first_poll_ms(FILM, jitter) / first_poll_ms(FILM, 0),
         next_poll_ms(FILM, 0, jitter) / 120_000,
+        retry_poll_ms(FILM, 0, 60_000, jitter) / 30_000,
     ):
         assert pause == pytest.approx(1 + jitter * JITTER)
+    assert first_poll_ms(FILM, 1) < FILM.early_ms
 
 
 def test_of_a_model_that_was_never_measured_its_typical_time_counts() -> None:

@@ -13,14 +13,21 @@ from tests.making import accepted, new_media
 from tests.services import wait_for
 from workers import housekeeper as module
 from workers.housekeeper import DUTY, Housekeeper
+from workers.providers.kept import KeptResults
+from workers.providers.spool import Spool
 from workers.purge import owns
 
 END_LONG_AGO = Statement("UPDATE job SET end_time = 1 WHERE job_id = :job_id")
 
 
 @pytest.fixture
-def housekeeper(db: Database, blobs: Blobs) -> Housekeeper:
-    return Housekeeper(db, blobs, "worker", retention_days=30)
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
+
+
+@pytest.fixture
+def housekeeper(db: Database, blobs: Blobs, spool: Spool) -> Housekeeper:
+    return Housekeeper(db, blobs, KeptResults(blobs, spool), "worker", retention_days=30)
 
 
 def over(db: Database, blobs: Blobs) -> str:
@@ -65,10 +72,12 @@ def test_only_one_of_several_keeps_house(
     assert media.find(db, media_id) is None
 
 
-def test_who_leads_goes_on_leading(db: Database, housekeeper: Housekeeper, blobs: Blobs) -> None:
+def test_who_leads_goes_on_leading(
+    db: Database, housekeeper: Housekeeper, blobs: Blobs, spool: Spool
+) -> None:
     assert housekeeper.keep()
     assert housekeeper.keep()
-    assert not Housekeeper(db, blobs, "another", 30).keep()
+    assert not Housekeeper(db, blobs, KeptResults(blobs, spool), "another", 30).keep()
 
 
 def test_the_whole_store_is_listed_less_often(
@@ -111,6 +120,22 @@ def test_it_goes_on_by_itself_after_a_failure(
         wait_for(lambda: len(failures) > 2, "it to go on")
     wait_for(lambda: media.find(db, media_id) is None, "the bin to be emptied")
     housekeeper.close()
+
+
+def test_paid_results_of_this_machine_are_stored_whoever_leads(
+    db: Database,
+    blobs: Blobs,
+    housekeeper: Housekeeper,
+    spool: Spool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert workers.lead(db, DUTY, "another", 60_000)
+    spool.write("job.1", {"0": b"paid", "manifest": b"{}"})
+    monkeypatch.setattr(module, "ROUND_SECONDS", 0.01)
+    housekeeper.start()
+    wait_for(lambda: list(blobs.list_keys("results/", 2**52)), "the results")
+    housekeeper.close()
+    assert blobs.read("results/job.1.0") == b"paid"
 
 
 def test_closing_ends_its_thread(housekeeper: Housekeeper) -> None:

@@ -88,6 +88,7 @@ def test_an_operation_is_polled_until_it_is_done_and_then_fetched(
     job = job_of(db, job_id)
     assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
     assert (job.cost.state, job.cost.actual_micros) == (CostState.CHARGED, MICROS - 1)
+    assert job.outputs[0].cost_micros == MICROS - 1
     assert (payee.submitted, payee.fetched) == ([f"{job_id}.1"], [("operation 1", 0)])
     assert money(db) == (0, MICROS - 1)
 
@@ -177,8 +178,12 @@ def test_a_bug_in_a_poll_costs_nothing_but_time(
     pipeline: Pipeline, poller: Poller, db: Database, payee: ScriptedPaid
 ) -> None:
     payee.answers.extend([ZeroDivisionError(), OSError(), TimeoutError()])
-    operation(db, pipeline)
+    job_id = operation(db, pipeline)
     poller.start()
+    for count in (1, 2, 3):
+        polled(payee, count)
+        handed_back(db, job_id, 5000)
+        execute(db, DUE, job_id)
     fetchable(db)
     assert len(payee.polled) == 4
 
@@ -195,6 +200,9 @@ def test_wherever_a_round_breaks_the_operation_is_polled_again(
         # As if the lease of the claim had run out; before that nobody may.
         wait_for(lambda: job_of(db, job_id).attempt == 1, "the claim")
         execute(db, RUN_OUT, job_id)
+    else:
+        handed_back(db, job_id, 5000)
+        execute(db, DUE, job_id)
     fetchable(db)
     assert len(payee.submitted) == 1
 
@@ -296,6 +304,8 @@ def test_a_poll_that_hangs_is_given_up_while_the_claim_is_still_its_own(
     quick(poller, 1000).start()
     polled(payee, 1)
     payee.polling = None
+    handed_back(db, job_id, 5000)
+    execute(db, DUE, job_id)
     fetchable(db)
     assert job_of(db, job_id).attempt == 1
 

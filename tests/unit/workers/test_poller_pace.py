@@ -22,7 +22,11 @@ from workers.providers import Pending, TryLater
 from workers.ticker import Ticker
 
 AWAY = JobFailure(reason=Reason.PROVIDER_UNAVAILABLE, message="It is away.")
-OLD = Statement("UPDATE job SET start_time = start_time - :age_ms WHERE job_id = :job_id")
+OLD = Statement(
+    "UPDATE job SET start_time = start_time - :age_ms, submit_time = submit_time - :age_ms"
+    " WHERE job_id = :job_id"
+)
+REFUSED_LONG = Statement("UPDATE job SET start_time = start_time - 600000 WHERE job_id = :job_id")
 TOOK = Statement(
     "UPDATE job SET state = 'SUCCEEDED', start_time = 0, end_time = :run_ms WHERE job_id = :job_id"
 )
@@ -61,7 +65,21 @@ def test_the_nearer_the_expected_end_the_sooner_it_asks_again(
     payee.answers.append(Pending())
     job_id = operation(db, pipeline, age_ms)
     poller.start()
-    assert pause_ms * 0.8 < pause_of(db, job_id) <= pause_ms * 1.1
+    assert pause_ms * 0.8 < pause_of(db, job_id) <= pause_ms * 1.2
+
+
+def test_the_time_in_which_it_was_refused_does_not_make_an_operation_older(
+    pipeline: Pipeline, poller: Poller, db: Database, payee: ScriptedPaid
+) -> None:
+    # Given ten minutes of refusals before the submit
+    payee.answers.append(Pending())
+    job_id = operation(db, pipeline, age_ms=50_000)
+    execute(db, REFUSED_LONG, job_id)
+    poller.start()
+
+    # Then it is polled, and shown, as what it is: 50 s old
+    assert 20_000 < pause_of(db, job_id) <= 30_000
+    assert 40 <= job_of(db, job_id).progress.percent < 50
 
 
 def test_what_the_provider_asks_for_comes_first(
@@ -73,19 +91,37 @@ def test_what_the_provider_asks_for_comes_first(
     assert 60_000 < pause_of(db, job_id) <= 90_000
 
 
+@pytest.mark.parametrize(
+    "error",
+    [TryLater(AWAY), TryLater(AWAY, sent=True), ZeroDivisionError(), TimeoutError()],
+    ids=["not reached", "refused", "a bug", "no answer"],
+)
+def test_a_poll_without_an_answer_is_made_again_as_late_as_any_and_then_later(
+    pipeline: Pipeline, poller: Poller, db: Database, payee: ScriptedPaid, error: Exception
+) -> None:
+    payee.answers.extend([error, error])
+    job_id = operation(db, pipeline)
+    poller.start()
+    # Its model's polls are 10 s apart.
+    assert 7_000 < pause_of(db, job_id) <= 12_000
+    execute(db, DUE, job_id)
+    poller.nudge()
+    assert 17_000 < pause_of(db, job_id, least_ms=13_000) <= 24_000
+
+
 def test_the_first_poll_waits_as_long_as_hardly_a_run_takes_less(
     pipeline: Pipeline, db: Database, payee: ScriptedPaid
 ) -> None:
     payee.delay_ms = None
     # Where nothing was measured, by the typical time of the catalog
-    assert 30_000 < pause_of(db, operation(db, pipeline)) <= 44_000
+    assert 30_000 < pause_of(db, operation(db, pipeline)) <= 48_000
 
     # And else by what was
     for number in range(10):
         job_id = paid_image(db, user_id=f"user-{number}")
         values = {"job_id": job_id, "run_ms": 500_000 + number * 10_000}
         db.write(lambda session, values=values: session.run(TOOK, **values))
-    assert 300_000 < pause_of(db, operation(db, pipeline)) <= 449_000
+    assert 300_000 < pause_of(db, operation(db, pipeline)) <= 490_000
 
 
 def test_an_operation_that_says_nothing_is_shown_by_the_clock_and_called_an_estimate(
@@ -166,7 +202,7 @@ def test_an_answer_closes_the_circuit(
 ) -> None:
     payee.answers.append(Pending(60_000))
     job_id = operation(db, pipeline)
-    circuits.failed(db, "paid", 1, 60_000)
+    circuits.failed(db, "paid", 1, 60_000, polling=True)
     poller.start()
     wait_for(lambda: not circuits.open_circuits(db), "a closed circuit")
     assert pause_of(db, job_id) > 0
@@ -186,7 +222,7 @@ def test_who_asks_for_a_pause_is_asked_for_nothing_meanwhile(
     operation(db, pipeline, provider="other")
     wait_for(lambda: other.polled, "a poll of the other")
     assert len(payee.polled) == 1
-    assert not circuits.failing(db)
+    assert not circuits.failing_polls(db)
 
 
 def test_a_poll_that_was_given_up_late_says_nothing_of_the_provider(
@@ -205,7 +241,7 @@ def test_a_poll_that_was_given_up_late_says_nothing_of_the_provider(
     poller.start()
     pause_of(db, job_id)
     poller.close()
-    assert not circuits.failing(db)
+    assert not circuits.failing_polls(db)
 
 
 def test_what_can_not_be_written_down_is_polled_again(

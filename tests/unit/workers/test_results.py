@@ -57,7 +57,9 @@ def stored(
     max_bytes: int = MIB,
 ) -> Media:
     made = output or Output()
-    return store_output(blobs, job, index, path, made, generation_ms=3000, max_bytes=max_bytes)
+    return store_output(
+        blobs, job, index, path, made, generation_ms=3000, cost_micros=900, max_bytes=max_bytes
+    )
 
 
 def refusal(blobs: Blobs, path: Path, job: Job = JOB, max_bytes: int = MIB) -> str:

@@ -110,11 +110,14 @@ def test_the_figure_that_came_with_the_answer_is_what_is_charged(
     submit = payee.submit
     answer = Submitted("operation", done=True, charged_micros=MICROS + 7)
     monkeypatch.setattr(payee, "submit", lambda *sent: submit(*sent) and answer)
-    job_id = paid_image(db)
+    job_id = paid_image(db, output_count=2)
     pipeline.run_next("image")
 
-    assert job_of(db, job_id).cost.actual_micros == MICROS + 7
+    job = job_of(db, job_id)
+    assert job.cost.actual_micros == MICROS + 7
     assert money(db) == (0, MICROS + 7)
+    # And each output has its share of it
+    assert [output.cost_micros for output in job.outputs] == [(MICROS + 7) // 2] * 2
 
 
 def test_a_refusal_ends_the_job_free_of_charge(

@@ -9,7 +9,7 @@ import httpx2
 from pydantic import SecretStr
 
 from workers.providers.gemini.interactions import GOOGLE
-from workers.providers.transport import CONNECT_SECONDS
+from workers.providers.transport import unused_async
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -22,7 +22,6 @@ def open_client(http: httpx2.Client, key: SecretStr, base_url: str, seconds: flo
     from google.genai import Client
     from google.genai.types import HttpOptions, HttpRetryOptions
 
-    http.event_hooks["request"].append(_limit_connect)
     # Everything is said, as the SDK takes from the environment what is not.
     options = HttpOptions(
         base_url=base_url or GOOGLE,
@@ -31,11 +30,6 @@ def open_client(http: httpx2.Client, key: SecretStr, base_url: str, seconds: flo
         # The first attempt counts: none besides it.
         retry_options=HttpRetryOptions(attempts=1),
         httpx_client=http,
+        async_client_args=unused_async(),
     )
     return Client(enterprise=False, api_key=key.get_secret_value(), http_options=options)
-
-
-def _limit_connect(request: httpx2.Request) -> None:
-    """The SDK gives each request one time for everything; a host that is away shows sooner."""
-    limits = request.extensions["timeout"]
-    limits["connect"] = min(CONNECT_SECONDS, limits["connect"])

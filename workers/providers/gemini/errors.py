@@ -4,9 +4,7 @@ google-genai has two unrelated trees of errors (`errors.APIError` for models and
 interactions below `GeminiNextGenAPIClientError`), and both let errors of httpx2 through.
 """
 
-import json
 import re
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +12,9 @@ import httpx2
 
 from core.errors import Reason
 from core.jobs import CostState, JobFailure
-from core.times import iso
 from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
-from workers.providers.transport import retry_after_ms, submit_failed, unavailable
+from workers.providers.google import Fields, details_of, objects, read_status, retry_info_ms
+from workers.providers.transport import quota_exhausted, retry_after_ms, submit_failed, unavailable
 
 NAME = "Gemini"
 SETTING = "RUSHES_GEMINI_API_KEY"
@@ -27,8 +25,7 @@ _AUTH_REASONS = ("API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED"
 # Quotas of a minute come back by themselves while a job waits; these don't.
 _LONG_QUOTA = re.compile(r"PerDay|PerMonth|Spend", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")
-# Seen live: an id that is not known is a 400 with this text, not a 404.
+# Published by others, and not tried here: an id that is not known is a 400 with this text.
 _UNKNOWN_INTERACTION = "invalid interaction name"
 
 
@@ -46,19 +43,16 @@ class Refusal:
 
 
 def read_refusal(response: httpx2.Response) -> Refusal:
-    """The refusal in an answer of whatever shape: `{error}`, or `[{error}]` from Google's front."""
-    error = _error_in(response)
-    listed = error.get("details")
-    details = (
-        [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-    )
+    """The refusal in an answer of whatever shape, which has been read."""
+    error = read_status(response.content)
+    details = details_of(error)
     return Refusal(
         status=response.status_code,
         code=_code(error.get("status")) or _code(error.get("code")),
         reason=next((_code(item["reason"]) for item in details if "reason" in item), ""),
         quota=" ".join(_quotas(details)),
         message=str(error.get("message", "")),
-        wait_ms=retry_after_ms(response.headers) or _retry_delay_ms(details),
+        wait_ms=retry_after_ms(response.headers) or retry_info_ms(details),
     )
 
 
@@ -79,7 +73,7 @@ def submit_refused(refusal: Refusal) -> ProviderFailed | TryLater | OutcomeUnkno
     if not 400 <= status < 500 or status in (408, 409):
         return OutcomeUnknown(f"{NAME}: {status} {refusal.code}")
     if status == httpx2.codes.TOO_MANY_REQUESTS:
-        failure = quota_exhausted(refusal)
+        failure = quota_exhausted(NAME, refusal.code, refusal.wait_ms)
         if _LONG_QUOTA.search(refusal.quota):
             return ProviderFailed(failure, CostState.RELEASED)
         return TryLater(failure, delay_ms=refusal.wait_ms, sent=True)
@@ -96,7 +90,7 @@ def poll_refused(refusal: Refusal, operation: str) -> ProviderFailed | TryLater:
     if gone or _UNKNOWN_INTERACTION in refusal.message.lower():
         return ProviderFailed(lost(operation), CostState.UNCERTAIN)
     if refusal.status == httpx2.codes.TOO_MANY_REQUESTS:
-        failure = quota_exhausted(refusal)
+        failure = quota_exhausted(NAME, refusal.code, refusal.wait_ms)
     elif _is_auth(refusal):
         failure = auth_failed()
     else:
@@ -140,15 +134,6 @@ def auth_failed() -> JobFailure:
     return JobFailure(reason=Reason.PROVIDER_AUTH_FAILED, message=message, metadata=details)
 
 
-def quota_exhausted(refusal: Refusal) -> JobFailure:
-    """What a job ends with that found the quota used up until its deadline."""
-    message = f"The quota at {NAME} is used up."
-    details = _coded(refusal.code)
-    if refusal.wait_ms is not None:
-        details["retry_time"] = iso(time.time_ns() // 1_000_000 + refusal.wait_ms)
-    return JobFailure(reason=Reason.PROVIDER_QUOTA_EXHAUSTED, message=message, metadata=details)
-
-
 def _rejection(refusal: Refusal) -> JobFailure:
     if _is_auth(refusal):
         return auth_failed()
@@ -164,21 +149,6 @@ def _is_auth(refusal: Refusal) -> bool:
     return refusal.status in wrong or refusal.reason in _AUTH_REASONS
 
 
-def _error_in(response: httpx2.Response) -> dict[str, Any]:
-    try:
-        body = json.loads(response.read())
-    except (ValueError, httpx2.HTTPError, httpx2.StreamError):
-        return {}
-    body = body[0] if isinstance(body, list) and body else body
-    error = body.get("error") if isinstance(body, dict) else None
-    return error if isinstance(error, dict) else {}
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    listed = value if isinstance(value, list) else []
-    return [item for item in listed if isinstance(item, dict)]
-
-
 def _code(value: Any) -> str:
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
@@ -187,16 +157,7 @@ def _coded(code: str) -> dict[str, str]:
     return {"code": code} if code else {}
 
 
-def _quotas(details: list[dict[str, Any]]) -> list[str]:
+def _quotas(details: list[Fields]) -> list[str]:
     """Names of the quotas that are used up, of google.rpc.QuotaFailure."""
-    violations = [each for item in details for each in _objects(item.get("violations"))]
+    violations = [each for item in details for each in objects(item.get("violations"))]
     return [str(each.get("quotaId", "")) for each in violations]
-
-
-def _retry_delay_ms(details: list[dict[str, Any]]) -> int | None:
-    """The pause of google.rpc.RetryInfo."""
-    for item in details:
-        found = _DURATION.fullmatch(str(item.get("retryDelay", "")))
-        if found:
-            return int(float(found[1]) * 1000)
-    return None

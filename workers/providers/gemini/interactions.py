@@ -1,4 +1,5 @@
-"""Interactions as the API answers them (`GET /v1/interactions/{id}`), read as plain JSON.
+"""Interactions as the API answers them (`GET /v1/interactions/{id}`), as `AnswerReader` keeps them:
+plain JSON, with numbers in the place of data.
 
 How a blocked one looks is documented nowhere. Of what others saw in 2026: a refusal of the model is
 `completed` with text in place of a video and without video tokens; a refused request is a 400.
@@ -15,19 +16,20 @@ from core.jobs import CostState, JobFailure
 from workers.providers import Done, Pending, ProviderFailed
 from workers.providers.gemini.errors import (
     NAME,
-    Refusal,
     filtered,
     is_filter,
     lost,
     no_result,
-    quota_exhausted,
     rejected,
 )
 from workers.providers.gemini.usage import Charge, interaction_tokens, result_tokens
+from workers.providers.transport import quota_exhausted
 
 log = structlog.get_logger()
 
 Interaction = dict[str, Any]
+# The field with the bytes of an input, or of a result that came inside the answer.
+DATA = "data"
 GOOGLE = "https://generativelanguage.googleapis.com"
 # With background=True the service goes on by itself; a POST of ours would be paid once more.
 _RUNNING = ("queued", "in_progress", "requires_continuation")
@@ -40,10 +42,11 @@ _WORD = re.compile(r"[a-z_]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """Where the result is: a file of the API by its id, or base64 in the answer itself."""
+    """Where the result is: a file of the API by its id, or in the answer itself, as that data of
+    all that it has there."""
 
     file_id: str = ""
-    data: str = ""
+    number: int = -1
 
 
 def judge(interaction: Interaction, operation: str, charge: Charge) -> Pending | Done:
@@ -117,7 +120,7 @@ def _ended(interaction: Interaction, status: str, operation: str) -> JobFailure 
     if status == "cancelled":
         return lost(operation)
     if status == "budget_exceeded":
-        return quota_exhausted(Refusal(0, status))
+        return quota_exhausted(NAME, status)
     if status == "incomplete":
         return no_result(f"{NAME} stopped before the video was whole.", status)
     if status == "requires_action":
@@ -138,9 +141,9 @@ def _contents(interaction: Interaction) -> Iterator[dict[str, Any]]:
 
 
 def _video(content: dict[str, Any]) -> Video:
-    data, uri = content.get("data"), content.get("uri")
-    if isinstance(data, str) and data:
-        return Video(data=data)
+    data, uri = content.get(DATA), content.get("uri")
+    if isinstance(data, str) and data.isdecimal():
+        return Video(number=int(data))
     found = _FILE.fullmatch(uri) if isinstance(uri, str) else None
     if not found:
         failure = no_result(f"{NAME} named a place for the video that is none of its own.")

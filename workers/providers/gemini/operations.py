@@ -3,11 +3,10 @@
 The key goes to the API's own address and nowhere else; an address in an answer is never followed.
 """
 
-import base64
-import binascii
-import json
+import contextlib
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import httpx2
@@ -15,12 +14,29 @@ from pydantic import SecretStr
 
 from core.jobs import CostState, Stage
 from workers.providers import Done, Monitor, Pending, ProviderFailed, TryLater
+from workers.providers.answers import (
+    AnswerReader,
+    AnswerUnreadable,
+    Base64File,
+    ResultDamaged,
+    ResultTooLarge,
+    Take,
+)
 from workers.providers.gemini.client import API_VERSION
 from workers.providers.gemini.errors import NAME, lost, no_result, poll_refused, read_refusal
-from workers.providers.gemini.interactions import GOOGLE, cancelled_cost, find_video, judge
+from workers.providers.gemini.interactions import (
+    DATA,
+    GOOGLE,
+    Interaction,
+    cancelled_cost,
+    find_video,
+    judge,
+)
+from workers.providers.gemini.requests import MAX_INPUT_BYTES
 from workers.providers.gemini.usage import Charge
+from workers.providers.questions import AskRefused, Polls, ask
 from workers.providers.transport import (
-    RawClient,
+    CHUNK_BYTES,
     Refused,
     download,
     download_client,
@@ -31,10 +47,14 @@ from workers.providers.transport import (
 )
 
 FILE_PAUSE_MS = 5000
+# What is longer is read on only as long as it does not say that there is a video in it.
+MOST_POLLED_BYTES = 32 * 1024 * 1024
+_COMPLETED = re.compile(rb'"status"\s*:\s*"completed"')
 # An answer may be larger than the video in it: base64 takes four bytes for three.
 _BASE64 = 4 / 3
-_STANDARD = str.maketrans("-_", "+/")
 _ROOM_BYTES = 1024 * 1024
+# It may repeat the inputs, but nothing else has as many bytes.
+_MOST_INPUT_BYTES = int(MAX_INPUT_BYTES * _BASE64) + _ROOM_BYTES
 _GONE = (httpx2.codes.FORBIDDEN, httpx2.codes.NOT_FOUND, httpx2.codes.GONE)
 
 
@@ -51,7 +71,7 @@ class Operations:
         self._headers = {"x-goog-api-key": key.get_secret_value()}
         self._most_inline_bytes = most_inline_bytes
         self._most_bytes = most_bytes
-        self._polls = RawClient()
+        self._polls = Polls()
         self._http = download_client()
 
     async def poll(self, operation: str, charge: Charge) -> Pending | Done:
@@ -61,31 +81,35 @@ class Operations:
             ProviderFailed: when it ended without a video, or is gone.
             TryLater: when it can't be asked for now.
         """
+        reader, url = AnswerReader(DATA), self._interaction(operation)
         try:
-            response = await self._polls.get(self._interaction(operation), self._headers)
-        except httpx2.TransportError as error:
+            headers = await self._polls.ask("GET", url, self._headers, reader, _enough)
+        except AskRefused as refused:
+            raise poll_refused(read_refusal(refused.response), operation) from None
+        except httpx2.HTTPError as error:
             raise TryLater(unavailable(NAME), sent=was_sent(error)) from error
-        if response.status_code != httpx2.codes.OK:
-            raise poll_refused(read_refusal(response), operation)
-        result = judge(_read(response.content), operation, charge)
+        except AnswerUnreadable:
+            raise _unreadable() from None
+        if _enough(reader):
+            # It is left there, and with it what it cost.
+            return Done()
+        result = judge(_whole(reader), operation, charge)
         if isinstance(result, Done):
             return result
-        return Pending(delay_ms=retry_after_ms(response.headers))
+        return Pending(delay_ms=retry_after_ms(headers))
 
     def cancel(self, operation: str) -> CostState:
         """Stops the interaction if it still runs; what it costs then.
 
         Raises:
-            httpx2.TransportError, TryLater: when that is not known.
+            httpx2.HTTPError, TryLater: when that is not known.
         """
         address = self._interaction(operation)
-        response = self._http.post(f"{address}/cancel", headers=self._headers)
-        if response.status_code != httpx2.codes.OK:
-            # What is done can't be cancelled, and costs what it costs.
-            response = self._http.get(address, headers=self._headers)
-        if response.status_code != httpx2.codes.OK:
-            return CostState.UNCERTAIN
-        return cancelled_cost(_read(response.content))
+        # What is done can't be cancelled, and costs what it costs.
+        for method, url in (("POST", f"{address}/cancel"), ("GET", address)):
+            with contextlib.suppress(AskRefused):
+                return cancelled_cost(self._ask(method, url))
+        return CostState.UNCERTAIN
 
     def fetch(self, operation: str, path: Path, run: Monitor, charge: Charge) -> None:
         """Writes the video of a completed interaction to `path`.
@@ -96,22 +120,29 @@ class Operations:
             RunStopped: when the run was asked to stop.
         """
         run.report(Stage.DOWNLOADING, 0.0, "Downloading")
-        video = find_video(self._whole(operation, path, run), charge)
+        self._download_answer(operation, path, run)
+        with path.open("rb") as answer:
+            found = _read(answer)
+            if isinstance(judge(found, operation, charge), Pending):
+                # Another answer than the one that made the poll say Done.
+                raise TryLater(unavailable(NAME), sent=True)
+            video = find_video(found, charge)
+            if not video.file_id:
+                # The answer has no name from here on, and goes when it is closed.
+                path.unlink()
+                self._decode(answer, video.number, path)
         if video.file_id:
             self._fetch_file(operation, video.file_id, path, run)
-        else:
-            path.write_bytes(self._decoded(video.data))
         run.report(Stage.DOWNLOADING, 1.0, "Downloading")
 
-    def _whole(self, operation: str, path: Path, run: Monitor) -> dict[str, Any]:
-        """The interaction with all that is in it, by way of the disk: that has a limit."""
+    def _download_answer(self, operation: str, path: Path, run: Monitor) -> None:
+        """Writes the interaction with all that is in it to `path`."""
         most = int(self._most_inline_bytes * _BASE64) + _ROOM_BYTES
 
         def refused(response: httpx2.Response) -> Exception:
             return poll_refused(read_refusal(response), operation)
 
         self._download(self._interaction(operation), path, most, refused, run)
-        return _read(path.read_bytes())
 
     def _fetch_file(self, operation: str, file_id: str, path: Path, run: Monitor) -> None:
         address = f"{self._root}/files/{file_id}"
@@ -128,12 +159,11 @@ class Operations:
     def _check_ready(self, address: str, refused: Refused) -> None:
         """Returns once the file can be downloaded; it may be worked on when its video is done."""
         try:
-            response = self._http.get(address, headers=self._headers)
-        except httpx2.TransportError as error:
+            state = self._ask("GET", address).get("state", "ACTIVE")
+        except AskRefused as error:
+            raise refused(error.response) from None
+        except httpx2.HTTPError as error:
             raise TryLater(unavailable(NAME), sent=was_sent(error)) from error
-        if response.status_code != httpx2.codes.OK:
-            raise refused(response)
-        state = _read(response.content).get("state", "ACTIVE")
         if state == "FAILED":
             failure = no_result(f"{NAME} made a video that can't be used.", "FAILED")
             raise ProviderFailed(failure, CostState.CHARGED)
@@ -152,27 +182,63 @@ class Operations:
             run=run,
         )
 
-    def _decoded(self, data: str) -> bytes:
+    def _ask(self, method: str, url: str) -> dict[str, Any]:
+        """What is answered in JSON, without any data.
+
+        Raises:
+            AskRefused, httpx2.HTTPError: when it is not answered.
+            TryLater: when the answer can't be read.
+        """
+        reader = AnswerReader(DATA)
         try:
-            # In either alphabet: the SDK itself writes the one of addresses.
-            video = base64.b64decode(data.translate(_STANDARD), validate=True)
-        except binascii.Error:
-            failure = no_result(f"{NAME} sent a video that can't be read.")
-            raise ProviderFailed(failure, CostState.CHARGED) from None
-        if len(video) > self._most_inline_bytes:
-            raise too_large(self._most_inline_bytes)
-        return video
+            ask(self._http, method, url, self._headers, reader, _enough)
+        except AnswerUnreadable:
+            raise _unreadable() from None
+        return _whole(reader)
+
+    def _decode(self, answer: BinaryIO, number: int, path: Path) -> None:
+        """Writes the data of that number to `path`."""
+        with path.open("wb") as file:
+            decoder = Base64File(number, file, self._most_inline_bytes)
+            try:
+                _read(answer, decoder.take)
+                decoder.close()
+            except ResultDamaged:
+                failure = no_result(f"{NAME} sent a video that can't be read.")
+                raise ProviderFailed(failure, CostState.CHARGED) from None
+            except ResultTooLarge:
+                raise too_large(self._most_inline_bytes) from None
 
     def _interaction(self, operation: str) -> str:
         return f"{self._root}/interactions/{quote(operation, safe='')}"
 
 
-def _read(body: bytes) -> dict[str, Any]:
+def _enough(reader: AnswerReader) -> bool:
+    """Whether there is a video in it, which is too long to wait for its end."""
+    if reader.size <= MOST_POLLED_BYTES:
+        return False
+    return reader.size > _MOST_INPUT_BYTES or reader.says(_COMPLETED)
+
+
+def _read(answer: BinaryIO, take: Take = lambda number, piece: None) -> Interaction:
+    """Reads it from its beginning."""
+    reader = AnswerReader(DATA, take)
+    answer.seek(0)
+    try:
+        while chunk := answer.read(CHUNK_BYTES):
+            reader.feed(chunk)
+    except AnswerUnreadable:
+        raise _unreadable() from None
+    return _whole(reader)
+
+
+def _whole(reader: AnswerReader) -> dict[str, Any]:
     """The body of a 200; one that is no object is none of the API's."""
     try:
-        found = json.loads(body)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise TryLater(unavailable(NAME), sent=True)
-    return found
+        return reader.close()
+    except AnswerUnreadable:
+        raise _unreadable() from None
+
+
+def _unreadable() -> TryLater:
+    return TryLater(unavailable(NAME), sent=True)

@@ -33,8 +33,8 @@ from workers.providers.gemini.operations import Operations
 from workers.providers.gemini.pictures import read_picture
 from workers.providers.gemini.requests import ImagePlan, VideoPlan, plan_request
 from workers.providers.gemini.usage import Charge, Tokens, content_tokens
-from workers.providers.kept import FOLDER, KeptResults, Result
-from workers.providers.transport import AnswerTooLarge, submit_client, too_large
+from workers.providers.kept import FOLDER, Result, open_kept
+from workers.providers.transport import is_too_large, submit_client, too_large
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -56,7 +56,7 @@ class GeminiProvider:
         self._settings = settings
         self._key = key
         self._catalog = catalog
-        self._kept = KeptResults(blobs)
+        self._kept = open_kept(settings, blobs)
         self._most_inline_bytes = settings.max_inline_result_megabytes * _MEBIBYTE
         self._operations = Operations(
             key,
@@ -132,7 +132,7 @@ class GeminiProvider:
                 model=plan.model, contents=contents, config=config
             )
         except Exception as error:
-            if not _is_too_large(error):
+            if not is_too_large(error):
                 raise submit_error(error) from error
             result: Result | ProviderFailed = _charged(too_large(self._most_inline_bytes))
             tokens: Tokens = {}
@@ -171,12 +171,6 @@ class GeminiProvider:
             # Loads the other half of the SDK, which takes longer than the first.
             _ = client.interactions
         return client
-
-
-def _is_too_large(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, AnswerTooLarge):
-        error = error.__cause__
-    return error is not None
 
 
 def _unlisted() -> JobFailure:

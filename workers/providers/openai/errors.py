@@ -13,7 +13,7 @@ import httpx2
 from core.errors import Reason
 from core.jobs import CostState, JobFailure
 from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
-from workers.providers.transport import retry_after_ms, submit_failed, unavailable
+from workers.providers.transport import quota_exhausted, retry_after_ms, submit_failed
 
 NAME = "OpenAI"
 SETTING = "RUSHES_OPENAI_API_KEY"
@@ -27,7 +27,7 @@ NO_MONEY = frozenset(
         *("access_terminated", "account_deactivated"),
     }
 )
-# The provider may be at work on it: a timeout on its side, a conflict, and all of 5xx.
+# The provider may be at work on it: a timeout on its side, a conflict, and all that is no 4xx.
 _UNKNOWN = frozenset({408, 409})
 # A code is shown to users: nothing but a short name, which no prompt and no key fits.
 _CODE = re.compile(r"[a-z][a-z_]{1,48}")
@@ -42,22 +42,21 @@ def submit_error(
         return submit_failed(error, NAME)
     status, body = response.status_code, getattr(error, "body", None)
     details = body if isinstance(body, Mapping) else {}
+    if not 400 <= status < 500 or status in _UNKNOWN:
+        # A 200 that is no answer the SDK understands may have been paid as well.
+        return OutcomeUnknown(f"{NAME}: {status} {type(error).__name__}")
     code = _code(details)
     if code in FILTERED:
         return _filtered(details, code, has_inputs)
     if code in NO_MONEY:
         return _failed(Reason.PROVIDER_QUOTA_EXHAUSTED, "The OpenAI account has no credit.", code)
     if status == httpx2.codes.TOO_MANY_REQUESTS:
-        return TryLater(unavailable(NAME), delay_ms=retry_after_ms(response.headers), sent=True)
+        delay_ms = retry_after_ms(response.headers)
+        return TryLater(quota_exhausted(NAME, code, delay_ms), delay_ms=delay_ms, sent=True)
     if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
         return _failed(
             Reason.PROVIDER_AUTH_FAILED, f"OpenAI refused the key of {SETTING}.", code, SETTING
         )
-    if status in _UNKNOWN or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
-        return OutcomeUnknown(f"{NAME}: {status}")
-    if status < httpx2.codes.MULTIPLE_CHOICES:
-        # The answer was read, but is none that the SDK understands: it may have been paid.
-        return OutcomeUnknown(f"{NAME}: {type(error).__name__}")
     return _failed(Reason.PROVIDER_REJECTED, "OpenAI refused the request.", code or str(status))
 
 

@@ -22,12 +22,12 @@ from workers.providers import (
     Submitted,
     TryLater,
 )
-from workers.providers.kept import KeptResults, Result
+from workers.providers.kept import Result, open_kept
 from workers.providers.openai.answers import read_results, read_tokens, unusable
 from workers.providers.openai.client import open_client
 from workers.providers.openai.errors import NAME, submit_error
 from workers.providers.openai.requests import Request, make_request
-from workers.providers.transport import AnswerTooLarge, unavailable
+from workers.providers.transport import is_too_large, unavailable
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -47,7 +47,7 @@ class OpenAIProvider:
         self._settings = settings
         self._key = key
         self._catalog = catalog
-        self._kept = KeptResults(blobs)
+        self._kept = open_kept(settings, blobs)
         self._lock = threading.Lock()
         self._opened: OpenAI | None = None
 
@@ -64,7 +64,7 @@ class OpenAIProvider:
         try:
             answer = self._send(request, key)
         except Exception as error:
-            if not _too_large(error):
+            if not is_too_large(error):
                 raise submit_error(error, has_inputs=request.edits) from error
             message = f"OpenAI's answer is larger than {self._most_bytes // _MIB} MiB."
             results: list[Result | ProviderFailed] = [unusable(message)] * request.outputs
@@ -124,10 +124,3 @@ class OpenAIProvider:
                 address = self._settings.openai_base_url
                 self._opened = open_client(self._key, address, seconds, most_bytes)
             return self._opened
-
-
-def _too_large(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, AnswerTooLarge):
-        cause = cause.__cause__
-    return cause is not None

@@ -19,7 +19,7 @@ def open_vertex(settings: Settings, catalog: Catalog, blobs: Blobs) -> Provider:
     `blobs` is not used: results stay at Google until they are fetched.
 
     Raises:
-        SettingsInvalid: when an address or the output folder can't be used.
+        SettingsInvalid: when the project, the location or the output folder can't be used.
     """
     addresses = Addresses.of(settings)
     tokens = Tokens(settings.vertex_credentials_file)

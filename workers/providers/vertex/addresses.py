@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from core.errors import SettingsInvalid
 from core.settings import Settings
-from workers.providers.transport import is_loopback
 
 API_VERSION = "v1beta1"
 STORAGE = "https://storage.googleapis.com"
@@ -45,8 +44,8 @@ class Addresses:
         if not re.fullmatch(_LOCATION, settings.vertex_location):
             raise SettingsInvalid("RUSHES_VERTEX_LOCATION: must be a location like us-central1")
         return cls(
-            base=_checked("RUSHES_VERTEX_BASE_URL", settings.vertex_base_url),
-            storage=_checked("RUSHES_STORAGE_BASE_URL", settings.storage_base_url) or STORAGE,
+            base=settings.vertex_base_url.rstrip("/"),
+            storage=settings.storage_base_url.rstrip("/") or STORAGE,
             output=output,
         )
 
@@ -78,20 +77,9 @@ def short_name(operation: str) -> str:
     return operation.rpartition("/")[2]
 
 
-def is_operation(name: str) -> bool:
-    """Whether it is an operation's name."""
-    return _OPERATION.fullmatch(name) is not None
-
-
 def _host(location: str) -> str:
     if location == "global":
         return "https://aiplatform.googleapis.com"
     if location in _MULTI_REGIONS:
         return f"https://aiplatform.{location}.rep.googleapis.com"
     return f"https://{location}-aiplatform.googleapis.com"
-
-
-def _checked(setting: str, url: str) -> str:
-    if url.startswith("http://") and not is_loopback(url):
-        raise SettingsInvalid(f"{setting}: http is for this machine only, as a token is sent")
-    return url.rstrip("/")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.settings import Settings
-from workers.providers.transport import submit_client
+from workers.providers.transport import submit_client, unused_async
 from workers.providers.vertex.addresses import API_VERSION, Addresses
 from workers.providers.vertex.requests import Input, VeoRequest
 from workers.providers.vertex.tokens import Tokens
@@ -97,6 +97,7 @@ class Submits:
                         timeout=int(seconds * 1000),
                         retry_options=types.HttpRetryOptions(attempts=1),
                         httpx_client=submit_client(seconds, _MOST_ANSWER_BYTES),
+                        async_client_args=unused_async(),
                     ),
                 )
                 self._credentials = credentials

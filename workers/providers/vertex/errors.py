@@ -16,7 +16,8 @@ import structlog
 from core.errors import Reason
 from core.jobs import CostState, JobFailure
 from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
-from workers.providers.transport import retry_after_ms, submit_failed, unavailable
+from workers.providers.google import details_of, read_status, retry_info_ms
+from workers.providers.transport import quota_exhausted, retry_after_ms, submit_failed, unavailable
 from workers.providers.vertex.addresses import short_name
 from workers.providers.vertex.tokens import SETTING as CREDENTIALS
 from workers.providers.vertex.tokens import CredentialsRefused, CredentialsUnreachable
@@ -28,6 +29,7 @@ PROJECT, OUTPUT = "RUSHES_VERTEX_PROJECT", "RUSHES_VERTEX_OUTPUT_URI"
 # Of a submit's answer: it may have been accepted all the same.
 _UNKNOWN = frozenset({408, 409})
 _TOO_MANY = 429
+_GONE = frozenset({404, 410})
 # Reasons of google.rpc.ErrorInfo that are the project's matter, not the key's.
 _PROJECT_REASONS = frozenset({"SERVICE_DISABLED", "BILLING_DISABLED", "CONSUMER_INVALID"})
 _LONG_QUOTAS = re.compile("PerDay|PerMonth", re.IGNORECASE)
@@ -97,7 +99,7 @@ def submit_error(error: Exception) -> ProviderFailed | TryLater | OutcomeUnknown
     if not isinstance(code, int) or not 400 <= code < 500 or code in _UNKNOWN:
         return OutcomeUnknown(f"{NAME}: {type(error).__name__}")
     headers = getattr(getattr(error, "response", None), "headers", {})
-    return _refused(code, _error_of(getattr(error, "details", None)), headers)
+    return _refused(code, read_status(getattr(error, "details", None)), headers)
 
 
 def ask_error(
@@ -110,34 +112,33 @@ def ask_error(
     return TryLater(unavailable(NAME))
 
 
-def ask_refused(
-    response: httpx2.Response, body: bytes, operation: str
-) -> ProviderFailed | TryLater:
-    """What a question about an operation raises that was answered with an error."""
+def ask_refused(response: httpx2.Response, operation: str) -> ProviderFailed | TryLater:
+    """What a question about an operation raises that was answered with an error.
+
+    The operation is paid for: only one that is gone ends the job. Whatever else may pass.
+    """
     code = response.status_code
-    if code == 404:
+    if code in _GONE:
         return operation_lost(operation)
     if code in (401, 403):
         return TryLater(auth_failed(), sent=True)
-    if _passes(code):
-        return TryLater(_busy(NAME, code), delay_ms=retry_after_ms(response.headers), sent=True)
-    return ProviderFailed(_rejected(code, _error_of(_json(body))), CostState.UNCERTAIN)
+    delay_ms = retry_after_ms(response.headers)
+    failure = quota_exhausted(NAME, wait_ms=delay_ms) if code == _TOO_MANY else _busy(NAME, code)
+    return TryLater(failure, delay_ms=delay_ms, sent=True)
 
 
 def storage_refused(response: httpx2.Response) -> ProviderFailed | TryLater:
-    """What a download from Cloud Storage raises; the video is paid for."""
+    """What a download from Cloud Storage raises; the video is paid for, as above."""
     code = response.status_code
     if code in (401, 403):
         message = "Cloud Storage does not let the credentials read the results."
         return TryLater(auth_failed(OUTPUT, message), sent=True)
-    if code == 404:
+    if code in _GONE:
         message = "The result is not in Cloud Storage any more."
         failure = JobFailure(reason=Reason.PROVIDER_OPERATION_LOST, message=message)
         return ProviderFailed(failure, CostState.CHARGED)
-    if _passes(code):
-        busy = _busy("Cloud Storage", code)
-        return TryLater(busy, delay_ms=retry_after_ms(response.headers), sent=True)
-    return ProviderFailed(result_invalid(f"can't be downloaded ({code})"), CostState.CHARGED)
+    busy = _busy("Cloud Storage", code)
+    return TryLater(busy, delay_ms=retry_after_ms(response.headers), sent=True)
 
 
 def operation_failed(code: int, text: str, operation: str) -> ProviderFailed:
@@ -202,7 +203,7 @@ def _refused(
     if code == _TOO_MANY:
         return _too_many(error, headers)
     if code in (401, 403):
-        ours = _PROJECT_REASONS & {str(detail.get("reason")) for detail in _details(error)}
+        ours = _PROJECT_REASONS & {str(detail.get("reason")) for detail in details_of(error)}
         return ProviderFailed(auth_failed(PROJECT if ours else CREDENTIALS), CostState.RELEASED)
     text = str(error.get("message", ""))
     if code == 400 and _FILTER.search(text):
@@ -211,20 +212,19 @@ def _refused(
 
 
 def _too_many(error: Mapping[str, Any], headers: Mapping[str, str]) -> ProviderFailed | TryLater:
-    details = _details(error)
+    details = details_of(error)
     limits = [dict(detail.get("metadata") or {}) for detail in details]
-    delay_ms = retry_after_ms(headers) or _retry_info_ms(details)
-    if not any(_LONG_QUOTAS.search(str(limit.get("quota_limit"))) for limit in limits):
-        return TryLater(_busy(NAME, _TOO_MANY), delay_ms=delay_ms, sent=True)
-    message = f"The quota at {NAME} is used up."
-    failure = JobFailure(reason=Reason.PROVIDER_QUOTA_EXHAUSTED, message=message)
-    return ProviderFailed(failure, CostState.RELEASED)
+    delay_ms = retry_after_ms(headers) or retry_info_ms(details)
+    failure = quota_exhausted(NAME, wait_ms=delay_ms)
+    if any(_LONG_QUOTAS.search(str(limit.get("quota_limit"))) for limit in limits):
+        return ProviderFailed(failure, CostState.RELEASED)
+    return TryLater(failure, delay_ms=delay_ms, sent=True)
 
 
 def _rejected(code: int, error: Mapping[str, Any]) -> JobFailure:
     name = str(error.get("status") or code)
     details = {"code": name}
-    violations = [v for detail in _details(error) for v in detail.get("fieldViolations") or ()]
+    violations = [v for detail in details_of(error) for v in detail.get("fieldViolations") or ()]
     fields = [str(v.get("field")) for v in violations if isinstance(v, dict)]
     if fields and _FIELD.fullmatch(fields[0]):
         details["provider_field"] = fields[0]
@@ -232,39 +232,6 @@ def _rejected(code: int, error: Mapping[str, Any]) -> JobFailure:
     return JobFailure(reason=Reason.PROVIDER_REJECTED, message=message, metadata=details)
 
 
-def _passes(code: int) -> bool:
-    """Whether an answer that is no 200 says nothing of the operation."""
-    return code >= 500 or code in _UNKNOWN or code == _TOO_MANY or code < 400
-
-
 def _busy(who: str, code: int) -> JobFailure:
     message = f"{who} can't answer now ({code})."
     return JobFailure(reason=Reason.PROVIDER_UNAVAILABLE, message=message)
-
-
-def _retry_info_ms(details: Sequence[Mapping[str, Any]]) -> int | None:
-    """The pause that google.rpc.RetryInfo asks for ("7s")."""
-    for detail in details:
-        delay = str(detail.get("retryDelay", ""))
-        if re.fullmatch(r"\d+(\.\d+)?s", delay):
-            return int(float(delay[:-1]) * 1000)
-    return None
-
-
-def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [detail for detail in error.get("details") or () if isinstance(detail, Mapping)]
-
-
-def _error_of(body: Any) -> Mapping[str, Any]:
-    """The google.rpc.Status in the body of an error; empty when there is none."""
-    if isinstance(body, list) and body:
-        body = body[0]
-    error = body.get("error", body) if isinstance(body, Mapping) else None
-    return error if isinstance(error, Mapping) else {}
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return httpx2.Response(200, content=body).json()
-    except ValueError:
-        return None

@@ -4,7 +4,6 @@ Results stay at Google until they are fetched: inside the operation's answer, wh
 again, or as gs:// objects. Nothing at Google can be cancelled or looked up.
 """
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -27,22 +26,24 @@ from workers.providers import (
     Submitted,
     TryLater,
 )
-from workers.providers.transport import download, download_client, unavailable
-from workers.providers.vertex import errors
-from workers.providers.vertex.addresses import Addresses, is_operation
-from workers.providers.vertex.answers import (
+from workers.providers.answers import (
     AnswerReader,
     AnswerUnreadable,
     Base64File,
     ResultDamaged,
     ResultTooLarge,
 )
+from workers.providers.questions import AskRefused, Enough, Polls, ask
+from workers.providers.transport import download, download_client, unavailable
+from workers.providers.vertex import errors
+from workers.providers.vertex.addresses import Addresses
 from workers.providers.vertex.client import Prepared, Submits
 from workers.providers.vertex.operations import Finished, read_operation
-from workers.providers.vertex.polls import PollRefused, Polls
 from workers.providers.vertex.requests import make_request
 from workers.providers.vertex.tokens import CredentialsRefused, CredentialsUnreachable, Tokens
 
+# What results that come inside an answer are called there.
+_INLINE = "bytesBase64Encoded"
 _NO_ANSWER = (CredentialsRefused, CredentialsUnreachable, httpx2.HTTPError)
 
 
@@ -94,18 +95,20 @@ class VertexProvider:
                 self._tokens.forget()
             # Without the error itself: its text may quote the prompt.
             raise errors.submit_error(error) from None
-        if not is_operation(operation):
+        if not operation:
             raise OutcomeUnknown("the answer names no operation")
+        # Of whatever shape: it is paid, and a name that nobody can ask for can still be looked at.
         return Submitted(operation, done=False)
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
         """Asks once; an inline result is not read, only noticed."""
-        reader = AnswerReader()
+        reader = AnswerReader(_INLINE)
         try:
-            headers = await self._tokens.headers_async()
-            await self._polls.ask(self._url(operation), operation, headers, reader)
-        except PollRefused as refused:
-            raise self._refused(refused.response, refused.body, operation) from None
+            headers, url = await self._tokens.headers_async(), self._url(operation)
+            question = {"operationName": operation}
+            await self._polls.ask("POST", url, headers, reader, _is_inline, question)
+        except AskRefused as refused:
+            raise self._refused(refused.response, operation) from None
         except _NO_ANSWER as error:
             raise errors.ask_error(error) from None
         except AnswerUnreadable:
@@ -120,7 +123,7 @@ class VertexProvider:
     def cancel(self, job: Job, operation: str) -> CostState:
         """Veo can't be stopped: what runs on is charged, what failed or was filtered is not."""
         try:
-            self._ask(operation, AnswerReader(), lambda reader: reader.inline)
+            self._ask(operation, AnswerReader(_INLINE), _is_inline)
         except ProviderFailed as failed:
             return failed.cost or CostState.UNCERTAIN
         return CostState.CHARGED
@@ -152,7 +155,7 @@ class VertexProvider:
     def _inline(self, operation: str, index: int, file: BinaryIO, run: Monitor) -> Finished | None:
         """Writes the inline result of that number; None when it did, else what there is."""
         decoder = Base64File(index, file, self._most_inline_bytes)
-        reader = AnswerReader(decoder.take)
+        reader = AnswerReader(_INLINE, decoder.take)
 
         def enough(reader: AnswerReader) -> bool:
             if run.stopping():
@@ -198,39 +201,36 @@ class VertexProvider:
             run=run,
         )
 
-    def _ask(
-        self, operation: str, reader: AnswerReader, enough: Callable[[AnswerReader], bool]
-    ) -> Finished | None:
+    def _ask(self, operation: str, reader: AnswerReader, enough: Enough) -> Finished | None:
         """Asks as `poll` does, in this thread, and reads until it is `enough`: then None, as while
         the operation runs."""
         try:
-            headers, question = self._tokens.headers(), {"operationName": operation}
-            url = self._url(operation)
-            with self._downloads.stream("POST", url, json=question, headers=headers) as response:
-                if response.status_code != httpx2.codes.OK:
-                    raise self._refused(response, response.read(), operation)
-                for chunk in response.iter_bytes():
-                    reader.feed(chunk)
-                    if enough(reader):
-                        return None
+            headers, url = self._tokens.headers(), self._url(operation)
+            question = {"operationName": operation}
+            ask(self._downloads, "POST", url, headers, reader, enough, question)
+        except AskRefused as refused:
+            raise self._refused(refused.response, operation) from None
         except _NO_ANSWER as error:
             raise errors.ask_error(error) from None
         except AnswerUnreadable:
             raise _unreadable() from None
-        return _read(reader, operation)
+        return None if enough(reader) else _read(reader, operation)
 
-    def _refused(
-        self, response: httpx2.Response, body: bytes, operation: str
-    ) -> ProviderFailed | TryLater:
+    def _refused(self, response: httpx2.Response, operation: str) -> ProviderFailed | TryLater:
         if response.status_code == httpx2.codes.UNAUTHORIZED:
             self._tokens.forget()
-        return errors.ask_refused(response, body, operation)
+        return errors.ask_refused(response, operation)
 
     def _url(self, operation: str) -> str:
         url = self._addresses.ask(operation)
         if url is None:
             raise errors.operation_lost(operation)
         return url
+
+
+def _is_inline(reader: AnswerReader) -> bool:
+    """Whether a result has come: then the operation is done, and its bytes stay where they are."""
+    return reader.inline
 
 
 def _read(reader: AnswerReader, operation: str) -> Finished | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from core.errors import RushesError
+from workers.providers.connections import tls_context
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -163,8 +164,9 @@ def _ask(
     """google-auth's transport, over the HTTP client that is here anyway."""
     from google.auth.exceptions import TransportError
 
+    limit = min(timeout or _SECONDS, _SECONDS)
     try:
-        with httpx2.Client(timeout=min(timeout or _SECONDS, _SECONDS)) as client:
+        with httpx2.Client(verify=tls_context(), timeout=limit) as client:
             response = client.request(method, url, content=body, headers=dict(headers or {}))
     except httpx2.HTTPError as error:
         raise TransportError(type(error).__name__) from None  # type: ignore[no-untyped-call]

@@ -24,9 +24,11 @@ from rushes.cli.output import money, note, say, say_json
 from rushes.cli.session import Session
 from rushes.cli.watching import follow
 from rushes.client import Client
-from rushes.errors import RushesWarning, job_ended
+from rushes.download import extension
+from rushes.errors import RushesWarning, UnsupportedByModel, job_ended
 from rushes.requests import ImageFields, ImageJob, JobFields, VideoFields, VideoJob
 from rushes.v1.job_pb2 import Job
+from rushes.v1.media_pb2 import Media
 
 app = new_group("Submit a job, watch it, and fetch what it made.")
 
@@ -149,7 +151,8 @@ class ImageOptions(CommonSpec):
         str | None, typer.Option(help="Where to paint (white): a file or a media id.")
     ] = None
     format: Annotated[
-        Format | None, typer.Option(help="File type; by the ending of --out if not given.")
+        Format | None,
+        typer.Option(help="File type; else that of --out, if the model has a choice."),
     ] = None
 
     def fields(self, out: Path | None) -> ImageFields:
@@ -228,7 +231,18 @@ def image(
     """Make an image, or edit one."""
     given = spec.fields(run.out)
     fields: ImageJob = {**given, **how.fields(), "validate_only": run.validate_only}
-    _generate(session, run, lambda client: client.generate_image(prompt, **fields))
+
+    def submit(client: Client) -> Job:
+        try:
+            return client.generate_image(prompt, **fields)
+        except UnsupportedByModel as error:
+            if spec.format is not None or "spec.output_mime_type" not in dict(error.violations):
+                raise
+        # The ending of --out was a wish; this model chooses the type itself.
+        del fields["output_mime_type"]
+        return client.generate_image(prompt, **fields)
+
+    _generate(session, run, submit)
 
 
 def _generate(session: Session, run: RunOptions, submit: Callable[[Client], Job]) -> None:
@@ -267,13 +281,28 @@ def finish(session: Session, client: Client, job: Job, out: Path | None) -> None
         # `follow` has said how.
         raise typer.Exit(JOB_FAILED)
     if out is not None:
-        for media, path in zip(job.outputs, out_paths(out, job), strict=True):
+        for media, named in zip(job.outputs, out_paths(out, job), strict=True):
+            path = _path_by_type(named, media)
             client.download(media, path)
             if not session.json:
                 say(str(path))
     elif not session.json:
         for media in job.outputs:
             say(f"{media.media_id}\t{media.url}")
+
+
+def _path_by_type(path: Path, media: Media) -> Path:
+    """The path, with another ending if its own promises another type of image."""
+    promised = _SUFFIXES.get(path.suffix.lower())
+    if promised is None or media.mime_type == f"image/{promised}":
+        return path
+    renamed = path.with_suffix(f".{extension(media)}")
+    if renamed.exists():
+        # Nobody named that one, and it may be what this was made of.
+        note(f"{path} is {media.mime_type}, as there is a {renamed} already")
+        return path
+    note(f"{path} would be {media.mime_type}; it is saved as {renamed}")
+    return renamed
 
 
 def _say_valid(session: Session, job: Job) -> None:

@@ -35,7 +35,8 @@ def models(session: Session) -> None:
             say_json(model)
         return
     rows = (row for model in found for row in _rows(model))
-    say_table(("MODEL", "MAKES", "AVAILABLE", "SHUTDOWN", "PRICE", "SIZES", "RATIOS"), rows)
+    heads = ("MODEL", "MAKES", "AVAILABLE", "SHUTDOWN", "TYPICAL", "PRICE", "SIZES", "RATIOS")
+    say_table(heads, rows)
 
 
 @command(estimates, "video")
@@ -93,8 +94,9 @@ def _rows(model: Model) -> list[tuple[str, ...]]:
     abilities = [
         (kind, getattr(model, kind)) for kind in ("video", "image") if model.HasField(kind)
     ]
-    end = _end(model)
-    return [(model.model, kind, available, end, *_limits(ability)) for kind, ability in abilities]
+    takes = span_text(model.typical_duration) if model.HasField("typical_duration") else ""
+    known = available, _end(model), takes
+    return [(model.model, kind, *known, *_limits(ability)) for kind, ability in abilities]
 
 
 def _end(model: Model) -> str:

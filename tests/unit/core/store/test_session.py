@@ -1,21 +1,27 @@
 """What a transaction keeps back and sends together, and what connections keep prepared."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import peewee
 import psycopg2
 import pytest
 
+from core.errors import DependencyUnavailable
 from core.settings import read_settings
-from core.store import Database, open_database
+from core.store import Database, claims, open_database
 from core.store.database import Session
 from core.store.sql import Statement
+from tests.making import accepted, started
 from tests.services import Postgres
 
 PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, 'v')")
 NAMES = Statement("SELECT name FROM meta WHERE name LIKE 'put %' ORDER BY name")
 LARGER = Statement("SELECT CASE WHEN :one > :other THEN :one ELSE :other END")
+USER = Statement("INSERT INTO user_stream (user_id, revision, last_turn) VALUES ('alice', 0, 0)")
+TURN = Statement("SELECT last_turn FROM user_stream")
+LEASE_OVER = Statement("UPDATE job SET lease_expire_time = 0")
 END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
 
 
@@ -56,6 +62,12 @@ def put(*names: str, then: Exception | None = None) -> Callable[[Session], None]
             raise then
 
     return work
+
+
+def end_connections(postgres: Postgres, name: str) -> None:
+    with psycopg2.connect(postgres.url()) as other, other.cursor() as cursor:
+        cursor.execute(END, (name,))
+    other.close()
 
 
 def names(db: Database) -> list[str]:
@@ -121,6 +133,51 @@ def test_a_transaction_without_statements_is_not_sent(pooled: Database, sent: li
     assert sent == []
 
 
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_what_is_kept_back_and_undone_is_sent_again_and_there_once(
+    pooled: Database, code: str
+) -> None:
+    conflict = Statement(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$")
+    tries: list[str] = []
+
+    def work(session: Session) -> None:
+        put("a")(session)
+        tries.append("tried")
+        if len(tries) == 1:
+            session.later(conflict)
+        put("b")(session)
+
+    pooled.write(work)
+    assert (len(tries), names(pooled)) == (2, ["a", "b"])
+
+
+def test_a_connection_that_is_lost_at_the_commit_is_told_and_nothing_is_sent_again(
+    pooled: Database, postgres: Postgres, name: str
+) -> None:
+    tries: list[str] = []
+
+    def work(session: Session) -> None:
+        put("a")(session)
+        tries.append("tried")
+        end_connections(postgres, name)
+
+    pooled.write(put("before"))
+    with pytest.raises(DependencyUnavailable):
+        pooled.write(work)
+    assert (len(tries), names(pooled)) == (1, ["before"])
+
+
+@pytest.mark.parametrize("values", [(None, 2**40), (2**40, None)])
+def test_a_number_may_be_unknown_the_first_time_or_later(
+    pooled: Database, values: tuple[int | None, ...]
+) -> None:
+    pooled.write(lambda session: session.run(USER))
+    change = Statement("UPDATE user_stream SET last_turn = coalesce(:turn, last_turn) + 1")
+    for value in values:
+        pooled.write(lambda session, value=value: session.later(change, turn=value))  # type: ignore[misc]
+    assert pooled.row(TURN) == (2**40 + (2 if values[1] is None else 1),)
+
+
 def test_numbers_are_compared_as_numbers(db: Database) -> None:
     assert [db.row(LARGER, one=one, other=10) for one in (9, 11)] == [(10,), (11,)]
 
@@ -128,9 +185,7 @@ def test_numbers_are_compared_as_numbers(db: Database) -> None:
 def test_a_new_connection_prepares_again(postgres: Postgres, name: str, pooled: Database) -> None:
     # Given a connection that the server ends while nobody uses it
     pooled.write(put("a"))
-    with psycopg2.connect(postgres.url()) as other, other.cursor() as cursor:
-        cursor.execute(END, (name,))
-    other.close()
+    end_connections(postgres, name)
 
     # Then the next read notices, and what was prepared is prepared on the next one
     assert names(pooled) == ["a"]
@@ -155,3 +210,67 @@ def test_old_plans_are_forgotten_in_passing(
     pooled.write(put("a"))
     assert names(pooled) == pooled.read(lambda s: [r[0][4:] for r in s.rows(NAMES)]) == ["a"]
     assert [text.count("DISCARD PLANS") for text in sent] == [1, 1, 1, 1]
+
+
+def test_a_column_that_gets_another_type_ends_no_process(pooled: Database) -> None:
+    # Given two connections that keep statements of a column
+    change = Statement("UPDATE user_stream SET last_turn = last_turn + 1 RETURNING last_turn")
+    pooled.write(lambda session: session.run(USER))
+    with ThreadPoolExecutor(1) as other:
+        pooled.read(lambda session: (session.rows(TURN), other.submit(pooled.row, TURN).result()))
+    pooled.write(lambda session: session.rows(change))
+
+    # When a newer version changes the column under them
+    pooled.peewee.execute_sql("ALTER TABLE user_stream ALTER COLUMN last_turn TYPE NUMERIC")
+    pooled.peewee.close()
+
+    # Then what reads and what writes goes on, and nothing is written twice
+    assert pooled.row(TURN) == (1,)
+    assert pooled.write(lambda session: session.rows(change)) == [(2,)]
+    assert pooled.read(lambda session: session.rows(TURN)) == [(2,)]
+
+
+def test_what_a_connection_was_made_to_forget_is_prepared_again(pooled: Database) -> None:
+    pooled.write(put("a"))
+    pooled.peewee.execute_sql("DEALLOCATE ALL")
+    pooled.peewee.close()
+
+    pooled.write(put("b"))
+    assert names(pooled) == ["a", "b"]
+
+
+def test_no_connection_keeps_more_and_more_statements(
+    pooled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.postgres._MOST_PREPARED", 3)
+    for number in range(10):
+        assert pooled.row(Statement(f"SELECT {number}")) == (number,)
+    count = pooled.peewee.execute_sql("SELECT count(*) FROM pg_prepared_statements").fetchone()
+    pooled.peewee.close()
+    assert count[0] <= 3
+
+
+def test_a_claim_is_kept_though_the_connection_is_lost_after_it(
+    pooled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job that runs and whose lease is over
+    accepted(pooled)
+    job_id = started(pooled).job.job_id
+    pooled.write(lambda session: session.run(LEASE_OVER))
+    send: Callable[..., Any] = pooled.peewee.execute_sql
+    failures = iter([peewee.OperationalError("lost")])
+
+    def lose(sql: str, params: Any = None) -> Any:
+        answer = send(sql, params)
+        if "FROM media WHERE job_id" in sql and (failure := next(failures, None)):
+            raise failure
+        return answer
+
+    # When the connection is lost between the claim and what is read with it
+    monkeypatch.setattr(pooled.peewee, "execute_sql", lose)
+    claim = claims.claim(pooled, "video", "another", 60_000, 1)
+
+    # Then the claim holds, and was made once
+    assert claim is not None
+    assert (claim.job.job_id, claim.run.fence) == (job_id, 2)
+    assert next(failures, None) is None

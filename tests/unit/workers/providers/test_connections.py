@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.services import wait_for_async
-from workers.providers.connections import EACH, ManyConnections
+from workers.providers.connections import EACH, ManyConnections, tls_context
 
 pytestmark = pytest.mark.asyncio
 
@@ -51,6 +52,19 @@ async def serving() -> AsyncIterator[Server]:
     server.open.set()
     running.close()
     await asyncio.gather(*(task for task in server.served if task))
+
+
+async def test_the_tls_of_all_clients_is_read_once_and_not_changed_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context = tls_context()
+    changes: list[list[str]] = []
+    monkeypatch.setattr(
+        ssl.SSLContext, "set_alpn_protocols", lambda _, names: changes.append(names)
+    )
+    context.set_alpn_protocols(["http/1.1"])
+    assert tls_context() is context
+    assert changes == []
 
 
 async def test_questions_at_once_go_over_as_many_pools_as_they_need() -> None:

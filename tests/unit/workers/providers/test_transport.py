@@ -17,6 +17,7 @@ from core.errors import Reason
 from tests.fakes.serve import Cut, Fake
 from workers.providers import OutcomeUnknown, ProviderFailed, RunStopped, TryLater
 from workers.providers.transport import (
+    CONNECT_SECONDS,
     AnswerTooLarge,
     RawClient,
     download,
@@ -92,6 +93,21 @@ def test_a_submit_follows_no_redirect_and_keeps_no_connection(place: Place) -> N
         assert client.post(place.url + "/x").status_code == 307
     assert place.posts == {"/x": 2}
     assert len(set(place.callers)) == 2
+
+
+@pytest.mark.parametrize(("seconds", "connect"), [(30, CONNECT_SECONDS), (5, 5)])
+def test_a_host_that_is_away_shows_soon_whatever_time_the_caller_names(
+    place: Place, seconds: float, connect: float
+) -> None:
+    limits: list[dict[str, float]] = []
+    place.answer = lambda request: Response()
+    with submit_client(seconds, MIB) as client:
+        client.event_hooks["request"].append(lambda r: limits.append(r.extensions["timeout"]))
+        client.post(place.url)
+        # As an SDK does, with each request.
+        client.post(place.url, timeout=30)
+    assert [limit["connect"] for limit in limits] == [connect, connect]
+    assert [limit["read"] for limit in limits] == [seconds, 30]
 
 
 def test_an_answer_to_a_submit_ends_at_its_limit(place: Place) -> None:
@@ -176,6 +192,9 @@ def test_only_what_certainly_did_not_leave_is_not_sent(error: Exception, sent: b
         ({"retry-after-ms": "soon"}, None),
         ({"retry-after-ms": "inf"}, None),
         ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "9" * 25}, 24 * 3600 * 1000),
+        ({"retry-after-ms": "9" * 25}, 24 * 3600 * 1000),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 24 * 3600 * 1000),
     ],
 )
 def test_the_pause_that_an_answer_asks_for(headers: dict[str, str], delay_ms: int | None) -> None:
@@ -229,6 +248,15 @@ def test_a_redirect_elsewhere_is_not_told_the_key(place: Place, tmp_path: Path) 
     assert "x-key" not in other.headers[0]
 
 
+@pytest.mark.parametrize("host", ["localhost", "10.0.0.1", "169.254.169.254", "[::1]"])
+def test_a_redirect_into_our_own_network_is_not_followed(
+    place: Place, tmp_path: Path, host: str
+) -> None:
+    place.answer = lambda request: RedirectResponse(f"http://{host}:1/secrets")
+    with pytest.raises(ValueError, match="307"):
+        save(place.url, tmp_path / "file")
+
+
 def test_a_redirect_in_a_circle_ends(place: Place, tmp_path: Path) -> None:
     place.answer = lambda request: RedirectResponse("/again")
     with pytest.raises(TryLater):
@@ -240,11 +268,12 @@ def test_all_polls_of_a_loop_share_connections_and_are_closed_with_it(place: Pla
     place.answer = lambda request: Response(request.method)
     client = RawClient()
 
+    async def say(method: str) -> str:
+        async with client.stream(method, place.url, KEY, {"name": "x"}) as response:
+            return (await response.aread()).decode()
+
     async def ask() -> list[str]:
-        async with asyncio.TaskGroup() as group:
-            first = group.create_task(client.get(place.url, KEY))
-            second = group.create_task(client.post(place.url, KEY, {"name": "x"}))
-        return [first.result().text, second.result().text]
+        return await asyncio.gather(say("GET"), say("POST"))
 
     # Another loop is another process to it; a connection left open would be a warning.
     for _ in range(2):

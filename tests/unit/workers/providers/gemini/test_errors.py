@@ -188,17 +188,6 @@ def test_what_broke_on_the_way_leaves_the_outcome_unknown(
     assert isinstance(submit(raises(kind("cut"))), OutcomeUnknown)
 
 
-def test_a_host_that_is_away_shows_before_an_answer_is_late(submit: Submit, line: Line) -> None:
-    limits: list[dict[str, float]] = []
-
-    def look(request: httpx2.Request) -> httpx2.Response:
-        limits.append(request.extensions["timeout"])
-        return httpx2.Response(400)
-
-    submit(look)
-    assert limits[0]["connect"] < limits[0]["read"] == SECONDS
-
-
 def test_nothing_that_google_says_is_repeated(submit: Submit) -> None:
     for status in (400, 401, 429, 503):
         error = submit(answers(status))

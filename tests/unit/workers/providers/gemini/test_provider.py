@@ -2,15 +2,18 @@
 
 import asyncio
 import base64
+import json
 import subprocess
 import sys
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
-import httpx2
 import pytest
 from google.genai.interactions import ModelParam
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from core.catalog import read_catalog
 from core.errors import Reason
@@ -18,11 +21,12 @@ from core.jobs import CostState, Job, Stage
 from tests.fakes import gemini, media
 from tests.fakes.gemini import GeminiFake
 from workers.providers import Done, Pending, ProviderFailed, RunStopped, Submitted, TryLater
-from workers.providers.gemini import GeminiProvider
+from workers.providers.gemini import GeminiProvider, operations
 from workers.results import probe_result
 
 Make = Callable[..., Job]
 Open = Callable[..., GeminiProvider]
+MOST_CHUNKS = 200
 
 
 class Run:
@@ -242,26 +246,110 @@ def test_only_images_can_be_looked_up(
 
 
 def test_a_question_that_google_wants_later_is_asked_later(
-    make_provider: Open, video_job: Make, monkeypatch: pytest.MonkeyPatch
+    fake: GeminiFake, make_provider: Open, video_job: Make
+) -> None:
+    fake.answers.append(JSONResponse({"status": "queued"}, headers={"retry-after": "90"}))
+    assert poll(make_provider(), video_job(), "v1_x") == Pending(delay_ms=90_000)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"", b'{"status": "comp', b'{"id": "' + b"x" * 2**20])
+def test_an_answer_that_is_no_interaction_is_asked_for_again(
+    fake: GeminiFake, make_provider: Open, video_job: Make, tmp_path: Path, body: bytes
 ) -> None:
     provider, job = make_provider(), video_job()
+    fake.answers += [Response(body), Response(body)]
+    with pytest.raises(TryLater):
+        poll(provider, job, "v1_x")
+    with pytest.raises(TryLater):
+        fetch(provider, job, "v1_x", tmp_path / "film")
 
-    async def answer(*_: object) -> httpx2.Response:
-        return httpx2.Response(200, json={"status": "queued"}, headers={"retry-after": "90"})
 
-    monkeypatch.setattr("workers.providers.transport.RawClient.get", answer)
-    assert poll(provider, job, "v1_x") == Pending(delay_ms=90_000)
-
-
-def test_an_answer_that_is_no_interaction_is_asked_for_again(
-    make_provider: Open, video_job: Make, monkeypatch: pytest.MonkeyPatch
+def test_a_long_refusal_is_read_as_far_as_it_says_something(
+    fake: GeminiFake, make_provider: Open, video_job: Make
 ) -> None:
-    async def answer(*_: object) -> httpx2.Response:
-        return httpx2.Response(200, content=b"[]")
-
-    monkeypatch.setattr("workers.providers.transport.RawClient.get", answer)
+    sent: list[bytes] = []
+    fake.answers.append(StreamingResponse(endless(sent), 503))
     with pytest.raises(TryLater):
         poll(make_provider(), video_job(), "v1_x")
+    assert len(sent) < MOST_CHUNKS
+
+
+@pytest.mark.parametrize("status", ["completed", "in_progress"])
+def test_a_poll_leaves_a_long_answer_where_it_is(
+    fake: GeminiFake,
+    make_provider: Open,
+    video_job: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+) -> None:
+    monkeypatch.setattr(operations, "MOST_POLLED_BYTES", 8 * media.CHUNK)
+    monkeypatch.setattr(operations, "_MOST_INPUT_BYTES", 16 * media.CHUNK)
+    head = json.dumps({"status": status, "steps": [{"data": ""}]}).encode().removesuffix(b'"}]}')
+    sent: list[bytes] = []
+    fake.answers.append(StreamingResponse(endless(sent, head)))
+    assert poll(make_provider(), video_job(), "v1_x") == Done()
+    assert len(sent) < MOST_CHUNKS
+
+
+def endless(sent: list[bytes], head: bytes = b"") -> Iterator[bytes]:
+    yield head
+    while len(sent) < MOST_CHUNKS:
+        sent.append(b"A")
+        yield b"A" * media.CHUNK
+
+
+def test_a_fetch_of_what_is_not_done_any_more_is_made_again(
+    fake: GeminiFake, make_provider: Open, video_job: Make, tmp_path: Path
+) -> None:
+    fake.answers.append(JSONResponse({"status": "in_progress"}))
+    with pytest.raises(TryLater):
+        fetch(make_provider(), video_job(), "v1_x", tmp_path / "film")
+
+
+def test_a_video_inside_the_answer_is_told_from_the_inputs_in_it(
+    fake: GeminiFake, make_provider: Open, video_job: Make, tmp_path: Path
+) -> None:
+    film = base64.urlsafe_b64encode(media.video(3)).decode()
+    said = {"type": "video", "data": base64.b64encode(b"an input").decode()}
+    steps = [
+        {"type": "user_input", "content": [said, {"type": "image", "data": ""}]},
+        {"type": "model_output", "content": [{"type": "video", "data": film}]},
+    ]
+    fake.answers.append(JSONResponse({"steps": steps, "status": "completed"}))
+    fetch(make_provider(), video_job(), "v1_x", tmp_path / "film")
+    assert (tmp_path / "film").read_bytes() == media.video(3)
+    assert list(tmp_path.glob("film*")) == [tmp_path / "film"]
+
+
+def test_a_large_video_inside_the_answer_is_never_in_memory(
+    fake: GeminiFake, make_provider: Open, video_job: Make, tmp_path: Path
+) -> None:
+    steps = [{"type": "model_output", "content": [{"type": "video", "data": "*"}]}]
+    answer = json.dumps({"status": "completed", "steps": steps}).encode()
+    head, tail = answer.split(b"*")
+    film = (b"A" * media.CHUNK for _ in range(24))
+    provider, job = make_provider(), video_job()
+    fake.answers.append(StreamingResponse(chain([head], film, [tail])))
+    tracemalloc.start()
+    try:
+        fetch(provider, job, "v1_x", tmp_path / "film")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "film").stat().st_size == 18 * media.CHUNK
+    assert most < 12 * media.CHUNK
+
+
+@pytest.mark.parametrize("data", ["AAA", "!AAA", "AA==AAAA"])
+def test_a_video_inside_the_answer_that_is_damaged_was_charged(
+    fake: GeminiFake, make_provider: Open, video_job: Make, tmp_path: Path, data: str
+) -> None:
+    steps = [{"type": "model_output", "content": [{"type": "video", "data": data}]}]
+    fake.answers.append(JSONResponse({"status": "completed", "steps": steps}))
+    with pytest.raises(ProviderFailed) as error:
+        fetch(make_provider(), video_job(), "v1_x", tmp_path / "film")
+    assert error.value.failure.reason is Reason.RESULT_INVALID
+    assert error.value.cost is CostState.CHARGED
 
 
 def test_every_model_of_the_catalog_that_lives_is_one_that_the_sdk_lists() -> None:

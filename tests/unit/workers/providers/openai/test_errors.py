@@ -62,9 +62,6 @@ FILTERED = Reason.CONTENT_FILTERED
         (422, {}, REFUSED),
         (429, {"code": "insufficient_quota", "type": "insufficient_quota"}, QUOTA),
         (429, {"type": "insufficient_quota"}, QUOTA),
-        # It answered, and said go elsewhere: nobody took the request.
-        (302, {}, REFUSED),
-        (307, {}, REFUSED),
     ],
 )
 def test_a_refusal_is_free(status: int, error: dict[str, Any], reason: Reason) -> None:
@@ -73,23 +70,28 @@ def test_a_refusal_is_free(status: int, error: dict[str, Any], reason: Reason) -
     assert (found.failure.reason, found.cost) == (reason, CostState.RELEASED)
 
 
-@pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 520, 524, 529])
+@pytest.mark.parametrize("status", [200, 302, 307, 408, 409, 500, 502, 503, 504, 520, 524, 529])
 def test_after_these_nobody_knows(status: int) -> None:
     assert isinstance(meaning(of_status(status)), OutcomeUnknown)
+    # Whatever reason it gives.
+    assert isinstance(meaning(of_status(status, code="content_filter")), OutcomeUnknown)
 
 
 def test_too_many_requests_are_sent_again_later() -> None:
     found = meaning(of_status(429, code="rate_limit_exceeded"))
     assert isinstance(found, TryLater)
     assert (found.sent, found.delay_ms) == (True, None)
-    assert found.failure.reason is Reason.PROVIDER_UNAVAILABLE
+    assert found.failure.reason is QUOTA
+    assert found.failure.metadata == {"code": "rate_limit_exceeded"}
 
 
 @pytest.mark.parametrize(
     ("headers", "delay_ms"), [({"retry-after": "7"}, 7000), ({"retry-after-ms": "20"}, 20)]
 )
 def test_and_when_the_answer_says(headers: dict[str, str], delay_ms: int) -> None:
-    assert meaning(of_status(429, headers)).delay_ms == delay_ms
+    found = meaning(of_status(429, headers))
+    assert found.delay_ms == delay_ms
+    assert "retry_time" in found.failure.metadata
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.fakes.openai import OpenAIFake
 from tests.making import MICROS, PRICE, accepted, money
 from tests.services import wait_for
 from tests.unit.workers.providers.openai.test_provider import open_provider
-from tests.unit.workers.running import DUE, execute, job_of
+from tests.unit.workers.running import DUE, circuits_are_due, execute, job_of
 from workers.pipeline import Pipeline
 from workers.poller import Poller
 from workers.providers import Providers
@@ -49,6 +49,7 @@ def run(pipeline: Pipeline, db: Database, job_id: str, times: int = 4) -> Job:
     """The job after as many runs as would have been, had all pauses been over."""
     for _ in range(times):
         execute(db, DUE, job_id)
+        circuits_are_due(db)
         pipeline.run_next("image")
     return job_of(db, job_id)
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import certifi
 import pytest
 
 from core.blobs import open_blobs
@@ -54,16 +53,6 @@ def video_job(prompt: str = "a boat", **changes: Any) -> Job:
     cost = Cost(state=CostState.RESERVED, estimated_micros=MICROS)
     spec = replace(SPEC, **changes)
     return job_value(spec=spec, cost=cost, provider="vertex", final_prompt=prompt)
-
-
-@pytest.fixture(autouse=True)
-def one_certificate(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
-    """Nothing here talks TLS, and to read all authorities takes 50 ms in every client."""
-    end = "-----END CERTIFICATE-----\n"
-    file = tmp_path_factory.getbasetemp() / "one.pem"
-    if not file.exists():
-        file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end)
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
 
 
 @pytest.fixture

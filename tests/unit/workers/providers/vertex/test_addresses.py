@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import SettingsInvalid
 from core.settings import Settings, read_settings
-from workers.providers.vertex.addresses import Addresses, is_operation, short_name
+from workers.providers.vertex.addresses import Addresses, short_name
 
 NAME = "projects/p/locations/{}/publishers/google/models/veo-3.1-generate-001/operations/4a45-fe"
 
@@ -50,7 +50,6 @@ def test_another_address_is_asked_instead() -> None:
 )
 def test_what_is_no_operation_of_vertex_is_never_asked_for(name: str) -> None:
     assert addresses().ask(name) is None
-    assert not is_operation(name)
 
 
 def test_users_see_an_operation_without_project_and_location() -> None:
@@ -86,14 +85,8 @@ def test_without_a_bucket_no_object_is_downloaded() -> None:
         ("vertex_output_uri", "https://films"),
         ("vertex_project", "p/../q"),
         ("vertex_location", "evil.example/x#"),
-        ("vertex_base_url", "http://proxy.example"),
-        ("storage_base_url", "http://storage.example"),
     ],
 )
 def test_what_can_not_be_used_is_refused_by_name(setting: str, value: str) -> None:
     with pytest.raises(SettingsInvalid, match=f"RUSHES_{setting.upper()}"):
         addresses(**{setting: value})
-
-
-def test_plain_http_is_fine_on_this_machine() -> None:
-    assert addresses(vertex_base_url="http://127.0.0.1:1234").base == "http://127.0.0.1:1234"

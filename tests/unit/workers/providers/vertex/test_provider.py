@@ -29,6 +29,7 @@ from workers.providers import (
     RunStopped,
     TryLater,
 )
+from workers.providers.connections import tls_context
 
 BUCKET = "gs://fake-bucket/results"
 
@@ -126,6 +127,7 @@ def test_without_a_client_nothing_is_submitted(
 ) -> None:
     provider = open_provider()
     plan = provider.plan(video_job(), read_input)
+    tls_context.cache_clear()
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     later = refused(TryLater, lambda: provider.submit(video_job(), KEY, plan))
     assert not later.sent
@@ -138,6 +140,14 @@ def test_an_answer_without_an_operation_is_unknown(
     monkeypatch.setattr("workers.providers.vertex.client.Submits.ready", lambda *_: str)
     with pytest.raises(OutcomeUnknown):
         submit(open_provider(), video_job())
+
+
+def test_an_operation_of_a_shape_that_nobody_knows_is_paid_and_kept(
+    open_provider: OpenProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "projects/p/newOperations/4a45"
+    monkeypatch.setattr("workers.providers.vertex.client.Submits.ready", lambda *_: lambda: name)
+    assert submit(open_provider(), video_job()) == name
 
 
 def test_a_poll_leaves_an_inline_result_where_it_is(

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 from core.errors import RushesError
 
 _MOST_KEPT_BYTES = 1024**2
-_DATA = re.compile(rb'"bytesBase64Encoded"\s*:\s*"$')
 _KEY_BYTES = 64
 _EDGE = re.compile(rb'["\\]')
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _ESCAPED = {b"/": b"/", b"n": b"", b"r": b""}
 
 Take = Callable[[int, bytes], None]
@@ -30,17 +30,21 @@ class ResultTooLarge(RushesError):
 
 
 class AnswerReader:
-    """Gets the answer's bytes, and keeps all of it but the inline results.
+    """Gets the answer's bytes, and keeps all of it but what the fields `name` hold in base64.
 
-    `take` gets these piece by piece, in base64, each piece with the number of its result from 0.
+    In the place of each there is its number, from 0 on; empty ones are counted and stay empty.
+    `take` gets them piece by piece, each piece with that number.
     """
 
-    def __init__(self, take: Take = lambda number, piece: None) -> None:
+    def __init__(self, name: str, take: Take = lambda number, piece: None) -> None:
+        self.size = 0
+        self._field = re.compile(rb'"%s"\s*:\s*"$' % name.encode())
         self._take = take
         self._kept = bytearray()
         self._number = -1
         self._in_string = False
         self._in_data = False
+        self._is_empty = True
         self._escape = b""
 
     @property
@@ -52,18 +56,23 @@ class AnswerReader:
         """Whether that inline result has come to its end."""
         return self._number > number or (self._number == number and not self._in_data)
 
+    def says(self, words: re.Pattern[bytes]) -> bool:
+        """Whether what was kept so far has these words in it."""
+        return words.search(self._kept) is not None
+
     def feed(self, chunk: bytes) -> None:
         """Reads on.
 
         Raises:
             AnswerUnreadable: when there is more than an answer without results can be.
         """
+        self.size += len(chunk)
         at = 0
         while at < len(chunk):
             at = self._in(chunk, at) if self._in_string else self._between(chunk, at)
 
     def close(self) -> dict[str, Any]:
-        """The answer, with every inline result empty.
+        """The answer, with the numbers of its inline results.
 
         Raises:
             AnswerUnreadable: when it is not whole.
@@ -82,7 +91,8 @@ class AnswerReader:
         self._keep(chunk[at:end])
         if chunk[end - 1 : end] == b'"':
             self._in_string = True
-            self._in_data = _DATA.search(self._kept[-_KEY_BYTES:]) is not None
+            self._in_data = self._field.search(self._kept[-_KEY_BYTES:]) is not None
+            self._is_empty = True
             self._number += self._in_data
         return end
 
@@ -111,10 +121,13 @@ class AnswerReader:
         return at + 1
 
     def _pass(self, piece: bytes) -> None:
-        if self._in_data:
-            self._take(self._number, piece)
-        else:
+        if not self._in_data:
             self._keep(piece)
+            return
+        if self._is_empty:
+            self._is_empty = False
+            self._keep(str(self._number).encode())
+        self._take(self._number, piece)
 
     def _keep(self, piece: bytes) -> None:
         if len(self._kept) + len(piece) > _MOST_KEPT_BYTES:
@@ -123,7 +136,8 @@ class AnswerReader:
 
 
 class Base64File:
-    """Decodes the inline result `number` into a file; what `AnswerReader` hands out goes to `take`.
+    """Decodes the inline result `number` into a file, in whichever alphabet of base64; what
+    `AnswerReader` hands out goes to `take`.
 
     Raises:
         ResultDamaged, ResultTooLarge: by `take` and `close`.
@@ -139,7 +153,7 @@ class Base64File:
         """Decodes a piece; those of other results are dropped."""
         if number != self._number:
             return
-        piece = self._rest + piece
+        piece = self._rest + piece.translate(_STANDARD)
         whole = len(piece) // 4 * 4
         self._rest = piece[whole:]
         try:
