@@ -4,6 +4,7 @@ Not one byte is changed: what a provider signed stays signed. Videos are never w
 """
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from core import failpoints
@@ -50,8 +51,22 @@ def store_output(
     except (ImageRefused, VideoRefused) as error:
         message = f"The provider's result can't be used: {error.message}."
         raise ProviderFailed(JobFailure(reason=Reason.RESULT_INVALID, message=message)) from error
+    media = replace(
+        _new_media(job, index, path, info, output),
+        generation_ms=generation_ms,
+        cost_micros=cost_micros,
+    )
+    blobs.put_bytes(media.thumbnail_key, thumbnail)
+    blobs.put_file(media.blob_key, path)
+    failpoints.hit("blob.after_put")
+    return media
+
+
+def _new_media(
+    job: Job, index: int, path: Path, info: ImageInfo | VideoInfo, output: Output
+) -> Media:
     media_id = new_id()
-    media = Media(
+    return Media(
         media_id=media_id,
         user_id=job.user_id,
         job_id=job.job_id,
@@ -70,15 +85,9 @@ def store_output(
         seed=output.seed,
         provider=job.provider,
         model=job.spec.model,
-        cost_micros=cost_micros,
-        generation_ms=generation_ms,
         labels=job.labels,
         has_content_credentials=has_content_credentials(path),
     )
-    blobs.put_bytes(media.thumbnail_key, thumbnail)
-    blobs.put_file(media.blob_key, path)
-    failpoints.hit("blob.after_put")
-    return media
 
 
 def probe_result(path: Path) -> ImageInfo | VideoInfo:

@@ -97,9 +97,13 @@ class Submitter:
             self._refused(claim, begun.number, Outcome.NOT_SENT)
             self.endings.hand_back(claim, NO_ROOM_MS, claim.tries + 1)
             return None
+        return self._send(claim, begun.number, provider, plan)
+
+    def _send(self, claim: Claim, number: int, provider: Provider, plan: Any) -> Claim | None:
+        """Makes the call that the intent is for, and writes down what came of it."""
         try:
             failpoints.hit("submit.before_send")
-            submitted = self._call(claim, begun.number, provider, plan)
+            submitted = self._call(claim, number, provider, plan)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the call may have been made
@@ -108,7 +112,7 @@ class Submitter:
         if isinstance(submitted, TryLater):
             self.endings.retry(replace(claim, at_risk=False), submitted)
             return None
-        return self._record(claim, begun.number, provider, submitted) if submitted else None
+        return self._record(claim, number, provider, submitted) if submitted else None
 
     def adopt(self, entry: Entry) -> Event | None:
         """Records an operation that was learned of late, or elsewhere.
