@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from core.jobs import Outcome, Progress
-from core.store import Database, circuits, claims, overview, submits, workers
+from core.store import Database, circuits, claims, overview, submits, transitions, workers
 from core.store.queue import Queues
 from core.store.sql import Statement
 from tests.making import begun, claimed, paid
 
+DUE = Statement("UPDATE job SET next_run_time = 0 WHERE job_id = :job_id")
 # Its time is over.
 OVER = Statement("UPDATE circuit SET open_until = 1")
 
@@ -160,3 +161,40 @@ def test_only_an_answer_ends_a_row_of_failures(db: Database, outcome: Outcome) -
     opened(db, over=False)
     submits.refused(db, run, 1, outcome)
     assert bool(circuits.open_circuits(db)) == (outcome is Outcome.NOT_SENT)
+
+
+def test_while_a_circuit_is_open_nothing_is_sent_and_all_else_goes_on(db: Database) -> None:
+    # Given a provider that fails, a job that waits for its next try, and one that was accepted
+    retried, polled = paid(db), paid(db)
+    run = begun(db).run
+    submits.refused(db, run, 1, Outcome.NOT_SENT)
+    claims.hand_back(db, run, 600_000)
+    begun(db)
+    submits.accepted(db, polled, 1, "operation")
+    waiting = paid(db)
+    db.write(lambda session: session.run(DUE, job_id=retried))
+    assert circuits.failed(db, "paid", 2, 60_000) == 0
+    assert 0 < circuits.failed(db, "paid", 2, 60_000) <= 60_000
+
+    # Then neither it nor a new one is claimed, but what was paid for is
+    assert claims.claim(db, "video", "w", 60_000, 100) is None
+    assert claims.claimable(db, "video", 100, 10) == 0
+    [poll] = claims.claim_polls(db, ["video"], "w", 60_000, 10)
+    assert poll.run.job_id == polled
+
+    # And a cancel is
+    transitions.cancel(db, "alice", retried, "")
+    assert claimed(db).run.job_id == retried
+
+    # When it closes, all go on
+    db.write(lambda session: circuits.answered(session, "paid"))
+    assert claimed(db).run.job_id == waiting
+
+
+def test_an_accepted_submit_closes_the_circuit(db: Database) -> None:
+    job_id = paid(db)
+    begun(db)
+    circuits.failed(db, "paid", 1, 60_000)
+    assert circuits.open_circuits(db).keys() == {"paid"}
+    submits.accepted(db, job_id, 1, "operation")
+    assert circuits.open_circuits(db) == {}

@@ -18,7 +18,6 @@ from core.store.migrate import FOLDER, migrate, pending
 from core.store.models import MODELS
 from core.store.sql import Dialect, Statement
 from tests.making import accepted
-from tests.services import Postgres
 
 VERSIONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))
 # SQLite keeps both in the same way; the migrations say what PostgreSQL needs.
@@ -35,18 +34,6 @@ print(json.dumps([ran, db.epoch()]))
 db.close()
 """
 APPLIED = Statement("SELECT name FROM schema_migration ORDER BY name")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database without any table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/rushes.db"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.new_database()
-    yield server.url(name)
-    server.drop_database(name)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ TOOK = Statement(
     "UPDATE job SET create_time = 1000, start_time = 1000 + :wait_ms,"
     " end_time = 1000 + :wait_ms + :run_ms WHERE job_id = :job_id"
 )
-
 SUBMITTED = Statement("UPDATE job SET submit_time = start_time + 600 WHERE job_id = :job_id")
 
 
@@ -41,6 +40,13 @@ def left(db: Database, job_id: str) -> tuple[int, int]:
 
 def progress(db: Database, job_id: str) -> Progress:
     return jobs.get(db, "alice", job_id).progress
+
+
+def test_only_what_its_worker_serves_is_claimed(db: Database) -> None:
+    job_id = operation(db)
+    assert claims.next_poll_ms(db, ["image"]) is None
+    assert claims.claim_polls(db, ["image"], "poller", 60_000, 10) == []
+    assert [claim.run.job_id for claim in polls(db)] == [job_id]
 
 
 def test_many_polls_are_postponed_at_once_each_in_its_way(db: Database) -> None:

@@ -3,7 +3,6 @@
 `tests/fakes/adapters.py` lists them. What a service can't do at all is left out there, by name.
 """
 
-import asyncio
 import logging
 import socket
 import ssl
@@ -18,8 +17,16 @@ import httpx2
 import pytest
 
 from core.errors import ImageRefused, Reason, RushesError, VideoRefused
-from core.jobs import CostState, Job, JobFailure
-from tests.fakes import media
+from core.jobs import CostState, JobFailure
+from tests.contract.provider_runs import (
+    Run,
+    fetch,
+    poll,
+    read_input,
+    run_to_end,
+    submit,
+    wait_until_done,
+)
 from tests.fakes.adapters import ADAPTERS, PROMPT, Stand
 from tests.fakes.faults import RETRY_AFTER_SECONDS
 from tests.services import wait_for
@@ -27,10 +34,8 @@ from workers.providers import (
     Done,
     OutcomeUnknown,
     Pending,
-    Provider,
     ProviderFailed,
     RunStopped,
-    Submitted,
     TryLater,
 )
 from workers.providers.connections import tls_context
@@ -38,19 +43,6 @@ from workers.providers.transport import CONNECT_SECONDS
 from workers.results import probe_result
 
 SHORT_SECONDS = 0.5
-
-
-class Run:
-    """Implements workers.providers.Monitor; stops when it is told to."""
-
-    def __init__(self, stops: bool = False) -> None:
-        self._stops = stops
-
-    def stopping(self) -> bool:
-        return self._stops
-
-    def report(self, *_: object) -> None:
-        pass
 
 
 def where(*needs: str) -> pytest.MarkDecorator:
@@ -70,40 +62,6 @@ def where_each(*words: str) -> pytest.MarkDecorator:
 def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     with request.param.open(tmp_path) as stand:
         yield stand
-
-
-def read_input(media_id: str) -> bytes:
-    return media.image()
-
-
-def submit(provider: Provider, job: Job) -> Submitted:
-    return provider.submit(job, f"{job.job_id}.1", provider.plan(job, read_input))
-
-
-def poll(provider: Provider, job: Job, operation: str) -> Pending | Done:
-    async def ask() -> Pending | Done:
-        return await provider.poll(job, operation)
-
-    return asyncio.run(ask())
-
-
-def wait_until_done(provider: Provider, job: Job, submitted: Submitted) -> None:
-    if not submitted.done:
-        wait_for(lambda: isinstance(poll(provider, job, submitted.operation), Done), "the end")
-
-
-def fetch(provider: Provider, job: Job, operation: str, folder: Path) -> list[Path]:
-    paths = [folder / f"output-{index}" for index in range(job.spec.output_count)]
-    for index, path in enumerate(paths):
-        provider.fetch(job, operation, index, path, read_input, Run())
-    return paths
-
-
-def run_to_end(provider: Provider, job: Job, folder: Path) -> list[Path]:
-    """The files that the job brings."""
-    submitted = submit(provider, job)
-    wait_until_done(provider, job, submitted)
-    return fetch(provider, job, submitted.operation, folder)
 
 
 def raised(kind: type[Any] | tuple[type[Any], ...], call: Callable[[], object]) -> Any:

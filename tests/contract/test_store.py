@@ -10,12 +10,12 @@ import pytest
 from core.errors import LeaseLost, NotFound, QueueFull, Reason, RequestIdConflict
 from core.events import event_from_json
 from core.jobs import EventType, JobFailure, Progress, Stage, State
-from core.store import Database, accept, claims, events, jobs, transitions
+from core.store import Database, claims, events, jobs, transitions
 from core.store import media as library
 from core.store.database import Session, Undo
 from core.store.queue import Queues
 from core.store.sql import Statement
-from tests.making import IMAGE, accepted, claimed, new_job, new_media, started
+from tests.making import accepted, claimed, new_media, started
 from tests.services import wait_for
 
 
@@ -100,12 +100,6 @@ def test_one_job_is_claimed_by_one_of_many_workers(db: Database) -> None:
         taken = [job_id for ids in pool.map(claim_all, range(6)) for job_id in ids]
     assert Counter(taken).most_common(1)[0][1] == 1
     assert len(taken) == 30
-
-
-def test_a_claim_takes_only_jobs_of_its_queue(db: Database) -> None:
-    accepted(db, spec=IMAGE)
-    assert claims.claim(db, "video", "w", 1000, 100) is None
-    assert claims.claim(db, "image", "w", 1000, 100) is not None
 
 
 def test_users_take_turns(db: Database) -> None:
@@ -383,21 +377,3 @@ def test_the_clock_moves_inside_a_transaction(db: Database) -> None:
         return True
 
     assert db.write(work)
-
-
-def test_a_job_waits_in_the_queue_of_its_kind(db: Database) -> None:
-    made = accept.accept(db, new_job(spec=IMAGE))
-    assert (made.job.kind, made.job.queue) == ("image", "image")
-
-
-def test_a_job_whose_model_has_a_queue_of_its_own_waits_there(db: Database) -> None:
-    # Given one in such a queue, and one in that of its kind
-    own, usual = accepted(db, queue="slow-1").job, accepted(db).job
-    assert (own.kind, own.queue) == ("video", "slow-1")
-
-    # Then each is claimed from its own, and says so to who wakes others for it
-    first = claims.claim(db, "slow-1", "worker", 60_000, user_concurrency=9)
-    assert first is not None
-    assert (first.job.job_id, first.job.queue) == (own.job_id, "slow-1")
-    assert claimed(db).job.job_id == usual.job_id
-    assert claims.claim(db, "slow-1", "worker", 60_000, user_concurrency=9) is None

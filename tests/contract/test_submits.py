@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import JobStateInvalid, LeaseLost, Reason
 from core.jobs import CostState, EventType, Job, JobFailure, Outcome, State, Step
-from core.store import Database, circuits, claims, events, jobs, submits, transitions
+from core.store import Database, claims, events, jobs, submits, transitions
 from core.store.sql import Statement
 from tests.making import MICROS, begun, claimed, money, new_media, paid, started
 
@@ -300,42 +300,6 @@ def test_an_operation_is_recorded_also_by_a_run_that_lost_its_job(db: Database, 
     # Then the run that took it for lost has nothing to say
     assert submits.unknown(db, new) is None
     assert job_of(db, job_id).state is State.RUNNING
-
-
-def test_while_a_circuit_is_open_nothing_is_sent_and_all_else_goes_on(db: Database) -> None:
-    # Given a provider that fails, a job that waits for its next try, and one that was accepted
-    retried, polled = paid(db), paid(db)
-    run = begun(db).run
-    submits.refused(db, run, 1, Outcome.NOT_SENT)
-    claims.hand_back(db, run, 600_000)
-    begun(db)
-    submits.accepted(db, polled, 1, "operation")
-    waiting = paid(db)
-    execute(db, DUE, retried)
-    assert circuits.failed(db, "paid", 2, 60_000) == 0
-    assert 0 < circuits.failed(db, "paid", 2, 60_000) <= 60_000
-
-    # Then neither it nor a new one is claimed, but what was paid for is
-    assert claims.claim(db, "video", "w", 60_000, 100) is None
-    assert claims.claimable(db, "video", 100, 10) == 0
-    assert claimed_poll(db).run.job_id == polled
-
-    # And a cancel is
-    transitions.cancel(db, "alice", retried, "")
-    assert claimed(db).run.job_id == retried
-
-    # When it closes, all go on
-    db.write(lambda session: circuits.answered(session, "paid"))
-    assert claimed(db).run.job_id == waiting
-
-
-def test_an_accepted_submit_closes_the_circuit(db: Database) -> None:
-    job_id = paid(db)
-    begun(db)
-    circuits.failed(db, "paid", 1, 60_000)
-    assert circuits.open_circuits(db).keys() == {"paid"}
-    submits.accepted(db, job_id, 1, "operation")
-    assert circuits.open_circuits(db) == {}
 
 
 def test_only_if_free_is_refused_exactly_while_a_submit_is_at_risk(db: Database) -> None:

@@ -28,7 +28,7 @@ from tests.crash.load import Load
 from tests.crash.plan import Mix
 from tests.crash.suite import hear_all
 from tests.making import accepted
-from tests.services import Postgres, wait_for
+from tests.services import wait_for
 
 ACTIONS = ("kill", "exception", "sleep:2.5")
 QUIET_SECONDS = 30.0
@@ -140,18 +140,6 @@ class Run:
             armed.look()
         for process in self.house.processes:
             process.revive()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database without tables."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'rushes.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.new_database()
-    yield server.url(name)
-    server.drop_database(name)
 
 
 @pytest.fixture

@@ -25,10 +25,9 @@ from tests.unit.workers.running import (
 )
 from tests.unit.workers.scripted import ScriptedPaid
 from workers import poller as module
-from workers.endings import Endings
 from workers.pipeline import Pipeline
 from workers.poller import Poller
-from workers.providers import Done, Pending, ProviderFailed, Providers, TryLater
+from workers.providers import Done, Pending, ProviderFailed, TryLater
 
 pytestmark = pytest.mark.usefixtures("no_failpoint_is_left")
 
@@ -364,7 +363,7 @@ def test_a_batch_that_hangs_is_handed_back_whole_and_costs_no_attempt(
     assert {claim.job.attempt for claim in taken} == {1}
 
 
-def test_five_hundred_are_polled_at_once(
+def test_all_that_are_due_are_polled(
     pipeline: Pipeline, db: Database, payee: ScriptedPaid, poller: Poller
 ) -> None:
     made = [operation(db, pipeline, user_id=f"user-{number}") for number in range(60)]
@@ -396,11 +395,3 @@ def test_a_failing_look_does_not_end_it(
         wait_for(lambda: len(looks) >= 3, "more looks")
     assert poller.alive
     fetchable(db)
-
-
-def test_it_asks_only_for_what_its_worker_serves(
-    db: Database, teller: Any, endings: Endings, providers: Providers, pipeline: Pipeline
-) -> None:
-    operation(db, pipeline)
-    assert claims.next_poll_ms(db, ["video"]) is None
-    assert claims.claim_polls(db, ["video"], "w", 1000, 10) == []

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from core import failpoints
-from core.blobs import Blobs
 from core.errors import DependencyUnavailable, Reason, StorageFull
 from core.failpoints import FailpointHit
 from core.jobs import CostState, JobFailure, Outcome, State
-from core.store import Database, claims, media, submits, transitions
+from core.store import Database, claims, submits, transitions
 from core.store.sql import Statement
-from tests.making import MICROS, money, new_media
+from tests.making import MICROS, money
 from tests.unit.workers.conftest import Told
 from tests.unit.workers.running import (
     DUE,
@@ -383,27 +382,3 @@ def test_an_intent_of_which_no_answer_came_is_taken_back(
     run_on(pipeline, db, job_id, times=1)
     assert job_of(db, job_id).state is State.SUCCEEDED
     assert payee.submitted == [f"{job_id}.{2 if written else 1}"]
-
-
-def test_an_input_that_was_erased_costs_nothing(
-    pipeline: Pipeline, db: Database, blobs: Blobs, payee: ScriptedPaid
-) -> None:
-    item = new_media()
-    media.add(db, item)
-    job_id = paid_image(db, spec={"references": (item.media_id,)})
-    pipeline.run_next("image")
-    assert failure_of(db, job_id).reason is Reason.INPUT_MEDIA_INVALID
-    assert (payee.submitted, outcomes(db, job_id), money(db)) == ([], [], (0, 0))
-
-
-def test_a_provider_reads_the_inputs_that_were_read_before(
-    pipeline: Pipeline, db: Database, blobs: Blobs, payee: ScriptedPaid
-) -> None:
-    item = new_media()
-    blobs.put_bytes(item.blob_key, b"reference")
-    media.add(db, item)
-    read: list[bytes] = []
-    payee.submitting = lambda job, read_input: read.append(read_input(item.media_id))
-    paid_image(db, spec={"references": (item.media_id,)})
-    pipeline.run_next("image")
-    assert read == [b"reference"]
