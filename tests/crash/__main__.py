@@ -10,7 +10,8 @@ from pathlib import Path
 
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
-from tests.crash.suite import Episode, Outcome, Scenario, table, write_report
+from tests.crash.report import table, write_report
+from tests.crash.suite import Episode, Outcome, Scenario
 
 EPISODE_SECONDS = 150.0
 

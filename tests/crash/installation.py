@@ -17,6 +17,7 @@ from rushes.aio import AsyncClient
 from rushes.errors import RushesError
 from rushes.v1 import media_service_pb2 as pb
 from standalone import envoy
+from tests.crash import forkserver
 from tests.crash.proxy import Address, Network
 from tests.services import Valkey, missing, valkey_binary, wait_for
 from tests.tokens import make_token
@@ -52,14 +53,20 @@ def free_port() -> int:
 
 
 class Process:
-    """One process of ours; `kill` is SIGKILL, `env` what it is started with. For any thread."""
+    """One process of ours; `kill` is SIGKILL, `env` what it is started with. For any thread.
 
-    def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path) -> None:
+    fresh: it is always started by its command, and never a fork of what has imported it.
+    """
+
+    def __init__(
+        self, name: str, command: list[str], env: dict[str, str], log: Path, fresh: bool = False
+    ) -> None:
         self.name = name
         self.env = env
         self.log = log
-        self.running: subprocess.Popen[bytes] | None = None
+        self.running: forkserver.Forked | subprocess.Popen[bytes] | None = None
         self._command = command
+        self._fresh = fresh
         self._log_start = 0
         self._lock = threading.RLock()
 
@@ -69,7 +76,7 @@ class Process:
         with self._lock, self.log.open("ab") as log:
             if self.running is None or self.running.poll() is not None:
                 self._log_start = log.tell()
-                self.running = subprocess.Popen(self._command, env=env, stderr=log, stdout=log)
+                self.running = forkserver.start(self._command, env, log, self._fresh)
 
     def kill(self) -> None:
         with self._lock:
@@ -148,7 +155,7 @@ class Installation:
     """Valkey, servers and workers on one data folder, and if wished Envoy before the servers.
 
     With a network there is a proxy on each edge: "<process>-database" (PostgreSQL only),
-    "<process>-valkey", and "client-<server>" or "envoy-<server>".
+    "<process>-valkey", and "client-<server>" or "envoy-<server>". `fresh` is each process's.
     """
 
     def __init__(
@@ -161,8 +168,10 @@ class Installation:
         network: Network | None = None,
         behind_envoy: bool = False,
         env: dict[str, str] | None = None,
+        fresh: bool = False,
     ) -> None:
         self.folder = folder
+        self._fresh = fresh
         self.data = folder / "data"
         self.database_url = database_url
         self.network = network
@@ -258,7 +267,8 @@ class Installation:
             "RUSHES_REDIS_URL": f"unix://{self._valkey_of(name)}",
             **env,
         }
-        return Process(name, [sys.executable, "-m", module], env, self.folder / f"{name}.log")
+        command, log = [sys.executable, "-m", module], self.folder / f"{name}.log"
+        return Process(name, command, env, log, self._fresh)
 
     def _server(self, name: str, behind_envoy: bool) -> Process:
         if behind_envoy:

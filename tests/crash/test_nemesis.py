@@ -17,7 +17,8 @@ from tests.crash.faults import ClockSkewed, DiskFull, Fault, find_faketime
 from tests.crash.history import Recorder
 from tests.crash.installation import Installation, Witness
 from tests.crash.nemesis import Evil, Lane
-from tests.crash.suite import Episode, Outcome, Scenario, table, write_report
+from tests.crash.report import table, write_report
+from tests.crash.suite import Episode, Outcome, Scenario
 from tests.services import wait_for
 
 Job = job_pb2.Job
@@ -60,7 +61,7 @@ def test_a_full_disk_refuses_new_jobs_and_breaks_none(tmp_path: Path) -> None:
     except OSError as error:
         pytest.skip(f"a small disk needs root and mount: {error}")
     url = f"sqlite:///{tmp_path / 'data' / 'rushes.db'}"
-    house = Installation(tmp_path, url, env={"RUSHES_MIN_FREE_MEGABYTES": "8"})
+    house = Installation(tmp_path, url, env={"RUSHES_MIN_FREE_MEGABYTES": "8"}, fresh=True)
     try:
         house.start()
         with house.client() as client:

@@ -219,6 +219,7 @@ def test_a_rolling_restart_loses_no_call_and_no_event(
         server_count=2,
         behind_envoy=True,
         env={"RUSHES_DRAIN_CALL_SECONDS": "10"},
+        fresh=True,
     )
     try:
         house.start()

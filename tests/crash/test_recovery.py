@@ -1,6 +1,7 @@
 """The one promise about time: a worker that is killed or frozen delays its own jobs, and so long.
 
-The suite has short leases elsewhere; here they are the default ones, for the figure is of them.
+The suite has short leases and forks elsewhere; here leases are the default ones, and processes
+start as in production, for the figure is of them.
 """
 
 import random
@@ -10,7 +11,8 @@ import pytest
 
 from core.settings import Settings
 from tests.crash.plan import Mix
-from tests.crash.suite import Episode, Scenario, percentile, table
+from tests.crash.report import percentile, table
+from tests.crash.suite import Episode, Scenario
 
 AGAIN_SECONDS = 20.0
 SECONDS, KILLS, LEAST_HITS = 270.0, 40, 30
@@ -38,6 +40,7 @@ def test_the_jobs_of_a_killed_or_frozen_worker_run_again_within_20_seconds(
         mix=Mix({"simulator-image": 1}, {"": 1}),
         env={**env, **SLOW_RUNS},
         worker_pause=(3.0, 8.0),
+        fresh=True,
     )
 
     # When enough of the kills ended runs

@@ -1,0 +1,1 @@
+"""What takes long to import, for the tests of the fork server: nothing."""
