@@ -123,7 +123,7 @@ class Load:
         return self._submitted.is_set()
 
     def stop(self, seconds: float = 30) -> bool:
-        """Submits no more, and waits for what is under way; whether all of it ended."""
+        """Submits no more, cancels and looks at once, and waits for all answers; whether all came."""
         self._set(self._stopping)
         return self.join(seconds)
 
@@ -202,12 +202,12 @@ class Load:
             return
         job_id, client = jobs[0].job_id, self._clients[ask.user]
         if ask.cancel_after is not None:
-            await pause(self._leaving, ask.cancel_after)
+            await pause(self._stopping, ask.cancel_after)
             await self._insist(
                 lambda: client.cancel(job_id, "changed my mind", only_if_free=ask.only_if_free)
             )
         if ask.look_after is not None:
-            await pause(self._leaving, ask.look_after)
+            await pause(self._stopping, ask.look_after)
             await self._insist(lambda: client.get_job(job_id))
 
     async def _send(self, ask: Ask) -> Job:
