@@ -123,7 +123,7 @@ class Load:
         return self._submitted.is_set()
 
     def stop(self, seconds: float = 30) -> bool:
-        """Submits no more, cancels and looks at once, and waits for all answers; whether all came."""
+        """Submits no more, cancels and looks at once; whether every answer came in the time."""
         self._set(self._stopping)
         return self.join(seconds)
 
