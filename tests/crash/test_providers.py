@@ -22,12 +22,11 @@ from tests.fakes.installed import IMAGE_MODELS, VIDEO_MODELS
 from tests.fakes.ledger import Ledger
 from tests.services import Postgres, wait_for
 
-# A worker that starts anew loads the SDKs anew, which takes seconds of a core: few, and rare.
 WORKERS = 2
 SECONDS = 10.0
 QUIET_SECONDS = 90.0
 JOBS = 50
-LEAST_KILLS = 2
+LEAST_KILLS = 4
 MODELS = dict.fromkeys((*VIDEO_MODELS, *IMAGE_MODELS), 200) | {"simulator-image": 100}
 # Most jobs meet trouble, so that there is some of each kind among so few.
 WORDS = {
@@ -126,13 +125,13 @@ def torment(house: Installation, recorder: Recorder, seed: int) -> int:
     )
     lease = float(FAST["RUSHES_LEASE_SECONDS"])
     lanes = [
-        Lane("deaths", deaths(house), recorder, seed, pause=(4.0, 6.0)),
+        Lane("deaths", deaths(house), recorder, seed, pause=(1.0, 3.0)),
         Lane("stalls", stalls(house, lease), recorder, seed, pause=(5.0, 9.0)),
     ]
     keeper = Keeper(house, recorder)
     try:
         load.start()
-        wait_for(lambda: all(watcher.token for watcher in load.watchers), "all to watch", 60)
+        wait_for(lambda: all(watcher.heard for watcher in load.watchers), "all to watch", 60)
         keeper.start()
         for lane in lanes:
             lane.start()
