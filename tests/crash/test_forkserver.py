@@ -146,8 +146,17 @@ def test_only_what_differs_by_settings_is_forked() -> None:
     assert can_fork([sys.executable, "-m", "server"], env)
     assert can_fork([sys.executable, "-m", "tests.crash.planted", "no_cas", "workers"], env)
     assert not can_fork([sys.executable, "-m", "admin"], env)
+    assert not can_fork([sys.executable, "-m", "workers", "--queues", "video"], env)
+    assert not can_fork([sys.executable, "-m", "workers", "--queues", "server"], env)
     assert not can_fork(["/usr/bin/envoy", "-c", "envoy.yaml"], env)
     assert not can_fork([sys.executable, "-m", "server"], {**env, "LD_PRELOAD": "libfaketime.so.1"})
+
+
+def test_what_differs_by_what_a_test_has_set_for_all_is_not_forked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    assert not can_fork([sys.executable, "-m", "server"], environment())
 
 
 @pytest.mark.parametrize("fresh", [True, False])

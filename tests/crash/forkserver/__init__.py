@@ -94,7 +94,7 @@ class ForkServer:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", __name__, str(theirs.fileno()), *self._args]
         with theirs:
-            env = {**plain(dict(os.environ)), **_OWN_ENV}
+            env = {**_ENV, **_OWN_ENV}
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=env)
 
     @property
@@ -123,6 +123,13 @@ class ForkServer:
         self._process.wait()
 
 
+def plain(env: dict[str, str]) -> dict[str, str]:
+    """The environment without what may differ between a fork and us."""
+    return {name: value for name, value in env.items() if not name.startswith(_LATE)}
+
+
+# Every fork server's: one that started earlier has not imported with what was changed since.
+_ENV = plain(dict(os.environ))
 _lock = threading.Lock()
 _running: dict[tuple[str, ...], ForkServer] = {}
 
@@ -146,15 +153,13 @@ def start(
 def can_fork(command: list[str], env: dict[str, str]) -> bool:
     """Whether it is `python -m` of a role, and differs from us in nothing but settings.
 
-    Anything else in an environment, such as LD_PRELOAD, may be read while a program is loaded.
+    Anything else in an environment, such as LD_PRELOAD, may be read while a program is loaded, and
+    arguments would not arrive.
     """
-    is_python, module = command[:2] == [sys.executable, "-m"], command[2:3]
-    return is_python and module[0] in (*ROLES, PLANTED) and plain(env) == plain(dict(os.environ))
-
-
-def plain(env: dict[str, str]) -> dict[str, str]:
-    """The environment without what may differ between a fork and us."""
-    return {name: value for name, value in env.items() if not name.startswith(_LATE)}
+    python, what = command[:2], command[2:]
+    known = len(what) == 1 or (len(what) == 3 and what[0] == PLANTED)
+    is_role = python == [sys.executable, "-m"] and known and what[-1] in ROLES
+    return is_role and plain(env) == _ENV
 
 
 def _close(names: list[tuple[str, ...]]) -> None:
