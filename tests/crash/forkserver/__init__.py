@@ -94,8 +94,10 @@ class ForkServer:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", __name__, str(theirs.fileno()), *self._args]
         with theirs:
-            env = {**_ENV, **_OWN_ENV}
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=env)
+            env, fd = {**_ENV, **_OWN_ENV}, theirs.fileno()
+            # Not ours, which may be a terminal: Python buffers less for one than for a log.
+            quiet = subprocess.DEVNULL
+            self._process = subprocess.Popen(command, pass_fds=[fd], env=env, stdout=quiet)
 
     @property
     def pid(self) -> int:

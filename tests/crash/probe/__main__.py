@@ -18,6 +18,7 @@ world = {
     "session": os.getsid(0),
     # 0 is the suite's, and looking takes another.
     "fds": sorted(int(fd.name) for fd in Path("/proc/self/fd").iterdir())[:-1],
+    "buffered": [not file.line_buffering for file in (sys.stdout, sys.stderr)],
     "threads": threading.active_count(),
     "handlers": [str(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)],
     "masked": [int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])],
