@@ -86,7 +86,8 @@ class Forked:
 class ForkServer:
     """One process that has imported a role of the product; each start is a fork of it.
 
-    bug: what is planted into what it imports, if anything. What it started dies with it.
+    bug: what is planted into what it imports, if anything. What it started dies with it,
+    however it ends.
     """
 
     def __init__(self, role: str, bug: str | None = None) -> None:
@@ -115,7 +116,7 @@ class ForkServer:
             fds = [log.fileno(), theirs.fileno()]
             try:
                 socket.send_fds(self._requests, [request], fds)
-            except BrokenPipeError:
+            except ConnectionError:
                 raise RuntimeError(f"the fork server of {self._args} has ended") from None
         return Forked(self._args, reports)
 

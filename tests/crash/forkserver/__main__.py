@@ -4,6 +4,7 @@ It has one thread, and nothing of the product has run in it but imports. The soc
 requests, each with a log and a pipe, into which go the new process's id and later its exit code.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 MAX_REQUEST_BYTES = 1024 * 1024
+# Of Linux' <sys/prctl.h>.
+PR_SET_PDEATHSIG = 1
 # The SDKs of providers too, which workers import when a setting asks for them.
 SDKS = ("google.genai", "google.auth.transport.requests", "openai")
 
@@ -62,8 +65,9 @@ class Zygote:
 
     def _fork(self, fds: list[int]) -> _Child | None:
         """None in the child."""
-        pid = os.fork()
+        own, pid = os.getpid(), os.fork()
         if pid == 0:
+            _die_with(own)
             return None
         log, reports = fds
         os.close(log)
@@ -96,6 +100,13 @@ class Zygote:
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["env"])
+
+
+def _die_with(parent: int) -> None:
+    """If the parent is killed, nobody else knows of us."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _tell(child: _Child, number: int) -> None:
