@@ -2,7 +2,9 @@
 
 A fresh Python needs a second of a core before it does any work, and a suite that kills all the time
 would mostly kill imports. What is forked is as fresh in all that is not an import: environment,
-settings, logs, signals, threads and connections. `CRASH_EXEC=1` starts everything by `python -m`.
+settings, logs, signals, threads and connections. What is not: forks of one server share the seed of
+`hash`, thus the order of sets, and have all SDKs in memory; a setting that were read by an import
+would be missed. `CRASH_EXEC=1` starts everything by `python -m`.
 """
 
 import atexit
