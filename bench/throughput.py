@@ -2,7 +2,9 @@
 
 Run it from the repository: `.venv/bin/python -m bench.throughput [--jobs 2000] [--workers 2]`.
 One server process and two worker processes; many users submit over gRPC at once. CPU seconds are
-given per role, because on a small machine the client and the database share the cores.
+given per role, because on a small machine the client and the database share the cores. Its files
+are in TMPDIR. Where that is ext4 without a journal, a new file costs more for some minutes after
+many were deleted, for instance those of the last run: wait, or name a folder of its own.
 """
 
 import argparse

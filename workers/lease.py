@@ -39,8 +39,8 @@ class Lease(Monitor):
         self._outputs = claim.job.spec.output_count
         self._output = len(claim.job.outputs)
         self.progress = claim.job.progress
-        self._told_at = 0.0
-        self.renewed_at = time.monotonic()
+        # The start is told as an event: the first tick comes after it like one after another.
+        self.renewed_at = self._told_at = time.monotonic()
 
     def stopping(self) -> bool:
         """Whether the run shall stop: cancelled, lost, or to be handed back."""

@@ -86,11 +86,14 @@ class Pipeline:
         if self.keeper.closing:
             return False
         claim = claims.claim(
-            self.db, queue, self.worker_id, self.keeper.lease_ms, self.user_concurrency
+            *(self.db, queue, self.worker_id, self.keeper.lease_ms, self.user_concurrency),
+            free=self._free,
         )
         if claim is None:
             return False
         metrics.CLAIMS.labels(queue).inc()
+        if claim.started is not None:
+            self.teller.tell(claim.started)
         with self.keeper.hold(claim) as lease:
             self._run(claim, lease)
         return True
@@ -182,6 +185,11 @@ class Pipeline:
         except RunStopped:
             # Here, because `claim` has the operation that this very run began.
             self._stop(claim, paying, lease)
+
+    @property
+    def _free(self) -> list[str]:
+        """The providers whose jobs start without a submit."""
+        return [name for name, provider in self.providers.items() if paid(provider) is None]
 
     def _start(self, claim: Claim) -> bool:
         event = transitions.start(self.db, claim.run, self.user_concurrency)

@@ -18,7 +18,7 @@ import structlog
 from core import failpoints
 from core.errors import Reason, RushesError
 from core.jobs import JobFailure
-from core.store import Database, claims
+from core.store import Database, claims, polls
 from core.store.claims import Claim
 from core.tell import Teller
 from workers.endings import Endings, cancel_operation, context, not_configured
@@ -173,11 +173,11 @@ class Poller:
     def _claim(self, full: list[str], most: int) -> tuple[list[Claim], float]:
         """What is due, and in how many milliseconds to look again."""
         # A look costs less than a claim that finds nothing.
-        next_ms = claims.next_poll_ms(self._db, self._queues, full)
+        next_ms = polls.next_poll_ms(self._db, self._queues, full)
         if next_ms is None or next_ms > 0:
             return [], float("inf") if next_ms is None else next_ms
         where = self._db, self._queues, self._worker_id, self._lease_ms
-        return claims.claim_polls(*where, most, full), 0
+        return polls.claim_polls(*where, most, full), 0
 
     def _room(self) -> tuple[list[str], int]:
         """The providers that are asked no more now, and for how many polls there is room."""

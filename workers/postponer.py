@@ -13,8 +13,9 @@ from core import failpoints
 from core.errors import Reason
 from core.events import ProgressTick
 from core.jobs import Progress, Stage
-from core.store import Database, circuits, claims
-from core.store.claims import Claim, Postponed
+from core.store import Database, circuits, polls
+from core.store.claims import Claim
+from core.store.polls import Postponed
 from core.tell import Teller
 from workers.backoff import Backoff
 from workers.endings import context
@@ -49,7 +50,7 @@ class Postponer:
     circuit_ms: int
 
     def write(
-        self, polls: Sequence[Later], answered: Collection[str], failed: Sequence[str]
+        self, laters: Sequence[Later], answered: Collection[str], failed: Sequence[str]
     ) -> dict[str, int]:
         """Postpones the operations and tells how far they are; counts the providers that answered,
         and one for each call that did not reach it.
@@ -59,17 +60,17 @@ class Postponer:
         Raises:
             DependencyUnavailable, StorageFull: when it can't be written.
         """
-        if polls:
-            self._postpone(polls)
+        if laters:
+            self._postpone(laters)
         self.ticker.tick()
         return self._count(answered, failed) if answered or failed else {}
 
-    def _postpone(self, polls: Sequence[Later]) -> None:
+    def _postpone(self, laters: Sequence[Later]) -> None:
         failpoints.hit("poll.before_commit")
         now_ms = self.db.now_ms()
-        postponed = [self._postponed(poll, now_ms) for poll in polls]
-        claims.postpone(self.db, postponed)
-        for poll, after in zip(polls, postponed, strict=True):
+        postponed = [self._postponed(poll, now_ms) for poll in laters]
+        polls.postpone(self.db, postponed)
+        for poll, after in zip(laters, postponed, strict=True):
             self._tell(poll, after, now_ms)
 
     def _count(self, answered: Collection[str], failed: Sequence[str]) -> dict[str, int]:

@@ -107,9 +107,16 @@ def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
     if row is None:
         return None
     now_ms, revision, running, has_outputs, *values = row
-    columns: dict[str, Any] = dict(zip(JOB_NAMES, values, strict=True))
+    columns = dict(zip(JOB_NAMES, values, strict=True))
+    return locked_job(now_ms, revision, running, bool(has_outputs), columns)
+
+
+def locked_job(
+    now_ms: int, revision: int, running: int, has_outputs: bool, columns: dict[str, Any]
+) -> Locked:
+    """A job that this transaction has locked after its user, by the columns of its row."""
     return Locked(
-        run=Run(user_id, job_id, columns["fence"]),
+        run=Run(columns["user_id"], columns["job_id"], columns["fence"]),
         revision=revision,
         now_ms=now_ms,
         state=State(columns["state"]),
@@ -125,7 +132,7 @@ def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
             actual_micros=columns["cost_actual"],
         ),
         running=running,
-        has_outputs=bool(has_outputs),
+        has_outputs=has_outputs,
         columns=columns,
     )
 
@@ -165,7 +172,7 @@ def apply(
         insert_media(session, output)
         outputs = sorted([*outputs, output], key=lambda media: media.output_index or 0)
     run = locked.run
-    known = {"job_id": run.job_id, "state_before": locked.state, "fence": run.fence}
+    known = {"job_id": run.job_id, "state_before": locked.state, "fence_before": run.fence}
     session.later(_update(tuple(changes)), **changes, **known)
     job = job_from_columns(locked.columns | changes, outputs)
     return append_event(session, Event(locked.revision, type, locked.now_ms, job))
@@ -231,5 +238,5 @@ def _update(names: tuple[str, ...]) -> Statement:
     changes = ", ".join(f"{name} = :{name}" for name in names)
     return Statement(
         f"UPDATE job SET {changes}"
-        " WHERE job_id = :job_id AND state = :state_before AND fence = :fence"
+        " WHERE job_id = :job_id AND state = :state_before AND fence = :fence_before"
     )

@@ -4,21 +4,23 @@ Each is one statement on the job's row. `fence` rises at every claim, so that a 
 and wakes changes nothing.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from core import failpoints
+from core.events import Event
 from core.jobs import Job, Progress, Step
-from core.store.change import Run
+from core.store.change import Locked, Run, bump, locked_job
 from core.store.circuits import LEFT_ALONE
 from core.store.database import Database, Row, Session
 from core.store.rows import JOB_COLUMNS, JOB_NAMES, jobs_from_rows
-from core.store.sql import Dialect, Statement
+from core.store.sql import Statement
+from core.store.transitions import start_locked
 
 # Of a provider that is not left alone.
 _CLOSED = f"job.provider NOT IN (SELECT circuit.provider FROM circuit WHERE {LEFT_ALONE})"
-_FREE = "(lease_expire_time IS NULL OR lease_expire_time < {now})"
+FREE = "(job.lease_expire_time IS NULL OR job.lease_expire_time < {now})"
 # Which queued jobs could start now: those of users who run fewer jobs than they may, and of
 # providers that are not left alone (`circuits`). Sets, so that passing over a thousand jobs of one
 # user costs no query for each; the first condition on the state is that of the index `job_due`.
@@ -30,52 +32,50 @@ MAY_START = (
 )
 # `attempt` counts runs: it rises when one starts, or when the last was lost without a hand-back. A
 # lost poll is no lost run: it did nothing, and the operation goes on.
-_TAKE = (
+TAKE = (
     "UPDATE job SET fence = fence + 1, worker_id = :worker_id,"
     " lease_expire_time = {now} + :lease_ms, attempt = attempt + CASE"
     " WHEN state = 'QUEUED' OR (lease_expire_time IS NOT NULL AND step <> 'POLL')"
     " THEN 1 ELSE 0 END, percent = CASE WHEN lease_expire_time IS NOT NULL AND step <> 'POLL'"
     " THEN 0 ELSE percent END"
 )
-_POLLED = (
-    f"state = 'RUNNING' AND step = 'POLL' AND queue = ANY(:queues) AND {_FREE}"
-    " AND (cancel_request_time IS NOT NULL OR NOT provider = ANY(:but))"
-)
-# MATERIALIZED: else PostgreSQL may lock other rows than it changes.
-_CLAIM_POLLS = Statement(
-    f"WITH due AS MATERIALIZED (SELECT job_id FROM job WHERE {_POLLED}"
-    " AND next_run_time <= {now} ORDER BY next_run_time LIMIT :most {skip_locked})"
-    f" {_TAKE} WHERE job_id IN (SELECT job_id FROM due) RETURNING {JOB_COLUMNS}"
-)
-# No min(): that would visit every operation, and this walks along the index `job_poll`.
-_NEXT_POLL = Statement(
-    f"SELECT next_run_time - {{now}} FROM job WHERE {_POLLED} ORDER BY next_run_time LIMIT 1"
-)
 # Of a provider that is left alone: all but what it would be sent.
 _RUN_DUE = (
     "queue = :queue AND state IN ('RUNNING', 'RECONCILING') AND next_run_time <= {now}"
-    f" AND (step <> 'POLL' OR state = 'RECONCILING') AND {_FREE}"
+    f" AND (step <> 'POLL' OR state = 'RECONCILING') AND {FREE}"
     f" AND (step <> 'SUBMIT' OR at_risk OR cancel_request_time IS NOT NULL OR {_CLOSED})"
 )
 _FIRST = "(SELECT job_id FROM job WHERE %s LIMIT 1 {skip_locked})"
+_WAITS = (
+    f"queue = :queue AND state = 'QUEUED' AND next_run_time <= {{now}} AND {FREE} AND {MAY_START}"
+)
 # The second is looked for only when there is none of the first.
 _CLAIM = Statement(
-    f"{_TAKE} WHERE job_id = coalesce("
-    + _FIRST % f"{_RUN_DUE} ORDER BY next_run_time"
-    + ", "
+    f"{TAKE} WHERE job_id = coalesce({_FIRST % f'{_RUN_DUE} ORDER BY next_run_time'},"
+    f" {_FIRST % f'{_WAITS} ORDER BY turn, job_id'}) RETURNING {JOB_COLUMNS}"
+)
+# Locked without waiting, since whoever holds a user may wait for one of its jobs.
+_USER = "(SELECT s.revision FROM user_stream s WHERE s.user_id = job.user_id {skip_locked})"
+# The first by turn whose user nobody is changing, if nothing is due that runs: the user's revision
+# as it is, and as it was when the statement began, which is what it counts.
+_LOCK_FIRST = Statement(
+    f"SELECT {{now}}, {_USER},"
+    " (SELECT u.revision FROM user_stream u WHERE u.user_id = job.user_id),"
+    " (SELECT count(*) FROM job r WHERE r.user_id = job.user_id AND r.state = 'RUNNING'),"
+    f" {JOB_COLUMNS} FROM job WHERE job_id = "
     + _FIRST
     % (
-        "queue = :queue AND state = 'QUEUED' AND next_run_time <= {now}"
-        f" AND {_FREE} AND {MAY_START} ORDER BY turn, job_id"
+        f"{_WAITS} AND NOT EXISTS (SELECT 1 FROM job WHERE {_RUN_DUE})"
+        f" AND EXISTS {_USER} ORDER BY turn, job_id"
     )
-    + f") RETURNING {JOB_COLUMNS}"
+    + " {for_update}"
 )
 # A change may have taken the job from its run without another claim: an operation was learned of.
-_HELD = "lease_expire_time IS NOT NULL AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
+HELD = "lease_expire_time IS NOT NULL AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
 _RENEW = Statement(
     "UPDATE job SET lease_expire_time = {now} + :lease_ms, stage = :stage, percent = :percent,"
     " percent_estimated = :estimated, progress_message = :message"
-    f" WHERE job_id = :job_id AND fence = :fence AND {_HELD}"
+    f" WHERE job_id = :job_id AND fence = :fence AND {HELD}"
 )
 # A claim that never started was no run: `attempt` goes back too. Who asked for a cancel meanwhile
 # does not wait for the whole delay.
@@ -85,31 +85,9 @@ _HAND_BACK = Statement(
     " ELSE :delay_ms END, tries = :tries,"
     " attempt = attempt - CASE WHEN state = 'QUEUED' THEN 1 ELSE 0 END"
     " WHERE job_id = :job_id AND fence = :fence"
-    f" AND {_HELD}"
+    f" AND {HELD}"
 )
-_SOON_MS = 500
-# Many of those at once, after their polls.
-_POSTPONE = {
-    dialect: Statement(
-        "UPDATE job SET lease_expire_time = NULL, worker_id = NULL,"
-        " next_run_time = {now} + CASE WHEN cancel_request_time IS NOT NULL"
-        " AND p.delay_ms > :soon_ms THEN :soon_ms ELSE p.delay_ms END, tries = p.tries,"
-        " percent = CASE WHEN p.percent > job.percent THEN p.percent ELSE job.percent END,"
-        " percent_estimated = CASE WHEN p.percent >= job.percent THEN p.estimated"
-        " ELSE job.percent_estimated END"
-        f" FROM ({given}) p WHERE job.job_id = p.job_id AND job.fence = p.fence AND {_HELD}"
-    )
-    for dialect, given in {
-        Dialect.SQLITE: "SELECT json_extract(value, '$[0]') AS job_id,"
-        " json_extract(value, '$[1]') AS fence, json_extract(value, '$[2]') AS delay_ms,"
-        " json_extract(value, '$[3]') AS tries, json_extract(value, '$[4]') AS percent,"
-        " json_extract(value, '$[5]') AS estimated FROM json_each(:polls)",
-        Dialect.POSTGRES: "SELECT value ->> 0 AS job_id, CAST(value ->> 1 AS BIGINT) AS fence,"
-        " CAST(value ->> 2 AS BIGINT) AS delay_ms, CAST(value ->> 3 AS INTEGER) AS tries,"
-        " CAST(value ->> 4 AS INTEGER) AS percent, CAST(value ->> 5 AS BOOLEAN) AS estimated"
-        " FROM json_array_elements(CAST(:polls AS json))",
-    }.items()
-}
+SOON_MS = 500
 _FETCH_NEXT = Statement(
     "UPDATE job SET step = 'FETCH', cost_actual = :charged, lease_expire_time = NULL,"
     " worker_id = NULL, next_run_time = {now}, tries = 0"
@@ -119,11 +97,7 @@ _CANCELLED = Statement(
     "SELECT job_id FROM job WHERE job_id = ANY(:job_ids)"
     " AND (cancel_request_time IS NOT NULL OR end_time IS NOT NULL)"
 )
-_WAITING = Statement(
-    "SELECT count(*) FROM (SELECT 1 FROM job WHERE queue = :queue AND state = 'QUEUED'"
-    f" AND next_run_time <= {{now}} AND {_FREE} AND {MAY_START}"
-    " LIMIT :most) waiting"
-)
+_WAITING = Statement(f"SELECT count(*) FROM (SELECT 1 FROM job WHERE {_WAITS} LIMIT :most) waiting")
 _DUE = Statement(f"SELECT count(*) FROM (SELECT 1 FROM job WHERE {_RUN_DUE} LIMIT :most) due")
 _OVERDUE = Statement(
     "SELECT user_id, job_id FROM (SELECT user_id, job_id FROM job WHERE finish_deadline <= {now}"
@@ -146,72 +120,71 @@ class Claim:
     tries: int = 0
     # What the provider said that it charges; settled at the end.
     charged_micros: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Postponed:
-    """An operation that was polled and is not done: polled again after the delay."""
-
-    run: Run
-    delay_ms: int
-    tries: int = 0
-    percent: int = 0
-    estimated: bool = False
+    # Of the start, if that was made with the claim; to be told.
+    started: Event | None = None
 
 
 def claim(
-    db: Database, queue: str, worker_id: str, lease_ms: int, user_concurrency: int
+    db: Database,
+    queue: str,
+    worker_id: str,
+    lease_ms: int,
+    user_concurrency: int,
+    free: Sequence[str] = (),
 ) -> Claim | None:
-    """Takes the next job: first what was running and is due, then the first by turn."""
-    values = {"queue": queue, "worker_id": worker_id, "lease_ms": lease_ms}
+    """Takes the next job: first what was running and is due, then the first by turn.
 
-    def work(session: Session) -> Row | None:
-        return session.row(_CLAIM, **values, user_concurrency=user_concurrency)
+    A job of the providers `free`, which cost nothing, is started in the same transaction, unless
+    something else of its user changes just now.
+    """
+    values = {"queue": queue, "user_concurrency": user_concurrency}
 
-    row = db.write(work, alone=True)
-    claimed = None if row is None else _claims_from_rows(db, [row])[0]
+    def work(session: Session) -> Claim | Row | None:
+        first = session.row(_LOCK_FIRST, **values) if free else None
+        locked = first and _startable(first, free, user_concurrency)
+        if locked:
+            return _start(session, locked, worker_id, lease_ms, user_concurrency)
+        return session.row(_CLAIM, **values, worker_id=worker_id, lease_ms=lease_ms)
+
+    found = db.write(work, alone=not free)
+    claimed = found if isinstance(found, Claim | None) else claims_from_rows(db, [found])[0]
     failpoints.hit("claim.after")
+    if claimed is not None and claimed.started is not None:
+        failpoints.hit("start.after_commit")
     return claimed
 
 
-def claim_polls(
-    db: Database,
-    queues: Sequence[str],
-    worker_id: str,
-    lease_ms: int,
-    most: int,
-    but: Sequence[str] = (),
-) -> list[Claim]:
-    """Takes up to `most` operations that are due to be polled, but none of the providers `but`,
-    unless a cancel was asked for."""
-    values = {"queues": list(queues), "worker_id": worker_id, "lease_ms": lease_ms, "most": most}
-
-    def work(session: Session) -> list[Row]:
-        return session.rows(_CLAIM_POLLS, **values, but=list(but))
-
-    return _claims_from_rows(db, db.write(work, alone=True))
+def _startable(row: Row, free: Sequence[str], user_concurrency: int) -> Locked | None:
+    """The job of the row, locked with its user, if it can start at once and without a question."""
+    now_ms, revision, counted_at, running, *values = row
+    columns = dict(zip(JOB_NAMES, values, strict=True))
+    locked = locked_job(now_ms, revision + 1, running, False, columns)
+    # The count of what runs holds only if nothing of the user has changed since.
+    room = revision == counted_at and running < user_concurrency
+    # A claim that was lost counts as an attempt, and there may be no more of those.
+    lost = columns["lease_expire_time"] is not None
+    if not room or lost or locked.missed or columns["provider"] not in free:
+        return None
+    return locked
 
 
-def next_poll_ms(db: Database, queues: Sequence[str], but: Sequence[str] = ()) -> int | None:
-    """In how many milliseconds the next poll can be claimed (`claim_polls`); None when there is
-    nothing to poll that nobody polls now."""
-    row = db.row(_NEXT_POLL, queues=list(queues), but=list(but))
-    return None if row is None else int(row[0])
+def _start(
+    session: Session, locked: Locked, worker_id: str, lease_ms: int, user_concurrency: int
+) -> Claim:
+    run = replace(locked.run, fence=locked.run.fence + 1)
+    taken: dict[str, Any] = {
+        "fence": run.fence,
+        "worker_id": worker_id,
+        "lease_expire_time": locked.now_ms + lease_ms,
+        "attempt": locked.columns["attempt"] + 1,
+    }
+    bump(session, run.user_id)
+    event = start_locked(session, locked, user_concurrency, **taken)
+    return Claim(job=event.job, run=run, step=locked.step, operation="", started=event)
 
 
-def postpone(db: Database, polls: Sequence[Postponed]) -> int:
-    """Gives polled operations back, in one statement, as `hand_back` does one; the percent never
-    falls. How many of them were still this worker's."""
-    given = [
-        (p.run.job_id, p.run.fence, p.delay_ms, p.tries, p.percent, p.estimated) for p in polls
-    ]
-    values = {"polls": json.dumps(given), "soon_ms": _SOON_MS}
-    statement = _POSTPONE[db.dialect]
-    return db.write(lambda session: session.run(statement, **values), alone=True)
-
-
-def _claims_from_rows(db: Database, rows: Sequence[Row]) -> list[Claim]:
-    # After the claim, which holds already: a read may be made again.
+def claims_from_rows(db: Database, rows: Sequence[Row]) -> list[Claim]:
+    """The claims of jobs just taken; in a read of its own, which may be made again."""
     jobs = jobs_from_rows(db, rows)
     return [_claim(job, row) for job, row in zip(jobs, rows, strict=True)]
 
@@ -242,7 +215,7 @@ def renew(db: Database, run: Run, lease_ms: int, progress: Progress) -> bool:
 
 def hand_back(db: Database, run: Run, delay_ms: int = 0, *, tries: int = 0) -> bool:
     """Gives the job back, to be run again after the delay; that is no failed attempt."""
-    values = {"delay_ms": delay_ms, "soon_ms": _SOON_MS, "tries": tries}
+    values = {"delay_ms": delay_ms, "soon_ms": SOON_MS, "tries": tries}
     return _changes(db, _HAND_BACK, run, **values)
 
 

@@ -23,6 +23,9 @@ from core.errors import DependencyUnavailable
 # and then was the one to try it.
 CALL_SECONDS = 3.0
 TRY_SECONDS = 1.5
+# Every statement has its index, and a queue grows faster than what the planner knows of it: else it
+# reads a table whole that was small when it looked. And it plans once what is prepared.
+_PLANS = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan"
 # For each answer at least: a call may have come so far late, by no fault of the server.
 _LEAST_SECONDS = 0.3
 # By then the server ends a statement itself: who waits for a lock is no sign that it hangs.
@@ -105,7 +108,7 @@ class Postgres(peewee.PostgresqlDatabase):
             keepalives_count=3,
             connection_factory=Connection,
             options=f"-c statement_timeout={STATEMENT_MS}"
-            " -c idle_in_transaction_session_timeout=10000",
+            f" -c idle_in_transaction_session_timeout=10000 {_PLANS}",
         )
         # peewee would hold it while it connects, and nobody could give a connection back then. It
         # guards nothing: each thread has a state of its own.

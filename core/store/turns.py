@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from core.store.database import Database, Session
 from core.store.sql import Statement
 
-_WAITS = "FROM job WHERE job.user_id = :user_id AND job.state = 'QUEUED'"
 _NEXT = Statement(
-    "SELECT coalesce(max(s.revision), 0), {now}, coalesce(max(s.last_turn), 0),"
-    f" (SELECT count(*) {_WAITS}), (SELECT max(job.turn) {_WAITS} AND job.queue = :queue),"
+    "SELECT s.revision, {now}, s.last_turn, waiting.count, waiting.own_turn,"
     " (SELECT max(job.turn) FROM job WHERE job.queue = :queue AND job.start_time IS NOT NULL)"
-    " FROM user_stream s WHERE s.user_id = :user_id"
+    " FROM (SELECT count(*) AS count, max(CASE WHEN queue = :queue THEN turn END) AS own_turn"
+    " FROM job WHERE user_id = :user_id AND state = 'QUEUED') waiting"
+    " LEFT JOIN user_stream s ON s.user_id = :user_id"
 )
 
 

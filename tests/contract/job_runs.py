@@ -21,7 +21,7 @@ from core.jobs import (
     State,
     Step,
 )
-from core.store import Database, claims, transitions
+from core.store import Database, claims, polls, transitions
 from core.store.claims import Run
 from core.store.sql import Statement
 from tests.contract.job_model import ModelJob, ModelUser, new_model_job
@@ -120,11 +120,11 @@ class JobRuns(RuleBasedStateMachine):
         turn = max(reached, min(user.last_turn, reached) + 1, own + 1)
         self.jobs[made.job_id] = new_model_job(made.job_id, user, turn, costs)
 
-    @rule(lives=st.booleans())
-    def claim(self, lives: bool) -> None:
-        self.do_claim(lives)
+    @rule(lives=st.booleans(), starts=st.booleans())
+    def claim(self, lives: bool, starts: bool) -> None:
+        self.do_claim(lives, starts)
 
-    def do_claim(self, lives: bool) -> None:
+    def do_claim(self, lives: bool, starts: bool = False) -> None:
         due = {
             job.job_id
             for job in self.jobs.values()
@@ -133,13 +133,20 @@ class JobRuns(RuleBasedStateMachine):
         }
         waiting = [j.job_id for j in self.queued() if not j.live and self.has_room(j.user)]
         lease_ms = LIVE_MS if lives else EXPIRED_MS
-        taken = claims.claim(self.db, "video", "worker", lease_ms, self.concurrency)
+        free = ["builtin"] if starts else []
+        taken = claims.claim(self.db, "video", "worker", lease_ms, self.concurrency, free)
         if not due and not waiting:
             assert taken is None
             return
         assert taken is not None
         assert taken.run.job_id in due if due else taken.run.job_id == waiting[0]
+        job = self.jobs[taken.run.job_id]
+        begins = starts and not (due or job.leased or job.missed)
         self.took(taken, lives)
+        assert (taken.started is not None) is begins
+        if taken.started is not None:
+            job.moved(EventType.STARTED)
+            assert taken.started.revision == job.revision
 
     @rule(lives=st.booleans())
     def claim_polls(self, lives: bool) -> None:
@@ -149,7 +156,7 @@ class JobRuns(RuleBasedStateMachine):
             if job.state is State.RUNNING and job.step is Step.POLL and not job.live
         }
         lease_ms = LIVE_MS if lives else EXPIRED_MS
-        taken = claims.claim_polls(self.db, ["video"], "poller", lease_ms, 100)
+        taken = polls.claim_polls(self.db, ["video"], "poller", lease_ms, 100)
         assert {claim.run.job_id for claim in taken} == due
         for claim in taken:
             self.took(claim, lives)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from core.jobs import Outcome, Progress
-from core.store import Database, circuits, claims, overview, submits, transitions, workers
+from core.store import Database, circuits, claims, overview, polls, submits, transitions, workers
 from core.store.queue import Queues
 from core.store.sql import Statement
 from tests.making import begun, claimed, paid
@@ -179,7 +179,7 @@ def test_while_a_circuit_is_open_nothing_is_sent_and_all_else_goes_on(db: Databa
     # Then neither it nor a new one is claimed, but what was paid for is
     assert claims.claim(db, "video", "w", 60_000, 100) is None
     assert claims.claimable(db, "video", 100, 10) == 0
-    [poll] = claims.claim_polls(db, ["video"], "w", 60_000, 10)
+    [poll] = polls.claim_polls(db, ["video"], "w", 60_000, 10)
     assert poll.run.job_id == polled
 
     # And a cancel is

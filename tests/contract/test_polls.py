@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from core.jobs import Progress, Stage
-from core.store import Database, claims, jobs, submits, transitions
-from core.store.claims import Claim, Postponed
+from core.store import Database, jobs, polls, submits, transitions
+from core.store.claims import Claim
 from core.store.durations import Durations
+from core.store.polls import Postponed
 from core.store.sql import Statement
 from tests.making import begun, new_media, paid, started
 
@@ -27,9 +28,9 @@ def operation(db: Database, **changes: Any) -> str:
     return job_id
 
 
-def polls(db: Database, lease_ms: int = 60_000, **options: Any) -> list[Claim]:
+def due(db: Database, lease_ms: int = 60_000, **options: Any) -> list[Claim]:
     options = {"most": 100} | options
-    return claims.claim_polls(db, ["video"], "poller", lease_ms, **options)
+    return polls.claim_polls(db, ["video"], "poller", lease_ms, **options)
 
 
 def left(db: Database, job_id: str) -> tuple[int, int]:
@@ -44,20 +45,20 @@ def progress(db: Database, job_id: str) -> Progress:
 
 def test_only_what_its_worker_serves_is_claimed(db: Database) -> None:
     job_id = operation(db)
-    assert claims.next_poll_ms(db, ["image"]) is None
-    assert claims.claim_polls(db, ["image"], "poller", 60_000, 10) == []
-    assert [claim.run.job_id for claim in polls(db)] == [job_id]
+    assert polls.next_poll_ms(db, ["image"]) is None
+    assert polls.claim_polls(db, ["image"], "poller", 60_000, 10) == []
+    assert [claim.run.job_id for claim in due(db)] == [job_id]
 
 
 def test_many_polls_are_postponed_at_once_each_in_its_way(db: Database) -> None:
     first, second, third = (operation(db) for _ in range(3))
-    runs = {claim.run.job_id: claim.run for claim in polls(db)}
+    runs = {claim.run.job_id: claim.run for claim in due(db)}
 
     postponed = [
         Postponed(run=runs[first], delay_ms=60_000, percent=40, estimated=True),
         Postponed(run=runs[second], delay_ms=120_000, tries=3),
     ]
-    assert claims.postpone(db, postponed) == 2
+    assert polls.postpone(db, postponed) == 2
 
     assert 30_000 < left(db, first)[0] <= 60_000
     assert progress(db, first) == Progress(stage=Stage.GENERATING, percent=40, estimated=True)
@@ -65,32 +66,32 @@ def test_many_polls_are_postponed_at_once_each_in_its_way(db: Database) -> None:
     assert left(db, second)[1] == 3
     assert progress(db, second).percent == 0
     # The one that was not named is still claimed.
-    assert polls(db) == []
-    assert claims.postpone(db, [Postponed(run=runs[third], delay_ms=0)]) == 1
-    [again] = polls(db)
+    assert due(db) == []
+    assert polls.postpone(db, [Postponed(run=runs[third], delay_ms=0)]) == 1
+    [again] = due(db)
     assert (again.run.job_id, again.job.attempt) == (third, 1)
 
 
 def test_what_another_worker_has_claimed_since_stays_its_own(db: Database) -> None:
     lost, kept = operation(db), operation(db)
-    runs = [claim.run for claim in polls(db)]
+    runs = [claim.run for claim in due(db)]
     db.write(lambda session: session.run(RUN_OUT, job_id=lost))
-    [taken] = polls(db)
+    [taken] = due(db)
 
-    assert claims.postpone(db, [Postponed(run=run, delay_ms=60_000) for run in runs]) == 1
+    assert polls.postpone(db, [Postponed(run=run, delay_ms=60_000) for run in runs]) == 1
 
     assert left(db, lost)[0] <= 0
     assert left(db, kept)[0] > 30_000
-    assert claims.postpone(db, [Postponed(run=taken.run, delay_ms=0)]) == 1
+    assert polls.postpone(db, [Postponed(run=taken.run, delay_ms=0)]) == 1
     # And twice is not at all.
-    assert claims.postpone(db, [Postponed(run=taken.run, delay_ms=0)]) == 0
+    assert polls.postpone(db, [Postponed(run=taken.run, delay_ms=0)]) == 0
 
 
 def test_one_whose_cancel_was_asked_for_meanwhile_is_polled_soon(db: Database) -> None:
     job_id = operation(db)
-    [claim] = polls(db)
+    [claim] = due(db)
     transitions.cancel(db, "alice", job_id, "")
-    claims.postpone(db, [Postponed(run=claim.run, delay_ms=600_000)])
+    polls.postpone(db, [Postponed(run=claim.run, delay_ms=600_000)])
     assert left(db, job_id)[0] <= 1000
 
 
@@ -108,42 +109,42 @@ def test_the_percent_never_falls_and_what_the_provider_says_is_no_estimate(
 ) -> None:
     job_id = operation(db)
     for said in ((40, True), then):
-        [claim] = polls(db)
+        [claim] = due(db)
         poll = Postponed(run=claim.run, delay_ms=0, percent=said[0], estimated=said[1])
-        claims.postpone(db, [poll])
+        polls.postpone(db, [poll])
     assert (progress(db, job_id).percent, progress(db, job_id).estimated) == (percent, estimated)
 
 
 def test_a_finished_job_is_no_estimate(db: Database) -> None:
     job_id = operation(db)
-    [claim] = polls(db)
-    claims.postpone(db, [Postponed(run=claim.run, delay_ms=0, percent=80, estimated=True)])
-    [claim] = polls(db)
+    [claim] = due(db)
+    polls.postpone(db, [Postponed(run=claim.run, delay_ms=0, percent=80, estimated=True)])
+    [claim] = due(db)
     event = transitions.succeed(db, claim.run, new_media(job_id=job_id))
     assert (event.job.progress.percent, event.job.progress.estimated) == (100, False)
 
 
 def test_providers_that_rest_are_not_polled_but_for_a_cancel(db: Database) -> None:
     resting, other = operation(db), operation(db, provider="other")
-    assert [claim.run.job_id for claim in polls(db, but=["paid"])] == [other]
-    assert claims.next_poll_ms(db, ["video"], ["paid"]) is None
+    assert [claim.run.job_id for claim in due(db, but=["paid"])] == [other]
+    assert polls.next_poll_ms(db, ["video"], ["paid"]) is None
 
     transitions.cancel(db, "alice", resting, "")
-    assert [claim.run.job_id for claim in polls(db, but=["paid"])] == [resting]
+    assert [claim.run.job_id for claim in due(db, but=["paid"])] == [resting]
 
 
 def test_the_next_poll_is_the_first_that_nobody_makes_now(db: Database) -> None:
-    assert claims.next_poll_ms(db, ["video"]) is None
+    assert polls.next_poll_ms(db, ["video"]) is None
     operation(db), operation(db)
-    first, second = polls(db)
-    assert claims.next_poll_ms(db, ["video"]) is None
+    first, second = due(db)
+    assert polls.next_poll_ms(db, ["video"]) is None
 
-    claims.postpone(db, [Postponed(run=first.run, delay_ms=60_000)])
-    claims.postpone(db, [Postponed(run=second.run, delay_ms=120_000)])
-    soon = claims.next_poll_ms(db, ["video"])
+    polls.postpone(db, [Postponed(run=first.run, delay_ms=60_000)])
+    polls.postpone(db, [Postponed(run=second.run, delay_ms=120_000)])
+    soon = polls.next_poll_ms(db, ["video"])
     assert soon is not None
     assert 30_000 < soon <= 60_000
-    assert claims.next_poll_ms(db, ["image"]) is None
+    assert polls.next_poll_ms(db, ["image"]) is None
 
 
 def test_durations_are_those_of_the_model_s_last_runs(db: Database) -> None:

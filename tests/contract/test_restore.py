@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from core.jobs import Cost, CostState, EventType, Outcome, State
-from core.store import Database, budgets, claims, events, jobs, submits, transitions
+from core.store import Database, budgets, claims, events, jobs, polls, submits, transitions
 from core.store.budgets import owner_of
 from core.store.restore import begin_anew
 from core.store.sql import Statement
@@ -124,7 +124,7 @@ def test_what_was_accepted_is_polled_on(db: Database) -> None:
     begin_anew(db, LOCAL)
 
     assert state(db, job_id) is State.RUNNING
-    assert claims.claim_polls(db, ["video"], "worker", 1000, 9) != []
+    assert polls.claim_polls(db, ["video"], "worker", 1000, 9) != []
 
 
 def test_jobs_that_cost_nothing_and_ended_ones_are_left_alone(db: Database) -> None:

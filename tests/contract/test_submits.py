@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import JobStateInvalid, LeaseLost, Reason
 from core.jobs import CostState, EventType, Job, JobFailure, Outcome, State, Step
-from core.store import Database, claims, events, jobs, submits, transitions
+from core.store import Database, claims, events, jobs, polls, submits, transitions
 from core.store.sql import Statement
 from tests.making import MICROS, begun, claimed, money, new_media, paid, started
 
@@ -130,7 +130,7 @@ def test_nor_is_a_second_try_after_the_deadline(db: Database) -> None:
 
 
 def claimed_poll(db: Database) -> claims.Claim:
-    [claim] = claims.claim_polls(db, ["video"], "poller", 60_000, 10)
+    [claim] = polls.claim_polls(db, ["video"], "poller", 60_000, 10)
     return claim
 
 
@@ -176,7 +176,7 @@ def test_one_that_is_done_at_once_stays_with_its_run(db: Database) -> None:
     run = begun(db).run
     submits.accepted(db, job_id, 1, "operation", done=True)
 
-    assert claims.claim_polls(db, ["video"], "poller", 1000, 10) == []
+    assert polls.claim_polls(db, ["video"], "poller", 1000, 10) == []
     event = transitions.succeed(db, run, new_media(job_id=job_id))
     assert (event.job.cost.state, event.job.cost.actual_micros) == (CostState.CHARGED, MICROS)
     assert money(db) == (0, MICROS)
@@ -328,7 +328,7 @@ def test_who_cancels_between_two_steps_does_not_wait_for_the_next(db: Database) 
     # When the poll, which knows nothing of it, comes back
     claims.hand_back(db, claim.run, 600_000)
 
-    left = claims.next_poll_ms(db, ["video"])
+    left = polls.next_poll_ms(db, ["video"])
     assert left is not None
     assert left <= 1000
 

@@ -9,7 +9,7 @@ import pytest
 from core.errors import JobStateInvalid, LeaseLost, NotFound, Reason
 from core.events import Event
 from core.jobs import CostState, EventType, Outcome, State, Step
-from core.store import Database, circuits, claims, jobs, retention, submits, transitions
+from core.store import Database, circuits, claims, jobs, polls, retention, submits, transitions
 from core.store.change import Run
 from tests.contract.job_model import UNSETTLED
 from tests.contract.test_submits import OVERDUE as MAKE_OVERDUE
@@ -360,7 +360,7 @@ def test_all_who_change_jobs_at_once_lose_no_revision_and_no_money(db: Database)
             lambda: circuits.failed(db, "paid", 1000, 1),
             lambda: [
                 claims.fetch_next(db, claim.run, MICROS)
-                for claim in claims.claim_polls(db, ["video"], "p", 60_000, 3)
+                for claim in polls.claim_polls(db, ["video"], "p", 60_000, 3)
             ],
             lambda: execute(db, MAKE_OVERDUE, job_id) if number % 2 == 0 else None,
             lambda: transitions.fail_overdue(db, "alice", job_id),

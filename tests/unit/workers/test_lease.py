@@ -256,6 +256,7 @@ def test_what_did_not_move_is_told_once_a_second(lease: Lease, clock: Clock, tol
 def test_a_new_stage_is_told_though_the_percent_stays(
     lease: Lease, clock: Clock, told: Told
 ) -> None:
+    clock.now += TICK_SECONDS + 0.01
     lease.report(Stage.GENERATING, 0.1, "")
     clock.now += TICK_SECONDS + 0.01
     lease.report(Stage.POST_PROCESSING, 0.1, "Storing")
@@ -264,7 +265,13 @@ def test_a_new_stage_is_told_though_the_percent_stays(
     ]
 
 
-def test_a_tick_names_its_run(lease: Lease, claim: Claim, told: Told) -> None:
+def test_what_follows_the_start_at_once_is_not_told(lease: Lease, clock: Clock, told: Told) -> None:
+    lease.report(Stage.GENERATING, 0.1, "")
+    assert told.ticks == []
+
+
+def test_a_tick_names_its_run(lease: Lease, clock: Clock, claim: Claim, told: Told) -> None:
+    clock.now += TICK_SECONDS + 0.01
     lease.report(Stage.GENERATING, 0.5, "words")
     [tick] = told.ticks
     assert (tick.user_id, tick.job_id, tick.attempt) == ("alice", claim.run.job_id, 1)

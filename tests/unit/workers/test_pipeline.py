@@ -272,6 +272,7 @@ def test_a_user_who_runs_enough_already_waits(
 ) -> None:
     job_id = image(db)
     with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "_free", [])
         patch.setattr(transitions, "start", lambda *_: None)  # others started meanwhile
         assert pipeline.run_next("image")
     job = job_of(db, job_id)
@@ -303,8 +304,14 @@ def test_a_database_that_goes_in_mid_run_costs_the_run_only(
 
 
 def test_progress_is_told_and_the_result_is_announced(
-    pipeline: Pipeline, db: Database, provider: ScriptedLocal, told: Told
+    pipeline: Pipeline,
+    db: Database,
+    provider: ScriptedLocal,
+    told: Told,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("workers.lease.TICK_SECONDS", 0)
+
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
         run.report(Stage.GENERATING, 0.5, "Halfway")
         return make_picture(job, index, path, read, run)

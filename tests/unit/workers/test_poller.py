@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from core import failpoints
 from core.errors import DependencyUnavailable, Reason, StorageFull
 from core.jobs import CostState, JobFailure, State
-from core.store import Database, claims, transitions
+from core.store import Database, claims, polls, transitions
 from tests.making import MICROS, money
 from tests.services import wait_for
 from tests.unit.workers.conftest import Told
@@ -255,7 +254,7 @@ def test_polls_that_were_lost_with_their_workers_cost_no_attempt(
 ) -> None:
     job_id = operation(db, pipeline)
     for _ in range(5):
-        assert claims.claim_polls(db, ["image"], "dead", -1, 10)
+        assert polls.claim_polls(db, ["image"], "dead", -1, 10)
     poller.start()
     fetchable(db)
     assert job_of(db, job_id).attempt == 1
@@ -325,23 +324,29 @@ def test_a_provider_that_hangs_keeps_no_other_from_being_asked(
     at_once: int,
 ) -> None:
     # Given more operations of a provider that hangs than are asked for at once
-    hanging = ScriptedPaid(done=False, polling=hang)
+    given_up: list[object] = []
+
+    async def hang_on(operation: object) -> None:
+        try:
+            await hang(operation)
+        finally:
+            given_up.append(operation)
+
+    hanging = ScriptedPaid(done=False, polling=hang_on)
     providers["hanging"] = hanging
     for number in range(at_once + 5):
         operation(db, pipeline, provider="hanging", user_id=f"user-{number}")
     job_id = operation(db, pipeline)
-    begun = time.monotonic()
     quick(poller, 40_000).start()
 
-    # Then the other's is done long before the hanging ones are given up
+    # Then the other's is done before any of the hanging ones is given up
     fetchable(db)
-    assert time.monotonic() - begun < 15
-    assert len(hanging.polled) == at_once
+    assert (len(hanging.polled), given_up) == (at_once, [])
     assert payee.polled == ["operation 1"]
     assert job_of(db, job_id).state is State.RUNNING
-    # And closing does not wait for them either.
+    # And closing ends them all.
     poller.close()
-    assert time.monotonic() - begun < 18
+    assert len(given_up) == at_once
 
 
 def test_a_batch_that_hangs_is_handed_back_whole_and_costs_no_attempt(
@@ -358,7 +363,7 @@ def test_a_batch_that_hangs_is_handed_back_whole_and_costs_no_attempt(
     # Then each can be claimed at once, by anybody, as before
     for job_id in made:
         execute(db, DUE, job_id)
-    taken = claims.claim_polls(db, ["image"], "other", 60_000, 500)
+    taken = polls.claim_polls(db, ["image"], "other", 60_000, 500)
     assert {claim.run.job_id for claim in taken} == set(made)
     assert {claim.job.attempt for claim in taken} == {1}
 
@@ -390,7 +395,7 @@ def test_a_failing_look_does_not_end_it(
             looks.append(1)
             raise errors[len(looks) % 2]
 
-        patch.setattr(claims, "next_poll_ms", look)
+        patch.setattr(polls, "next_poll_ms", look)
         poller.start()
         wait_for(lambda: len(looks) >= 3, "more looks")
     assert poller.alive

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import DependencyUnavailable, Reason
 from core.jobs import JobFailure, Progress, Stage
-from core.store import Database, circuits, claims, workers
+from core.store import Database, circuits, polls, workers
 from core.store.queue import Queues
 from core.store.sql import Statement
 from tests.services import wait_for
@@ -253,7 +253,7 @@ def test_what_can_not_be_written_down_is_polled_again(
 ) -> None:
     payee.answers.extend([Pending(), Pending(60_000)])
     job_id = operation(db, pipeline)
-    real, failed = claims.postpone, []
+    real, failed = polls.postpone, []
 
     def flaky(*arguments: Any) -> int:
         if not failed:
@@ -261,7 +261,7 @@ def test_what_can_not_be_written_down_is_polled_again(
             raise DependencyUnavailable("database")
         return real(*arguments)
 
-    monkeypatch.setattr(claims, "postpone", flaky)
+    monkeypatch.setattr(polls, "postpone", flaky)
     poller._lease_ms = 1000
     poller.start()
     pause_of(db, job_id)

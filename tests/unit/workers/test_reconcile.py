@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import Reason
 from core.jobs import CostState, JobFailure, Outcome, State
-from core.store import Database, claims, submits, transitions
+from core.store import Database, polls, submits, transitions
 from core.store.sql import Statement
 from tests.making import MICROS, money
 from tests.unit.workers.conftest import Told
@@ -64,7 +64,7 @@ def test_a_provider_that_knows_the_submission_gives_its_operation(
     assert (job.state, job.provider_operation) == (State.RUNNING, f"operation of {job_id}.1")
     assert (payee.looked_up, len(payee.submitted)) == ([f"{job_id}.1"], 1)
     assert told.events[-1].job == job
-    assert claims.next_poll_ms(db, ["image"]) is not None
+    assert polls.next_poll_ms(db, ["image"]) is not None
 
 
 def test_one_that_does_not_know_it_yet_is_asked_again(

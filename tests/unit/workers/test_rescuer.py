@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -193,11 +194,11 @@ def test_a_claim_that_fails_here_is_tried_again(
     tries: list[str] = []
     real = claims.claim
 
-    def flaky(*values: object) -> object:
+    def flaky(*values: Any, **options: Any) -> object:
         tries.append("tried")
         if len(tries) < 3:
             raise DependencyUnavailable("database")
-        return real(*values)  # type: ignore[arg-type]
+        return real(*values, **options)
 
     monkeypatch.setattr(claims, "claim", flaky)
     start()

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import Reason
 from core.jobs import CostState, JobFailure, Outcome, State
-from core.store import Database, circuits, claims, submits, transitions
+from core.store import Database, circuits, polls, submits, transitions
 from tests.making import MICROS, money
 from tests.unit.workers.running import (
     DUE,
@@ -113,7 +113,7 @@ def test_an_answer_that_comes_late_is_adopted(
     job = job_of(db, job_id)
     assert (job.state, job.provider_operation) == (State.RUNNING, "late operation")
     assert job.cost.state is CostState.RESERVED
-    assert claims.next_poll_ms(db, ["image"]) is not None
+    assert polls.next_poll_ms(db, ["image"]) is not None
     assert len(payee.submitted) == 1
 
 
