@@ -92,9 +92,9 @@ class Pipeline:
         if claim is None:
             return False
         metrics.CLAIMS.labels(queue).inc()
-        if claim.started is not None:
-            self.teller.tell(claim.started)
         with self.keeper.hold(claim) as lease:
+            if claim.started is not None:
+                self.teller.tell(claim.started)
             self._run(claim, lease)
         return True
 
