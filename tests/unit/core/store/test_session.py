@@ -10,10 +10,11 @@ import pytest
 
 from core.errors import DependencyUnavailable
 from core.settings import read_settings
-from core.store import Database, claims, open_database
+from core.store import Database, claims, open_database, transitions
 from core.store.database import Session
+from core.store.queue import Queues
 from core.store.sql import Statement
-from tests.making import accepted, started
+from tests.making import accepted, new_media, started
 from tests.services import Postgres
 
 PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, 'v')")
@@ -210,6 +211,43 @@ def test_old_plans_are_forgotten_in_passing(
     pooled.write(put("a"))
     assert names(pooled) == pooled.read(lambda s: [r[0][4:] for r in s.rows(NAMES)]) == ["a"]
     assert [text.count("DISCARD PLANS") for text in sent] == [1, 1, 1, 1]
+
+
+def test_no_statement_of_a_jobs_way_reads_all_jobs(
+    pooled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a table that has grown since the planner knew of it, which it never did
+    sent: list[tuple[str, list[Any]]] = []
+    send: Callable[..., Any] = pooled.peewee.execute_sql
+
+    def keep(sql: str, values: Any = None) -> Any:
+        sent.append((sql, list(values or ())))
+        return send(sql, values)
+
+    monkeypatch.setattr(pooled.peewee, "execute_sql", keep)
+    # When a free job goes its way, and one that is claimed before it starts
+    queues = Queues(pooled, 9)
+    for free in (["builtin"], []):
+        job = accepted(pooled).job
+        assert queues.place(job.job_id) is not None
+        claim = claims.claim(pooled, "video", "worker", 60_000, 9, free)
+        assert claim is not None
+        if not free:
+            transitions.start(pooled, claim.run, 9)
+        transitions.succeed(pooled, claim.run, new_media(job_id=job.job_id))
+
+    # Then each of its statements has an index
+    assert not [plan for plan in plans(send, sent) if "Seq Scan on job" in plan]
+
+
+def plans(send: Callable[..., Any], sent: list[tuple[str, list[Any]]]) -> Iterator[str]:
+    """The plan of each prepared statement that was sent."""
+    for sql, values in sent:
+        for text in sql.split("; "):
+            count = text.count("%s")
+            given, values = values[:count], values[count:]
+            if text.startswith("EXECUTE"):
+                yield "\n".join(row[0] for row in send(f"EXPLAIN {text}", given).fetchall())
 
 
 def test_a_column_that_gets_another_type_ends_no_process(pooled: Database) -> None:
