@@ -28,7 +28,7 @@ BUGS = {
         (
             Edit(
                 "core/store/change.py",
-                " WHERE job_id = :job_id AND state = :state_before AND fence = :fence",
+                " WHERE job_id = :job_id AND state = :state_before AND fence = :fence_before",
                 " WHERE job_id = :job_id",
             ),
             Edit(
@@ -40,7 +40,7 @@ BUGS = {
             Edit(
                 "core/store/claims.py",
                 ' progress_message = :message"\n'
-                '    f" WHERE job_id = :job_id AND fence = :fence AND {_HELD}"',
+                '    f" WHERE job_id = :job_id AND fence = :fence AND {HELD}"',
                 ' progress_message = :message WHERE job_id = :job_id"',
             ),
         ),
@@ -50,8 +50,8 @@ BUGS = {
         (
             Edit(
                 "core/store/claims.py",
-                '_FREE = "(lease_expire_time IS NULL OR lease_expire_time < {now})"',
-                '_FREE = "TRUE"',
+                'FREE = "(job.lease_expire_time IS NULL OR job.lease_expire_time < {now})"',
+                'FREE = "TRUE"',
             ),
             Edit("core/store/claims.py", "SET fence = fence + 1", "SET fence = fence"),
             Edit(
