@@ -200,6 +200,8 @@ def test_a_role_that_keeps_dying_ends_the_run_with_the_reason(start: StartFamily
 
 def test_a_killed_role_comes_back_and_the_others_stay(start: StartFamily) -> None:
     family = start().ready()
+    # It is ready with one worker.
+    wait_for(lambda: len(family.living()) == len(ROLES))
     before = {role: family.lives(role) for role in ROLES}
 
     os.kill(family.lives("server-1")[0], signal.SIGKILL)
