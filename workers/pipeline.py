@@ -87,7 +87,7 @@ class Pipeline:
             return False
         claim = claims.claim(
             *(self.db, queue, self.worker_id, self.keeper.lease_ms, self.user_concurrency),
-            free=self._free,
+            local=self._local,
         )
         if claim is None:
             return False
@@ -187,8 +187,8 @@ class Pipeline:
             self._stop(claim, paying, lease)
 
     @property
-    def _free(self) -> list[str]:
-        """The providers whose jobs start without a submit."""
+    def _local(self) -> list[str]:
+        """The providers whose jobs have no submit."""
         return [name for name, provider in self.providers.items() if paid(provider) is None]
 
     def _start(self, claim: Claim) -> bool:

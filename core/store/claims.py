@@ -1,7 +1,8 @@
-"""Who runs what: claim, renew, hand back, reschedule. No state changes: no revision, no event.
+"""Who runs what: claim, renew, hand back, reschedule.
 
-Each is one statement on the job's row. `fence` rises at every claim, so that a run that was frozen
-and wakes changes nothing.
+They write the job's row and change no state: no revision, no event. Only a claim may be a start
+too, of a job that has no submit. `fence` rises at every claim, so that a run that was frozen and
+wakes changes nothing.
 """
 
 from collections.abc import Sequence
@@ -130,23 +131,23 @@ def claim(
     worker_id: str,
     lease_ms: int,
     user_concurrency: int,
-    free: Sequence[str] = (),
+    local: Sequence[str] = (),
 ) -> Claim | None:
     """Takes the next job: first what was running and is due, then the first by turn.
 
-    A job of the providers `free`, which cost nothing, is started in the same transaction, unless
-    something else of its user changes just now.
+    A job of the providers `local`, which have no submits, is started in the same transaction,
+    unless something else of its user changes just now.
     """
     values = {"queue": queue, "user_concurrency": user_concurrency}
 
     def work(session: Session) -> Claim | Row | None:
-        first = session.row(_LOCK_FIRST, **values) if free else None
-        locked = first and _startable(first, free, user_concurrency)
+        first = session.row(_LOCK_FIRST, **values) if local else None
+        locked = first and _startable(first, local, user_concurrency)
         if locked:
             return _start(session, locked, worker_id, lease_ms, user_concurrency)
         return session.row(_CLAIM, **values, worker_id=worker_id, lease_ms=lease_ms)
 
-    found = db.write(work, alone=not free)
+    found = db.write(work, alone=not local)
     claimed = found if isinstance(found, Claim | None) else claims_from_rows(db, [found])[0]
     failpoints.hit("claim.after")
     if claimed is not None and claimed.started is not None:
@@ -154,7 +155,7 @@ def claim(
     return claimed
 
 
-def _startable(row: Row, free: Sequence[str], user_concurrency: int) -> Locked | None:
+def _startable(row: Row, local: Sequence[str], user_concurrency: int) -> Locked | None:
     """The job of the row, locked with its user, if it can start at once and without a question."""
     now_ms, revision, counted_at, running, *values = row
     columns = dict(zip(JOB_NAMES, values, strict=True))
@@ -163,7 +164,7 @@ def _startable(row: Row, free: Sequence[str], user_concurrency: int) -> Locked |
     room = revision == counted_at and running < user_concurrency
     # A claim that was lost counts as an attempt, and there may be no more of those.
     lost = columns["lease_expire_time"] is not None
-    if not room or lost or locked.missed or columns["provider"] not in free:
+    if not room or lost or locked.missed or columns["provider"] not in local:
         return None
     return locked
 

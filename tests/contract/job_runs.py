@@ -133,8 +133,8 @@ class JobRuns(RuleBasedStateMachine):
         }
         waiting = [j.job_id for j in self.queued() if not j.live and self.has_room(j.user)]
         lease_ms = LIVE_MS if lives else EXPIRED_MS
-        free = ["builtin"] if starts else []
-        taken = claims.claim(self.db, "video", "worker", lease_ms, self.concurrency, free)
+        local = ["builtin"] if starts else []
+        taken = claims.claim(self.db, "video", "worker", lease_ms, self.concurrency, local)
         if not due and not waiting:
             assert taken is None
             return

@@ -1,7 +1,9 @@
-"""A job that costs nothing starts with its claim, in one transaction."""
+"""A job that has no submit starts with its claim, in one transaction."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from core.events import Event
 from core.jobs import EventType, State
@@ -11,13 +13,13 @@ from core.store.session import Session
 from core.store.sql import Dialect, Statement
 from tests.making import accepted, claimed, paid
 
-FREE = ["builtin"]
+LOCAL = ["builtin"]
 TOO_LATE = Statement("UPDATE job SET start_deadline = 1")
 RUNNING = Statement("SELECT count(*) FROM job WHERE state = 'RUNNING'")
 
 
 def claim(db: Database, cap: int = 100) -> claims.Claim | None:
-    return claims.claim(db, "video", "worker", 60_000, cap, FREE)
+    return claims.claim(db, "video", "worker", 60_000, cap, LOCAL)
 
 
 def started(found: claims.Claim | None) -> Event:
@@ -26,7 +28,7 @@ def started(found: claims.Claim | None) -> Event:
     return found.started
 
 
-def test_a_free_job_runs_as_soon_as_it_is_claimed(db: Database) -> None:
+def test_a_local_job_runs_as_soon_as_it_is_claimed(db: Database) -> None:
     job_id = accepted(db).job.job_id
 
     found = claim(db)
@@ -72,10 +74,10 @@ def test_a_job_that_is_too_late_is_claimed_only(db: Database) -> None:
 
 
 def test_a_user_who_is_changed_just_now_holds_no_other_up(db: Database) -> None:
+    if db.dialect is Dialect.SQLITE:
+        pytest.skip("it has one writer")
     mine = accepted(db, "alice").job.job_id
     hers = accepted(db, "bella").job.job_id
-    if db.dialect is Dialect.SQLITE:
-        return  # it has one writer: nobody can be changed just now
     locked, let_go = threading.Event(), threading.Event()
 
     def change() -> None:
@@ -107,7 +109,7 @@ def test_no_user_runs_more_than_it_may_however_many_claim_at_once(db: Database) 
         found = list(pool.map(lambda _: claim(db, cap=3), range(24)))
 
     begun = [taken for taken in found if taken is not None and taken.started is not None]
-    assert len(begun) == len({taken.run.job_id for taken in begun}) <= 3
+    assert 1 <= len(begun) == len({taken.run.job_id for taken in begun}) <= 3
     assert db.row(RUNNING) == (len(begun),)
     revisions = sorted(started(taken).revision for taken in begun)
     assert revisions == list(range(13, 13 + len(begun)))

@@ -272,7 +272,7 @@ def test_a_user_who_runs_enough_already_waits(
 ) -> None:
     job_id = image(db)
     with monkeypatch.context() as patch:
-        patch.setattr(Pipeline, "_free", [])
+        patch.setattr(Pipeline, "_local", [])
         patch.setattr(transitions, "start", lambda *_: None)  # others started meanwhile
         assert pipeline.run_next("image")
     job = job_of(db, job_id)

@@ -225,14 +225,14 @@ def test_no_statement_of_a_jobs_way_reads_all_jobs(
         return send(sql, values)
 
     monkeypatch.setattr(pooled.peewee, "execute_sql", keep)
-    # When a free job goes its way, and one that is claimed before it starts
+    # When a local job goes its way, and one that is claimed before it starts
     queues = Queues(pooled, 9)
-    for free in (["builtin"], []):
+    for local in (["builtin"], []):
         job = accepted(pooled).job
         assert queues.place(job.job_id) is not None
-        claim = claims.claim(pooled, "video", "worker", 60_000, 9, free)
+        claim = claims.claim(pooled, "video", "worker", 60_000, 9, local)
         assert claim is not None
-        if not free:
+        if not local:
             transitions.start(pooled, claim.run, 9)
         transitions.succeed(pooled, claim.run, new_media(job_id=job.job_id))
 
