@@ -55,23 +55,21 @@ def postgres_template(postgres: Postgres) -> str:
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database without any table, of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/rushes.db"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.new_database()
-    yield server.url(name)
-    server.drop_database(name)
+    yield from _new_database(request, tmp_path)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database of each kind."""
+    yield from _new_database(request, tmp_path, "postgres_template")
+
+
+def _new_database(request: pytest.FixtureRequest, tmp_path: Path, *templates: str) -> Iterator[str]:
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'rushes.db'}"
+        yield f"sqlite:///{tmp_path}/rushes.db"
         return
     server: Postgres = request.getfixturevalue("postgres")
-    name = server.new_database(request.getfixturevalue("postgres_template"))
+    name = server.new_database(*map(request.getfixturevalue, templates))
     yield server.url(name)
     server.drop_database(name)
 

@@ -1,6 +1,5 @@
 """The poller: what providers say of their operations becomes what the jobs do next."""
 
-import asyncio
 import threading
 from typing import Any
 
@@ -13,17 +12,15 @@ from core.store import Database, claims, polls, transitions
 from tests.making import MICROS, money
 from tests.services import wait_for
 from tests.unit.workers.conftest import Told
+from tests.unit.workers.polling import fetchable, handed_back, operation, polled
 from tests.unit.workers.running import (
     DUE,
-    NEXT_RUN,
     RUN_OUT,
     execute,
     failure_of,
     job_of,
-    paid_image,
 )
 from tests.unit.workers.scripted import ScriptedPaid
-from workers import poller as module
 from workers.pipeline import Pipeline
 from workers.poller import Poller
 from workers.providers import Done, Pending, ProviderFailed, TryLater
@@ -44,29 +41,6 @@ def no_thread_is_left(poller: Poller) -> Any:
     yield
     poller.close()
     assert set(threading.enumerate()) <= before
-
-
-def operation(db: Database, pipeline: Pipeline, **changes: Any) -> str:
-    """A job whose operation is to be polled."""
-    job_id = paid_image(db, **changes)
-    assert pipeline.run_next("image")
-    return job_id
-
-
-def polled(payee: ScriptedPaid, times: int) -> None:
-    wait_for(lambda: len(payee.polled) >= times, f"{times} polls")
-
-
-def fetchable(db: Database) -> None:
-    wait_for(lambda: claims.claimable(db, "image", 4, 10) == 1, "a job to fetch")
-
-
-def handed_back(db: Database, job_id: str, least_ms: int) -> int:
-    def left() -> int:
-        row = db.row(NEXT_RUN, job_id=job_id)
-        return int(row[0]) if row is not None and row[0] > least_ms else 0
-
-    return wait_for(left, "the next poll to be written down")
 
 
 @pytest.mark.usefixtures("no_thread_is_left")
@@ -283,89 +257,6 @@ def test_what_can_not_be_written_now_keeps_nothing_else_from_it(
     claim = claims.claim(db, "image", "w", 60_000, 4)
     assert claim is not None
     assert claim.run.job_id == second
-
-
-def quick(poller: Poller, lease_ms: int) -> Poller:
-    poller._lease_ms = lease_ms
-    return poller
-
-
-async def hang(_: object) -> None:
-    await asyncio.Event().wait()
-
-
-def test_a_poll_that_hangs_is_given_up_while_the_claim_is_still_its_own(
-    pipeline: Pipeline, poller: Poller, db: Database, payee: ScriptedPaid
-) -> None:
-    payee.polling = hang
-    job_id = operation(db, pipeline)
-    quick(poller, 1000).start()
-    polled(payee, 1)
-    payee.polling = None
-    handed_back(db, job_id, 5000)
-    execute(db, DUE, job_id)
-    fetchable(db)
-    assert job_of(db, job_id).attempt == 1
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Of how many operations of a provider is asked at once."""
-    monkeypatch.setattr(module, "AT_ONCE", 20)
-    return 20
-
-
-def test_a_provider_that_hangs_keeps_no_other_from_being_asked(
-    pipeline: Pipeline,
-    poller: Poller,
-    db: Database,
-    payee: ScriptedPaid,
-    providers: Any,
-    at_once: int,
-) -> None:
-    # Given more operations of a provider that hangs than are asked for at once
-    given_up: list[object] = []
-
-    async def hang_on(operation: object) -> None:
-        try:
-            await hang(operation)
-        finally:
-            given_up.append(operation)
-
-    hanging = ScriptedPaid(done=False, polling=hang_on)
-    providers["hanging"] = hanging
-    for number in range(at_once + 5):
-        operation(db, pipeline, provider="hanging", user_id=f"user-{number}")
-    job_id = operation(db, pipeline)
-    quick(poller, 40_000).start()
-
-    # Then the other's is done before any of the hanging ones is given up
-    fetchable(db)
-    assert (len(hanging.polled), given_up) == (at_once, [])
-    assert payee.polled == ["operation 1"]
-    assert job_of(db, job_id).state is State.RUNNING
-    # And closing ends them all.
-    poller.close()
-    assert len(given_up) == at_once
-
-
-def test_a_batch_that_hangs_is_handed_back_whole_and_costs_no_attempt(
-    pipeline: Pipeline, poller: Poller, db: Database, providers: Any, at_once: int
-) -> None:
-    hanging = ScriptedPaid(done=False, polling=hang)
-    providers["paid"] = hanging
-    made = [operation(db, pipeline, user_id=f"user-{n}") for n in range(at_once)]
-    quick(poller, 2000).start()
-    polled(hanging, at_once)
-    wait_for(lambda: handed_back(db, made[0], 0), "the batch to be given up")
-    poller.close()
-
-    # Then each can be claimed at once, by anybody, as before
-    for job_id in made:
-        execute(db, DUE, job_id)
-    taken = polls.claim_polls(db, ["image"], "other", 60_000, 500)
-    assert {claim.run.job_id for claim in taken} == set(made)
-    assert {claim.job.attempt for claim in taken} == {1}
 
 
 def test_all_that_are_due_are_polled(

@@ -11,7 +11,7 @@ from core.blobs import Blobs, open_blobs
 from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
 from core.jobs import CostState, JobFailure
 from core.settings import read_settings
-from tests.unit.workers.providers.test_transport import Run
+from tests.contract.provider_runs import Run
 from workers.providers import Output, ProviderFailed, RunStopped
 from workers.providers.kept import KeptResults, Result
 from workers.providers.spool import Spool

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.provider_runs import Run
 from workers.providers.transport import RawClient, download, download_client, submit_client
 
 MIB = 1024 * 1024
@@ -55,16 +56,6 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         yield proxy
         proxy.shutdown()
         thread.join()
-
-
-class Run:
-    """Implements workers.providers.Monitor."""
-
-    def stopping(self) -> bool:
-        return False
-
-    def report(self, *_: object) -> None:
-        pass
 
 
 def poll(url: str) -> str:

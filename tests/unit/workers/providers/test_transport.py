@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from core.errors import Reason
+from tests.contract.provider_runs import Run
 from tests.fakes.serve import Cut, Fake
 from workers.providers import OutcomeUnknown, ProviderFailed, RunStopped, TryLater
 from workers.providers.transport import (
@@ -48,19 +49,6 @@ class Place(Fake):
         self.headers.append(dict(request.headers))
         self.callers.append(request.client.port)
         return self.answer(request)
-
-
-class Run:
-    """Implements workers.providers.Monitor; stops when it is told to."""
-
-    def __init__(self, stops: bool = False) -> None:
-        self._stops = stops
-
-    def stopping(self) -> bool:
-        return self._stops
-
-    def report(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture

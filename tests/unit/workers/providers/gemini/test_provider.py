@@ -1,6 +1,5 @@
 """The provider against a server that answers as Google's does."""
 
-import asyncio
 import base64
 import json
 import subprocess
@@ -18,9 +17,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from core.catalog import read_catalog
 from core.errors import Reason
 from core.jobs import CostState, Job, Stage
+from tests.contract.provider_runs import poll, read_input, submit
 from tests.fakes import gemini, media
 from tests.fakes.gemini import GeminiFake
-from workers.providers import Done, Pending, ProviderFailed, RunStopped, Submitted, TryLater
+from workers.providers import Done, Pending, ProviderFailed, RunStopped, TryLater
 from workers.providers.gemini import GeminiProvider, operations
 from workers.results import probe_result
 
@@ -42,21 +42,6 @@ class Run:
     def report(self, stage: Stage, share: float, message: str) -> None:
         assert stage is Stage.DOWNLOADING
         self.shares.append(share)
-
-
-def read_input(media_id: str) -> bytes:
-    return media.image()
-
-
-def submit(provider: GeminiProvider, job: Job) -> Submitted:
-    return provider.submit(job, f"{job.job_id}.1", provider.plan(job, read_input))
-
-
-def poll(provider: GeminiProvider, job: Job, operation: str) -> Pending | Done:
-    async def ask() -> Pending | Done:
-        return await provider.poll(job, operation)
-
-    return asyncio.run(ask())
 
 
 def fetch(provider: GeminiProvider, job: Job, operation: str, path: Path) -> Run:

@@ -18,10 +18,10 @@ from core.errors import DependencyUnavailable, Reason
 from core.jobs import CostState, Job
 from core.settings import read_settings
 from core.specs import Kind
+from tests.contract.provider_runs import Run
 from tests.fakes import media
 from tests.fakes.openai import KEY, OpenAIFake
 from tests.unit.workers.providers.openai.jobs import job_of
-from tests.unit.workers.providers.test_transport import Run
 from workers.providers import Done, OutcomeUnknown, ProviderFailed, Submitted, TryLater
 from workers.providers.openai.provider import OpenAIProvider
 

@@ -32,19 +32,6 @@ SPEC = VideoSpec(
 )
 
 
-class Run:
-    """Implements workers.providers.Monitor; `asked` makes it stop."""
-
-    def __init__(self, asked: bool = False) -> None:
-        self.asked = asked
-
-    def stopping(self) -> bool:
-        return self.asked
-
-    def report(self, *_: object) -> None:
-        pass
-
-
 def read_input(media_id: str) -> bytes:
     return media.video() if media_id == "film" else media.image()
 

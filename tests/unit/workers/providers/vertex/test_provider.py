@@ -8,13 +8,13 @@ import pytest
 
 from core.errors import Reason
 from core.jobs import CostState
+from tests.contract.provider_runs import Run
 from tests.fakes import media, vertex
 from tests.fakes.vertex import VertexFake
 from tests.unit.workers.providers.vertex.conftest import (
     KEY,
     MICROS,
     OpenProvider,
-    Run,
     done,
     poll,
     read_input,
@@ -221,7 +221,7 @@ def test_a_fetch_stops_when_it_is_asked_to(
     provider, job = open_provider(vertex_output_uri=output), video_job()
     operation = done(provider, job)
     with pytest.raises(RunStopped):
-        fetch(provider, job, operation, tmp_path / "film", run=Run(asked=True))
+        fetch(provider, job, operation, tmp_path / "film", run=Run(stops=True))
 
 
 def test_a_result_in_another_bucket_is_left_there_until_the_setting_names_it(
