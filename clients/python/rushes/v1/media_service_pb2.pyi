@@ -89,20 +89,22 @@ class EstimateCostRequest(_message.Message):
 class EstimateCostResponse(_message.Message):
     __slots__ = ("estimates",)
     class Estimate(_message.Message):
-        __slots__ = ("model", "cost", "queue", "lines", "unsupported_fields", "affordable")
+        __slots__ = ("model", "cost", "queue", "lines", "unsupported_fields", "affordable", "error")
         MODEL_FIELD_NUMBER: _ClassVar[int]
         COST_FIELD_NUMBER: _ClassVar[int]
         QUEUE_FIELD_NUMBER: _ClassVar[int]
         LINES_FIELD_NUMBER: _ClassVar[int]
         UNSUPPORTED_FIELDS_FIELD_NUMBER: _ClassVar[int]
         AFFORDABLE_FIELD_NUMBER: _ClassVar[int]
+        ERROR_FIELD_NUMBER: _ClassVar[int]
         model: str
         cost: _money_pb2.Money
         queue: _job_pb2.QueueInfo
         lines: _containers.RepeatedCompositeFieldContainer[_model_pb2.PriceLine]
         unsupported_fields: _containers.RepeatedScalarFieldContainer[str]
         affordable: bool
-        def __init__(self, model: _Optional[str] = ..., cost: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., queue: _Optional[_Union[_job_pb2.QueueInfo, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[_model_pb2.PriceLine, _Mapping]]] = ..., unsupported_fields: _Optional[_Iterable[str]] = ..., affordable: bool = ...) -> None: ...
+        error: _job_pb2.JobError
+        def __init__(self, model: _Optional[str] = ..., cost: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., queue: _Optional[_Union[_job_pb2.QueueInfo, _Mapping]] = ..., lines: _Optional[_Iterable[_Union[_model_pb2.PriceLine, _Mapping]]] = ..., unsupported_fields: _Optional[_Iterable[str]] = ..., affordable: bool = ..., error: _Optional[_Union[_job_pb2.JobError, _Mapping]] = ...) -> None: ...
     ESTIMATES_FIELD_NUMBER: _ClassVar[int]
     estimates: _containers.RepeatedCompositeFieldContainer[EstimateCostResponse.Estimate]
     def __init__(self, estimates: _Optional[_Iterable[_Union[EstimateCostResponse.Estimate, _Mapping]]] = ...) -> None: ...
@@ -116,6 +118,16 @@ class ListModelsResponse(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[_model_pb2.Model]
     def __init__(self, models: _Optional[_Iterable[_Union[_model_pb2.Model, _Mapping]]] = ...) -> None: ...
+
+class ListPromptTemplatesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListPromptTemplatesResponse(_message.Message):
+    __slots__ = ("prompt_templates",)
+    PROMPT_TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    prompt_templates: _containers.RepeatedCompositeFieldContainer[_model_pb2.PromptTemplate]
+    def __init__(self, prompt_templates: _Optional[_Iterable[_Union[_model_pb2.PromptTemplate, _Mapping]]] = ...) -> None: ...
 
 class WatchJobsRequest(_message.Message):
     __slots__ = ("resume_token", "job_ids", "labels", "recent", "checkpoint_interval", "progress_interval", "until_done")

@@ -56,6 +56,11 @@ class MediaServiceStub(object):
                 request_serializer=rushes_dot_v1_dot_media__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=rushes_dot_v1_dot_media__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.ListPromptTemplates = channel.unary_unary(
+                '/rushes.v1.MediaService/ListPromptTemplates',
+                request_serializer=rushes_dot_v1_dot_media__service__pb2.ListPromptTemplatesRequest.SerializeToString,
+                response_deserializer=rushes_dot_v1_dot_media__service__pb2.ListPromptTemplatesResponse.FromString,
+                _registered_method=True)
         self.WatchJobs = channel.unary_stream(
                 '/rushes.v1.MediaService/WatchJobs',
                 request_serializer=rushes_dot_v1_dot_media__service__pb2.WatchJobsRequest.SerializeToString,
@@ -151,6 +156,13 @@ class MediaServiceServicer(object):
 
     def ListModels(self, request, context):
         """Models that this installation knows, with limits, price and end of life.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPromptTemplates(self, request, context):
+        """The operator's prompt templates with their texts, for a menu.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -267,6 +279,11 @@ def add_MediaServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=rushes_dot_v1_dot_media__service__pb2.ListModelsRequest.FromString,
                     response_serializer=rushes_dot_v1_dot_media__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'ListPromptTemplates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPromptTemplates,
+                    request_deserializer=rushes_dot_v1_dot_media__service__pb2.ListPromptTemplatesRequest.FromString,
+                    response_serializer=rushes_dot_v1_dot_media__service__pb2.ListPromptTemplatesResponse.SerializeToString,
             ),
             'WatchJobs': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchJobs,
@@ -444,6 +461,33 @@ class MediaService(object):
             '/rushes.v1.MediaService/ListModels',
             rushes_dot_v1_dot_media__service__pb2.ListModelsRequest.SerializeToString,
             rushes_dot_v1_dot_media__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPromptTemplates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rushes.v1.MediaService/ListPromptTemplates',
+            rushes_dot_v1_dot_media__service__pb2.ListPromptTemplatesRequest.SerializeToString,
+            rushes_dot_v1_dot_media__service__pb2.ListPromptTemplatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

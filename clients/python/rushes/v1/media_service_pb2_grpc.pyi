@@ -43,6 +43,8 @@ class MediaServiceStub:
     """Prices one request on one or several models; nothing is stored."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.ListModelsRequest, _media_service_pb2.ListModelsResponse]
     """Models that this installation knows, with limits, price and end of life."""
+    ListPromptTemplates: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.ListPromptTemplatesRequest, _media_service_pb2.ListPromptTemplatesResponse]
+    """The operator's prompt templates with their texts, for a menu."""
     WatchJobs: _grpc.UnaryStreamMultiCallable[_media_service_pb2.WatchJobsRequest, _media_service_pb2.WatchJobsResponse]
     """The caller's jobs, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.GetJobRequest, _media_service_pb2.GetJobResponse]
@@ -83,6 +85,8 @@ class MediaServiceAsyncStub(MediaServiceStub):
     """Prices one request on one or several models; nothing is stored."""
     ListModels: _aio.UnaryUnaryMultiCallable[_media_service_pb2.ListModelsRequest, _media_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Models that this installation knows, with limits, price and end of life."""
+    ListPromptTemplates: _aio.UnaryUnaryMultiCallable[_media_service_pb2.ListPromptTemplatesRequest, _media_service_pb2.ListPromptTemplatesResponse]  # type: ignore[assignment]
+    """The operator's prompt templates with their texts, for a menu."""
     WatchJobs: _aio.UnaryStreamMultiCallable[_media_service_pb2.WatchJobsRequest, _media_service_pb2.WatchJobsResponse]  # type: ignore[assignment]
     """The caller's jobs, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse."""
     GetJob: _aio.UnaryUnaryMultiCallable[_media_service_pb2.GetJobRequest, _media_service_pb2.GetJobResponse]  # type: ignore[assignment]
@@ -144,6 +148,14 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.ListModelsResponse, _abc.Awaitable[_media_service_pb2.ListModelsResponse]]:
         """Models that this installation knows, with limits, price and end of life."""
+
+    @_abc_1.abstractmethod
+    def ListPromptTemplates(
+        self,
+        request: _media_service_pb2.ListPromptTemplatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_media_service_pb2.ListPromptTemplatesResponse, _abc.Awaitable[_media_service_pb2.ListPromptTemplatesResponse]]:
+        """The operator's prompt templates with their texts, for a menu."""
 
     @_abc_1.abstractmethod
     def WatchJobs(

@@ -81,3 +81,15 @@ class PriceLine(_message.Message):
     text: str
     amount: _money_pb2.Money
     def __init__(self, text: _Optional[str] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class PromptTemplate(_message.Message):
+    __slots__ = ("field", "name", "description", "text")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    name: str
+    description: str
+    text: str
+    def __init__(self, field: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
