@@ -13,7 +13,7 @@ from pathlib import Path
 from admin.archive import ArchiveWriter, Manifest, appearing, packing
 from admin.site import Site
 from core.errors import SettingsInvalid
-from core.store.copies import copy_sqlite
+from core.store.engine.copies import copy_sqlite
 
 DATABASE_NAME = "database/rushes.db"
 SMALL_PARTS = ("keys", "journal", "simulator")

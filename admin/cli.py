@@ -17,8 +17,7 @@ from admin import budget, models, providers, reconcile
 from admin.backup import back_up
 from admin.restore import restore
 from admin.site import Site, find_site
-from core import failpoints
-from core.catalog import LOCAL_PROVIDERS
+from core.catalog.models import LOCAL_PROVIDERS
 from core.errors import (
     DataNewer,
     DependencyUnavailable,
@@ -27,6 +26,7 @@ from core.errors import (
     RushesError,
     SettingsInvalid,
 )
+from core.process import failpoints
 from core.store.overview import look
 from core.store.restore import begin_anew
 from core.times import iso

@@ -9,8 +9,8 @@ import typer
 
 from admin.site import Site
 from admin.tables import print_table
-from core.ability import Ability
-from core.catalog import Model, models_path, read_catalog
+from core.catalog.ability import Ability
+from core.catalog.models import Model, models_path, read_catalog
 from core.errors import SettingsInvalid
 from core.money import amount
 

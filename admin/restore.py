@@ -17,12 +17,12 @@ from urllib.parse import quote
 from admin.archive import BackupUnusable, Manifest, sync_folder, unpack
 from admin.backup import DATABASE_NAME, SMALL_PARTS
 from admin.site import Site
-from core import failpoints
-from core.catalog import LOCAL_PROVIDERS
+from core.catalog.models import LOCAL_PROVIDERS
 from core.errors import SettingsInvalid
-from core.store.copies import settle_sqlite
-from core.store.database import connect
-from core.store.migrate import migrate
+from core.process import failpoints
+from core.store.engine.copies import settle_sqlite
+from core.store.engine.database import connect
+from core.store.engine.migrate import migrate
 from core.store.restore import Restored, begin_anew
 
 # A run does not start while it is there (standalone/preflight.py).

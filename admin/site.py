@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsInvalid
-from core.secrets import KEY_VARIABLES
-from core.settings import Settings, read_settings
+from core.process.secrets import KEY_VARIABLES
+from core.process.settings import Settings, read_settings
 from core.store import Database
-from core.store.database import connect
-from core.store.migrate import pending
-from core.store.sqlite import sqlite_path
+from core.store.engine.database import connect
+from core.store.engine.migrate import pending
+from core.store.engine.sqlite import sqlite_path
 
 PREFIX = "RUSHES_"
 DATA_DIR = "RUSHES_DATA_DIR"

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from bench.installation import DATABASES, Installation, cpu_seconds, end, installation
 from core.jobs import Cost, CostState
-from core.settings import read_settings
+from core.process.settings import read_settings
 from core.specs import VideoSpec
 from core.store import Database, accept, claims, open_database, submits
 from core.store.accept import NewJob
+from core.store.engine.sql import Statement, columns
 from core.store.rows import JOB_NAMES
-from core.store.sql import Statement, columns
 
 POLL_SECONDS = 30
 TYPICAL_SECONDS = 600

@@ -15,9 +15,9 @@ import time
 import grpc
 
 from bench.installation import DATABASES, Installation, cpu_seconds, installation
-from core.settings import read_settings
+from core.process.settings import read_settings
 from core.store import Database, open_database
-from core.store.sql import Statement
+from core.store.engine.sql import Statement
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc

@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from core.jobs import Job
-from core.settings import read_settings
-from core.telemetry import configure_logging
+from core.process.settings import read_settings
+from core.process.telemetry import configure_logging
 from workers.app import WorkerApp
 from workers.providers import Monitor, Output, ReadInput
 

@@ -6,11 +6,11 @@ import sys
 
 import uvloop
 
-from core import notify
 from core.errors import RushesError, exit_code
-from core.exposition import metrics_served
-from core.settings import Settings, read_settings
-from core.telemetry import configure_logging
+from core.process import systemd
+from core.process.exposition import metrics_served
+from core.process.settings import Settings, read_settings
+from core.process.telemetry import configure_logging
 from server.app import ServerApp
 
 _ALIVE_SECONDS = 5.0
@@ -37,11 +37,11 @@ async def _serve(settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     app = ServerApp(settings)
     await app.start()
-    notify.ready()
+    systemd.ready()
     beat = asyncio.create_task(_beat())
     waits = [asyncio.create_task(stop.wait()), asyncio.create_task(app.broken())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    notify.stopping()
+    systemd.stopping()
     await app.stop()
     for task in (beat, *waits):
         task.cancel()
@@ -51,7 +51,7 @@ async def _serve(settings: Settings) -> int:
 
 async def _beat() -> None:
     while True:
-        notify.alive()
+        systemd.alive()
         await asyncio.sleep(_ALIVE_SECONDS)
 
 

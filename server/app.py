@@ -7,19 +7,19 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from core import failpoints
 from core.blobs import open_blobs
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
+from core.catalog.prompts import read_prompts
 from core.errors import SettingsInvalid
-from core.keys import read_or_make_key
-from core.prompts import read_prompts
-from core.queue import JobQueue, open_broker
-from core.settings import Settings
+from core.process import failpoints
+from core.process.keys import read_or_make_key
+from core.process.settings import Settings
+from core.process.telemetry import get_logger
 from core.store import open_database
-from core.store.queue import Queues
-from core.stream import EventStream, connect
-from core.telemetry import get_logger
-from core.tell import Teller
+from core.store.places import Queues
+from core.telling.changes import Teller
+from core.telling.stream import EventStream, connect
+from core.telling.wakeups import JobQueue, open_broker
 from core.tokens import Tokens
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
@@ -33,7 +33,7 @@ from server.interceptors.unknown import UnknownMethods
 from server.mapping import Mapper
 from server.mapping.addresses import BlobAddresses
 from server.reflection import add_reflection
-from server.service import MediaService
+from server.services.media import MediaService
 from server.validation import Validator
 from server.watch.calls import WatchCalls
 from server.watch.hub import Hub
@@ -64,7 +64,8 @@ class ServerApp:
         stream = EventStream(self._redis, settings.stream_shards)
         teller = Teller(stream, JobQueue(self._broker))
         mapper = Mapper(BlobAddresses(blobs, settings.signed_url_ttl_seconds), settings.currency)
-        validator = Validator(settings, catalog, read_prompts(settings.prompts_file))
+        prompts = read_prompts(settings.prompts_file)
+        validator = Validator(settings, catalog, prompts)
         queues = Queues(self.db, settings.user_concurrency)
         self._hub = Hub(settings, self.db, self._pool, mapper, queues)
         self._read = Read(self.db, queues, tokens, self._pool)
@@ -72,6 +73,7 @@ class ServerApp:
             validator=validator,
             mapper=mapper,
             catalog=catalog,
+            prompts=prompts,
             submit=Submit(self.db, queues, blobs, catalog, teller, settings),
             cancel=Cancel(self.db, queues, teller),
             read=self._read,

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from core import metrics
+from core.process import metrics
 
 ASK_SECONDS = 2.0
 PATH = "/metrics"
@@ -55,7 +55,7 @@ class MergedPage(Collector):
 
 
 def merged_registry(sources: Iterable[Source]) -> CollectorRegistry:
-    """What `core.exposition.metrics_served` takes."""
+    """What `core.process.exposition.metrics_served` takes."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(MergedPage(sources))
     return registry

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import redis
 
 from core.blobs import open_blobs
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
+from core.catalog.prompts import read_prompts
 from core.errors import DependencyUnavailable, RushesError
-from core.keys import read_or_make_key
-from core.prompts import read_prompts
-from core.secrets import KEYS, key_variable, provider_key
-from core.settings import Settings
+from core.process.keys import read_or_make_key
+from core.process.secrets import KEYS, key_variable, provider_key
+from core.process.settings import Settings
 from core.store import open_database
-from core.stream import connect
+from core.telling.stream import connect
 from standalone.preflight import CannotStart
 
 

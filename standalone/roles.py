@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.secrets import without_keys
-from core.settings import Settings
+from core.process.secrets import without_keys
+from core.process.settings import Settings
 from standalone.child import Child, Command
 from standalone.envoy import Edge, envoy_argv, envoy_is_ready, find_envoy, render
 from standalone.metrics import ENVOY_PATH, Source

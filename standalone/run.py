@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import SettingsInvalid
-from core.exposition import metrics_served
-from core.settings import Settings, read_settings
-from core.telemetry import describe_exception
+from core.process.exposition import metrics_served
+from core.process.settings import Settings, read_settings
+from core.process.telemetry import describe_exception
 from standalone import preflight
 from standalone.child import Place
 from standalone.envoy import LOOPBACK

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings, read_settings
+from core.process.settings import Settings, read_settings
 from core.store import Database, open_database
 from tests.services import Postgres, Valkey, valkey_binary
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from core.metrics import REGISTRY
+from core.process.metrics import REGISTRY
 
 
 def sample(name: str, **labels: str) -> float:

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from core.settings import Settings, read_settings
+from core.process.settings import Settings, read_settings
 from core.store import Database
 from rushes.v1 import media_service_pb2_grpc as rpc
 from server.app import ServerApp

@@ -6,11 +6,11 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from core import notify
 from core.errors import RushesError, exit_code
-from core.exposition import metrics_served
-from core.settings import Settings, read_settings
-from core.telemetry import configure_logging
+from core.process import systemd
+from core.process.exposition import metrics_served
+from core.process.settings import Settings, read_settings
+from core.process.telemetry import configure_logging
 from workers.app import WorkerApp
 
 ALIVE_SECONDS = 5.0
@@ -49,10 +49,10 @@ def _parser() -> argparse.ArgumentParser:
 def _work(settings: Settings, stopped: threading.Event) -> int:
     app = WorkerApp(settings)
     app.start()
-    notify.ready()
+    systemd.ready()
     while app.sound and not stopped.wait(ALIVE_SECONDS):
-        notify.alive()
-    notify.stopping()
+        systemd.alive()
+    systemd.stopping()
     app.close()
     return 0 if stopped.is_set() else 1
 

@@ -5,8 +5,8 @@ import structlog
 from dramatiq.broker import Broker
 
 from core.errors import DependencyUnavailable, StorageFull
-from core.queue import ACTOR
-from workers.pipeline import Pipeline
+from core.telling.wakeups import ACTOR
+from workers.runs.pipeline import Pipeline
 
 log = structlog.get_logger()
 

@@ -12,37 +12,37 @@ from pathlib import Path
 import structlog
 from dramatiq.worker import Worker
 
-from core import failpoints
 from core.blobs import open_blobs
-from core.catalog import read_catalog
-from core.keys import read_or_make_key
-from core.queue import JobQueue, open_broker
-from core.settings import Settings
+from core.catalog.models import read_catalog
+from core.process import failpoints
+from core.process.keys import read_or_make_key
+from core.process.settings import Settings
 from core.store import open_database
 from core.store.durations import Durations
-from core.stream import TIMEOUT_SECONDS, EventStream, connect
-from core.tell import Teller
+from core.telling.changes import Teller
+from core.telling.stream import TIMEOUT_SECONDS, EventStream, connect
+from core.telling.wakeups import JobQueue, open_broker
 from workers.actors import declare_actors
-from workers.aside import Aside
 from workers.backoff import Backoff
 from workers.endings import Endings
-from workers.housekeeper import Housekeeper
-from workers.journal import Journal
-from workers.lease import LeaseKeeper
-from workers.paces import FRESH_SECONDS, Paces
-from workers.pipeline import Pipeline
-from workers.poller import Poller
-from workers.postponer import Postponer
+from workers.polls.paces import FRESH_SECONDS, Paces
+from workers.polls.poller import Poller
+from workers.polls.postponer import Postponer
+from workers.polls.ticker import Ticker
 from workers.providers import Providers
 from workers.providers.kept import open_kept
 from workers.providers.metered import metered
 from workers.providers.registry import open_providers
-from workers.purge import owns
-from workers.reconcile import Reconciler
-from workers.rescuer import Rescuer
-from workers.statistics import Statistics
-from workers.submit import Submitter
-from workers.ticker import Ticker
+from workers.runs.journal import Journal
+from workers.runs.lease import LeaseKeeper
+from workers.runs.pipeline import Pipeline
+from workers.runs.reconcile import Reconciler
+from workers.runs.submit import Submitter
+from workers.upkeep.aside import Aside
+from workers.upkeep.housekeeper import Housekeeper
+from workers.upkeep.purge import owns
+from workers.upkeep.rescuer import Rescuer
+from workers.upkeep.statistics import Statistics
 
 log = structlog.get_logger()
 

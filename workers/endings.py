@@ -14,7 +14,7 @@ from core.events import Event
 from core.jobs import CostState, Job, JobFailure
 from core.store import Database, claims, jobs, submits, transitions
 from core.store.claims import Claim
-from core.tell import Teller
+from core.telling.changes import Teller
 from workers.backoff import Backoff
 from workers.providers import Provider, ProviderFailed, TryLater
 

@@ -10,7 +10,7 @@ from admin.doctor.patient import Patient, Unwell
 from core.blobs import AddressSigner, Blobs, Variant, open_blobs
 from core.errors import BlobMissing, DependencyUnavailable, StorageFull
 from core.ids import new_id
-from core.keys import MIN_KEY_BYTES, read_or_make_key
+from core.process.keys import MIN_KEY_BYTES, read_or_make_key
 
 PROBE = b"rushes doctor"
 SIGNED_SECONDS = 60

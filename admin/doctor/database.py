@@ -6,9 +6,9 @@ from urllib.parse import unquote, urlsplit
 
 from admin.doctor.patient import Patient, Unwell
 from core.errors import DataNewer, DependencyUnavailable
-from core.store.database import Database, connect
-from core.store.migrate import pending
-from core.store.sql import Dialect
+from core.store.engine.database import Database, connect
+from core.store.engine.migrate import pending
+from core.store.engine.sql import Dialect
 
 CLOCK_MS = 1000
 FUTURE_MS = 5000

@@ -1,7 +1,7 @@
 """Does somebody run the jobs, and is any of them in trouble?"""
 
 from admin.doctor.patient import Patient, Unwell
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
 from core.errors import SettingsInvalid
 from core.jobs import State
 from core.specs import Kind

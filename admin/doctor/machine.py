@@ -6,7 +6,7 @@ from pathlib import Path
 from admin.doctor.patient import Patient, Unwell
 from admin.providers.asking import Trouble
 from admin.providers.keys import configured, look_at_secret
-from core.keys import read_or_make_key
+from core.process.keys import read_or_make_key
 
 MIB = 1024 * 1024
 

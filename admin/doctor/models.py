@@ -1,8 +1,8 @@
 """Can the models and the prompt templates be read, and can the models be run here?"""
 
 from admin.doctor.patient import Patient, Unwell
-from core.catalog import read_catalog
-from core.prompts import read_prompts
+from core.catalog.models import read_catalog
+from core.catalog.prompts import read_prompts
 
 
 def check_models(patient: Patient) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from admin.site import read_run_settings
-from core.settings import Settings
+from core.process.settings import Settings
 from core.store import Database
 from core.store.overview import Overview, look
 

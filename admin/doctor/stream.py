@@ -5,8 +5,8 @@ from typing import Any
 import redis
 
 from admin.doctor.patient import Patient, Unwell
-from core.stream import connect
-from core.tell import TELL_ERRORS
+from core.telling.changes import TELL_ERRORS
+from core.telling.stream import connect
 
 OLDEST_MAJOR = 7
 POLICY = "noeviction"

@@ -12,9 +12,9 @@ from admin.providers.keys import configured
 from admin.providers.probes import PROBES
 from admin.site import Site
 from admin.tables import print_json, print_table
-from core.catalog import Catalog, read_catalog
-from core.secrets import KEY_VARIABLES
-from core.settings import Settings
+from core.catalog.models import Catalog, read_catalog
+from core.process.secrets import KEY_VARIABLES
+from core.process.settings import Settings
 
 WRONG = 1
 

@@ -4,8 +4,8 @@ import json
 
 from admin.providers.asking import Trouble
 from core.errors import SettingsInvalid
-from core.secrets import KEYS, is_exposed, key_variable, provider_key, secret_files
-from core.settings import Settings
+from core.process.secrets import KEYS, is_exposed, key_variable, provider_key, secret_files
+from core.process.settings import Settings
 
 ACCOUNT = "RUSHES_VERTEX_CREDENTIALS_FILE"
 PAID = ("gemini", "vertex", "openai")

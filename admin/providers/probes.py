@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from admin.providers.asking import Answer, Trouble, send
 from admin.providers.keys import ACCOUNT, look_at_secret
-from core.secrets import key_variable, provider_key
-from core.settings import Settings
+from core.process.secrets import key_variable, provider_key
+from core.process.settings import Settings
 
 GEMINI = "https://generativelanguage.googleapis.com"
 OPENAI = "https://api.openai.com/v1"

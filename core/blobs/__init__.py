@@ -2,7 +2,7 @@
 
 Keys are made by the server: `content_key`, `thumbnail_key`, `results/<submission>.<n>` for what a
 provider's answer brought, and `tmp/<id>` for what is not whole yet. A blob that no row names is an
-orphan; `workers/purge.py` erases it.
+orphan; `workers/upkeep/purge.py` erases it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from core.blobs.keys import content_key, thumbnail_key
 from core.blobs.objects import ObjectBlobs, connect
 from core.blobs.signing import AddressSigner, Variant
 from core.errors import SettingsInvalid
-from core.settings import Settings
+from core.process.settings import Settings
 
 __all__ = ["AddressSigner", "Blobs", "Variant", "content_key", "open_blobs", "thumbnail_key"]
 

@@ -17,8 +17,8 @@ from core.blobs.failures import translated
 from core.blobs.keys import checked, is_key
 from core.blobs.signing import Variant
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid
+from core.files.sniff import HEAD_BYTES, UNKNOWN, sniff_mime_type
 from core.ids import new_id
-from core.sniff import HEAD_BYTES, UNKNOWN, sniff_mime_type
 
 DRAFTS = "tmp/"
 PIECE_BYTES = 256 * 1024

@@ -4,9 +4,9 @@ The only importer of peewee. Functions take the `Database` first; each state cha
 transaction with this lock order: user_stream, job rows, the user's budget, the installation's.
 """
 
-from core.settings import Settings
-from core.store.database import Database, connect
-from core.store.migrate import migrate
+from core.process.settings import Settings
+from core.store.engine.database import Database, connect
+from core.store.engine.migrate import migrate
 
 __all__ = ["Database", "open_database"]
 

@@ -3,16 +3,17 @@
 import json
 from dataclasses import dataclass, field
 
-from core import failpoints
 from core.errors import QueueFull, RequestIdConflict
 from core.events import Event
 from core.ids import new_id
 from core.jobs import Cost, CostState, EventType, Job, Stage, Step, move
 from core.media import Media
+from core.process import failpoints
 from core.specs import Spec, spec_to_json
 from core.store import budgets, turns
 from core.store.change import append_event, bump
-from core.store.database import Database, Session, Undo
+from core.store.engine.database import Database, Session, Undo
+from core.store.engine.sql import Statement, columns
 from core.store.models import JobRow
 from core.store.rows import (
     JOB_COLUMNS,
@@ -22,7 +23,6 @@ from core.store.rows import (
     job_from_columns,
     jobs_from_rows,
 )
-from core.store.sql import Statement, columns
 
 _FIND_REQUEST = Statement(
     f"SELECT request_key.fingerprint, {JOB_COLUMNS} FROM request_key"

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from core.errors import BudgetExceeded
 from core.money import amount
-from core.store.database import Database, Session
-from core.store.sql import Statement
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 from core.times import iso, utc
 
 INSTALLATION = "installation"

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from core import failpoints
 from core.errors import LeaseLost, Reason
 from core.events import Event
 from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
 from core.media import Media
+from core.process import failpoints
 from core.store import budgets
-from core.store.database import Database, Session
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 from core.store.rows import (
     JOB_COLUMNS,
     JOB_NAMES,
@@ -25,7 +26,6 @@ from core.store.rows import (
     jobs_from_rows,
     outputs_of,
 )
-from core.store.sql import Statement
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ A pause that the provider asked for is kept in the same row, with no failures: a
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from core.store.database import Database, Session
-from core.store.sql import Statement
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 
 # A run that dies while it tries leaves that to others when its lease is over.
 _TRIED = (

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core import failpoints
 from core.events import Event
 from core.jobs import Job, Progress, Step
+from core.process import failpoints
 from core.store.change import Locked, Run, bump, locked_job
 from core.store.circuits import LEFT_ALONE
-from core.store.database import Database, Row, Session
+from core.store.engine.database import Database, Row, Session
+from core.store.engine.sql import Statement
 from core.store.rows import JOB_COLUMNS, JOB_NAMES, jobs_from_rows
-from core.store.sql import Statement
 from core.store.transitions import start_locked
 
 # Of a provider that is not left alone.

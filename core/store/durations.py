@@ -4,8 +4,8 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from core.store.database import Database
-from core.store.sql import Statement
+from core.store.engine.database import Database
+from core.store.engine.sql import Statement
 
 _RUNS = Statement(
     "SELECT start_time - create_time, end_time - coalesce(submit_time, start_time) FROM job"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from core.errors import NotFound
 from core.events import StoredEvent
 from core.jobs import UNFINISHED, Job, State
-from core.store.database import Database, Session
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 from core.store.jobs import get_many, revision
 from core.store.rows import JOB_COLUMNS, jobs_from_rows
-from core.store.sql import Statement
 
 _AFTER = Statement(
     "SELECT user_id, revision, job_id, payload FROM job_event"

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.jobs import Outcome
-from core.store.database import Database, Row, Session
-from core.store.sql import Statement, columns
+from core.store.engine.database import Database, Row, Session
+from core.store.engine.sql import Statement, columns
 
 INTENT_NAMES = (
     *("job_id", "number", "user_id", "worker_id", "provider", "model", "micros", "outcome"),

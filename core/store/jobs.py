@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from core.errors import NotFound
 from core.jobs import Job, State
-from core.store.database import Database, Session
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 from core.store.rows import JOB_COLUMNS, jobs_from_rows
-from core.store.sql import Statement
 
 _GET = Statement(f"SELECT {JOB_COLUMNS} FROM job WHERE job_id = :job_id AND user_id = :user_id")
 _GET_MANY = Statement(

@@ -7,9 +7,9 @@ from typing import Any
 
 from core.errors import NotFound
 from core.media import Media, MediaType
-from core.store.database import Database, Row, Session
+from core.store.engine.database import Database, Row, Session
+from core.store.engine.sql import Statement
 from core.store.rows import MEDIA_COLUMNS, insert_labels, insert_media, media_from_row
-from core.store.sql import Statement
 
 _FIND = Statement(f"SELECT {MEDIA_COLUMNS} FROM media WHERE media_id = :media_id")
 _GET = Statement(

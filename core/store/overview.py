@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from core.jobs import State
 from core.store import circuits
 from core.store.budgets import INSTALLATION, Period, span
-from core.store.database import Database, Session
-from core.store.sql import Statement
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 from core.store.workers import DEAD_MS
 
 _UNFINISHED = Statement(

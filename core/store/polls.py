@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from core.store.change import Run
 from core.store.claims import FREE, HELD, SOON_MS, TAKE, Claim, claims_from_rows
-from core.store.database import Database, Row, Session
+from core.store.engine.database import Database, Row, Session
+from core.store.engine.sql import Dialect, Statement
 from core.store.rows import JOB_COLUMNS
-from core.store.sql import Dialect, Statement
 
 _POLLED = (
     f"state = 'RUNNING' AND step = 'POLL' AND queue = ANY(:queues) AND {FREE}"

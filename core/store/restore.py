@@ -13,9 +13,9 @@ from core.errors import NotFound
 from core.ids import new_id
 from core.jobs import CostState, EventType, Stage, State, Step
 from core.store.change import apply, lock
-from core.store.database import Database, Session, Undo
+from core.store.engine.database import Database, Session, Undo
+from core.store.engine.sql import Statement
 from core.store.intents import RESTORED
-from core.store.sql import Statement
 
 _RENEW = Statement("UPDATE meta SET value = :value WHERE name = 'epoch'")
 # In the transaction of the new epoch, so that a restore that died half-way moves them only once.

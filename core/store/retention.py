@@ -1,8 +1,8 @@
 """Forgetting what is too old: events, ended jobs, request ids, spending."""
 
 from core.store import budgets
-from core.store.database import Database, Session
-from core.store.sql import Statement
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 
 # In parts: one statement over all would hold SQLite's only writer, or run out of time.
 _PART = 500

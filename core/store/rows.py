@@ -9,9 +9,9 @@ from core.errors import Reason
 from core.jobs import Cost, CostState, Job, JobFailure, Progress, Stage, State
 from core.media import Media, MediaType
 from core.specs import Kind, spec_from_json
-from core.store.database import Database, Row, Session
+from core.store.engine.database import Database, Row, Session
+from core.store.engine.sql import Statement, columns
 from core.store.models import JobRow, MediaRow
-from core.store.sql import Statement, columns
 
 JOB_NAMES = tuple(f.column_name for f in JobRow._meta.sorted_fields)
 JOB_COLUMNS = columns(JOB_NAMES, "job")

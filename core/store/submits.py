@@ -7,15 +7,15 @@ Invariant: a job has at most one intent that is OPEN, UNKNOWN or ACCEPTED, and w
 from dataclasses import dataclass
 from typing import Any
 
-from core import failpoints
 from core.errors import JobStateInvalid, LeaseLost, NotFound, Reason
 from core.events import Event
 from core.jobs import CostState, EventType, JobFailure, Outcome, Stage, State, Step
+from core.process import failpoints
 from core.store import budgets, circuits, intents
 from core.store.change import Locked, Run, apply, as_owner, lock, read_job
-from core.store.database import Database, Session, Undo
+from core.store.engine.database import Database, Session, Undo
+from core.store.engine.sql import Statement, columns
 from core.store.intents import INTENT_NAMES, Intent, intent_from_row
-from core.store.sql import Statement, columns
 from core.store.transitions import fail_locked, fail_missed, start_locked
 from core.times import iso
 

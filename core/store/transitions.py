@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from core import failpoints
 from core.errors import JobStateInvalid, NotFound, Reason
 from core.events import Event
 from core.jobs import CostState, EventType, Job, JobFailure, Stage, State
 from core.media import Media
+from core.process import failpoints
 from core.store.change import Locked, Run, apply, as_owner, end, lock, read_job
-from core.store.database import Database, Session, Undo
+from core.store.engine.database import Database, Session, Undo
+from core.store.engine.sql import Statement
 from core.store.rows import failure_to_json
-from core.store.sql import Statement
 from core.times import iso
 
 _SUBMIT_TIME = Statement("SELECT max(create_time) FROM intent WHERE job_id = :job_id")

@@ -7,8 +7,8 @@ used an idle queue alone owes nothing to those who come later (start-time fair q
 
 from dataclasses import dataclass
 
-from core.store.database import Database, Session
-from core.store.sql import Statement
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 
 _NEXT = Statement(
     "SELECT s.revision, {now}, s.last_turn, waiting.count, waiting.own_turn,"

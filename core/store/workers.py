@@ -4,8 +4,8 @@ import os
 import socket
 from collections.abc import Sequence
 
-from core.store.database import Database, Session
-from core.store.sql import Statement
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
 
 _BEAT = Statement(
     "INSERT INTO worker (worker_id, host, pid, queues, start_time, heartbeat_time)"

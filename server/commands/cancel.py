@@ -3,8 +3,8 @@
 from core.events import QueueInfo
 from core.jobs import Job
 from core.store import Database, transitions
-from core.store.queue import Queues
-from core.tell import Teller
+from core.store.places import Queues
+from core.telling.changes import Teller
 from server.commands.requests import Cancellation
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.errors import ImageRefused, InputInvalid, NotFound
-from core.images import make_thumbnail, probe_image
+from core.files.images import make_thumbnail, probe_image
 from core.media import Media, MediaType
 from core.store import Database
 from core.store import media as media_store

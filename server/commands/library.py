@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from core.blobs import Blobs
 from core.errors import DependencyUnavailable, field_invalid
 from core.media import Media
-from core.settings import Settings
+from core.process.settings import Settings
+from core.process.telemetry import get_logger
 from core.store import Database
 from core.store import media as media_store
-from core.telemetry import get_logger
 from core.tokens import Tokens
 from server.commands.pages import cut, media_bytes
 from server.commands.requests import MediaChange, MediaList

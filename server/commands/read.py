@@ -14,7 +14,7 @@ from core.store import Database, budgets
 from core.store import events as event_store
 from core.store import jobs as job_store
 from core.store.budgets import Budget
-from core.store.queue import Queues
+from core.store.places import Queues
 from core.times import utc
 from core.tokens import ResumePoint, Tokens
 from server.commands.pages import cut, event_bytes, job_bytes

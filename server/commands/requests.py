@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.catalog import Model
+from core.catalog.models import Model
 from core.jobs import State
 from core.media import MediaType
 from core.specs import Spec

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import StorageFull
-from core.settings import Settings
-from core.store.sqlite import sqlite_path
+from core.process.settings import Settings
+from core.store.engine.sqlite import sqlite_path
 
 LOOK_SECONDS = 1.0
 _MIB = 1024 * 1024

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from core.blobs import Blobs
-from core.catalog import Catalog, Model
+from core.catalog.models import Catalog, Model
 from core.errors import (
     BudgetExceeded,
     CostAboveLimit,
@@ -25,14 +25,14 @@ from core.errors import (
 from core.events import QueueInfo
 from core.jobs import Cost, CostState, Job, Progress, State
 from core.money import amount
-from core.settings import Settings
+from core.process.settings import Settings
 from core.specs import Kind, Spec, spec_to_json
 from core.store import Database, budgets
 from core.store import jobs as job_store
 from core.store.accept import NewJob, accept, find_request, refuse_full_queue
-from core.store.queue import Queues
+from core.store.places import Queues
 from core.store.turns import read_next
-from core.tell import Teller
+from core.telling.changes import Teller
 from server.commands.inputs import Prepared, check_given, prepare_inline
 from server.commands.requests import Options, Submission
 from server.commands.room import Room

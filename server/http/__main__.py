@@ -5,14 +5,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from core import failpoints
 from core.blobs import AddressSigner, open_blobs
 from core.errors import RushesError, exit_code
-from core.exposition import metrics_served
-from core.keys import read_or_make_key
-from core.settings import Settings, read_settings
+from core.process import failpoints
+from core.process.exposition import metrics_served
+from core.process.keys import read_or_make_key
+from core.process.settings import Settings, read_settings
+from core.process.telemetry import configure_logging
 from core.store import media, open_database
-from core.telemetry import configure_logging
 from server.http.app import make_app
 from server.http.serve import serve
 

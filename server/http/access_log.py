@@ -4,8 +4,8 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import metrics
-from core.telemetry import get_logger
+from core.process import metrics
+from core.process.telemetry import get_logger
 
 log = get_logger(__name__)
 

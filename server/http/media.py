@@ -12,9 +12,9 @@ from starlette.responses import Response, StreamingResponse
 
 from core.blobs import AddressSigner, Blobs, Variant
 from core.errors import BlobMissing, NotFound, Reason
-from core.images import THUMBNAIL_TYPE
+from core.files.images import THUMBNAIL_TYPE
+from core.files.sniff import EXTENSIONS, UNKNOWN
 from core.media import Media
-from core.sniff import EXTENSIONS, UNKNOWN
 from server.http.ranges import Span, Unsatisfiable, matches, parse_range, range_applies
 from server.http.refusals import refuse
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from core import notify
 from core.errors import SettingsInvalid
-from core.telemetry import get_logger
+from core.process import systemd
+from core.process.telemetry import get_logger
 
 log = get_logger(__name__)
 
@@ -40,10 +40,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        notify.ready()
+        systemd.ready()
 
     def _stop(self) -> None:
-        notify.stopping()
+        systemd.stopping()
         self.should_exit = True
 
 
@@ -79,7 +79,7 @@ async def serve(app: ASGIApp, listen: str, drain_seconds: float) -> None:
 
 async def _beat() -> None:
     while True:
-        notify.alive()
+        systemd.alive()
         await asyncio.sleep(_ALIVE_SECONDS)
 
 

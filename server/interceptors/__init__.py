@@ -11,7 +11,7 @@ Health and reflection are open and pass all of them untouched.
 
 from concurrent.futures import Executor
 
-from core.settings import Settings
+from core.process.settings import Settings
 from server.interceptors.auth import Auth
 from server.interceptors.boundary import Boundary
 from server.interceptors.credentials import Verifier

@@ -9,7 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from core.errors import Reason, RequestError
-from core.telemetry import get_logger
+from core.process.telemetry import get_logger
 from server.interceptors.layer import Behaviour, Call, Context, Layer
 from server.interceptors.observe import request_id
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import jwt
 
 from core.errors import CredentialsExpired, CredentialsInvalid, DependencyUnavailable
-from core.settings import Settings
+from core.process.settings import Settings
 from server.principal import Principal
 
 MAX_TOKEN_BYTES = 8192

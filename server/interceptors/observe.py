@@ -7,9 +7,9 @@ from typing import Any
 import grpc
 import structlog
 
-from core import metrics
 from core.ids import is_id, new_id
-from core.telemetry import get_logger
+from core.process import metrics
+from core.process.telemetry import get_logger
 from rushes.v1 import media_service_pb2 as pb
 from server.interceptors.layer import Behaviour, Call, Context, Layer
 from server.principal import current_principal

@@ -6,7 +6,7 @@ Times are milliseconds and money micro-units in the domain, Timestamp, Duration 
 import json
 from typing import Any
 
-from core.catalog import Model
+from core.catalog.models import Model
 from core.events import Event, ProgressTick, QueueInfo, StoredEvent, event_from_json
 from core.jobs import Cost, Job, JobFailure, Progress
 from core.media import Media

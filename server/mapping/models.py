@@ -4,12 +4,20 @@ from collections.abc import Iterable
 
 from google.protobuf.duration_pb2 import Duration
 
-from core.ability import Ability
-from core.catalog import Model
+from core.catalog.ability import Ability
+from core.catalog.models import Model
+from core.catalog.prompts import Template
 from rushes.v1 import model_pb2
 from server.mapping.values import duration, enum_value, money, timestamp
 
 Quality = model_pb2.Model.Quality
+
+
+def template_to_proto(field: str, name: str, template: Template) -> model_pb2.PromptTemplate:
+    """The template that a spec names by setting `field` to `name`."""
+    return model_pb2.PromptTemplate(
+        field=field, name=name, description=template.about, text=template.text
+    )
 
 
 def model_to_proto(model: Model, currency: str, now_ms: int) -> model_pb2.Model:

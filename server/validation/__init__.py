@@ -6,12 +6,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from core.catalog import Catalog, Model
+from core.catalog.models import Catalog, Model
+from core.catalog.prompts import Prompts
 from core.errors import field_invalid
 from core.jobs import State
 from core.media import MediaType
-from core.prompts import Prompts
-from core.settings import MAX_SIGNED_URL_TTL_SECONDS, Settings
+from core.process.settings import MAX_SIGNED_URL_TTL_SECONDS, Settings
 from core.specs import Spec
 from rushes.v1 import job_pb2, media_pb2
 from rushes.v1 import media_service_pb2 as pb

@@ -1,5 +1,7 @@
-"""Forms and limits of single fields. What an operator may change is in `core.settings`; what the
-contract fixes is the table below.
+"""Forms and limits of single fields.
+
+What an operator may change is in `core.process.settings`; what the contract fixes is the table
+below.
 """
 
 import re

@@ -3,7 +3,7 @@
 import math
 import re
 
-from core.ability import Ability
+from core.catalog.ability import Ability
 from server.validation.problems import Problems
 
 _PIXELS = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")

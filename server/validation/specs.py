@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
-from core.ability import MAX_SEED, Ability, is_given, resolution_of
-from core.catalog import Catalog, Model
-from core.prompts import TABLES, Prompts
-from core.settings import Settings
+from core.catalog.ability import MAX_SEED, Ability, is_given, resolution_of
+from core.catalog.models import Catalog, Model
+from core.catalog.prompts import TABLES, Prompts
+from core.process.settings import Settings
 from core.specs import ImageSpec, Kind, Spec, VideoSpec
 from rushes.v1 import job_pb2, model_pb2
 from server.commands.requests import Inline

@@ -2,9 +2,9 @@
 
 import grpc
 
-from core.settings import Settings
+from core.process.settings import Settings
+from core.process.telemetry import get_logger
 from core.store import Database
-from core.telemetry import get_logger
 from core.tokens import Tokens
 from rushes.v1 import media_service_pb2 as pb
 from server.interceptors.layer import Context

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from core.events import Event, ProgressTick, QueueInfo, event_from_json
 from core.jobs import Job, Progress, State, progress_from_json
-from core.stream import StreamRow
+from core.telling.stream import StreamRow
 from server.mapping import Mapper, tick_to_proto
 from server.watch.frames import event_frame
 

@@ -14,14 +14,14 @@ from typing import TypeVar
 
 import redis
 
-from core import metrics
 from core.errors import RushesError, ServerDraining, TooManyWatches
 from core.events import Event, QueueInfo, StoredEvent, event_from_json
-from core.settings import Settings
+from core.process import metrics
+from core.process.settings import Settings
+from core.process.telemetry import get_logger
 from core.store import Database, events
-from core.store.queue import Queues
-from core.stream import StreamTail, shard_of
-from core.telemetry import get_logger
+from core.store.places import Queues
+from core.telling.stream import StreamTail, shard_of
 from server.mapping import Mapper
 from server.watch.feed import Feed, Line, Signal
 

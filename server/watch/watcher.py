@@ -10,9 +10,9 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
-from core import failpoints, metrics
 from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
 from core.jobs import Job, State
+from core.process import failpoints, metrics
 from core.store import Database, events
 from core.store.events import Snapshot
 from core.tokens import ResumePoint, Tokens

@@ -23,7 +23,7 @@ from core.jobs import (
 )
 from core.store import Database, claims, polls, transitions
 from core.store.claims import Run
-from core.store.sql import Statement
+from core.store.engine.sql import Statement
 from tests.contract.job_model import ModelJob, ModelUser, new_model_job
 from tests.making import PRICE, accepted, new_media
 

@@ -20,7 +20,7 @@ import pytest
 from core.blobs import Blobs, Variant, open_blobs
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid, StorageFull
 from core.ids import new_id
-from core.settings import read_settings
+from core.process.settings import read_settings
 from tests.services import wait_for
 
 SIGNING_KEY = b"k" * 32

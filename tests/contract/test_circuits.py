@@ -6,8 +6,8 @@ import pytest
 
 from core.jobs import Outcome, Progress
 from core.store import Database, circuits, claims, overview, polls, submits, transitions, workers
-from core.store.queue import Queues
-from core.store.sql import Statement
+from core.store.engine.sql import Statement
+from core.store.places import Queues
 from tests.making import begun, claimed, paid
 
 DUE = Statement("UPDATE job SET next_run_time = 0 WHERE job_id = :job_id")

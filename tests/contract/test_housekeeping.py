@@ -9,8 +9,8 @@ from core.jobs import JobFailure, Outcome
 from core.store import Database, budgets, events, jobs, retention, submits, transitions, workers
 from core.store import media as library
 from core.store.budgets import Period
-from core.store.database import Session
-from core.store.sql import Dialect, Statement
+from core.store.engine.database import Session
+from core.store.engine.sql import Dialect, Statement
 from tests.making import accepted, begun, claimed, new_media, paid, started
 from tests.services import wait_for
 

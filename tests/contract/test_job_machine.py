@@ -13,8 +13,8 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from core.events import Event, event_from_json
 from core.jobs import MOVES, EventType, Job, Progress
 from core.store import Database, events, submits
-from core.store.queue import Queues
-from core.store.sql import Dialect
+from core.store.engine.sql import Dialect
+from core.store.places import Queues
 from tests.contract.job_model import UNSETTLED, ModelUser
 from tests.contract.job_runs import LIVE_MS
 from tests.contract.job_submits import JobSubmits

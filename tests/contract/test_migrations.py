@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from core.errors import DataNewer
-from core.settings import read_settings
+from core.process.settings import read_settings
 from core.store import Database, open_database
-from core.store.database import connect
-from core.store.migrate import FOLDER, migrate, pending
+from core.store.engine.database import connect
+from core.store.engine.migrate import FOLDER, migrate, pending
+from core.store.engine.sql import Dialect, Statement
 from core.store.models import MODELS
-from core.store.sql import Dialect, Statement
 from tests.making import accepted
 
 VERSIONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))
@@ -24,8 +24,8 @@ VERSIONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))
 SQLITE_TYPES = {"BIGINT": "INTEGER", "BOOLEAN": "INTEGER"}
 MIGRATE = """
 import json, sys
-from core.store.database import connect
-from core.store.migrate import migrate
+from core.store.engine.database import connect
+from core.store.engine.migrate import migrate
 
 db = connect(sys.argv[1], 2)
 sys.stdin.read()

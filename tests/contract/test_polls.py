@@ -8,8 +8,8 @@ from core.jobs import Progress, Stage
 from core.store import Database, jobs, polls, submits, transitions
 from core.store.claims import Claim
 from core.store.durations import Durations
+from core.store.engine.sql import Statement
 from core.store.polls import Postponed
-from core.store.sql import Statement
 from tests.making import begun, new_media, paid, started
 
 RUN_OUT = Statement("UPDATE job SET lease_expire_time = 0 WHERE job_id = :job_id")

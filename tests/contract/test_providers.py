@@ -38,9 +38,9 @@ from workers.providers import (
     RunStopped,
     TryLater,
 )
-from workers.providers.connections import tls_context
-from workers.providers.transport import CONNECT_SECONDS
-from workers.results import probe_result
+from workers.providers.http.connections import tls_context
+from workers.providers.http.transport import CONNECT_SECONDS
+from workers.runs.results.media import probe_result
 
 SHORT_SECONDS = 0.5
 

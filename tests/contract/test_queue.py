@@ -10,10 +10,10 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.worker import Worker
 
-from core.queue import ACTOR, MAX_WAKES, JobQueue, open_broker
-from core.settings import Settings
-from core.stream import connect
-from core.tell import TELL_ERRORS
+from core.process.settings import Settings
+from core.telling.changes import TELL_ERRORS
+from core.telling.stream import connect
+from core.telling.wakeups import ACTOR, MAX_WAKES, JobQueue, open_broker
 from tests.services import Valkey, wait_for
 
 

@@ -3,8 +3,8 @@
 from core.events import QueueInfo
 from core.store import Database, circuits, claims, transitions, workers
 from core.store.accept import accept
-from core.store.queue import Queues
-from core.store.sql import Statement
+from core.store.engine.sql import Statement
+from core.store.places import Queues
 from tests.making import VIDEO, accepted, claimed, new_job, new_media, started
 
 CAP = 2

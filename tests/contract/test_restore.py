@@ -7,12 +7,12 @@ import pytest
 from core.jobs import Cost, CostState, EventType, Outcome, State
 from core.store import Database, budgets, claims, events, jobs, polls, submits, transitions
 from core.store.budgets import owner_of
+from core.store.engine.sql import Statement
 from core.store.restore import begin_anew
-from core.store.sql import Statement
 from tests.making import accepted, claimed, new_media, started
 from workers.backoff import Backoff
 from workers.endings import Endings
-from workers.reconcile import Reconciler
+from workers.runs.reconcile import Reconciler
 
 PAID = Cost(state=CostState.ESTIMATED, estimated_micros=100)
 LOCAL = ("builtin",)

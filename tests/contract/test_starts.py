@@ -9,8 +9,8 @@ from core.events import Event
 from core.jobs import EventType, State
 from core.store import Database, claims, events, jobs
 from core.store.change import bump
-from core.store.session import Session
-from core.store.sql import Dialect, Statement
+from core.store.engine.session import Session
+from core.store.engine.sql import Dialect, Statement
 from tests.making import accepted, claimed, paid
 
 LOCAL = ["builtin"]

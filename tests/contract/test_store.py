@@ -12,9 +12,9 @@ from core.events import event_from_json
 from core.jobs import EventType, JobFailure, Progress, Stage, State
 from core.store import Database, claims, events, jobs, transitions
 from core.store import media as library
-from core.store.database import Session, Undo
-from core.store.queue import Queues
-from core.store.sql import Statement
+from core.store.engine.database import Session, Undo
+from core.store.engine.sql import Statement
+from core.store.places import Queues
 from tests.making import accepted, claimed, new_media, started
 from tests.services import wait_for
 

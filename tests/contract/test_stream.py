@@ -10,8 +10,8 @@ import redis
 
 from core.events import Event, ProgressTick, event_from_json
 from core.jobs import EventType, Progress, Stage, progress_from_json
-from core.settings import Settings
-from core.stream import EventStream, StreamRow, StreamTail, connect, shard_of, stream_key
+from core.process.settings import Settings
+from core.telling.stream import EventStream, StreamRow, StreamTail, connect, shard_of, stream_key
 from tests.making import job_value
 from tests.services import Valkey
 
@@ -143,7 +143,7 @@ async def test_garbage_is_passed_over(
 async def test_the_stream_stays_short(
     client: redis.Redis, stream: EventStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.stream.MAX_ENTRIES", 100)
+    monkeypatch.setattr("core.telling.stream.MAX_ENTRIES", 100)
     for percent in range(1000):
         stream.publish_progress(tick(percent % 100))
     assert 100 <= client.xlen(stream_key(0)) <= 300

@@ -8,7 +8,7 @@ import pytest
 from core.errors import JobStateInvalid, LeaseLost, Reason
 from core.jobs import CostState, EventType, Job, JobFailure, Outcome, State, Step
 from core.store import Database, claims, events, jobs, polls, submits, transitions
-from core.store.sql import Statement
+from core.store.engine.sql import Statement
 from tests.making import MICROS, begun, claimed, money, new_media, paid, started
 
 RUN_OUT = Statement("UPDATE job SET lease_expire_time = 0 WHERE job_id = :job_id")

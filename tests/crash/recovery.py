@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from core.errors import DependencyUnavailable
-from core.store.database import connect
-from core.store.sql import Statement
+from core.store.engine.database import connect
+from core.store.engine.sql import Statement
 
 LOOK_SECONDS = 0.05
 _HELD = Statement(

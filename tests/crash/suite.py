@@ -13,8 +13,8 @@ import psycopg2
 import redis
 
 from core.errors import DependencyUnavailable
-from core.store.database import Database, connect
-from core.store.sql import Statement
+from core.store.engine.database import Database, connect
+from core.store.engine.sql import Statement
 from tests.crash.checker import (
     Final,
     Holdings,

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from core import failpoints
 from core.blobs import open_blobs
-from core.keys import read_or_make_key
-from core.settings import Settings, read_settings
+from core.process import failpoints
+from core.process.keys import read_or_make_key
+from core.process.settings import Settings, read_settings
 from core.store import jobs, open_database
-from core.store.database import connect
-from core.store.sql import Statement
+from core.store.engine.database import connect
+from core.store.engine.sql import Statement
 from tests.crash.checker import Violation, check, check_quiet, collect
 from tests.crash.history import Recorder
 from tests.crash.installation import Installation, Process
@@ -249,10 +249,10 @@ def test_a_server_starts_when_it_happened_between_two_migrations(
 HOUSEKEEPING = """
 from core import failpoints
 from core.blobs import open_blobs
-from core.keys import read_or_make_key
-from core.settings import read_settings
+from core.process.keys import read_or_make_key
+from core.process.settings import read_settings
 from core.store import jobs, open_database
-from workers.purge import empty_bin, erase_orphans
+from workers.upkeep.purge import empty_bin, erase_orphans
 settings = read_settings()
 failpoints.arm(settings.failpoints)
 db = open_database(settings)

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from core.store.database import connect
+from core.store.engine.database import connect
 from tests.crash.history import Recorder, user_name
 from tests.crash.planted import BUGS, ROOT, Edit, plant
 from tests.crash.planted.code import SEQUENCE

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.store.database import connect
-from core.store.sql import Statement
+from core.store.engine.database import connect
+from core.store.engine.sql import Statement
 from tests.crash.checker import Final, check, collect, find_secrets
 from tests.crash.history import Recorder
 from tests.crash.installation import FAST, Installation

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings
+from core.process.settings import Settings
 from tests.crash.plan import Mix
 from tests.crash.report import percentile, table
 from tests.crash.suite import Episode, Scenario

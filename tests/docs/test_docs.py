@@ -51,7 +51,7 @@ def rows_of_errors() -> dict[str, list[str]]:
 
 
 def test_the_settings_page_holds_the_table_that_the_code_prints() -> None:
-    command = [sys.executable, "-m", "core.settings"]
+    command = [sys.executable, "-m", "core.process.settings"]
     table = subprocess.check_output(command, text=True, cwd=ROOT).strip()
 
     assert table in read("docs/settings.md")

@@ -3,10 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from core.ability import FIELDS, TOKENS, Ability, Price, Rule
-from core.catalog import Model, read_catalog
-from core.prompts import TABLES, read_prompts
-from core.settings import read_settings
+from core.catalog.ability import FIELDS, TOKENS, Ability, Price, Rule
+from core.catalog.models import Model, read_catalog
+from core.catalog.prompts import TABLES, read_prompts
+from core.process.settings import read_settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text()
 

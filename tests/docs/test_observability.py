@@ -7,7 +7,7 @@ from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from admin.doctor import CHECKS
-from core import metrics
+from core.process import metrics
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "observability.md").read_text()
 ROW = re.compile(r"^\| `(rushes_\w+)` \| (\w+) \|([\w, ]*)\| .+ \|$", re.MULTILINE)

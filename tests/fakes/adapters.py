@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from core.blobs import Blobs, open_blobs
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
 from core.ids import new_id
 from core.jobs import Cost, CostState, Job, Progress, State
-from core.settings import Settings, read_settings
+from core.process.settings import Settings, read_settings
 from core.specs import ImageSpec, Spec, VideoSpec
 from tests.fakes import gemini, openai, vertex
 from tests.fakes.faults import WORDS

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.catalog import models_path
+from core.catalog.models import models_path
 from tests.fakes import gemini, openai, vertex
 
 # Of the models that tests use, one for each adapter and kind.

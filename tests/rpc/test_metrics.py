@@ -5,7 +5,7 @@ import contextlib
 import grpc
 import pytest
 
-from core.metrics import REGISTRY
+from core.process.metrics import REGISTRY
 from core.store import Database, transitions
 from rushes.v1 import media_service_pb2 as pb
 from tests.counting import growth, sample

@@ -10,7 +10,7 @@ import grpc
 import pytest
 import structlog
 
-from core.catalog import models_path
+from core.catalog.models import models_path
 from core.ids import new_id
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb

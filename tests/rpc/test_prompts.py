@@ -122,3 +122,15 @@ def test_the_simulator_reads_its_words_with_templates_around_them(
     close_house(house_loop, house)
     assert job.final_prompt == "sim:slow\nMood: calm, quiet, unhurried."
     assert job.video.prompt == "sim:slow"
+
+
+def test_the_templates_of_this_installation_are_listed_with_their_texts(inked: House) -> None:
+    answer = inked.caller("alice").call("ListPromptTemplates", pb.ListPromptTemplatesRequest())
+
+    listed = [(t.field, t.name, t.description, t.text) for t in answer.prompt_templates]
+    assert listed == [
+        ("style_pack", "ink", "Ink.", "Style: ink on paper."),
+        ("mood", "calm", "Calm.", "Mood: calm."),
+        ("mood", "wild", "Wild.", "Mood: wild."),
+        ("cinematography", "pan", "Pan.", "Camera: pan."),
+    ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.catalog import models_path
+from core.catalog.models import models_path
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from tests.house import Caller, House, LoopThread, close_house, open_house

@@ -7,7 +7,7 @@ from typing import Any
 from admin.backup import back_up
 from admin.restore import restore
 from admin.site import Site
-from core.settings import read_settings
+from core.process.settings import read_settings
 from rushes.v1 import media_service_pb2 as pb
 from tests.house import House, LoopThread, close_house, open_house
 from tests.rpc.requests import video

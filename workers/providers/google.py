@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workers.providers.transport import pause_ms
+from workers.providers.http.transport import pause_ms
 
 Fields = Mapping[str, Any]
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")

@@ -2,8 +2,8 @@
 
 They are in the blob store before `submit` returns, as the answer comes once: `results/<key>.<n>`,
 and at last `results/<key>.manifest`, which says what is there. The operation's name is what their
-keys begin with. `workers/purge.py` erases what is old. While the store is away they are in the
-spool, and the call's outcome is unknown: it is found by `find` when the store has them.
+keys begin with. `workers/upkeep/purge.py` erases what is old. While the store is away they are in
+the spool, and the call's outcome is unknown: it is found by `find` when the store has them.
 """
 
 import json
@@ -18,7 +18,7 @@ import structlog
 from core.blobs import Blobs
 from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
 from core.jobs import CostState, JobFailure
-from core.settings import Settings
+from core.process.settings import Settings
 from workers.providers import Monitor, Output, ProviderFailed, RunStopped
 from workers.providers.spool import Spool
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.jobs import CostState, Job, Outcome
-from core.metrics import PROVIDER_CALLS
+from core.process.metrics import PROVIDER_CALLS
 from workers.providers import (
     Done,
     LocalProvider,

@@ -7,9 +7,9 @@ second and 60 MiB each, and even a provider loads its own at its first job.
 from collections.abc import Callable, Mapping
 
 from core.blobs import Blobs
-from core.catalog import Catalog
-from core.secrets import provider_key, warn_if_exposed
-from core.settings import Settings
+from core.catalog.models import Catalog
+from core.process.secrets import provider_key, warn_if_exposed
+from core.process.settings import Settings
 from workers.providers import LocalProvider, Provider, Providers
 from workers.providers.builtin.provider import BuiltinProvider
 

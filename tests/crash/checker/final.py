@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from core.store.database import Database, connect
+from core.store.engine.database import Database, connect
+from core.store.engine.sql import Statement, columns
 from core.store.models import (
     BudgetRow,
     IntentRow,
@@ -19,7 +20,6 @@ from core.store.models import (
     SpendingRow,
     UserStream,
 )
-from core.store.sql import Statement, columns
 from tests.crash.history import Line
 
 TABLES = {

@@ -60,7 +60,7 @@ BUGS = {
                 "if False:\n            raise LeaseLost",
             ),
             Edit(
-                "workers/pipeline.py",
+                "workers/runs/pipeline.py",
                 "elif claim.step is Step.SUBMIT and claim.at_risk",
                 "elif False",
             ),
@@ -80,7 +80,7 @@ BUGS = {
         "The provider's client repeats a call that broke, as SDKs do by default.",
         (
             Edit(
-                "workers/submit.py",
+                "workers/runs/submit.py",
                 "submitted = provider.submit(claim.job, key, plan)",
                 f"submitted = {CODE}.retried("
                 "lambda: provider.submit(claim.job, key, plan), OutcomeUnknown)",
@@ -97,7 +97,7 @@ BUGS = {
                 "late, locked.run.user_id, locked.create_time, estimated, spent))",
             ),
             Edit(
-                "core/store/database.py",
+                "core/store/engine/database.py",
                 "            return self._retried(lambda: run(transaction))\n",
                 "            result = self._retried(lambda: run(transaction))\n"
                 f"            {CODE}.settle_later(self)\n"
@@ -144,7 +144,7 @@ BUGS = {
         "Watchers are told inside the transaction, which may still be undone.",
         (
             Edit(
-                "core/tell.py",
+                "core/telling/changes.py",
                 "        self._stream = stream\n",
                 f"        self._stream = stream\n        {CODE}.TELLERS.append(self)\n",
             ),
@@ -216,7 +216,7 @@ BUGS = {
         "The last bytes of a result are not stored.",
         (
             Edit(
-                "workers/results.py",
+                "workers/runs/results/media.py",
                 "blobs.put_file(media.blob_key, path)",
                 "blobs.put_bytes(media.blob_key, path.read_bytes()[:-1])",
             ),
@@ -226,7 +226,7 @@ BUGS = {
         "A failure is logged with what was asked for.",
         (
             Edit(
-                "workers/submit.py",
+                "workers/runs/submit.py",
                 'log.warning("submit_outcome_unknown", ',
                 'log.warning("submit_outcome_unknown", asked=claim.job.final_prompt, ',
             ),

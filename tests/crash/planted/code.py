@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from core.jobs import State
+from core.store.engine.sql import Statement
 from core.store.jobs import revision
-from core.store.sql import Statement
 
 MOMENT_SECONDS = 0.1
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.store import budgets
-from core.store.database import connect
-from core.store.sql import Statement
+from core.store.engine.database import connect
+from core.store.engine.sql import Statement
 from tests.crash.checker import Violation, check, check_quiet, collect, find_secrets
 from tests.crash.history import Recorder
 from tests.crash.installation import Installation, Process

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.keys import read_or_make_key
-from core.settings import read_settings
+from core.process.keys import read_or_make_key
+from core.process.settings import read_settings
 from core.store import open_database, workers
 from tests.services import Valkey
 from tests.unit.admin.installed import Healthy, Installation, an_edge

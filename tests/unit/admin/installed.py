@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from admin.doctor import Finding, examine
-from core.settings import Settings
+from core.process.settings import Settings
 from core.store import Database
 
 

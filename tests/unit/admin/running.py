@@ -12,8 +12,8 @@ import pytest
 from admin.cli import main
 from core.blobs import Blobs, open_blobs
 from core.jobs import Cost, CostState
-from core.keys import read_or_make_key
-from core.settings import Settings, read_settings
+from core.process.keys import read_or_make_key
+from core.process.settings import Settings, read_settings
 from core.store import Database, open_database
 from tests.making import accepted
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from core import failpoints
-from core.failpoints import FailpointHit
 from core.jobs import State
+from core.process import failpoints
+from core.process.failpoints import FailpointHit
 from core.store import jobs, submits, workers
 from standalone.preflight import CannotStart, prepare_folder
 from tests.making import accepted

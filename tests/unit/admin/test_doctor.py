@@ -12,12 +12,12 @@ import redis
 from admin import doctor
 from admin.doctor import CHECKS, examine, machine
 from admin.doctor import database as of_database
-from core import catalog
 from core.blobs import open_blobs
+from core.catalog import models as catalog
 from core.errors import StorageFull
-from core.settings import Settings
+from core.process.settings import Settings
 from core.store import circuits, workers
-from core.store.sql import Statement
+from core.store.engine.sql import Statement
 from standalone.preflight import free_port
 from tests.making import accepted
 from tests.services import Valkey

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.catalog import models_path
+from core.catalog.models import models_path
 from tests.unit.admin.running import Place
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from admin.providers import examine, probes
 from admin.providers.asking import CLOCK_SECONDS
-from core.catalog import read_catalog
-from core.settings import read_settings
+from core.catalog.models import read_catalog
+from core.process.settings import read_settings
 from standalone.preflight import free_port
 from tests.fakes.openai import KEY as OPENAI_KEY
 from tests.fakes.openai import OpenAIFake

@@ -17,8 +17,8 @@ from tests.fakes import media
 from tests.fakes.faults import Faults
 from tests.fakes.ledger import Ledger, read_ledger
 from tests.fakes.openai import KEY
-from workers.results import probe_result
-from workers.thumbnails import VideoInfo
+from workers.runs.results.media import probe_result
+from workers.runs.results.thumbnails import VideoInfo
 
 AUTHORIZATION = {"authorization": f"Bearer {KEY}"}
 

@@ -7,7 +7,7 @@ import signal
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from core import notify
+from core.process import systemd
 
 SERVICE = "rushes.v1.MediaService"
 BEAT_SECONDS = 1.0
@@ -22,9 +22,9 @@ async def main() -> None:
     await checks.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
     server.add_insecure_port(os.environ["RUSHES_GRPC_LISTEN"])
     await server.start()
-    notify.ready()
+    systemd.ready()
     while not ended.is_set():
-        notify.alive()
+        systemd.alive()
         try:
             await asyncio.wait_for(ended.wait(), BEAT_SECONDS)
         except TimeoutError:

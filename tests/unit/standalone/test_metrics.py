@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.exposition import metrics_served
+from core.process.exposition import metrics_served
 from standalone import metrics as page
 from standalone.metrics import Source, merged_registry
 from standalone.preflight import free_port

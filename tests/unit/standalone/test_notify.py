@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core import notify
+from core.process import systemd
 from standalone.notify import NotifySocket
 
 
@@ -15,8 +15,8 @@ def test_what_a_child_says_arrives_in_order_of_no_importance(
     with closing(NotifySocket(tmp_path / "s")) as heard:
         monkeypatch.setenv("NOTIFY_SOCKET", str(heard.path))
 
-        notify.ready()
-        notify.alive()
+        systemd.ready()
+        systemd.alive()
 
         assert heard.read() == {"READY=1", "WATCHDOG=1"}
         assert heard.read() == set()
@@ -28,7 +28,7 @@ def test_several_states_in_one_message_are_all_heard(
     with closing(NotifySocket(tmp_path / "s")) as heard:
         monkeypatch.setenv("NOTIFY_SOCKET", str(heard.path))
 
-        notify._send("READY=1\nSTATUS=serving")
+        systemd._send("READY=1\nSTATUS=serving")
 
         assert "READY=1" in heard.read()
 

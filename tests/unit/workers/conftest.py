@@ -9,27 +9,27 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from core import failpoints
 from core.blobs import Blobs, open_blobs
-from core.catalog import Catalog, read_catalog
+from core.catalog.models import Catalog, read_catalog
 from core.events import Event, ProgressTick
-from core.settings import read_settings
+from core.process import failpoints
+from core.process.settings import read_settings
 from core.store import Database, open_database
 from core.store.durations import Durations
-from core.tell import Teller
+from core.telling.changes import Teller
 from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid
 from workers.backoff import Backoff
 from workers.endings import Endings
-from workers.journal import Journal
-from workers.lease import LeaseKeeper
-from workers.paces import Paces
-from workers.pipeline import Pipeline
-from workers.poller import Poller
-from workers.postponer import Postponer
+from workers.polls.paces import Paces
+from workers.polls.poller import Poller
+from workers.polls.postponer import Postponer
+from workers.polls.ticker import Ticker
 from workers.providers import Providers
-from workers.reconcile import Reconciler
-from workers.submit import Submitter
-from workers.ticker import Ticker
+from workers.runs.journal import Journal
+from workers.runs.lease import LeaseKeeper
+from workers.runs.pipeline import Pipeline
+from workers.runs.reconcile import Reconciler
+from workers.runs.submit import Submitter
 
 
 @dataclass

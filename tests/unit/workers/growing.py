@@ -10,11 +10,11 @@ from pathlib import Path
 
 from core.blobs import open_blobs
 from core.jobs import Stage
-from core.settings import read_settings
+from core.process.settings import read_settings
 from tests.making import VIDEO, job_value
 from workers.providers import Output, TryLater
-from workers.providers.transport import download, download_client, unavailable
-from workers.results import store_output
+from workers.providers.http.transport import download, download_client, unavailable
+from workers.runs.results.media import store_output
 
 MOST_BYTES = 2 * 1024**3
 

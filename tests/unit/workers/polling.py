@@ -6,7 +6,7 @@ from core.store import Database, claims
 from tests.services import wait_for
 from tests.unit.workers.running import NEXT_RUN, paid_image
 from tests.unit.workers.scripted import ScriptedPaid
-from workers.pipeline import Pipeline
+from workers.runs.pipeline import Pipeline
 
 
 def operation(db: Database, pipeline: Pipeline, **changes: Any) -> str:

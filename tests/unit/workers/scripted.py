@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.jobs import CostState, Job
 from core.store import Database
-from core.store.sql import Statement
+from core.store.engine.sql import Statement
 from workers.providers import Done, Monitor, Output, Pending, ReadInput, Submitted
 
 Fetch = Callable[[Job, int, Path, ReadInput, Monitor], Output]

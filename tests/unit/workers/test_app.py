@@ -9,10 +9,10 @@ import pytest
 
 from core.errors import SettingsInvalid
 from core.jobs import Job, State
-from core.queue import JobQueue, open_broker
-from core.settings import Settings, read_settings
+from core.process.settings import Settings, read_settings
 from core.store import Database, jobs, transitions, workers
-from core.stream import connect
+from core.telling.stream import connect
+from core.telling.wakeups import JobQueue, open_broker
 from tests.making import IMAGE, accepted
 from tests.services import Valkey, wait_for
 from tests.unit.workers.scripted import ScriptedLocal, make_picture

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from core.jobs import Job
-from core.queue import JobQueue, open_broker
-from core.settings import Settings, read_settings
+from core.process.settings import Settings, read_settings
 from core.store import Database
-from core.stream import connect
+from core.telling.stream import connect
+from core.telling.wakeups import JobQueue, open_broker
 from tests.making import IMAGE, accepted
 from tests.services import Valkey, wait_for
 from tests.unit.workers.scripted import ScriptedLocal, make_picture

@@ -3,8 +3,8 @@
 from pydantic import SecretStr
 
 from core.blobs import Blobs
-from core.catalog import Catalog
-from core.settings import Settings
+from core.catalog.models import Catalog
+from core.process.settings import Settings
 from workers.providers.gemini.provider import GeminiProvider
 
 

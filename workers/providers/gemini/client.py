@@ -9,7 +9,7 @@ import httpx2
 from pydantic import SecretStr
 
 from workers.providers.gemini.interactions import GOOGLE
-from workers.providers.transport import unused_async
+from workers.providers.http.transport import unused_async
 
 if TYPE_CHECKING:
     from google.genai import Client

@@ -14,7 +14,12 @@ from core.errors import Reason
 from core.jobs import CostState, JobFailure
 from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
 from workers.providers.google import Fields, details_of, objects, read_status, retry_info_ms
-from workers.providers.transport import quota_exhausted, retry_after_ms, submit_failed, unavailable
+from workers.providers.http.transport import (
+    quota_exhausted,
+    retry_after_ms,
+    submit_failed,
+    unavailable,
+)
 
 NAME = "Gemini"
 SETTING = "RUSHES_GEMINI_API_KEY"

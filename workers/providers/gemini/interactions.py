@@ -23,7 +23,7 @@ from workers.providers.gemini.errors import (
     rejected,
 )
 from workers.providers.gemini.usage import Charge, interaction_tokens, result_tokens
-from workers.providers.transport import quota_exhausted
+from workers.providers.http.transport import quota_exhausted
 
 log = structlog.get_logger()
 

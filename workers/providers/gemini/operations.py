@@ -14,14 +14,6 @@ from pydantic import SecretStr
 
 from core.jobs import CostState, Stage
 from workers.providers import Done, Monitor, Pending, ProviderFailed, TryLater
-from workers.providers.answers import (
-    AnswerReader,
-    AnswerUnreadable,
-    Base64File,
-    ResultDamaged,
-    ResultTooLarge,
-    Take,
-)
 from workers.providers.gemini.client import API_VERSION
 from workers.providers.gemini.errors import NAME, lost, no_result, poll_refused, read_refusal
 from workers.providers.gemini.interactions import (
@@ -34,8 +26,16 @@ from workers.providers.gemini.interactions import (
 )
 from workers.providers.gemini.requests import MAX_INPUT_BYTES
 from workers.providers.gemini.usage import Charge
-from workers.providers.questions import AskRefused, Polls, ask
-from workers.providers.transport import (
+from workers.providers.http.answers import (
+    AnswerReader,
+    AnswerUnreadable,
+    Base64File,
+    ResultDamaged,
+    ResultTooLarge,
+    Take,
+)
+from workers.providers.http.questions import AskRefused, Polls, ask
+from workers.providers.http.transport import (
     CHUNK_BYTES,
     Refused,
     download,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from core.blobs import Blobs
-from core.catalog import Catalog
+from core.catalog.models import Catalog
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
-from core.settings import Settings
+from core.process.settings import Settings
 from workers.providers import (
     Done,
     Monitor,
@@ -33,8 +33,8 @@ from workers.providers.gemini.operations import Operations
 from workers.providers.gemini.pictures import read_picture
 from workers.providers.gemini.requests import ImagePlan, VideoPlan, plan_request
 from workers.providers.gemini.usage import Charge, Tokens, content_tokens
+from workers.providers.http.transport import is_too_large, submit_client, too_large
 from workers.providers.kept import FOLDER, Result, open_kept
-from workers.providers.transport import is_too_large, submit_client, too_large
 
 if TYPE_CHECKING:
     from google.genai import Client

@@ -8,10 +8,10 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from core.catalog import Catalog
+from core.catalog.models import Catalog
 from core.errors import Reason
+from core.files.sniff import HEAD_BYTES, sniff_mime_type
 from core.jobs import Job, JobFailure
-from core.sniff import HEAD_BYTES, sniff_mime_type
 from core.specs import ImageSpec, VideoSpec
 from workers.providers import ProviderFailed, ReadInput
 

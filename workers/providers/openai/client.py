@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from workers.providers.transport import submit_client
+from workers.providers.http.transport import submit_client
 
 if TYPE_CHECKING:
     import openai

@@ -13,7 +13,7 @@ import httpx2
 from core.errors import Reason
 from core.jobs import CostState, JobFailure
 from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
-from workers.providers.transport import quota_exhausted, retry_after_ms, submit_failed
+from workers.providers.http.transport import quota_exhausted, retry_after_ms, submit_failed
 
 NAME = "OpenAI"
 SETTING = "RUSHES_OPENAI_API_KEY"

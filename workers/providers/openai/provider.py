@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from core.blobs import Blobs
-from core.catalog import Catalog
+from core.catalog.models import Catalog
 from core.jobs import CostState, Job
-from core.settings import Settings
+from core.process.settings import Settings
 from core.specs import Kind
 from workers.providers import (
     Done,
@@ -22,12 +22,12 @@ from workers.providers import (
     Submitted,
     TryLater,
 )
+from workers.providers.http.transport import is_too_large, unavailable
 from workers.providers.kept import Result, open_kept
 from workers.providers.openai.answers import read_results, read_tokens, unusable
 from workers.providers.openai.client import open_client
 from workers.providers.openai.errors import NAME, submit_error
 from workers.providers.openai.requests import Request, make_request
-from workers.providers.transport import is_too_large, unavailable
 
 if TYPE_CHECKING:
     from openai import OpenAI

@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from core.errors import Reason
+from core.files.sniff import EXTENSIONS, sniff_mime_type
 from core.jobs import Job, JobFailure
-from core.sniff import EXTENSIONS, sniff_mime_type
 from core.specs import ImageSpec
 from workers.providers import ProviderFailed, ReadInput
 from workers.providers.builtin.picture import fitted, opened

@@ -4,8 +4,8 @@ Nothing of Google is imported before the first job needs it.
 """
 
 from core.blobs import Blobs
-from core.catalog import Catalog
-from core.settings import Settings
+from core.catalog.models import Catalog
+from core.process.settings import Settings
 from workers.providers import Provider
 from workers.providers.vertex.addresses import Addresses
 from workers.providers.vertex.client import Submits

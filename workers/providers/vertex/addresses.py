@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from core.errors import SettingsInvalid
-from core.settings import Settings
+from core.process.settings import Settings
 
 API_VERSION = "v1beta1"
 STORAGE = "https://storage.googleapis.com"

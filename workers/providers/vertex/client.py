@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.settings import Settings
-from workers.providers.transport import submit_client, unused_async
+from core.process.settings import Settings
+from workers.providers.http.transport import submit_client, unused_async
 from workers.providers.vertex.addresses import API_VERSION, Addresses
 from workers.providers.vertex.requests import Input, VeoRequest
 from workers.providers.vertex.tokens import Tokens

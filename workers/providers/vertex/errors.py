@@ -17,7 +17,12 @@ from core.errors import Reason
 from core.jobs import CostState, JobFailure
 from workers.providers import OutcomeUnknown, ProviderFailed, TryLater
 from workers.providers.google import details_of, read_status, retry_info_ms
-from workers.providers.transport import quota_exhausted, retry_after_ms, submit_failed, unavailable
+from workers.providers.http.transport import (
+    quota_exhausted,
+    retry_after_ms,
+    submit_failed,
+    unavailable,
+)
 from workers.providers.vertex.addresses import short_name
 from workers.providers.vertex.tokens import SETTING as CREDENTIALS
 from workers.providers.vertex.tokens import CredentialsRefused, CredentialsUnreachable

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import httpx2
 
-from core.catalog import Catalog
+from core.catalog.models import Catalog
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
 from core.specs import VideoSpec
@@ -26,15 +26,15 @@ from workers.providers import (
     Submitted,
     TryLater,
 )
-from workers.providers.answers import (
+from workers.providers.http.answers import (
     AnswerReader,
     AnswerUnreadable,
     Base64File,
     ResultDamaged,
     ResultTooLarge,
 )
-from workers.providers.questions import AskRefused, Enough, Polls, ask
-from workers.providers.transport import download, download_client, unavailable
+from workers.providers.http.questions import AskRefused, Enough, Polls, ask
+from workers.providers.http.transport import download, download_client, unavailable
 from workers.providers.vertex import errors
 from workers.providers.vertex.addresses import Addresses
 from workers.providers.vertex.client import Prepared, Submits

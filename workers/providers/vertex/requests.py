@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.errors import Reason
+from core.files.sniff import HEAD_BYTES, sniff_mime_type
 from core.jobs import JobFailure
-from core.sniff import HEAD_BYTES, sniff_mime_type
 from core.specs import VideoSpec
 from workers.providers import ProviderFailed, ReadInput
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from core.errors import RushesError
-from workers.providers.connections import tls_context
+from workers.providers.http.connections import tls_context
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

@@ -20,7 +20,7 @@ import uvicorn
 from core.blobs import AddressSigner, Blobs, Variant, open_blobs
 from core.ids import new_id
 from core.media import Media, MediaType
-from core.settings import read_settings
+from core.process.settings import read_settings
 from server.http.app import make_app
 from tests.services import DEADLINE_SECONDS, wait_for
 

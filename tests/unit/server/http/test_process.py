@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.blobs import Variant, open_blobs
-from core.keys import read_or_make_key
 from core.media import Media
-from core.settings import read_settings
+from core.process.keys import read_or_make_key
+from core.process.settings import read_settings
 from core.store import Database, media, open_database
 from tests.unit.server.http.conftest import CONTENT, DEADLINE_SECONDS, ask, item
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from core.settings import read_settings
+from core.process.settings import read_settings
 from tests.services import Valkey
 from tests.unit.server.watch.place import Place
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from core.events import Event, ProgressTick
 from core.jobs import Progress, Stage
-from core.queue import JobQueue, open_broker
-from core.settings import Settings
+from core.process.settings import Settings
 from core.store import Database, open_database
-from core.store.queue import Queues
-from core.stream import EventStream, connect
-from core.tell import Teller
+from core.store.places import Queues
+from core.telling.changes import Teller
+from core.telling.stream import EventStream, connect
+from core.telling.wakeups import JobQueue, open_broker
 from core.tokens import Tokens
 from rushes.v1 import media_service_pb2 as pb
 from server.mapping import Mapper

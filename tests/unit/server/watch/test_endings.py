@@ -123,7 +123,7 @@ async def test_a_slow_watcher_gets_what_it_missed_in_one_response(place: Place) 
 
 
 async def test_a_user_has_a_limited_number_of_watches(tmp_path: Any, valkey: Valkey) -> None:
-    from core.settings import read_settings
+    from core.process.settings import read_settings
 
     place = Place(read_settings(data_dir=tmp_path, redis_url=valkey.url, max_watches=2))
     await place.hub.start()

@@ -11,8 +11,8 @@ from core.errors import (
     ResumeTokenInvalid,
 )
 from core.store import retention, transitions
-from core.store.sql import Statement
-from core.stream import stream_key
+from core.store.engine.sql import Statement
+from core.telling.stream import stream_key
 from rushes.v1 import job_pb2
 from tests.making import VIDEO
 from tests.services import Valkey

@@ -10,7 +10,7 @@ import pytest
 from core.blobs import Blobs, open_blobs
 from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
 from core.jobs import CostState, JobFailure
-from core.settings import read_settings
+from core.process.settings import read_settings
 from tests.contract.provider_runs import Run
 from workers.providers import Output, ProviderFailed, RunStopped
 from workers.providers.kept import KeptResults, Result

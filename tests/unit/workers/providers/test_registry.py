@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from core.blobs import open_blobs
-from core.catalog import LOCAL_PROVIDERS, PROVIDERS, read_catalog
+from core.catalog.models import LOCAL_PROVIDERS, PROVIDERS, read_catalog
 from core.errors import SettingsInvalid
-from core.settings import read_settings
+from core.process.settings import read_settings
 from workers.providers import Providers
 from workers.providers.registry import open_providers
 
@@ -21,8 +21,8 @@ ALL = {**KEYS, "simulator": True}
 PROGRAM = """
 import sys
 from core.blobs import open_blobs
-from core.catalog import read_catalog
-from core.settings import read_settings
+from core.catalog.models import read_catalog
+from core.process.settings import read_settings
 from workers.app import WorkerApp
 from workers.providers.registry import open_providers
 settings = read_settings()

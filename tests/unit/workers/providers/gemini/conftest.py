@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from core.blobs import open_blobs
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
 from core.jobs import Job
-from core.settings import read_settings
+from core.process.settings import read_settings
 from core.specs import ImageSpec, VideoSpec
 from tests.fakes import gemini
 from tests.making import job_value

@@ -11,10 +11,10 @@ from tests.fakes.gemini import GeminiFake
 from tests.making import PRICE, accepted, money
 from tests.services import wait_for
 from tests.unit.workers.running import DUE, execute, failure_of, job_of
-from workers.pipeline import Pipeline
-from workers.poller import Poller
+from workers.polls.poller import Poller
 from workers.providers import Providers
 from workers.providers.gemini import GeminiProvider
+from workers.runs.pipeline import Pipeline
 
 Make = Callable[..., Job]
 

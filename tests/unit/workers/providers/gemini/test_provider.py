@@ -14,7 +14,7 @@ import pytest
 from google.genai.interactions import ModelParam
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
 from core.errors import Reason
 from core.jobs import CostState, Job, Stage
 from tests.contract.provider_runs import poll, read_input, submit
@@ -22,7 +22,7 @@ from tests.fakes import gemini, media
 from tests.fakes.gemini import GeminiFake
 from workers.providers import Done, Pending, ProviderFailed, RunStopped, TryLater
 from workers.providers.gemini import GeminiProvider, operations
-from workers.results import probe_result
+from workers.runs.results.media import probe_result
 
 Make = Callable[..., Job]
 Open = Callable[..., GeminiProvider]

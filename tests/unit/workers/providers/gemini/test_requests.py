@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.catalog import Catalog, Model, read_catalog
+from core.catalog.models import Catalog, Model, read_catalog
 from core.errors import Reason
 from core.jobs import Job
 from tests.fakes import media

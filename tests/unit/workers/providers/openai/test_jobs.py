@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from core import failpoints
 from core.blobs import Blobs
 from core.errors import Reason
 from core.jobs import CostState, Job, State
+from core.process import failpoints
 from core.specs import ImageSpec
 from core.store import Database
 from tests.fakes import media
@@ -18,9 +18,9 @@ from tests.making import MICROS, PRICE, accepted, money
 from tests.services import wait_for
 from tests.unit.workers.providers.openai.test_provider import open_provider
 from tests.unit.workers.running import DUE, circuits_are_due, execute, job_of
-from workers.pipeline import Pipeline
-from workers.poller import Poller
+from workers.polls.poller import Poller
 from workers.providers import Providers
+from workers.runs.pipeline import Pipeline
 
 pytestmark = pytest.mark.usefixtures("no_scratch_is_left", "no_failpoint_is_left")
 

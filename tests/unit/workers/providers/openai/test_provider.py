@@ -13,10 +13,10 @@ from PIL import Image
 from pydantic import SecretStr
 
 from core.blobs import Blobs, open_blobs
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
 from core.errors import DependencyUnavailable, Reason
 from core.jobs import CostState, Job
-from core.settings import read_settings
+from core.process.settings import read_settings
 from core.specs import Kind
 from tests.contract.provider_runs import Run
 from tests.fakes import media

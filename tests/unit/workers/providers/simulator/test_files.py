@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
 from core.errors import ImageRefused
 from tests.making import IMAGE, VIDEO
 from workers.providers.simulator.files import NO_MEDIA, make_file
-from workers.results import probe_result
-from workers.thumbnails import VideoInfo, make_media_thumbnail
+from workers.runs.results.media import probe_result
+from workers.runs.results.thumbnails import VideoInfo, make_media_thumbnail
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.jobs import CostState, Job, State
-from core.settings import read_settings
+from core.process.settings import read_settings
 from core.store import Database, jobs, open_database, transitions
 from tests.making import accepted
 from tests.services import Valkey, wait_for

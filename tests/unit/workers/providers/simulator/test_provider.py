@@ -33,7 +33,7 @@ from workers.providers import (
 )
 from workers.providers.simulator import SimulatorProvider
 from workers.providers.simulator.words import EFFECTS, Moment, Word
-from workers.results import probe_result
+from workers.runs.results.media import probe_result
 
 REFUSALS = [word for word, effect in EFFECTS.items() if effect.at is Moment.REFUSE]
 FAILURES = [w for w, e in EFFECTS.items() if e.at is Moment.WORK and e.reason]

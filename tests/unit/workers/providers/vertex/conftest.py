@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from core.blobs import open_blobs
-from core.catalog import read_catalog
+from core.catalog.models import read_catalog
 from core.jobs import Cost, CostState, Job
-from core.settings import Settings, read_settings
+from core.process.settings import Settings, read_settings
 from core.specs import VideoSpec
 from tests.fakes import media
 from tests.fakes.vertex import PROJECT, VertexFake

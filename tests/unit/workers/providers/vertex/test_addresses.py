@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from core.errors import SettingsInvalid
-from core.settings import Settings, read_settings
+from core.process.settings import Settings, read_settings
 from workers.providers.vertex.addresses import Addresses, short_name
 
 NAME = "projects/p/locations/{}/publishers/google/models/veo-3.1-generate-001/operations/4a45-fe"

@@ -29,7 +29,7 @@ from workers.providers import (
     RunStopped,
     TryLater,
 )
-from workers.providers.connections import tls_context
+from workers.providers.http.connections import tls_context
 
 BUCKET = "gs://fake-bucket/results"
 

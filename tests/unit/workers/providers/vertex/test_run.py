@@ -7,15 +7,15 @@ import pytest
 from core.errors import Reason
 from core.jobs import CostState, State, Step
 from core.store import Database
-from core.store.sql import Statement
+from core.store.engine.sql import Statement
 from tests.fakes.vertex import VertexFake
 from tests.making import MICROS, PRICE, accepted, money
 from tests.services import wait_for
 from tests.unit.workers.providers.vertex.conftest import SPEC, OpenProvider
 from tests.unit.workers.running import DUE, execute, job_of
-from workers.pipeline import Pipeline
-from workers.poller import Poller
+from workers.polls.poller import Poller
 from workers.providers import Providers
+from workers.runs.pipeline import Pipeline
 
 STEP = Statement("SELECT step FROM job WHERE job_id = :job_id")
 

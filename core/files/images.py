@@ -1,0 +1,107 @@
+"""Images that nobody here made: looked at before they are decoded, one at a time in a process.
+
+A PNG of 9,924 bytes can claim 81 million pixels and Pillow says nothing, so the size in the header
+is judged first; after that at most one decoded image is in memory.
+"""
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin
+
+from core.errors import ImageRefused
+from core.files.sniff import HEAD_BYTES, sniff_mime_type
+
+THUMBNAIL_PIXELS = 320
+THUMBNAIL_TYPE = "image/webp"
+_THUMBNAIL_QUALITY = 80
+_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+_SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
+_decoding = threading.BoundedSemaphore(1)
+
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+PngImagePlugin.MAX_TEXT_MEMORY = 4 * PngImagePlugin.MAX_TEXT_CHUNK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageInfo:
+    """What an image is. Sides in pixels as it is shown, so after its EXIF orientation."""
+
+    mime_type: str
+    width: int
+    height: int
+
+
+def probe_image(source: bytes | Path, max_pixels: int) -> ImageInfo:
+    """What the image is, once all of it could be decoded.
+
+    Raises:
+        ImageRefused: when it is no still PNG, JPEG or WebP, too large, or damaged.
+    """
+    with _refusing(), _decoding, _opened(source) as (image, mime_type):
+        if image.width * image.height > max_pixels:
+            raise ImageRefused(
+                f"it has {image.width}x{image.height} pixels, more than {max_pixels:,} in all"
+            )
+        # A JPEG may carry a second picture (a depth map, a preview): only the first one counts.
+        if mime_type != "image/jpeg" and getattr(image, "n_frames", 1) > 1:
+            raise ImageRefused("it is animated")
+        image.load()
+        sides = image.size
+        if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
+            sides = sides[::-1]
+    return ImageInfo(mime_type=mime_type, width=sides[0], height=sides[1])
+
+
+def make_thumbnail(source: bytes | Path, longest: int = THUMBNAIL_PIXELS) -> bytes:
+    """A WebP picture of an image, `longest` pixels or fewer on its longer side, never enlarged.
+
+    Raises:
+        ImageRefused: when the source is no image that `probe_image` would take.
+    """
+    with _refusing(), _decoding, _opened(source) as (image, _):
+        return encode_thumbnail(image, longest)
+
+
+def encode_thumbnail(image: Image.Image, longest: int = THUMBNAIL_PIXELS) -> bytes:
+    """As `make_thumbnail`, for a picture that is decoded already; changes `image`."""
+    image.thumbnail((longest, longest))
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):  # convert() would cut every value above 255 to white
+        upright = upright.point(lambda value: value * (1 / 256)).convert("L")
+    mode = "RGBA" if upright.has_transparency_data else "RGB"
+    output = BytesIO()
+    upright.convert(mode).save(
+        output, "WEBP", quality=_THUMBNAIL_QUALITY, exif=b"", xmp=b"", icc_profile=b""
+    )
+    return output.getvalue()
+
+
+@contextmanager
+def _opened(source: bytes | Path) -> Iterator[tuple[Image.Image, str]]:
+    """The image, of which only the header is read, and the type that its first bytes show."""
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        mime_type = sniff_mime_type(file.read(HEAD_BYTES)) or ""
+        if mime_type not in _FORMATS:
+            raise ImageRefused("it is not a PNG, JPEG or WebP image")
+        file.seek(0)
+        with Image.open(file, formats=[_FORMATS[mime_type]]) as image:
+            yield image, mime_type
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Pillow's decoders raise whatever the bytes provoke; all of it means a damaged image."""
+    try:
+        yield
+    except ImageRefused:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise ImageRefused("it has too many pixels") from None
+    except Exception as error:
+        raise ImageRefused("it is damaged or not whole") from error

@@ -1,0 +1,1 @@
+"""What every process needs: settings, logs, metrics, keys, failpoints, and systemd's protocol."""

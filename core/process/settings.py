@@ -1,0 +1,389 @@
+"""All settings: one frozen object, read once from RUSHES_* variables.
+
+Each has a default, a unit and a sentence.
+
+`docs/settings.md` is made from this file (`python -m core.process.settings`); a test says so.
+"""
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.addresses import is_address, is_of_this_machine
+from core.errors import SettingsInvalid
+from core.specs import QUEUE_NAME
+
+RESUBMIT_POLICIES = ("never_resubmit", "resubmit_after_lookup")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+MAX_SIGNED_URL_TTL_SECONDS = 24 * 3600
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0.01)]
+
+
+def _setting(default: Any, sentence: str, **options: Any) -> Any:
+    return Field(default, description=sentence, **options)
+
+
+class Settings(BaseSettings):
+    """What an installation can choose.
+
+    Raises:
+        SettingsInvalid: by `read_settings`, when a value is wrong or two do not go together.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RUSHES_", frozen=True, extra="ignore")
+
+    data_dir: Path = _setting(
+        Path(".rushes"),
+        "Folder for the database, blobs, keys, logs and sockets of one machine.",
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] = _setting(
+        8080, "Port on loopback that `make up` serves everything on."
+    )
+    public_url: str = _setting(
+        "",
+        "Address under which callers reach the edge; empty means http://localhost:{port}.",
+    )
+    database_url: str = _setting(
+        "",
+        "postgresql://user@host/name, or sqlite:///path; empty means SQLite in the data folder.",
+    )
+    database_connections: Count = _setting(10, "Database connections per process (PostgreSQL).")
+    redis_url: str = _setting(
+        DEFAULT_REDIS_URL,
+        "Redis or Valkey 7+: redis://, rediss:// or unix:///path.",
+    )
+    redis_cluster: bool = _setting(False, "Whether `redis_url` names a node of a cluster.")
+    stream_shards: Count = _setting(
+        1, "Event streams that the users are spread over; the same for every process."
+    )
+    blob_url: str = _setting(
+        "",
+        "file:///path, s3://bucket/prefix, gs:// or az://; empty means the data folder.",
+    )
+    models_file: Path | None = _setting(None, "Model catalog to use instead of the packaged one.")
+
+    grpc_listen: str = _setting(
+        "127.0.0.1:50051", "Where a server process listens: host:port or unix:/path."
+    )
+    http_listen: str = _setting(
+        "127.0.0.1:50052", "Where the HTTP process listens: host:port or unix:/path."
+    )
+    server_processes: Count = _setting(1, "gRPC server processes that `make up` starts.")
+    worker_processes: Count = _setting(2, "Worker processes that `make up` starts.")
+    worker_threads: Count = _setting(4, "Jobs that one worker process runs at once.")
+    worker_queues: str = _setting(
+        "", "Queues that a worker serves, with commas; empty: all that the models file names."
+    )
+    server_threads: Count = _setting(16, "Threads of a server process for unary calls.")
+    reflection: bool = _setting(False, "Whether the server offers gRPC reflection.")
+    process_name: str = _setting("", "Name of this process in its log lines; empty: its role.")
+    log_level: str = _setting("INFO", "Lowest level that is logged: DEBUG, INFO, WARNING, ERROR.")
+
+    jwt_key_file: Path | None = _setting(
+        None,
+        "HS256 key, 32 bytes or more as hex; made in the data folder when not named.",
+    )
+    jwt_jwks_url: str = _setting(
+        "",
+        "JWKS address for RS256, ES256 or EdDSA tokens; used instead of the HS256 key.",
+    )
+    jwt_issuer: str = _setting("rushes", "Issuer (`iss`) that a token must name.")
+    jwt_audience: str = _setting("rushes", "Audience (`aud`) that a token must name.")
+    jwt_max_lifetime_seconds: Count = _setting(
+        24 * 3600, "Longest lifetime of a token, in seconds."
+    )
+    jwt_leeway_seconds: Annotated[int, Field(ge=0)] = _setting(
+        30, "Clock difference that a token may have, in seconds."
+    )
+    signing_key_file: Path | None = _setting(
+        None,
+        "Key of page tokens, resume tokens and signed addresses, as hex; made when not named.",
+    )
+
+    max_prompt_characters: Count = _setting(8000, "Longest prompt, in characters.")
+    max_negative_prompt_characters: Count = _setting(
+        2000, "Longest negative prompt, in characters."
+    )
+    max_request_bytes: Count = _setting(4 * 1024 * 1024, "Largest request message, in bytes.")
+    max_inline_bytes: Count = _setting(
+        2 * 1024 * 1024, "Inline inputs of one request together, in bytes."
+    )
+    max_input_pixels: Count = _setting(25_000_000, "Largest input image, in pixels.")
+    max_labels: Count = _setting(32, "Labels of one job or media item.")
+    max_outputs: Count = _setting(4, "Outputs of one job.")
+    max_page_size: Count = _setting(1000, "Largest page of a list.")
+    max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
+    user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
+    max_watches: Count = _setting(20, "Open watches of one user per server process.")
+    user_requests_per_second: Count = _setting(
+        50, "Unary requests of one user per second, per server process."
+    )
+    user_request_burst: Count = _setting(
+        200, "Unary requests of one user at once, per server process."
+    )
+
+    max_attempts: Count = _setting(3, "Runs of a job before it ends as WORKER_LOST.")
+    lease_seconds: Seconds = _setting(15, "Time without a heartbeat after which a run is lost.")
+    heartbeat_seconds: Seconds = _setting(5, "Time between two heartbeats of a lease.")
+    rescue_seconds: Seconds = _setting(1, "Time between two looks for jobs that nobody runs.")
+    compare_seconds: Seconds = _setting(
+        2, "Time between two comparisons of what was watched with the database."
+    )
+    video_finish_seconds: Count = _setting(1800, "Longest time of a video job, accept to end.")
+    image_finish_seconds: Count = _setting(600, "Longest time of an image job, accept to end.")
+    max_finish_seconds: Count = _setting(
+        24 * 3600, "Longest `start_within` or `finish_within` that a caller may ask for."
+    )
+    resubmit_policy: str = _setting(
+        "never_resubmit",
+        "After a submit of unknown outcome: never_resubmit, or resubmit_after_lookup.",
+    )
+    reconcile_seconds: Seconds = _setting(
+        900, "Time in which a submit of unknown outcome can still be settled."
+    )
+    look_up_seconds: Seconds = _setting(
+        30, "Time between two questions to a provider that can look a submit up."
+    )
+    retry_seconds: Seconds = _setting(
+        1, "First pause before a safe retry; each further one is twice as long, with jitter."
+    )
+    max_retry_seconds: Seconds = _setting(60, "Longest pause before a safe retry.")
+    circuit_failures: Count = _setting(
+        5, "Failures in a row after which a provider is left alone for a while."
+    )
+    circuit_seconds: Seconds = _setting(
+        30, "Time for which a provider that keeps failing is left alone."
+    )
+    gemini_api_key: SecretStr | None = _setting(
+        None, "Key of the Gemini Developer API; better in a file than in a variable."
+    )
+    gemini_api_key_file: Path | None = _setting(None, "File with the key of the Gemini API.")
+    gemini_base_url: str = _setting("", "Another address of the Gemini API; empty: Google's.")
+    vertex_project: str = _setting("", "Google Cloud project in which Vertex AI runs and bills.")
+    vertex_location: str = _setting("us-central1", "Location of Vertex AI.")
+    vertex_credentials_file: Path | None = _setting(
+        None, "Service account key for Vertex AI; empty: Application Default Credentials."
+    )
+    vertex_output_uri: str = _setting(
+        "", "gs://bucket/prefix that Veo writes to; empty: results come inline."
+    )
+    vertex_base_url: str = _setting("", "Another address of Vertex AI; empty: Google's.")
+    storage_base_url: str = _setting(
+        "", "Another address of Google Cloud Storage, for gs:// results; empty: Google's."
+    )
+    openai_api_key: SecretStr | None = _setting(
+        None, "Key of the OpenAI API; better in a file than in a variable."
+    )
+    openai_api_key_file: Path | None = _setting(None, "File with the key of the OpenAI API.")
+    openai_base_url: str = _setting("", "Another address of the OpenAI API; empty: OpenAI's.")
+    submit_timeout_seconds: Seconds = _setting(
+        60, "Time for the answer to a submit that starts an operation."
+    )
+    synchronous_timeout_seconds: Seconds = _setting(
+        300, "Time for the answer to a submit that brings the result itself."
+    )
+    max_inline_result_megabytes: Count = _setting(
+        128, "Largest result that may come inside an answer, in MiB."
+    )
+    max_result_megabytes: Count = _setting(
+        4096, "Largest result that is downloaded from a provider, in MiB."
+    )
+    prompts_file: Path | None = _setting(
+        None, "Prompt templates to use instead of the packaged ones."
+    )
+    simulator: bool = _setting(
+        False, "Whether the simulator's models are offered; `make up` offers them."
+    )
+    min_free_megabytes: Annotated[int, Field(ge=0)] = _setting(
+        200, "Free disk space below which no new job is accepted, in MiB; 0 never looks."
+    )
+    request_id_days: Count = _setting(7, "Days for which a request_id is remembered.")
+    retention_days: Count = _setting(30, "Days for which ended jobs and events are kept.")
+    bin_days: Count = _setting(30, "Days that a deleted media item stays in the bin.")
+    signed_url_ttl_seconds: Annotated[int, Field(ge=1, le=MAX_SIGNED_URL_TTL_SECONDS)] = _setting(
+        3600, "Lifetime of a signed address when none is asked for, in seconds."
+    )
+    watcher_stuck_seconds: Seconds = _setting(
+        30, "Time after which a watcher that does not read is ended."
+    )
+    drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
+    drain_run_seconds: Seconds = _setting(
+        330,
+        "Time that a paid call under way has to be answered when its worker shuts down; longer than"
+        " the one for a submit that brings the result.",
+    )
+    drain_watch_seconds: Seconds = _setting(2, "Time in which watches are ended at shutdown.")
+    metrics_listen: str = _setting(
+        "", "Where this process serves Prometheus metrics: host:port or unix:/path; empty: nowhere."
+    )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = _setting(
+        9464, "Port on loopback for the metrics of all processes of `make up`; 0 for none."
+    )
+    failpoints: str = _setting(
+        "", "For crash tests: where a process dies (core/process/failpoints.py)."
+    )
+    currency: str = _setting("USD", "Currency of all prices, ISO 4217.")
+
+    @field_validator("log_level")
+    @classmethod
+    def _check_level(cls, level: str) -> str:
+        if level.upper() not in LOG_LEVELS:
+            raise ValueError(f"use one of {', '.join(LOG_LEVELS)}")
+        return level.upper()
+
+    @field_validator("worker_queues")
+    @classmethod
+    def _check_queues(cls, queues: str) -> str:
+        names = _names(queues)
+        if (queues and not names) or not all(map(QUEUE_NAME.fullmatch, names)):
+            raise ValueError("use names of a-z, 0-9 and -, with commas, such as video,image")
+        return queues
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str) -> str:
+        if url and not is_address(url, ("http", "https")):
+            raise ValueError("use http://host or https://host")
+        return url
+
+    @field_validator("gemini_base_url", "vertex_base_url", "storage_base_url", "openai_base_url")
+    @classmethod
+    def _check_provider_url(cls, url: str) -> str:
+        # A key, or a token, goes with every request.
+        if url and not (is_address(url, ("https",)) or is_of_this_machine(url)):
+            raise ValueError("use https://host; plain http is for this machine only")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: str) -> str:
+        # `make up` takes an empty one for none, so that a file of variables may leave it open.
+        url = url or DEFAULT_REDIS_URL
+        if not url.startswith("unix://") and not is_address(url, ("redis", "rediss")):
+            raise ValueError("use redis://host, rediss://host or unix:///path")
+        return url
+
+    @field_validator("resubmit_policy")
+    @classmethod
+    def _check_policy(cls, policy: str) -> str:
+        if policy not in RESUBMIT_POLICIES:
+            raise ValueError(f"use one of {', '.join(RESUBMIT_POLICIES)}")
+        return policy
+
+    @field_validator("currency")
+    @classmethod
+    def _check_currency(cls, currency: str) -> str:
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValueError("use three capital letters, for example USD")
+        return currency
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        if self.heartbeat_seconds * 2 > self.lease_seconds:
+            raise ValueError("RUSHES_LEASE_SECONDS must be at least twice RUSHES_HEARTBEAT_SECONDS")
+        if self.max_inline_bytes >= self.max_request_bytes:
+            raise ValueError("RUSHES_MAX_INLINE_BYTES must be below RUSHES_MAX_REQUEST_BYTES")
+        if self.request_id_days > self.retention_days:
+            raise ValueError(
+                "RUSHES_RETENTION_DAYS must be at least RUSHES_REQUEST_ID_DAYS: a job that is"
+                " forgotten can't be found again"
+            )
+        resubmits = self.resubmit_policy == "resubmit_after_lookup"
+        if resubmits and self.reconcile_seconds < max(60, 4 * self.lease_seconds):
+            raise ValueError(
+                "RUSHES_RECONCILE_SECONDS must be at least 60 and four leases where submits are"
+                " sent again: a frozen worker may still send the first"
+            )
+        return self
+
+    @cached_property
+    def database(self) -> str:
+        """The database address with its default filled in."""
+        path = quote(str(self.data_dir.absolute() / "rushes.db"))
+        return self.database_url or f"sqlite:///{path}"
+
+    @cached_property
+    def blobs(self) -> str:
+        """The blob address with its default filled in."""
+        return self.blob_url or f"file://{self.data_dir.absolute() / 'blobs'}"
+
+    @cached_property
+    def address(self) -> str:
+        """The public address without a trailing slash."""
+        return (self.public_url or f"http://localhost:{self.port}").rstrip("/")
+
+    @cached_property
+    def signing_key_path(self) -> Path:
+        """The file of the signing key."""
+        return self.signing_key_file or self.data_dir / "keys" / "signing.key"
+
+    @cached_property
+    def jwt_key_path(self) -> Path:
+        """The file of the HS256 key."""
+        return self.jwt_key_file or self.data_dir / "keys" / "jwt.key"
+
+    @cached_property
+    def missing(self) -> dict[str, str]:
+        """Providers that can't run here, and the variable that each waits for."""
+        here = {
+            "simulator": ("RUSHES_SIMULATOR", self.simulator),
+            "gemini": ("RUSHES_GEMINI_API_KEY", self.gemini_api_key or self.gemini_api_key_file),
+            "vertex": ("RUSHES_VERTEX_PROJECT", self.vertex_project),
+            "openai": ("RUSHES_OPENAI_API_KEY", self.openai_api_key or self.openai_api_key_file),
+        }
+        return {provider: variable for provider, (variable, is_set) in here.items() if not is_set}
+
+    @cached_property
+    def spends_money(self) -> bool:
+        """Whether a provider that takes real money is configured."""
+        return not {"gemini", "vertex", "openai"} <= self.missing.keys()
+
+    @cached_property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that a worker serves; none: all of the catalog."""
+        return _names(self.worker_queues)
+
+
+def read_settings(**values: Any) -> Settings:
+    """The settings of this process, from the environment and `values`.
+
+    Raises:
+        SettingsInvalid: naming each variable that is wrong.
+    """
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsInvalid(_complaints(error)) from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _complaints(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors(include_url=False, include_input=False):
+        complaint = item["msg"].removeprefix("Value error, ")
+        name = "_".join(str(part) for part in item["loc"]).upper()
+        # What two values together do wrong names both by itself.
+        lines.append(f"RUSHES_{name}: {complaint}" if name else complaint)
+    return "; ".join(lines)
+
+
+def _table() -> str:
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default if field.default not in (None, "") else "(empty)"
+        rows.append(f"| `RUSHES_{name.upper()}` | `{default}` | {field.description} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(_table())

@@ -1,0 +1,1 @@
+"""The database underneath: connections, transactions, statements and migrations."""

@@ -1,0 +1,89 @@
+"""Brings the tables up to date at start, under a lock, so that processes may start together."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from playhouse.migrations import Runner
+
+from core.errors import DataNewer
+from core.ids import new_id
+from core.process import failpoints
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Dialect, Statement
+
+FOLDER = Path(__file__).parent.with_name("migrations")
+_LOCK_NUMBER = 0x72757368  # "rush"
+_NAME = Statement(
+    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
+)
+
+
+def migrate(db: Database, target: str | None = None) -> list[str]:
+    """Runs what is missing, up to `target`, and gives the names of what ran.
+
+    Raises:
+        DataNewer: when the database knows migrations that this version does not.
+        DependencyUnavailable: when it can't be reached.
+    """
+    db.now_ms()  # says that it can't be reached in our words
+    with db.peewee.connection_context(), _lock(db):
+        runner = Runner(db.peewee, str(FOLDER))
+        _refuse_newer(runner)
+        done: list[str] = []
+        for migration in runner.status():
+            if migration.applied is None:
+                done += runner.up(migration.name)
+                failpoints.hit("migrate.middle")
+            if migration.name == target:
+                break
+    db.write(_name)
+    return done
+
+
+def pending(db: Database) -> list[str]:
+    """Names of the migrations that did not run yet; changes nothing.
+
+    Raises:
+        DataNewer: when the database knows migrations that this version does not.
+        DependencyUnavailable: when it can't be reached.
+    """
+    db.now_ms()
+    with db.peewee.connection_context():
+        runner = Runner(db.peewee, str(FOLDER))
+        _refuse_newer(runner)
+        return [migration.name for migration in runner.status() if migration.applied is None]
+
+
+def _name(session: Session) -> None:
+    """The history and the installation have names that are drawn once."""
+    for name in ("epoch", "installation"):
+        session.run(_NAME, name=name, value=new_id())
+
+
+def _refuse_newer(runner: Runner) -> None:
+    known = {migration.name for migration in runner.migrations()}
+    newer = sorted(set(runner.applied()) - known)
+    if newer:
+        raise DataNewer(f"The database was written by a newer version of Rushes ({newer[-1]}).")
+
+
+@contextlib.contextmanager
+def _lock(db: Database) -> Iterator[None]:
+    if db.dialect is Dialect.SQLITE:
+        lock = os.open(f"{db.peewee.database}.migrate.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+        return
+    db.peewee.execute_sql("SET statement_timeout = 0")
+    db.peewee.execute_sql(f"SELECT pg_advisory_lock({_LOCK_NUMBER})")
+    try:
+        yield
+    finally:
+        db.peewee.execute_sql(f"SELECT pg_advisory_unlock({_LOCK_NUMBER})")
+        db.peewee.execute_sql("RESET statement_timeout")

@@ -1,0 +1,89 @@
+"""Telling, after the commit and best effort: whatever is not told is found in the database."""
+
+import time
+from collections.abc import Callable
+
+import dramatiq
+import redis
+import structlog
+from redis.exceptions import RedisClusterException
+
+from core.events import Event, ProgressTick
+from core.jobs import EventType, Job
+from core.process import failpoints, metrics
+from core.telling.stream import EventStream
+from core.telling.wakeups import JobQueue
+
+log = structlog.get_logger()
+
+PAUSE_SECONDS = 0.5
+TELL_ERRORS = (
+    *(redis.RedisError, RedisClusterException),  # the second is not one of the first
+    *(dramatiq.BrokerConnectionError, OSError),
+)
+# After these a worker may have something to do.
+_WAKES = {EventType.QUEUED, EventType.UPDATED}
+_ENDS = {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED}
+
+
+class Teller:
+    """Tells watchers and workers. Never raises: after a failure it keeps silent for a moment, so
+    that a Redis that hangs does not slow down every request."""
+
+    def __init__(self, stream: EventStream, queue: JobQueue) -> None:
+        self._stream = stream
+        self._queue = queue
+        self._silent_until = 0.0
+
+    def tell(self, event: Event) -> None:
+        """Tells a committed event to watchers, and to workers what waits."""
+        _count(event)
+        failpoints.hit("tell.before_publish")
+        self._try("event", lambda: self._stream.publish(event))
+        failpoints.hit("tell.after_publish")
+        if event.type in _WAKES:
+            self.wake(event.job.queue)
+
+    def tell_progress(self, tick: ProgressTick) -> None:
+        """Tells how far a run is."""
+        self._try("progress", lambda: self._stream.publish_progress(tick))
+
+    def wake(self, queue: str) -> None:
+        """Says that a job waits in the queue."""
+        self._try("wake_up", lambda: self._queue.wake(queue))
+
+    def _try(self, what: str, tell: Callable[[], None]) -> None:
+        if time.monotonic() < self._silent_until:
+            metrics.TELL_FAILURES.labels(what).inc()
+            return
+        try:
+            tell()
+        except TELL_ERRORS as error:
+            self._silent_until = time.monotonic() + PAUSE_SECONDS
+            metrics.TELL_FAILURES.labels(what).inc()
+            log.warning("tell_failed", error=type(error).__name__)
+
+
+def _count(event: Event) -> None:
+    metrics.JOB_EVENTS.labels(event.type).inc()
+    if event.type in _ENDS and event.job.attempt > 1:
+        # `attempt` rises at a start and at each lost lease, and at nothing else.
+        metrics.LEASES_EXPIRED.labels(event.job.queue).inc(event.job.attempt - 1)
+    if event.type is EventType.FAILED and event.job.failure is not None:
+        metrics.JOB_FAILURES.labels(event.job.failure.reason).inc()
+    if event.type in _ENDS:
+        _count_charge(event.job)
+
+
+def _count_charge(job: Job) -> None:
+    """A charge above its estimate is booked in full; but a price of the models file is too low."""
+    cost = job.cost
+    if cost.actual_micros is not None and cost.actual_micros > cost.estimated_micros:
+        metrics.CHARGES_ABOVE_ESTIMATE.labels(job.provider).inc()
+        log.warning(
+            "charged_above_estimate",
+            job_id=job.job_id,
+            model=job.spec.model,
+            estimated_micros=cost.estimated_micros,
+            actual_micros=cost.actual_micros,
+        )

@@ -1,0 +1,1 @@
+"""The gRPC services: one short method for each RPC."""

@@ -1,0 +1,179 @@
+"""MediaService: for each RPC the caller, the checked request, one command, and the answer mapped.
+
+Plain functions run in a thread of the pool (`interceptors.invoke`), async ones in the event loop.
+"""
+
+import asyncio
+from concurrent.futures import Executor
+from typing import Any
+
+from core.catalog.models import Catalog
+from core.catalog.prompts import Prompts
+from core.errors import MethodUnimplemented
+from rushes.v1 import media_service_pb2 as pb
+from rushes.v1 import media_service_pb2_grpc as rpc
+from server.commands.cancel import Cancel
+from server.commands.library import Library
+from server.commands.read import Read
+from server.commands.submit import Submit
+from server.interceptors.layer import Context
+from server.mapping import Mapper
+from server.mapping.models import template_to_proto
+from server.principal import require_principal
+from server.validation import Validator
+from server.watch.calls import WatchCalls
+
+
+def _user() -> str:
+    return require_principal().user_id
+
+
+class MediaService(rpc.MediaServiceServicer):
+    """Holds no rules: those are in `validation` and `commands`."""
+
+    def __init__(
+        self,
+        *,
+        validator: Validator,
+        mapper: Mapper,
+        catalog: Catalog,
+        prompts: Prompts,
+        submit: Submit,
+        cancel: Cancel,
+        read: Read,
+        library: Library,
+        watch: WatchCalls,
+        pool: Executor,
+    ) -> None:
+        self._check = validator
+        self._map = mapper
+        self._catalog = catalog
+        self._prompts = prompts
+        self._submit = submit
+        self._cancel = cancel
+        self._read = read
+        self._library = library
+        self._watch = watch
+        self._pool = pool
+
+    def GenerateVideo(
+        self, request: pb.GenerateVideoRequest, context: Context
+    ) -> pb.GenerateVideoResponse:
+        done = self._submit.submit(_user(), self._check.generate_video(request))
+        return pb.GenerateVideoResponse(
+            job=self._map.job_to_proto(done.job, done.queue),
+            deduplicated=done.deduplicated,
+            warnings=done.warnings,
+        )
+
+    def GenerateImage(
+        self, request: pb.GenerateImageRequest, context: Context
+    ) -> pb.GenerateImageResponse:
+        done = self._submit.submit(_user(), self._check.generate_image(request))
+        return pb.GenerateImageResponse(
+            job=self._map.job_to_proto(done.job, done.queue),
+            deduplicated=done.deduplicated,
+            warnings=done.warnings,
+        )
+
+    def EstimateCost(
+        self, request: pb.EstimateCostRequest, context: Context
+    ) -> pb.EstimateCostResponse:
+        estimates = self._read.estimates(_user(), self._check.estimate_cost(request))
+        return pb.EstimateCostResponse(estimates=map(self._map.estimate_to_proto, estimates))
+
+    def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+        now = self._catalog.clock()
+        models = [self._map.model_to_proto(m, now) for m in self._catalog.models.values()]
+        return pb.ListModelsResponse(models=models)
+
+    def ListPromptTemplates(
+        self, request: pb.ListPromptTemplatesRequest, context: Context
+    ) -> pb.ListPromptTemplatesResponse:
+        templates = [template_to_proto(*entry) for entry in self._prompts.entries()]
+        return pb.ListPromptTemplatesResponse(prompt_templates=templates)
+
+    def WatchJobs(self, request: pb.WatchJobsRequest, context: Context) -> Any:
+        return self._watch.serve(request, context, require_principal())
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
+        job_id, wait_ms = self._check.get_job(request)
+        job, place = await self._read.job_at_end(_user(), job_id, wait_ms)
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._pool, self._map.job_to_proto, job, place)
+        return pb.GetJobResponse(job=answer)
+
+    def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
+        page = self._read.jobs(_user(), self._check.list_jobs(request))
+        return pb.ListJobsResponse(
+            jobs=[self._map.job_to_proto(job, page.places.get(job.job_id)) for job in page.jobs],
+            next_page_token=page.next_page_token,
+            resume_token=page.resume_token,
+        )
+
+    def ListJobEvents(
+        self, request: pb.ListJobEventsRequest, context: Context
+    ) -> pb.ListJobEventsResponse:
+        events, token = self._read.events(_user(), self._check.list_job_events(request))
+        return pb.ListJobEventsResponse(
+            events=map(self._map.stored_to_proto, events), next_page_token=token
+        )
+
+    def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobResponse:
+        job, place = self._cancel.cancel(_user(), self._check.cancel_job(request))
+        return pb.CancelJobResponse(job=self._map.job_to_proto(job, place))
+
+    def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:
+        done = self._submit.retry(_user(), *self._check.retry_job(request))
+        return pb.RetryJobResponse(
+            job=self._map.job_to_proto(done.job, done.queue),
+            deduplicated=done.deduplicated,
+            warnings=done.warnings,
+        )
+
+    def GetMedia(self, request: pb.GetMediaRequest, context: Context) -> pb.GetMediaResponse:
+        media_id, ttl = self._check.get_media(request)
+        media = self._library.item(_user(), media_id)
+        return pb.GetMediaResponse(media=self._map.media_to_proto(media, ttl))
+
+    def ListMedia(self, request: pb.ListMediaRequest, context: Context) -> pb.ListMediaResponse:
+        wanted = self._check.list_media(request)
+        items, token = self._library.items(_user(), wanted)
+        ttl = wanted.url_ttl_seconds
+        return pb.ListMediaResponse(
+            media=[self._map.media_to_proto(media, ttl) for media in items], next_page_token=token
+        )
+
+    def UpdateMedia(
+        self, request: pb.UpdateMediaRequest, context: Context
+    ) -> pb.UpdateMediaResponse:
+        media = self._library.change(_user(), self._check.update_media(request))
+        return pb.UpdateMediaResponse(media=self._map.media_to_proto(media))
+
+    def DeleteMedia(
+        self, request: pb.DeleteMediaRequest, context: Context
+    ) -> pb.DeleteMediaResponse:
+        media_id = self._check.media_id(request)
+        binned = self._library.delete(_user(), [media_id], permanent=request.permanent)
+        media = self._map.media_to_proto(binned[0]) if binned else None
+        return pb.DeleteMediaResponse(media=media)
+
+    def UndeleteMedia(
+        self, request: pb.UndeleteMediaRequest, context: Context
+    ) -> pb.UndeleteMediaResponse:
+        media = self._library.undelete(_user(), self._check.media_id(request))
+        return pb.UndeleteMediaResponse(media=self._map.media_to_proto(media))
+
+    def BatchDeleteMedia(
+        self, request: pb.BatchDeleteMediaRequest, context: Context
+    ) -> pb.BatchDeleteMediaResponse:
+        media_ids = self._check.batch_delete(request)
+        binned = self._library.delete(_user(), media_ids, permanent=request.permanent)
+        return pb.BatchDeleteMediaResponse(media=map(self._map.media_to_proto, binned))
+
+    def CreateUpload(
+        self, request: pb.CreateUploadRequest, context: Context
+    ) -> pb.CreateUploadResponse:
+        raise MethodUnimplemented(
+            "CreateUpload is not supported yet; send the bytes as content.", method="CreateUpload"
+        )

@@ -1,0 +1,314 @@
+"""What a transaction keeps back and sends together, and what connections keep prepared."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import peewee
+import psycopg2
+import pytest
+
+from core.errors import DependencyUnavailable
+from core.process.settings import read_settings
+from core.store import Database, claims, open_database, transitions
+from core.store.engine.database import Session
+from core.store.engine.sql import Statement
+from core.store.places import Queues
+from tests.making import accepted, new_media, started
+from tests.services import Postgres
+
+PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, 'v')")
+NAMES = Statement("SELECT name FROM meta WHERE name LIKE 'put %' ORDER BY name")
+LARGER = Statement("SELECT CASE WHEN :one > :other THEN :one ELSE :other END")
+USER = Statement("INSERT INTO user_stream (user_id, revision, last_turn) VALUES ('alice', 0, 0)")
+TURN = Statement("SELECT last_turn FROM user_stream")
+LEASE_OVER = Statement("UPDATE job SET lease_expire_time = 0")
+END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+
+
+@pytest.fixture
+def name(postgres: Postgres, postgres_template: str) -> Iterator[str]:
+    """A database of PostgreSQL."""
+    made = postgres.new_database(postgres_template)
+    yield made
+    postgres.drop_database(made)
+
+
+@pytest.fixture
+def pooled(postgres: Postgres, name: str) -> Iterator[Database]:
+    database = open_database(read_settings(database_url=postgres.url(name)))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sent(pooled: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was sent to PostgreSQL, each in one round trip."""
+    texts: list[str] = []
+    send: Callable[..., Any] = pooled.peewee.execute_sql
+
+    def keep(sql: str, params: Any = None) -> Any:
+        texts.append(sql)
+        return send(sql, params)
+
+    monkeypatch.setattr(pooled.peewee, "execute_sql", keep)
+    return texts
+
+
+def put(*names: str, then: Exception | None = None) -> Callable[[Session], None]:
+    def work(session: Session) -> None:
+        for name in names:
+            session.later(PUT, name=f"put {name}")
+        if then is not None:
+            raise then
+
+    return work
+
+
+def end_connections(postgres: Postgres, name: str) -> None:
+    with psycopg2.connect(postgres.url()) as other, other.cursor() as cursor:
+        cursor.execute(END, (name,))
+    other.close()
+
+
+def names(db: Database) -> list[str]:
+    return [row[0].removeprefix("put ") for row in db.rows(NAMES)]
+
+
+def test_what_is_kept_back_is_there_after_the_commit(db: Database) -> None:
+    db.write(put("a", "b"))
+    assert names(db) == ["a", "b"]
+
+
+def test_what_is_kept_back_is_seen_by_the_next_statement(db: Database) -> None:
+    def work(session: Session) -> int:
+        put("a")(session)
+        return len(session.rows(NAMES))
+
+    assert db.write(work) == 1
+
+
+def test_what_is_kept_back_is_rolled_back_with_all_else(db: Database) -> None:
+    def work(session: Session) -> None:
+        put("a")(session)
+        assert len(session.rows(NAMES)) == 1
+        put("b", then=KeyError("no"))(session)
+
+    for broken in (work, put("c", then=KeyError("no"))):
+        with pytest.raises(KeyError):
+            db.write(broken)
+    assert names(db) == []
+    db.write(put("d"))
+    assert names(db) == ["d"]
+
+
+def test_an_error_of_what_is_kept_back_is_raised_and_nothing_is_stored(db: Database) -> None:
+    with pytest.raises(peewee.IntegrityError):
+        db.write(put("a", "b", "a", "c"))
+    assert names(db) == []
+    db.write(put("a"))
+    assert names(db) == ["a"]
+
+
+def test_a_statement_that_is_the_whole_transaction_is_kept(db: Database) -> None:
+    assert db.write(lambda session: session.run(PUT, name="put a"), alone=True) == 1
+    db.write(put("b"), alone=True)
+    assert names(db) == ["a", "b"]
+
+
+def test_a_transaction_is_sent_at_once_and_prepared_once(pooled: Database, sent: list[str]) -> None:
+    pooled.write(put("a", "b"))
+    pooled.write(put("c", "d"))
+    first, second = sent
+    assert (first.count("PREPARE"), first.count("EXECUTE")) == (1, 2)
+    assert (second.count("PREPARE"), second.count("EXECUTE")) == (0, 2)
+    for text in sent:
+        assert text.startswith("BEGIN; ")
+        assert text.endswith("; COMMIT")
+
+
+def test_a_transaction_without_statements_is_not_sent(pooled: Database, sent: list[str]) -> None:
+    pooled.write(put())
+    with pytest.raises(KeyError):
+        pooled.write(put("a", then=KeyError("no")))
+    assert sent == []
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_what_is_kept_back_and_undone_is_sent_again_and_there_once(
+    pooled: Database, code: str
+) -> None:
+    conflict = Statement(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$")
+    tries: list[str] = []
+
+    def work(session: Session) -> None:
+        put("a")(session)
+        tries.append("tried")
+        if len(tries) == 1:
+            session.later(conflict)
+        put("b")(session)
+
+    pooled.write(work)
+    assert (len(tries), names(pooled)) == (2, ["a", "b"])
+
+
+def test_a_connection_that_is_lost_at_the_commit_is_told_and_nothing_is_sent_again(
+    pooled: Database, postgres: Postgres, name: str
+) -> None:
+    tries: list[str] = []
+
+    def work(session: Session) -> None:
+        put("a")(session)
+        tries.append("tried")
+        end_connections(postgres, name)
+
+    pooled.write(put("before"))
+    with pytest.raises(DependencyUnavailable):
+        pooled.write(work)
+    assert (len(tries), names(pooled)) == (1, ["before"])
+
+
+@pytest.mark.parametrize("values", [(None, 2**40), (2**40, None)])
+def test_a_number_may_be_unknown_the_first_time_or_later(
+    pooled: Database, values: tuple[int | None, ...]
+) -> None:
+    pooled.write(lambda session: session.run(USER))
+    change = Statement("UPDATE user_stream SET last_turn = coalesce(:turn, last_turn) + 1")
+    for value in values:
+        pooled.write(lambda session, value=value: session.later(change, turn=value))  # type: ignore[misc]
+    assert pooled.row(TURN) == (2**40 + (2 if values[1] is None else 1),)
+
+
+def test_numbers_are_compared_as_numbers(db: Database) -> None:
+    assert [db.row(LARGER, one=one, other=10) for one in (9, 11)] == [(10,), (11,)]
+
+
+def test_a_new_connection_prepares_again(postgres: Postgres, name: str, pooled: Database) -> None:
+    # Given a connection that the server ends while nobody uses it
+    pooled.write(put("a"))
+    end_connections(postgres, name)
+
+    # Then the next read notices, and what was prepared is prepared on the next one
+    assert names(pooled) == ["a"]
+    pooled.write(put("b"))
+    assert names(pooled) == ["a", "b"]
+
+
+def test_a_statement_whose_first_use_failed_can_be_used_again(pooled: Database) -> None:
+    pooled.write(put("a"))
+    new = Statement("INSERT INTO meta (name, value) VALUES (:name, 'again')")
+    for _ in range(2):
+        with pytest.raises(peewee.IntegrityError):
+            pooled.write(lambda session: session.run(new, name="put a"))
+    assert pooled.write(lambda session: session.run(new, name="put b")) == 1
+    assert names(pooled) == ["a", "b"]
+
+
+def test_old_plans_are_forgotten_in_passing(
+    pooled: Database, sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.engine.postgres._PLAN_SECONDS", -1.0)
+    pooled.write(put("a"))
+    assert names(pooled) == pooled.read(lambda s: [r[0][4:] for r in s.rows(NAMES)]) == ["a"]
+    assert [text.count("DISCARD PLANS") for text in sent] == [1, 1, 1, 1]
+
+
+def test_no_statement_of_a_jobs_way_reads_all_jobs(
+    pooled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a table that has grown since the planner knew of it, which it never did
+    sent: list[tuple[str, list[Any]]] = []
+    send: Callable[..., Any] = pooled.peewee.execute_sql
+
+    def keep(sql: str, values: Any = None) -> Any:
+        sent.append((sql, list(values or ())))
+        return send(sql, values)
+
+    monkeypatch.setattr(pooled.peewee, "execute_sql", keep)
+    # When a local job goes its way, and one that is claimed before it starts
+    queues = Queues(pooled, 9)
+    for local in (["builtin"], []):
+        job = accepted(pooled).job
+        assert queues.place(job.job_id) is not None
+        claim = claims.claim(pooled, "video", "worker", 60_000, 9, local)
+        assert claim is not None
+        if not local:
+            transitions.start(pooled, claim.run, 9)
+        transitions.succeed(pooled, claim.run, new_media(job_id=job.job_id))
+
+    # Then each of its statements has an index
+    assert not [plan for plan in plans(send, sent) if "Seq Scan on job" in plan]
+
+
+def plans(send: Callable[..., Any], sent: list[tuple[str, list[Any]]]) -> Iterator[str]:
+    """The plan of each prepared statement that was sent."""
+    for sql, values in sent:
+        for text in sql.split("; "):
+            count = text.count("%s")
+            given, values = values[:count], values[count:]
+            if text.startswith("EXECUTE"):
+                yield "\n".join(row[0] for row in send(f"EXPLAIN {text}", given).fetchall())
+
+
+def test_a_column_that_gets_another_type_ends_no_process(pooled: Database) -> None:
+    # Given two connections that keep statements of a column
+    change = Statement("UPDATE user_stream SET last_turn = last_turn + 1 RETURNING last_turn")
+    pooled.write(lambda session: session.run(USER))
+    with ThreadPoolExecutor(1) as other:
+        pooled.read(lambda session: (session.rows(TURN), other.submit(pooled.row, TURN).result()))
+    pooled.write(lambda session: session.rows(change))
+
+    # When a newer version changes the column under them
+    pooled.peewee.execute_sql("ALTER TABLE user_stream ALTER COLUMN last_turn TYPE NUMERIC")
+    pooled.peewee.close()
+
+    # Then what reads and what writes goes on, and nothing is written twice
+    assert pooled.row(TURN) == (1,)
+    assert pooled.write(lambda session: session.rows(change)) == [(2,)]
+    assert pooled.read(lambda session: session.rows(TURN)) == [(2,)]
+
+
+def test_what_a_connection_was_made_to_forget_is_prepared_again(pooled: Database) -> None:
+    pooled.write(put("a"))
+    pooled.peewee.execute_sql("DEALLOCATE ALL")
+    pooled.peewee.close()
+
+    pooled.write(put("b"))
+    assert names(pooled) == ["a", "b"]
+
+
+def test_no_connection_keeps_more_and_more_statements(
+    pooled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.engine.postgres._MOST_PREPARED", 3)
+    for number in range(10):
+        assert pooled.row(Statement(f"SELECT {number}")) == (number,)
+    count = pooled.peewee.execute_sql("SELECT count(*) FROM pg_prepared_statements").fetchone()
+    pooled.peewee.close()
+    assert count[0] <= 3
+
+
+def test_a_claim_is_kept_though_the_connection_is_lost_after_it(
+    pooled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a job that runs and whose lease is over
+    accepted(pooled)
+    job_id = started(pooled).job.job_id
+    pooled.write(lambda session: session.run(LEASE_OVER))
+    send: Callable[..., Any] = pooled.peewee.execute_sql
+    failures = iter([peewee.OperationalError("lost")])
+
+    def lose(sql: str, params: Any = None) -> Any:
+        answer = send(sql, params)
+        if "FROM media WHERE job_id" in sql and (failure := next(failures, None)):
+            raise failure
+        return answer
+
+    # When the connection is lost between the claim and what is read with it
+    monkeypatch.setattr(pooled.peewee, "execute_sql", lose)
+    claim = claims.claim(pooled, "video", "another", 60_000, 1)
+
+    # Then the claim holds, and was made once
+    assert claim is not None
+    assert (claim.job.job_id, claim.run.fence) == (job_id, 2)
+    assert next(failures, None) is None

@@ -1,0 +1,339 @@
+"""Every field of the contract that has a source in the domain is filled, and filled right."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from core.catalog.ability import Ability, Price
+from core.catalog.models import Model
+from core.errors import Reason
+from core.events import Event, ProgressTick, QueueInfo
+from core.jobs import (
+    Cost,
+    CostState,
+    EventType,
+    Job,
+    JobFailure,
+    Progress,
+    Stage,
+    State,
+)
+from core.media import Media, MediaType
+from core.specs import ImageSpec, VideoSpec
+from rushes.v1 import job_pb2, media_pb2, model_pb2
+from rushes.v1 import media_service_pb2 as pb
+from server.commands.read import Estimate
+from server.commands.requests import Candidate
+from server.mapping import (
+    Mapper,
+    end_to_proto,
+    queue_to_proto,
+    reset_to_proto,
+    synced_to_proto,
+    tick_to_proto,
+)
+from server.mapping.addresses import BlobAddresses, Signed
+from server.mapping.values import money
+
+# Of a MediaInput only the id is ever shown.
+INPUTS = {"rushes.v1.MediaInput.content", "rushes.v1.MediaInput.uri"}
+
+
+class Signer:
+    def sign(self, media: Media, ttl_seconds: int | None = None) -> Signed:
+        return Signed(f"u/{media.media_id}", f"t/{media.media_id}", 5000 + (ttl_seconds or 0))
+
+
+MAPPER = Mapper(Signer(), "EUR")
+MEDIA = Media(
+    media_id="m",
+    user_id="alice",
+    job_id="j",
+    output_index=1,
+    type=MediaType.VIDEO,
+    mime_type="video/mp4",
+    size_bytes=10,
+    sha256="ab",
+    width=1280,
+    height=720,
+    duration_ms=8500,
+    blob_key="media/m",
+    thumbnail_key="thumbnails/m.webp",
+    title="title",
+    prompt="prompt",
+    revised_prompt="revised",
+    seed=7,
+    provider="builtin",
+    model="builtin-video",
+    cost_micros=1_500_000,
+    generation_ms=2500,
+    labels={"node": "n"},
+    starred=True,
+    has_content_credentials=True,
+    create_time=1001,
+    delete_time=2002,
+    purge_time=3003,
+)
+VIDEO = VideoSpec(
+    prompt="waves",
+    model="builtin-video",
+    quality="HIGH",
+    negative_prompt="people",
+    duration_ms=8000,
+    aspect_ratio="16:9",
+    resolution="720p",
+    output_count=2,
+    seed=5,
+    audio=True,
+    first_frame="first",
+    last_frame="last",
+    references=("r1", "r2"),
+    source_video="source",
+    style_pack="nature",
+    mood="calm",
+    cinematography="pan",
+)
+IMAGE = ImageSpec(
+    prompt="boat",
+    model="builtin-image",
+    quality="DRAFT",
+    negative_prompt="people",
+    aspect_ratio="1:1",
+    size="1024x1024",
+    output_count=3,
+    seed=0,
+    references=("r1",),
+    mask="mask",
+    output_mime_type="image/webp",
+    style_pack="nature",
+    mood="calm",
+)
+QUEUE = QueueInfo(
+    position=3,
+    estimated_wait_ms=1500,
+    estimated_run_ms=2500,
+    sample_count=9,
+    blocked_reason="no worker serves this queue",
+)
+JOB = Job(
+    job_id="j",
+    user_id="alice",
+    spec=VIDEO,
+    state=State.FAILED,
+    progress=Progress(
+        stage=Stage.GENERATING, percent=40, estimated=True, message="frame 1", remaining_ms=900
+    ),
+    cost=Cost(
+        state=CostState.CHARGED,
+        estimated_micros=2_000_001,
+        actual_micros=1_999_999,
+        price_revision="p1",
+    ),
+    provider="builtin",
+    failure=JobFailure(reason=Reason.WORKER_LOST, message="lost", metadata={"attempts": "3"}),
+    outputs=(MEDIA,),
+    labels={"node": "n"},
+    provider_operation="op",
+    attempt=2,
+    revision=17,
+    cancel_request_time=1002,
+    cancel_reason="no",
+    cancel_saves_cost=True,
+    retry_of="i",
+    request_id="r",
+    final_prompt="waves, calm",
+    create_time=1000,
+    start_time=1100,
+    end_time=1200,
+    start_deadline=1300,
+    finish_deadline=1400,
+)
+ABILITY = Ability(
+    aspect_ratios=("16:9",),
+    resolutions=("720p",),
+    max_output_count=4,
+    max_references=2,
+    fields=("seed",),
+    qualities=("DRAFT", "HIGH"),
+    cancellable=True,
+    prices=(Price(text="per second", micros_per_second=250_000),),
+    durations=(1, 2, 3),
+    default_duration=2,
+)
+MODEL = Model(
+    model="m",
+    provider="p",
+    display_name="M",
+    price_revision="p1",
+    provider_model="m-001",
+    typical_seconds=1.5,
+    queue="slow",
+    video=ABILITY,
+    image=replace(ABILITY, prices=(Price(text="per image", micros_per_image=40_000),)),
+    shutdown_time=date(2027, 1, 31),
+    replacement="n",
+)
+
+
+def unset(messages: list[Any], descriptor: Descriptor) -> set[str]:
+    """Full names of the descriptor's fields that none of the messages has, all the way down."""
+    names: set[str] = set()
+    for field in descriptor.fields:
+        values = [v for m in messages for v in values_of(m, field)]
+        if not values:
+            names.add(field.full_name)
+        elif is_ours(field.message_type):
+            names |= unset(values, field.message_type)
+    return names
+
+
+def is_ours(kind: Descriptor | None) -> bool:
+    return bool(kind and kind.file.package == "rushes.v1" and not kind.GetOptions().map_entry)
+
+
+def values_of(message: Any, field: FieldDescriptor) -> list[Any]:
+    value = getattr(message, field.name)
+    if field.is_repeated:
+        return [] if not value else list(value) if field.message_type else [value]
+    if field.has_presence:
+        return [value] if message.HasField(field.name) else []
+    return [value] if value else []
+
+
+def test_every_field_of_a_job_is_filled() -> None:
+    jobs = [MAPPER.job_to_proto(JOB, QUEUE), MAPPER.job_to_proto(replace(JOB, spec=IMAGE))]
+    assert unset(jobs, job_pb2.Job.DESCRIPTOR) == INPUTS
+
+
+@pytest.mark.parametrize(
+    ("operation", "shown"),
+    [
+        ("projects/p/locations/us-central1/publishers/google/models/veo/operations/4a45", "4a45"),
+        ("results/job.1", "job.1"),
+        ("v1_abc", "v1_abc"),
+        ("", ""),
+    ],
+)
+def test_an_operation_is_shown_without_what_it_belongs_to(operation: str, shown: str) -> None:
+    job = MAPPER.job_to_proto(replace(JOB, provider_operation=operation))
+    assert job.provider_operation == shown
+
+
+def test_every_field_of_an_item_is_filled() -> None:
+    assert unset([MAPPER.media_to_proto(MEDIA)], media_pb2.Media.DESCRIPTOR) == set()
+
+
+def test_every_field_of_a_model_is_filled() -> None:
+    # Given it as it is now, and when it is retired
+    models = [MAPPER.model_to_proto(MODEL, 0), MAPPER.model_to_proto(MODEL, 2**41)]
+    assert unset(models, model_pb2.Model.DESCRIPTOR) == set()
+    assert [model.available for model in models] == [True, False]
+    shown = models[0]
+    assert (shown.provider_model, shown.queue) == ("m-001", "slow")
+    assert shown.typical_duration.ToMilliseconds() == 1500
+
+
+def test_how_long_a_run_takes_is_unset_where_nobody_knows() -> None:
+    model = MAPPER.model_to_proto(replace(MODEL, typical_seconds=0), 0)
+    assert not model.HasField("typical_duration")
+
+
+def test_every_field_of_an_estimate_is_filled() -> None:
+    candidate = Candidate(model=MODEL, spec=VIDEO, unsupported_fields=("audio",))
+    estimate = Estimate(candidate=candidate, cost_micros=4_000_000, affordable=True, queue=QUEUE)
+    message = MAPPER.estimate_to_proto(estimate)
+    assert unset([message], pb.EstimateCostResponse.Estimate.DESCRIPTOR) == set()
+    assert message.cost.units == 4
+
+
+def test_a_model_without_a_price_has_no_cost_and_no_lines() -> None:
+    free = replace(MODEL, video=replace(ABILITY, prices=()))
+    estimate = Estimate(
+        candidate=Candidate(model=free, spec=VIDEO),
+        cost_micros=None,
+        affordable=False,
+        queue=QUEUE,
+    )
+    message = MAPPER.estimate_to_proto(estimate)
+    assert not message.HasField("cost")
+    assert not message.affordable
+    assert not message.lines
+    assert not MAPPER.model_to_proto(free, 0).video.prices
+
+
+def test_every_kind_of_watch_event_is_filled() -> None:
+    tick = ProgressTick(user_id="alice", job_id="j", attempt=1, progress=JOB.progress)
+    events = [
+        MAPPER.event_to_proto(Event(17, EventType.FAILED, 1234, JOB)),
+        MAPPER.event_to_proto(Event(18, EventType.QUEUED, 1, replace(JOB, spec=IMAGE))),
+        MAPPER.current_to_proto(JOB, 99, QUEUE),
+        tick_to_proto(tick, 5, QUEUE),
+        synced_to_proto(),
+        reset_to_proto("too old"),
+        end_to_proto(Reason.SERVER_DRAINING),
+    ]
+    assert unset(events, pb.WatchEvent.DESCRIPTOR) == INPUTS
+
+
+def test_values_arrive_as_they_were() -> None:
+    job = MAPPER.job_to_proto(JOB, QUEUE)
+    assert job.state == job_pb2.Job.FAILED
+    assert job.create_time.ToMilliseconds() == 1000
+    assert job.video.duration.ToMilliseconds() == 8000
+    assert [item.media_id for item in job.video.references] == ["r1", "r2"]
+    assert job.queue.estimated_wait.ToMilliseconds() == 1500
+    assert (job.cost.actual.units, job.cost.actual.nanos) == (1, 999_999_000)
+    assert job.cost.actual.currency_code == "EUR"
+    assert job.outputs[0].url == "u/m"
+    assert job.model == "builtin-video"
+
+
+def test_what_is_not_known_stays_unset() -> None:
+    job = MAPPER.job_to_proto(
+        replace(
+            JOB,
+            spec=replace(VIDEO, seed=None, audio=None, first_frame=None),
+            failure=None,
+            start_time=None,
+            cost=replace(JOB.cost, actual_micros=None),
+        )
+    )
+    absent = ("queue", "error", "start_time")
+    assert not any(job.HasField(name) for name in absent)  # type: ignore[arg-type]
+    assert not job.cost.HasField("actual")
+    for name in ("seed", "audio", "first_frame"):
+        assert not job.video.HasField(name)
+    queue = queue_to_proto(QueueInfo(position=1))
+    assert not queue.HasField("estimated_wait")
+    assert queue_to_proto(None) is None
+
+
+def test_a_seed_of_zero_and_no_audio_are_values() -> None:
+    job = MAPPER.job_to_proto(replace(JOB, spec=replace(VIDEO, seed=0, audio=False)))
+    assert job.video.HasField("seed")
+    assert job.video.HasField("audio")
+
+
+def test_money_keeps_one_sign() -> None:
+    for micros, units, nanos in ((0, 0, 0), (1, 0, 1000), (-1_500_000, -1, -500_000_000)):
+        amount = money(micros, "USD")
+        assert (amount.units, amount.nanos) == (units, nanos)
+
+
+class StubBlobs:
+    def url(self, media_id: str, variant: Any, **rest: Any) -> str:
+        return f"{media_id}/{variant}/{rest['mime_type']}/{rest['expire_time_s']}"
+
+
+def test_addresses_end_in_time_and_are_empty_in_the_bin() -> None:
+    blobs: Any = StubBlobs()
+    addresses = BlobAddresses(blobs, 3600, clock=lambda: 1000.7)
+    live = replace(MEDIA, delete_time=None)
+    assert addresses.sign(live).url == "m/content/video/mp4/4600"
+    assert addresses.sign(live, 60).thumbnail_url == "m/thumbnail/image/webp/1060"
+    assert addresses.sign(live, 60).expire_time == 1_060_000
+    assert addresses.sign(replace(live, thumbnail_key="")).thumbnail_url == ""
+    assert addresses.sign(MEDIA) == Signed()

@@ -1,0 +1,1 @@
+"""Operations at providers: when each is polled next, and how far it is."""

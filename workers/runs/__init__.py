@@ -1,0 +1,1 @@
+"""A job's run: claim, submit once, fetch, store the result."""

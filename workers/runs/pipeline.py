@@ -1,0 +1,296 @@
+"""A job's run: claim, then step after step until it ends, waits, or is not ours any more.
+
+Each step reads what is recorded and can be repeated by whoever claims the job next, but for the one
+that pays: see `submit`.
+"""
+
+import contextlib
+import errno
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from core.blobs import Blobs
+from core.errors import BlobMissing, DependencyUnavailable, LeaseLost, Reason, StorageFull
+from core.ids import new_id
+from core.jobs import EventType, Job, JobFailure, Outcome, Stage, State, Step
+from core.media import Media
+from core.process import failpoints, metrics
+from core.store import Database, claims, media, submits, transitions
+from core.store.claims import Claim
+from core.telling.changes import Teller
+from workers.endings import Endings, cancel_operation, context, not_configured, worker_lost
+from workers.providers import (
+    LocalProvider,
+    Provider,
+    ProviderFailed,
+    Providers,
+    RunStopped,
+    TryLater,
+    paid,
+)
+from workers.runs.journal import Entry
+from workers.runs.lease import Lease, LeaseKeeper
+from workers.runs.reconcile import Reconciler
+from workers.runs.results.media import store_output
+from workers.runs.submit import Submitter
+
+log = structlog.get_logger()
+
+RETRY_MS = 1000
+# How long a thread goes on with a queue's jobs before another queue may have it.
+QUEUE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """Runs jobs in the calling thread; one object serves all threads of a worker process."""
+
+    db: Database
+    blobs: Blobs
+    providers: Providers
+    keeper: LeaseKeeper
+    teller: Teller
+    endings: Endings
+    submitter: Submitter
+    reconciler: Reconciler
+    worker_id: str
+    work_folder: Path
+    max_attempts: int
+    user_concurrency: int
+    max_result_bytes: int
+
+    def run_queue(self, queue: str) -> None:
+        """Runs jobs of the queue until there is none, or others have waited for long enough.
+
+        Raises:
+            DependencyUnavailable: when the database can't be asked.
+        """
+        until = time.monotonic() + QUEUE_SECONDS
+        while self.run_next(queue):
+            if self.keeper.closing or time.monotonic() > until:
+                # Somebody shall go on: there may be another job, or room for one of the user's.
+                self.teller.wake(queue)
+                return
+
+    def run_next(self, queue: str) -> bool:
+        """Runs the next job of the queue as far as it goes; False when there is none.
+
+        Raises:
+            DependencyUnavailable: when the database can't be asked.
+        """
+        if self.keeper.closing:
+            return False
+        claim = claims.claim(
+            *(self.db, queue, self.worker_id, self.keeper.lease_ms, self.user_concurrency),
+            local=self._local,
+        )
+        if claim is None:
+            return False
+        metrics.CLAIMS.labels(queue).inc()
+        with self.keeper.hold(claim) as lease:
+            if claim.started is not None:
+                self.teller.tell(claim.started)
+            self._run(claim, lease)
+        return True
+
+    def release(self, job: Job) -> None:
+        """Stops what an ended job left at its provider."""
+        provider = paid(self.providers.get(job.provider))
+        if provider and job.provider_operation:
+            self.endings.release(provider, job)
+
+    def adopt(self, entry: Entry) -> None:
+        """Records an operation that a dead process left, or stops it if its job has ended.
+
+        Raises:
+            DependencyUnavailable, StorageFull: when the database can't take it.
+        """
+        if self.submitter.adopt(entry) is not None:
+            return
+        for intent in submits.of_job(self.db, entry.job_id):
+            provider = paid(self.providers.get(intent.provider))
+            if provider and intent.operation == entry.operation:
+                where = intent.user_id, intent.job_id, intent.operation
+                self.endings.release_orphan(provider, *where)
+
+    def _run(self, claim: Claim, lease: Lease) -> None:
+        try:
+            self._steps(claim, lease)
+        except ProviderFailed as error:
+            self.endings.fail(claim, error)
+        except TryLater as error:
+            self.endings.retry(claim, error)
+        except LeaseLost:
+            log.warning("run_lost", **context(claim), step=claim.step)
+        except (DependencyUnavailable, StorageFull) as error:
+            name = type(error).__name__
+            log.warning("run_interrupted", **context(claim), step=claim.step, error=name)
+            self.endings.hand_back(claim, RETRY_MS)
+        except Exception as error:  # noqa: BLE001 - a bug ends the job, never the worker
+            self._crashed(claim, error)
+
+    def _crashed(self, claim: Claim, error: Exception) -> None:
+        error_id = uuid.uuid4().hex
+        name = type(error).__name__
+        log.exception("run_crashed", **context(claim), error_id=error_id, error=name)
+        pays = paid(self.providers.get(claim.job.provider)) and claim.step is Step.SUBMIT
+        if pays and not self._surely_unsent(claim):
+            self.endings.make(lambda: submits.unknown(self.db, claim.run))
+            return
+        self.endings.fail(claim, ProviderFailed(_internal(error_id)))
+
+    def _surely_unsent(self, claim: Claim) -> bool:
+        try:
+            found = submits.of_job(self.db, claim.run.job_id)
+        except DependencyUnavailable:
+            return False
+        return all(intent.outcome in (Outcome.NOT_SENT, Outcome.REJECTED) for intent in found)
+
+    def _steps(self, claim: Claim, lease: Lease) -> None:
+        provider = self.providers.get(claim.job.provider)
+        if claim.job.state is State.RECONCILING:
+            self.reconciler.reconcile(claim, paid(provider))
+        elif claim.step is Step.SUBMIT and claim.at_risk:
+            # The run that wrote the intent is gone, and with it what it knew.
+            self.endings.make(lambda: submits.unknown(self.db, claim.run))
+            # Somebody may have settled it since the claim; then it goes on now.
+            self.endings.hand_back(claim, 0)
+        elif claim.job.attempt > self.max_attempts:
+            raise worker_lost(self.max_attempts)
+        else:
+            self._advance(claim, provider, lease)
+
+    def _advance(
+        self, claim: Claim, provider: LocalProvider | Provider | None, lease: Lease
+    ) -> None:
+        paying = paid(provider)
+        try:
+            if provider is None:
+                raise self._no_provider(claim)
+            if lease.stopping() or claim.job.cancel_request_time is not None:
+                raise RunStopped
+            if paying and claim.step is Step.SUBMIT:
+                submitted = self.submitter.submit(claim, paying, lease, self._read_input)
+                if submitted is None:
+                    return
+                claim = submitted
+            elif claim.job.state is State.QUEUED and not self._start(claim):
+                return
+            self._fetch(claim, provider, lease)
+        except RunStopped:
+            # Here, because `claim` has the operation that this very run began.
+            self._stop(claim, paying, lease)
+
+    @property
+    def _local(self) -> list[str]:
+        """The providers whose jobs have no submit."""
+        return [name for name, provider in self.providers.items() if paid(provider) is None]
+
+    def _start(self, claim: Claim) -> bool:
+        event = transitions.start(self.db, claim.run, self.user_concurrency)
+        if event is None:
+            self.endings.hand_back(claim, RETRY_MS)
+            return False
+        self.teller.tell(event)
+        return event.type is EventType.STARTED
+
+    def _fetch(self, claim: Claim, provider: LocalProvider, lease: Lease) -> None:
+        count = claim.job.spec.output_count
+        done = {output.output_index for output in claim.job.outputs}
+        missing = [index for index in range(count) if index not in done]
+        # What was paid for is there by now; how long it takes to download is not the provider's.
+        sent = claim.job.submit_time
+        made_ms = None if sent is None else self.db.now_ms() - sent
+        for index in missing:
+            lease.begin_output(index)
+            with _full_disk_told(), _scratch_file(self.work_folder) as path:
+                item = self._fetch_one(claim, provider, lease, index, path)
+            if made_ms is not None:
+                item = replace(item, generation_ms=made_ms)
+            finish = transitions.succeed if index == missing[-1] else transitions.add_output
+            self.teller.tell(finish(self.db, claim.run, item))
+
+    def _fetch_one(
+        self, claim: Claim, provider: LocalProvider, lease: Lease, index: int, path: Path
+    ) -> Media:
+        if lease.stopping() or claim.job.cancel_request_time is not None:
+            raise RunStopped
+        job, begun = claim.job, time.monotonic()
+        output = provider.fetch(job, claim.operation, index, path, self._read_input, lease)
+        generation_ms = int((time.monotonic() - begun) * 1000)
+        failpoints.hit("fetch.middle")
+        lease.report(Stage.POST_PROCESSING, 1.0, "Storing the result")
+        return store_output(
+            *(self.blobs, job, index, path, output, generation_ms),
+            cost_micros=_share_micros(claim),
+            max_bytes=self.max_result_bytes,
+        )
+
+    def _stop(self, claim: Claim, provider: Provider | None, lease: Lease) -> None:
+        if lease.lost:
+            log.warning("run_lost", **context(claim), step=claim.step)
+        elif lease.stop_asked or claim.job.cancel_request_time is not None:
+            cancels = provider is not None and bool(claim.operation)
+            cost = cancel_operation(provider, claim.job) if provider and cancels else None
+            self.endings.cancel(claim, cost)
+        else:
+            self.endings.hand_back(claim, 0)
+            self.teller.wake(claim.job.queue)
+
+    def _no_provider(self, claim: Claim) -> ProviderFailed | TryLater:
+        failure = not_configured(claim.job.provider)
+        # Where money was spent, another worker may have the key.
+        return TryLater(failure) if claim.at_risk else ProviderFailed(failure)
+
+    def _read_input(self, media_id: str) -> bytes:
+        item = media.find(self.db, media_id)
+        try:
+            if item is not None:
+                return self.blobs.read(item.blob_key)
+        except BlobMissing:
+            # Erased since: rows go first, bytes second.
+            pass
+        message = "An input of the job was erased."
+        raise ProviderFailed(JobFailure(reason=Reason.INPUT_MEDIA_INVALID, message=message))
+
+
+def _share_micros(claim: Claim) -> int:
+    """What one output costs: its share of the provider's figure, or else of the estimate."""
+    total = claim.charged_micros
+    if total is None:
+        total = claim.job.cost.estimated_micros
+    return total // claim.job.spec.output_count
+
+
+@contextlib.contextmanager
+def _scratch_file(folder: Path) -> Iterator[Path]:
+    """Where one output is made. No folder of its own: to make and erase one costs more than all
+    else that is done to a small file."""
+    path = folder / new_id()
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageFull from error
+        raise
+
+
+def _internal(error_id: str) -> JobFailure:
+    return JobFailure(
+        reason=Reason.INTERNAL_ERROR,
+        message="Something went wrong here; the log has it under the error id.",
+        metadata={"error_id": error_id},
+    )

@@ -1,0 +1,1 @@
+"""From a file that a provider made to the job's result."""

@@ -1,0 +1,100 @@
+"""Empties the bin, and erases bytes that no row names: what a crash between two steps left."""
+
+from collections.abc import Iterator
+
+import structlog
+
+from core.blobs import Blobs
+from core.errors import BlobMissing
+from core.process import failpoints
+from core.store import Database, media
+from workers.providers.kept import FOLDER as RESULTS
+
+log = structlog.get_logger()
+
+# Bytes are put before their row is written, so young ones may just be waiting for it. A worker
+# that is frozen for longer has lost its job by then and writes no row.
+ORPHAN_AGE_MS = 24 * 3600 * 1000
+# Their job has ended by then: see `RUSHES_MAX_FINISH_SECONDS`.
+RESULT_AGE_MS = 2 * ORPHAN_AGE_MS
+# Holds the name of the installation whose database knows the blobs.
+OWNER_KEY = "owner"
+_BATCH = 200
+_FAR_MS = 2**52
+_DRAFTS = "tmp/"
+_FOLDERS = ("media/", "thumbnails/")
+
+
+def empty_bin(db: Database, blobs: Blobs) -> int:
+    """Erases items whose time in the bin is over; how many.
+
+    Rows go first, bytes second: what a crash leaves between the two is an orphan later.
+
+    Raises:
+        DependencyUnavailable: when the database or the blob store is away; simply run it again.
+    """
+    count = 0
+    while items := media.erase_expired(db, _BATCH):
+        keys = [key for item in items for key in (item.blob_key, item.thumbnail_key) if key]
+        failpoints.hit("purge.after_list")
+        blobs.delete(keys)
+        count += len(items)
+    return count
+
+
+def owns(db: Database, blobs: Blobs) -> bool:
+    """Whether the blobs are this installation's: another database would find all of them orphans.
+
+    A store without an owner becomes ours when we know what is in it.
+
+    Raises:
+        DependencyUnavailable: when the database or the blob store is away.
+    """
+    installation = db.installation()
+    try:
+        return blobs.read(OWNER_KEY) == installation.encode()
+    except BlobMissing:
+        pass
+    found = next(_batches(blobs.list_keys("media/", _FAR_MS)), [])
+    if set(found) - media.known_keys(db, found):
+        return False
+    blobs.put_bytes(OWNER_KEY, installation.encode())
+    return True
+
+
+def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
+    """Erases blobs without a row that are older than a day, and kept results of providers that
+    are older than two; how many. `now` in milliseconds.
+
+    Nothing is erased in a store that another installation owns.
+
+    Raises:
+        DependencyUnavailable: when the database or the blob store is away; simply run it again.
+    """
+    if not owns(db, blobs):
+        log.warning("blobs_of_another_installation")
+        return 0
+    before = now - ORPHAN_AGE_MS
+    count = 0
+    for folder in _FOLDERS:
+        for keys in _batches(blobs.list_keys(folder, before)):
+            orphans = set(keys) - media.known_keys(db, keys)
+            failpoints.hit("purge.after_list")
+            blobs.delete(sorted(orphans))
+            count += len(orphans)
+    for folder, age_ms in ((_DRAFTS, ORPHAN_AGE_MS), (RESULTS, RESULT_AGE_MS)):
+        for keys in _batches(blobs.list_keys(folder, now - age_ms)):
+            blobs.delete(keys)
+            count += len(keys)
+    return count
+
+
+def _batches(keys: Iterator[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for key in keys:
+        batch.append(key)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

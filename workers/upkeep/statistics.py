@@ -1,0 +1,76 @@
+"""The statistics: one worker process at a time counts the installation for the metrics."""
+
+import threading
+
+import structlog
+
+from core.errors import RushesError
+from core.jobs import UNFINISHED
+from core.process import metrics
+from core.specs import Kind
+from core.store import Database, overview, workers
+from core.store.overview import Overview
+
+log = structlog.get_logger()
+
+ROUND_SECONDS = 5.0
+DUTY = "statistics"
+GAUGES = (
+    *(metrics.UNFINISHED_JOBS, metrics.QUEUE_AGE, metrics.LIVE_WORKERS),
+    *(metrics.SPEND, metrics.OPEN_CIRCUITS),
+)
+
+
+class Statistics:
+    """A thread of its own, so that a scrape never waits for the database, nor a rescue for it.
+
+    Who does not lead, or can't reach the database, shows none of these gauges: no old figures.
+    """
+
+    def __init__(self, db: Database, worker_id: str) -> None:
+        self._db = db
+        self._worker_id = worker_id
+        self._providers: set[str] = set()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread; a look that takes long is simply left."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=1.0)
+
+    def _run(self) -> None:
+        while True:
+            self.count()
+            if self._stopped.wait(ROUND_SECONDS):
+                return
+
+    def count(self) -> bool:
+        """One look, if this worker leads; whether it did."""
+        try:
+            if workers.lead(self._db, DUTY, self._worker_id, int(3 * ROUND_SECONDS * 1000)):
+                self._show(overview.look(self._db))
+                return True
+        except RushesError as error:
+            log.warning("statistics_failed", error=type(error).__name__)
+        for gauge in GAUGES:
+            gauge.clear()
+        return False
+
+    def _show(self, seen: Overview) -> None:
+        for queue in Kind:
+            for state in UNFINISHED:
+                count = seen.unfinished.get((queue, state), 0)
+                metrics.UNFINISHED_JOBS.labels(queue, state).set(count)
+            metrics.QUEUE_AGE.labels(queue).set(seen.oldest_ms.get(queue, 0) / 1000)
+            metrics.LIVE_WORKERS.labels(queue).set(seen.live_workers.get(queue, 0))
+        metrics.SPEND.labels("reserved").set(seen.reserved_micros)
+        metrics.SPEND.labels("spent").set(seen.spent_micros)
+        self._providers |= seen.open_circuits.keys()
+        for provider in self._providers:
+            metrics.OPEN_CIRCUITS.labels(provider).set(provider in seen.open_circuits)
