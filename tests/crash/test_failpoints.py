@@ -247,7 +247,7 @@ def test_a_server_starts_when_it_happened_between_two_migrations(
 
 
 HOUSEKEEPING = """
-from core import failpoints
+from core.process import failpoints
 from core.blobs import open_blobs
 from core.process.keys import read_or_make_key
 from core.process.settings import read_settings
