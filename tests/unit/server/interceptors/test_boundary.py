@@ -23,7 +23,7 @@ from core.errors import (
 from rushes.v1 import error_reason_pb2
 from server.interceptors.boundary import CODES, error_to_status
 
-PROTO = Path(__file__).parents[3] / "protos" / "rushes" / "v1" / "error_reason.proto"
+PROTO = Path(__file__).parents[4] / "protos" / "rushes" / "v1" / "error_reason.proto"
 
 
 def detail(status: status_pb2.Status, kind: type[Message]) -> Any:
