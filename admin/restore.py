@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from admin.archive import BackupUnusable, Manifest, sync_folder, unpack
+from admin.archive import BackupUnusable, Manifest, unpack
 from admin.backup import DATABASE_NAME, SMALL_PARTS
 from admin.site import Site
 from core.catalog.models import LOCAL_PROVIDERS
 from core.errors import SettingsInvalid
 from core.process import failpoints
+from core.process.disk import sync
 from core.store.engine.copies import settle_sqlite
 from core.store.engine.database import connect
 from core.store.engine.migrate import migrate
@@ -124,7 +125,7 @@ def _put_in_place(data: Path, places: dict[str, Path], done: Done) -> None:
     # Everything that was unpacked, in one go.
     os.sync()
     (data / MARK).touch(mode=0o600)
-    sync_folder(data)
+    sync(data)
     aside = f".before-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     database = places.pop("database")
     for suffix in _DATABASE_FILES:
@@ -134,15 +135,15 @@ def _put_in_place(data: Path, places: dict[str, Path], done: Done) -> None:
         _move(place, f"{place}{aside}", done)
         if _draft(place).exists():
             _draft(place).rename(place)
-            sync_folder(place.parent)
+            sync(place.parent)
     # Hints about another history.
     shutil.rmtree(data / "valkey", ignore_errors=True)
     failpoints.hit("restore.middle")
     (_draft(database) / DATABASE).rename(database)
-    sync_folder(database.parent)
+    sync(database.parent)
     _drop_drafts([*places.values(), database])
     (data / MARK).unlink()
-    sync_folder(data)
+    sync(data)
 
 
 def _move(path: Path | str, aside: str, done: Done) -> None:

@@ -1,7 +1,6 @@
 """Which installation a command is about: the run of `make up` on a data folder, or this shell's."""
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsInvalid
+from core.process.disk import FolderHeld, held
 from core.process.secrets import KEY_VARIABLES
 from core.process.settings import Settings, read_settings
 from core.store import Database
@@ -19,7 +19,6 @@ from core.store.engine.sqlite import sqlite_path
 
 PREFIX = "RUSHES_"
 DATA_DIR = "RUSHES_DATA_DIR"
-LOCK = "lock"
 _STATE = Path("run", "standalone.json")
 
 
@@ -79,15 +78,11 @@ class Site:
             SettingsInvalid: when a run has it.
         """
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self.data / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+") as file:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                stack.enter_context(held(self.data, purpose))
+            except FolderHeld:
                 raise SettingsInvalid(f"Rushes runs on {self.data}: end it first.") from None
-            file.truncate()
-            file.write(json.dumps({"pid": os.getpid(), "address": purpose}))
-            file.flush()
             yield
 
 

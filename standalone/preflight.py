@@ -2,8 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
-import json
 import os
 import shutil
 import socket
@@ -12,7 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-LOCK = "lock"
+from core.process.disk import LOCK, FolderHeld, held
+
 # Left by `rushes-admin restore` until the whole backup is in place.
 RESTORING = "restoring"
 SUBFOLDERS = ("run", "logs", "valkey")
@@ -83,19 +82,15 @@ def locked(folder: Path, address: str) -> Iterator[None]:
     Raises:
         CannotStart: naming the process that holds it.
     """
-    with _said(folder):
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStart(_held(folder, file.read())) from None
-        except OSError as error:
-            raise CannotStart(f"{folder} can't be locked ({error.strerror}).") from None
+    with contextlib.ExitStack() as stack:
         with _said(folder):
-            file.truncate()
-            file.write(json.dumps({"pid": os.getpid(), "address": address}))
-            file.flush()
+            try:
+                stack.enter_context(held(folder, address))
+            except FolderHeld as error:
+                raise CannotStart(
+                    f"Rushes already runs on {folder} ({error.holder}); "
+                    "use that one, or choose another folder with RUSHES_DATA_DIR."
+                ) from None
         yield
 
 
@@ -172,15 +167,3 @@ def _said(folder: Path) -> Iterator[None]:
 def _full(folder: Path, free: int) -> str:
     need = ROOM_BYTES // MIB
     return f"the disk of {folder} is full: {free // MIB} MiB are free, {need} MiB are needed."
-
-
-def _held(folder: Path, text: str) -> str:
-    try:
-        holder = json.loads(text)
-        who = f"process {int(holder['pid'])}, {holder['address']}"
-    except (ValueError, TypeError, KeyError):
-        who = "another process"
-    return (
-        f"Rushes already runs on {folder} ({who}); "
-        "use that one, or choose another folder with RUSHES_DATA_DIR."
-    )

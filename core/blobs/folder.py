@@ -11,6 +11,7 @@ from obstore.store import LocalStore
 from core.blobs.objects import DRAFTS, ObjectBlobs
 from core.blobs.signing import AddressSigner, Variant
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid
+from core.process.disk import sync
 
 
 class FolderBlobs(ObjectBlobs):
@@ -69,11 +70,11 @@ class FolderBlobs(ObjectBlobs):
         final = self._root / key
         if not final.parent.is_dir():
             final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _sync_folder(final.parent.parent)
+            sync(final.parent.parent)
         (self._root / draft).replace(final)
         # A rename does nothing when both are names of one file.
         (self._root / draft).unlink(missing_ok=True)
-        _sync_folder(final.parent)
+        sync(final.parent)
 
     def _delete(self, paths: list[str]) -> None:
         for path in paths:
@@ -107,11 +108,3 @@ def _linked(source: Path, path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

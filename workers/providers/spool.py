@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from core.blobs import Blobs
+from core.process.disk import sync
 
 log = structlog.get_logger()
 
@@ -40,9 +41,9 @@ class Spool:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        _sync(draft)
+        sync(draft)
         draft.rename(self._folder / key)
-        _sync(self._folder)
+        sync(self._folder)
 
     def erase(self, key: str) -> None:
         """Forgets the files: the store has them."""
@@ -79,11 +80,3 @@ def _erase_old(draft: Path) -> None:
     """Erases what a process left that was killed while it wrote."""
     if time.time() - draft.stat().st_mtime > _LEFT_SECONDS:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

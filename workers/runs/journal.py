@@ -17,6 +17,8 @@ from pathlib import Path
 
 import structlog
 
+from core.process.disk import sync
+
 log = structlog.get_logger()
 
 
@@ -107,7 +109,7 @@ def _locked_file(path: Path) -> int:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         if _is_at(path, file):
-            _sync(path.parent)
+            sync(path.parent)
             return file
         # Somebody took it for a dead process's between the two calls.
         os.close(file)
@@ -119,15 +121,6 @@ def _is_at(path: Path, file: int) -> bool:
         return path.stat().st_ino == os.fstat(file).st_ino
     except FileNotFoundError:
         return False
-
-
-def _sync(folder: Path) -> None:
-    """Makes the names in the folder survive a loss of power."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _entries(data: bytes) -> Iterator[Entry]:

@@ -1,12 +1,12 @@
 """Whole copies of an SQLite database, made while it is in use."""
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 from core.errors import DependencyUnavailable, StorageFull
+from core.process.disk import sync
 
 _BUSY_SECONDS = 5.0
 
@@ -37,11 +37,7 @@ def settle_sqlite(path: Path) -> None:
     with closing(_open(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.execute("PRAGMA journal_mode = DELETE")
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path)
 
 
 def _open(path: Path, mode: str = "rw") -> sqlite3.Connection:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.process.disk import sync
 from workers.providers.simulator.words import Word, words_in
 
 Line = dict[str, Any]
@@ -72,7 +73,7 @@ class Ledger:
         self._read_to = self._inode = 0
         self._lock = threading.Lock()
         with self._locked():
-            _sync_folder(folder)
+            sync(folder)
 
     def books(self) -> Books:
         """What the ledger says now; never waits for a writer."""
@@ -138,11 +139,3 @@ def _operation(line: Line) -> Operation:
 def _write_all(file: int, data: bytes) -> None:
     while data:
         data = data[os.write(file, data) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
