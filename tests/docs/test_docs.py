@@ -129,14 +129,10 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_file_and_setting_that_a_page_names_exists(page: Path) -> None:
+def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text()
     settings = read("docs/settings.md")
 
-    for path in re.findall(
-        r"`((?:core|server|workers|admin|standalone|clients|protos|bench|tests)/[^`\s*]+)`", text
-    ):
-        assert (ROOT / path).exists(), path
     for name in set(re.findall(r"\bRUSHES_[A-Z_]+\b", text)) - {
         "RUSHES_SERVER",
         "RUSHES_USER",
