@@ -12,33 +12,38 @@ SOURCES = ("core", "server", "workers", "admin", "standalone", "clients", "proto
 FOLDERS = (*SOURCES, "tests", "docs", "requirements", ".ci", ".github")
 # Endings of the files that people write, so a bare name with one is a file of the repository.
 WRITTEN = (".py", ".md", ".proto", ".toml", ".yaml", ".lock", ".binpb")
-MODULE = re.compile(r"python -m ((?:core|server|workers|admin|standalone|bench|tests)[\w.]*)")
-LINK = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
 # But these are made by a run of Rushes.
 MADE_BY_A_RUN = {"write.lock"}
+MODULE = re.compile(r"python -m ((?:core|server|workers|admin|standalone|bench|tests)[\w.]*)")
+LINK = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def missing_files(text: str) -> list[str]:
     """The names in backticks that look like files of the repository and are none."""
-    names = re.findall(r"`([\w.*/-]+)`", re.sub(r"`{3}.*?`{3}", "", text, flags=re.DOTALL))
+    prose = re.sub(r"`{3}.*?`{3}", "", text, flags=re.DOTALL)
+    words = (word for code in re.findall(r"`([^`]+)`", prose) for word in code.split())
+    names = [word for word in words if re.fullmatch(r"[\w.*/-]+", word)]
     return [name for name in names if _looks_like_a_file(name) and not _is_there(name)]
 
 
+def _in_a_folder(name: str) -> bool:
+    return name.startswith(tuple(f"{folder}/" for folder in FOLDERS))
+
+
 def _looks_like_a_file(name: str) -> bool:
-    in_a_folder = name.startswith(tuple(f"{folder}/" for folder in FOLDERS))
     is_ours = name.endswith(WRITTEN) and name not in MADE_BY_A_RUN
-    return in_a_folder or (is_ours and not name.startswith(("/", ".")))
+    return _in_a_folder(name) or (is_ours and not name.startswith(("/", ".")))
 
 
 def _is_there(name: str) -> bool:
-    # A bare name stands for a file in the folder of the last path before it.
-    places = [ROOT.glob(name)] if name.endswith("/") else [ROOT.glob(name), _anywhere(name)]
-    return any(True for place in places for _ in place)
+    found = any(True for _ in ROOT.glob(name))
+    return found or (not _in_a_folder(name) and any(True for _ in _anywhere(name)))
 
 
 def _anywhere(name: str) -> Iterator[Path]:
+    """Where a name without its folder may be: a sentence before it names the folder."""
     for folder in FOLDERS:
         yield from (ROOT / folder).glob(f"**/{name}")
 
@@ -85,6 +90,7 @@ def test_every_anchor_that_a_page_links_to_is_a_heading(page: Path) -> None:
         ("`workers/app.py`, then `nowhere.py` and `actors.py`", ["nowhere.py"]),
         ("`tests/nowhere/` and `tests/docs/`", ["tests/nowhere/"]),
         ("`requirements/*.lock` and `requirements/*.txt`", ["requirements/*.txt"]),
+        ("`python docs/nowhere.py` and `python docs/images/record.py`", ["docs/nowhere.py"]),
         ("`run/standalone.json`, `/healthz`, `name=value`", []),
     ],
 )
