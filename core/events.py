@@ -1,4 +1,8 @@
-"""What watchers are told: durable events, each at one revision of its user, and progress ticks."""
+"""What watchers are told: durable changes of a user, and progress ticks, which may be lost.
+
+A user has one change at each revision, counted from 1 without a gap. An event of a job is one kind
+of change. A reader that does not know a change's kind passes over its revision.
+"""
 
 import functools
 import json
@@ -7,10 +11,33 @@ from typing import Any
 
 from core.jobs import EventType, Job, Progress
 
+# The kind of a change that is an event of a job.
+JOB_KIND = "job"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChange:
+    """A durable change of a user, as the database and the stream carry it.
+
+    `kind` says what the payload is. The payload is JSON and is decoded only where it is needed.
+    `time` is in milliseconds of the database. `job_id` is the job that the change is about, or
+    empty.
+    """
+
+    user_id: str
+    revision: int
+    kind: str
+    time: int
+    payload: str
+    job_id: str = ""
+
 
 @dataclass(frozen=True)
 class Event:
-    """A state change with the whole job after it. `event_time` in milliseconds of the database."""
+    """A state change of a job, with the whole job after it.
+
+    `event_time` is in milliseconds of the database.
+    """
 
     revision: int
     type: EventType
@@ -22,18 +49,17 @@ class Event:
         """The event as the database and the stream carry it, encoded once for both."""
         return json.dumps(event_to_json(self), separators=(",", ":"))
 
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as the database and the stream carry it: decoded only where it is needed.
-
-    `payload` is JSON: {"type", "event_time", "job"}.
-    """
-
-    user_id: str
-    revision: int
-    job_id: str
-    payload: str
+    @property
+    def change(self) -> UserChange:
+        """The event as a change of the job's user."""
+        return UserChange(
+            user_id=self.job.user_id,
+            revision=self.revision,
+            kind=JOB_KIND,
+            time=self.event_time,
+            payload=self.payload,
+            job_id=self.job.job_id,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +75,7 @@ class QueueInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressTick:
-    """How far one run of a job is; no state, it may be lost."""
+    """How far one run of a job is. It is no state, so it may be lost."""
 
     user_id: str
     job_id: str
@@ -70,3 +96,14 @@ def event_from_json(revision: int, values: dict[str, Any]) -> Event:
     """The event whose payload `event_to_json` wrote."""
     job = Job.from_json(values["job"])
     return Event(revision, EventType(values["type"]), values["event_time"], job)
+
+
+def job_event(change: UserChange) -> Event | None:
+    """The event of a job that the change is; None when it is a change of another kind.
+
+    Raises:
+        ValueError, KeyError, TypeError: when the payload is not one that `event_to_json` wrote.
+    """
+    if change.kind != JOB_KIND:
+        return None
+    return event_from_json(change.revision, json.loads(change.payload))

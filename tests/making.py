@@ -2,13 +2,17 @@
 
 from typing import Any
 
+from core.events import UserChange
 from core.ids import new_id
 from core.jobs import Cost, CostState, Job, Progress, State
 from core.media import Media, MediaType
 from core.specs import ImageSpec, VideoSpec
 from core.store import Database, accept, budgets, claims, submits, transitions
 from core.store.accept import Accepted, NewJob
+from core.store.change import append, bump
 from core.store.claims import Claim
+from core.store.engine.database import Session
+from core.store.jobs import revision
 
 VIDEO = VideoSpec(
     prompt="sea",
@@ -40,6 +44,24 @@ def accepted(db: Database, user_id: str = "alice", **changes: Any) -> Accepted:
 def paid(db: Database, user_id: str = "alice", **changes: Any) -> str:
     """The id of a job that costs MICROS, which are reserved."""
     return accepted(db, user_id, **({"provider": "paid", "cost": PRICE} | changes)).job.job_id
+
+
+def noted(db: Database, user_id: str = "alice", **changes: Any) -> UserChange:
+    """A change of a kind that no version knows, stored at the user's next revision."""
+
+    def work(session: Session) -> UserChange:
+        bump(session, user_id)
+        values: dict[str, Any] = {
+            "revision": revision(session, user_id),
+            "kind": "note_of_a_test",
+            "time": session.now_ms(),
+            "payload": '{"note":"read the book"}',
+        }
+        change = UserChange(user_id=user_id, **{**values, **changes})
+        append(session, change)
+        return change
+
+    return db.write(work)
 
 
 def claimed(db: Database, worker_id: str = "worker", lease_ms: int = 60_000) -> Claim:

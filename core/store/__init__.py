@@ -1,10 +1,11 @@
 """The truth: jobs, events, media and who runs what, in SQLite or PostgreSQL.
 
-The only importer of peewee. Functions take the `Database` first; each state change is one
+Only this package imports peewee. Its functions take the `Database` first. Each state change is one
 transaction with this lock order: user_stream, job rows, the user's budget, the installation's.
 """
 
 from core.process.settings import Settings
+from core.store import parts as parts  # names the parts of all statements below
 from core.store.engine.database import Database, connect
 from core.store.engine.migrate import migrate
 

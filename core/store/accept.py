@@ -1,4 +1,4 @@
-"""Accepting a job: after the commit it is durable, whatever dies."""
+"""Accepting a job: once this transaction has committed, the job survives whatever dies."""
 
 import json
 from dataclasses import dataclass, field
@@ -13,33 +13,28 @@ from core.specs import Spec, spec_to_json
 from core.store import budgets, turns
 from core.store.change import append_event, bump
 from core.store.engine.database import Database, Session, Undo
-from core.store.engine.sql import Statement, columns
+from core.store.engine.sql import Statement
 from core.store.models import JobRow
-from core.store.rows import (
-    JOB_COLUMNS,
-    JOB_NAMES,
-    insert_labels,
-    insert_media,
-    job_from_columns,
-    jobs_from_rows,
-)
+from core.store.rows import insert_labels, insert_media, job_from_columns, jobs_from_rows
 
-_FIND_REQUEST = Statement(
-    f"SELECT request_key.fingerprint, {JOB_COLUMNS} FROM request_key"
-    " JOIN job ON job.job_id = request_key.job_id"
-    " WHERE request_key.user_id = :user_id AND request_key.request_id = :request_id"
-    " AND request_key.expire_time > {now}"
-)
-_REMEMBER_REQUEST = Statement(
-    "INSERT INTO request_key (user_id, request_id, fingerprint, job_id, expire_time)"
-    " VALUES (:user_id, :request_id, :fingerprint, :job_id, {now} + :ttl_ms)"
-    " ON CONFLICT (user_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint,"
-    " job_id = excluded.job_id, expire_time = excluded.expire_time"
-)
+# The job that a request_id made, while it is remembered. Indexes: both primary keys.
+_FIND_REQUEST = Statement("""
+    SELECT request_key.fingerprint, {job_columns}
+    FROM request_key JOIN job ON job.job_id = request_key.job_id
+    WHERE request_key.user_id = :user_id AND request_key.request_id = :request_id
+        AND request_key.expire_time > {now}
+""")
+# Remembers which job the request_id made; one that was forgotten may be used again.
+# Index: the primary key.
+_REMEMBER_REQUEST = Statement("""
+    INSERT INTO request_key (user_id, request_id, fingerprint, job_id, expire_time)
+    VALUES (:user_id, :request_id, :fingerprint, :job_id, {now} + :ttl_ms)
+    ON CONFLICT (user_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint,
+        job_id = excluded.job_id, expire_time = excluded.expire_time
+""")
+# Keeps the turn of the user's newest job. Index: the primary key.
 _SET_TURN = Statement("UPDATE user_stream SET last_turn = :turn WHERE user_id = :user_id")
-_INSERT_JOB = Statement(
-    f"INSERT INTO job ({columns(JOB_NAMES)}) VALUES ({', '.join(':' + name for name in JOB_NAMES)})"
-)
+_INSERT_JOB = Statement("INSERT INTO job ({job_names}) VALUES ({job_values})")
 _DEFAULTS = {f.column_name: f.default for f in JobRow._meta.sorted_fields}
 
 
@@ -61,11 +56,11 @@ class NewJob:
     final_prompt: str = ""
     retry_of: str = ""
     inputs: tuple[Media, ...] = ()
-    queue: str = ""  # where it waits, if not in that of its kind
+    queue: str = ""  # empty: the queue of its kind
 
     @property
     def queue_name(self) -> str:
-        """Where it waits."""
+        """The queue that it waits in."""
         return self.queue or self.spec.kind.value
 
 
@@ -122,7 +117,7 @@ def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) 
 
 
 def refuse_full_queue(next: turns.Next, max_queued: int) -> None:
-    """Refuses one more job of the user when as many as may wait do so.
+    """Refuses one more job of the user when as many wait as may.
 
     Raises:
         QueueFull: when too many jobs of the user wait.

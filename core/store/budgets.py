@@ -1,8 +1,8 @@
-"""Budgets: who may spend how much in each day and month, and what is reserved and spent.
+"""Budgets: who may spend how much in each day and month, and how much is reserved and spent.
 
-A job counts in the day and the month (UTC) in which it was accepted. `reserved` holds estimates of
-jobs that have not ended; what the provider charged, or may have charged, is `spent`. Within a
-transaction these rows are locked last, the user's before the installation's.
+A job counts in the day and the month (UTC) in which it was accepted. `reserved` holds the estimates
+of jobs that have not ended. `spent` holds what the provider charged, or may have charged. A
+transaction locks these rows last, the user's before the installation's.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from core.store.engine.sql import Statement
 from core.times import iso, utc
 
 INSTALLATION = "installation"
-# Every user who has no budget of its own has this one.
+# The budget of every user who has none of its own.
 EACH_USER = "each-user"
 
 
@@ -54,41 +54,55 @@ class Budget:
         return self.left_micros is None or micros <= self.left_micros
 
 
-_LIMITS = Statement(
-    "SELECT owner, period, limit_micros FROM budget"
-    " WHERE owner IN (:user, 'each-user', 'installation')"
-)
-_RESERVE = Statement(
-    "INSERT INTO spending (owner, span, reserved, spent) VALUES (:owner, :span, :micros, 0)"
-    " ON CONFLICT (owner, span) DO UPDATE SET reserved = spending.reserved + :micros"
-    " WHERE spending.spent + spending.reserved + :micros <= :limit_micros"
-)
-# A row that is not there has nothing reserved: of a job that was to be free, or forgotten.
-_SETTLE = Statement(
-    "INSERT INTO spending (owner, span, reserved, spent) SELECT :owner, :span, 0, :spent"
-    " WHERE :spent > 0 OR EXISTS"
-    " (SELECT 1 FROM spending WHERE owner = :owner AND span = :span)"
-    " ON CONFLICT (owner, span) DO UPDATE"
-    " SET reserved = spending.reserved - :reserved, spent = spending.spent + :spent"
-)
+# The limits that may bind a user: its own, that of each user, the installation's.
+# Index: the primary key.
+_LIMITS = Statement("""
+    SELECT owner, period, limit_micros FROM budget
+    WHERE owner IN (:user, 'each-user', 'installation')
+""")
+# Reserves money in one span, if that has room for it; else changes no row. A span that has no row
+# has nothing in it: the caller compares with its limit. Index: the primary key.
+_RESERVE = Statement("""
+    INSERT INTO spending (owner, span, reserved, spent) VALUES (:owner, :span, :micros, 0)
+    ON CONFLICT (owner, span) DO UPDATE SET reserved = spending.reserved + :micros
+    WHERE spending.spent + spending.reserved + :micros <= :limit_micros
+""")
+# Turns what was reserved in one span into what was spent. A row that is not there has nothing
+# reserved: of a job that was to be free, or of a span that was forgotten. Index: the primary key.
+_SETTLE = Statement("""
+    INSERT INTO spending (owner, span, reserved, spent)
+    SELECT :owner, :span, 0, :spent
+    WHERE :spent > 0
+        OR EXISTS (SELECT 1 FROM spending WHERE owner = :owner AND span = :span)
+    ON CONFLICT (owner, span) DO UPDATE
+        SET reserved = spending.reserved - :reserved, spent = spending.spent + :spent
+""")
+# Index of the next three: the primary key.
 _USAGE = Statement("SELECT reserved, spent FROM spending WHERE owner = :owner AND span = :span")
-_SET = Statement(
-    "INSERT INTO budget (owner, period, limit_micros) VALUES (:owner, :period, :limit_micros)"
-    " ON CONFLICT (owner, period) DO UPDATE SET limit_micros = excluded.limit_micros"
-)
+_SET = Statement("""
+    INSERT INTO budget (owner, period, limit_micros) VALUES (:owner, :period, :limit_micros)
+    ON CONFLICT (owner, period) DO UPDATE SET limit_micros = excluded.limit_micros
+""")
 _CLEAR = Statement("DELETE FROM budget WHERE owner = :owner AND period = :period")
-_OWNERS = Statement(
-    "SELECT owner FROM budget UNION SELECT owner FROM spending WHERE span = ANY(:spans)"
-    " ORDER BY owner"
-)
-# The name of a day is longer than that of a month.
-_FORGET = Statement(
-    "DELETE FROM spending WHERE (owner, span) IN (SELECT owner, span FROM spending"
-    " WHERE (length(span) > 7 AND span < :day) OR span < :month LIMIT :part)"
-)
+# Everybody who has a budget or has spent in these spans, for administrators. Reads both tables:
+# `budget` has a row for each limit, `spending` some for each user.
+_OWNERS = Statement("""
+    SELECT owner FROM budget UNION SELECT owner FROM spending WHERE span = ANY(:spans)
+    ORDER BY owner
+""")
+# Removes some days before `:day` and months before `:month`; the name of a day is longer than that
+# of a month. Reads the table `spending`, which a day's purge may.
+_FORGET = Statement("""
+    DELETE FROM spending WHERE (owner, span) IN (
+        SELECT owner, span FROM spending
+        WHERE (length(span) > 7 AND span < :day) OR span < :month
+        LIMIT :part
+    )
+""")
 _NO_LIMIT = 2**62
-# Only today and this month bind anybody. Older ones are there to be looked into, and for what is
-# settled late: days until the next month's bill has come, months for a year and the current one.
+# Only today and this month bind anybody. Older spans are kept for people to look into, and because
+# some jobs are settled late: days until the next month's bill has come, months for a year and the
+# current one.
 _KEPT_MS = {Period.DAY: 60 * 24 * 3600 * 1000, Period.MONTH: 400 * 24 * 3600 * 1000}
 
 
@@ -98,7 +112,7 @@ def owner_of(user_id: str) -> str:
 
 
 def reserve(session: Session, user_id: str, micros: int, now_ms: int) -> None:
-    """Holds the estimate in every span; the last statements of the accept transaction.
+    """Holds the estimate in every span. These are the last statements of the accept transaction.
 
     Raises:
         BudgetExceeded: naming the budget that has no room; the transaction must roll back.
@@ -115,7 +129,7 @@ def reserve(session: Session, user_id: str, micros: int, now_ms: int) -> None:
 def settle(
     session: Session, user_id: str, accept_ms: int, reserved_micros: int, spent_micros: int
 ) -> None:
-    """Turns what was held into what was spent; negative takes back what was booked before."""
+    """Turns what was held into what was spent; a negative amount takes back what was booked."""
     if not reserved_micros and not spent_micros:
         return
     for owner in (owner_of(user_id), INSTALLATION):
@@ -130,7 +144,7 @@ def settle(
 
 
 def forget(session: Session, part: int) -> int:
-    """Removes up to `part` of the spending of days and months that are long over; how many."""
+    """Removes up to `part` rows of days and months that are long over; tells how many."""
     now_ms = session.now_ms()
     oldest = {period.value: span(period, now_ms - kept) for period, kept in _KEPT_MS.items()}
     return session.run(_FORGET, **oldest, part=part)
@@ -142,7 +156,7 @@ def shortage(db: Database, user_id: str, micros: int) -> Budget | None:
 
 
 def exceeded(budget: Budget, micros: int) -> BudgetExceeded:
-    """The refusal of a job that the budget has no room for."""
+    """The error that refuses a job for which the budget has no room."""
     whose = "This installation's" if budget.owner == INSTALLATION else "Your"
     error = BudgetExceeded(
         f"{whose} budget of the {budget.period} has no room for this job.",
@@ -170,7 +184,7 @@ def set_limit(db: Database, owner: str, period: Period, limit_micros: int | None
 
 
 def show(db: Database, user_id: str | None = None) -> list[Budget]:
-    """Every budget and every spending of today and this month; of one user, those that bind it."""
+    """Every budget and spending of today and this month, or only those that bind the user."""
 
     def work(session: Session) -> list[Budget]:
         now_ms = session.now_ms()

@@ -1,8 +1,11 @@
 """How a job changes: one transaction with the revision, the job, the event and the money.
 
-The order is the lock order: the revision first (the user's mutex), then the job by compare-and-set
-on state and fence, then the event, then the budgets. Which changes there are: `accept`,
-`transitions` and `submits`.
+The order of the statements is the lock order. The revision comes first, because its row is the
+user's mutex. Then comes the job, by compare-and-set on state and fence, then the event, and the
+budgets last. The modules `accept`, `transitions` and `submits` say which changes there are.
+
+Other durable changes of a user use the same revision: they call `bump`, write their own tables, and
+`append` one change.
 """
 
 import functools
@@ -11,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from core.errors import LeaseLost, Reason
-from core.events import Event
+from core.events import Event, UserChange
 from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
 from core.media import Media
 from core.process import failpoints
@@ -19,7 +22,6 @@ from core.store import budgets
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.rows import (
-    JOB_COLUMNS,
     JOB_NAMES,
     insert_media,
     job_from_columns,
@@ -29,31 +31,39 @@ from core.store.rows import (
 
 T = TypeVar("T")
 
-_BUMP = Statement(
-    "INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 1, 0)"
-    " ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision + 1"
-)
-_LOCK_JOB = Statement(
-    "SELECT {now}, (SELECT s.revision FROM user_stream s WHERE s.user_id = :user_id),"
-    " (SELECT count(*) FROM job r WHERE r.user_id = :user_id AND r.state = 'RUNNING'),"
-    " EXISTS (SELECT 1 FROM media m WHERE m.job_id = :job_id AND m.job_id <> ''),"
-    f" {JOB_COLUMNS} FROM job WHERE job_id = :job_id AND user_id = :user_id {{for_update}}"
-)
-_GET_JOB = Statement(f"SELECT {JOB_COLUMNS} FROM job WHERE job_id = :job_id")
-_INSERT_EVENT = Statement(
-    "INSERT INTO job_event (user_id, revision, job_id, event_time, payload)"
-    " VALUES (:user_id, :revision, :job_id, :event_time, :payload)"
-)
-# Nobody is left who could say more of it.
-_LEAVE_INTENTS = Statement(
-    "UPDATE intent SET outcome = 'UNKNOWN', outcome_time = {now}"
-    " WHERE job_id = :job_id AND outcome = 'OPEN'"
-)
+# Counts the user's revision up, or begins it at 1. Index: the primary key.
+_BUMP = Statement("""
+    INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 1, 0)
+    ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision + 1
+""")
+# Locks the user's job. Gives the time, the user's revision, how many jobs of the user run, whether
+# the job has outputs, and its columns. Indexes: primary keys, `job_user_state`, `media_output`.
+_LOCK_JOB = Statement("""
+    SELECT {now},
+        (SELECT s.revision FROM user_stream s WHERE s.user_id = :user_id),
+        (SELECT count(*) FROM job r WHERE r.user_id = :user_id AND r.state = 'RUNNING'),
+        EXISTS (SELECT 1 FROM media m WHERE m.job_id = :job_id AND m.job_id <> ''),
+        {job_columns}
+    FROM job WHERE job_id = :job_id AND user_id = :user_id
+    {for_update}
+""")
+# Index: the primary key.
+_GET_JOB = Statement("SELECT {job_columns} FROM job WHERE job_id = :job_id")
+_INSERT_CHANGE = Statement("""
+    INSERT INTO job_event (user_id, revision, kind, job_id, event_time, payload)
+    VALUES (:user_id, :revision, :kind, :job_id, :event_time, :payload)
+""")
+# Closes the open intents of a job that ends: nobody is left who could say more of them.
+# Index: the primary key.
+_LEAVE_INTENTS = Statement("""
+    UPDATE intent SET outcome = 'UNKNOWN', outcome_time = {now}
+    WHERE job_id = :job_id AND outcome = 'OPEN'
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A worker's claim of a job: what its writes must name."""
+    """A worker's claim of a job. Its writes must name the fence."""
 
     user_id: str
     job_id: str
@@ -62,10 +72,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A job whose user and row are locked by this transaction; `columns` is the row, `running` how
-    many jobs of the user run.
+    """A job whose user and row this transaction has locked.
 
-    What it says stays true until the transaction ends, but for what the transaction changes.
+    `revision` is the one that this transaction writes, `columns` is the job's row, and `running` is
+    how many jobs of the user run. All of it stays true until the transaction ends, unless the
+    transaction itself changes it.
     """
 
     run: Run
@@ -85,7 +96,7 @@ class Locked:
 
     @property
     def missed(self) -> Reason | None:
-        """What the job fails with because a deadline of it is over; None when none is."""
+        """Why the job fails because a deadline of it is over; None when no deadline is."""
         if self.finish_deadline is not None and self.finish_deadline <= self.now_ms:
             return Reason.FINISH_DEADLINE_EXCEEDED
         start = self.start_deadline if self.state is State.QUEUED else None
@@ -95,8 +106,11 @@ class Locked:
 
 
 def bump(session: Session, user_id: str) -> None:
-    """Counts the user's revision up; locks the user until the transaction ends, so that times rise
-    with revisions. What reads them in a later statement sees what was committed until then."""
+    """Counts the user's revision up and locks the user until the transaction ends.
+
+    So times rise with revisions. A later statement of the transaction sees everything of the user
+    that was committed before the lock.
+    """
     session.later(_BUMP, user_id=user_id)
 
 
@@ -158,8 +172,8 @@ def apply(
 ) -> Event:
     """One move of the state machine with its event, and with the new `output` if there is one.
 
-    The row is locked and its columns are known, so nobody waits for the answer: what the job is now
-    follows from what it was.
+    The row is locked and its columns are known, so the job after the move follows from the job
+    before it, and nobody waits for the database's answer.
     """
     after = move(locked.state, type)
     changes |= {"revision": locked.revision, "state": after}
@@ -189,8 +203,8 @@ def end(
 ) -> Event:
     """The last move of a job, with its money settled.
 
-    Without `cost` nothing was charged, unless a submit is at risk: then nobody knows, until its
-    operation is done and only to be fetched.
+    Without `cost` nothing was charged, unless a submit is at risk. Then the cost is uncertain, or
+    charged once the operation is done and only has to be fetched.
     """
     if cost is None:
         cost = _usual_cost(locked)
@@ -215,16 +229,26 @@ def _usual_cost(locked: Locked) -> CostState:
 
 
 def append_event(session: Session, event: Event) -> Event:
-    """Writes the event."""
-    session.later(
-        _INSERT_EVENT,
-        user_id=event.job.user_id,
-        revision=event.revision,
-        job_id=event.job.job_id,
-        event_time=event.event_time,
-        payload=event.payload,
-    )
+    """Writes the event of a job into its user's log."""
+    append(session, event.change)
     return event
+
+
+def append(session: Session, change: UserChange) -> None:
+    """Writes a change into its user's log, at the revision that this transaction counted up to.
+
+    Every transaction that calls `bump` appends exactly one change at the new revision: watchers
+    take a revision that they can't read for a change that is still on its way.
+    """
+    session.later(
+        _INSERT_CHANGE,
+        user_id=change.user_id,
+        revision=change.revision,
+        kind=change.kind,
+        job_id=change.job_id,
+        event_time=change.time,
+        payload=change.payload,
+    )
 
 
 def read_job(session: Session, job_id: str) -> Job:
@@ -235,8 +259,13 @@ def read_job(session: Session, job_id: str) -> Job:
 
 @functools.cache
 def _update(names: tuple[str, ...]) -> Statement:
+    """The compare-and-set of a job's row. Index: the primary key.
+
+    It is joined here, because each move writes other columns, and a write of all columns would
+    touch every index of the table.
+    """
     changes = ", ".join(f"{name} = :{name}" for name in names)
-    return Statement(
-        f"UPDATE job SET {changes}"
-        " WHERE job_id = :job_id AND state = :state_before AND fence = :fence_before"
-    )
+    return Statement(f"""
+        UPDATE job SET {changes}
+        WHERE job_id = :job_id AND state = :state_before AND fence = :fence_before
+    """)

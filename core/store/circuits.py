@@ -1,10 +1,15 @@
-"""Circuits: a provider that keeps failing is left alone for a while, by every worker.
+"""Circuits: every worker leaves a provider that keeps failing alone for a while.
 
-While one is open, no job of the provider starts and no intent of it is written. After its time one
-job tries: nothing else is sent until that is answered, so that a provider which stays broken gets
-one submit at a time. An answer closes the circuit, a failure opens it again at once.
+While a circuit is open, no job of its provider starts and no intent of it is written. When its time
+is over, one job tries the provider. Nothing else is sent until that job is answered, so a provider
+that stays broken gets one submit at a time. An answer closes the circuit; a failure opens it again
+at once.
 
-A pause that the provider asked for is kept in the same row, with no failures: after it all goes on.
+A pause that the provider asked for is kept in the same row, with no failures. After it everything
+goes on.
+
+The table `circuit` has at most one row for each provider: its statements read it whole, or find a
+row by the primary key.
 """
 
 from collections.abc import Collection
@@ -13,57 +18,62 @@ from dataclasses import dataclass
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
-# A run that dies while it tries leaves that to others when its lease is over.
-_TRIED = (
-    "EXISTS (SELECT 1 FROM job tries WHERE tries.job_id = circuit.trial AND tries.at_risk"
-    " AND tries.state = 'RUNNING' AND tries.step = 'SUBMIT' AND tries.lease_expire_time > {now})"
-)
-# Of a circuit: nothing is sent to its provider now.
-LEFT_ALONE = f"(circuit.open_until > {{now}} OR {_TRIED})"
-OPEN = Statement(f"SELECT provider, open_until FROM circuit WHERE failures > 0 AND {LEFT_ALONE}")
-_FAILED = Statement(
-    "INSERT INTO circuit (provider, failures, open_until, submit_failed, trial) VALUES (:provider,"
-    " 1, CASE WHEN :most <= 1 THEN {now} + :open_ms ELSE 0 END, :submits, '')"
-    " ON CONFLICT (provider) DO UPDATE SET failures = circuit.failures + 1,"
-    " submit_failed = circuit.submit_failed OR :submits, open_until ="
-    " CASE WHEN circuit.failures + 1 >= :most THEN {now} + :open_ms"
-    # What is left of a pause that is over is no sign that it was ever open.
-    " WHEN circuit.failures > 0 OR circuit.open_until > {now} THEN circuit.open_until ELSE 0 END"
-    " RETURNING open_until - {now}"
-)
-_REST = Statement(
-    "INSERT INTO circuit (provider, failures, open_until, submit_failed, trial)"
-    " VALUES (:provider, 0, {now} + :rest_ms, FALSE, '')"
-    " ON CONFLICT (provider) DO UPDATE SET failures = 0, submit_failed = FALSE, trial = '',"
-    " open_until = CASE WHEN circuit.open_until > {now} + :rest_ms THEN circuit.open_until"
-    " ELSE {now} + :rest_ms END"
-)
-# What was sent before a pause was asked for, and is answered meanwhile, does not end it.
-_ANSWERED = Statement(
-    "DELETE FROM circuit WHERE provider = :provider AND (failures > 0 OR open_until <= {now})"
-)
-_OF_POLLS = "failures > 0 AND NOT submit_failed"
-_POLLED = Statement(f"DELETE FROM circuit WHERE provider = ANY(:providers) AND {_OF_POLLS}")
-_FAILING_POLLS = Statement(f"SELECT provider FROM circuit WHERE {_OF_POLLS}")
-_LEFT_ALONE = Statement(
-    f"SELECT provider, open_until, failures > 0, {_TRIED} FROM circuit WHERE {LEFT_ALONE}"
-)
-_WAS_OPENED = Statement(
-    "SELECT 1 FROM circuit WHERE provider = :provider AND open_until > 0"
-    " AND (failures > 0 OR open_until > {now})"
-)
-# A while in which others may not see yet that it is under way: who waits for this row sees what it
-# is now, but all other rows as they were before.
-_TRY = Statement(
-    "UPDATE circuit SET trial = :job_id, open_until = {now} + 5000"
-    f" WHERE provider = :provider AND failures > 0 AND open_until > 0 AND NOT {LEFT_ALONE}"
-)
+# The providers that are left alone because they failed.
+OPEN = Statement("SELECT provider, open_until FROM circuit WHERE failures > 0 AND {left_alone}")
+# Counts a failure and opens the circuit when it is the `:most`-th in a row. What is left of a pause
+# that is over is no sign that the circuit was ever open.
+_FAILED = Statement("""
+    INSERT INTO circuit (provider, failures, open_until, submit_failed, trial)
+    VALUES (:provider, 1, CASE WHEN :most <= 1 THEN {now} + :open_ms ELSE 0 END, :submits, '')
+    ON CONFLICT (provider) DO UPDATE SET failures = circuit.failures + 1,
+        submit_failed = circuit.submit_failed OR :submits,
+        open_until = CASE
+            WHEN circuit.failures + 1 >= :most THEN {now} + :open_ms
+            WHEN circuit.failures > 0 OR circuit.open_until > {now} THEN circuit.open_until
+            ELSE 0 END
+    RETURNING open_until - {now}
+""")
+# Keeps a pause, unless the provider is left alone for longer already.
+_REST = Statement("""
+    INSERT INTO circuit (provider, failures, open_until, submit_failed, trial)
+    VALUES (:provider, 0, {now} + :rest_ms, FALSE, '')
+    ON CONFLICT (provider) DO UPDATE SET failures = 0, submit_failed = FALSE, trial = '',
+        open_until = CASE
+            WHEN circuit.open_until > {now} + :rest_ms THEN circuit.open_until
+            ELSE {now} + :rest_ms END
+""")
+# Closes the circuit. A submit that was sent before a pause was asked for, and is answered
+# meanwhile, does not end the pause.
+_ANSWERED = Statement("""
+    DELETE FROM circuit WHERE provider = :provider AND (failures > 0 OR open_until <= {now})
+""")
+# Closes the circuits in which only polls have failed.
+_POLLED = Statement("""
+    DELETE FROM circuit WHERE provider = ANY(:providers) AND failures > 0 AND NOT submit_failed
+""")
+_FAILING_POLLS = Statement("SELECT provider FROM circuit WHERE failures > 0 AND NOT submit_failed")
+# The providers to which nothing is sent now, whether they failed, and whether a job tries them.
+_LEFT_ALONE = Statement("""
+    SELECT provider, open_until, failures > 0, {tried} FROM circuit WHERE {left_alone}
+""")
+# Whether the provider's circuit was opened since the last answer, or a pause of it is not over.
+_WAS_OPENED = Statement("""
+    SELECT 1 FROM circuit
+    WHERE provider = :provider AND open_until > 0 AND (failures > 0 OR open_until > {now})
+""")
+# Makes the job the one that tries the provider. It also opens the circuit for 5 s more: another
+# transaction that waited for this row sees the row as it is now, but all other rows as they were
+# before, so it may not see yet that the trial is under way.
+_TRY = Statement("""
+    UPDATE circuit SET trial = :job_id, open_until = {now} + 5000
+    WHERE provider = :provider AND failures > 0 AND open_until > 0 AND NOT {left_alone}
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """A provider to which nothing is sent: until when (ms), whether it failed or else asked for it,
-    and whether a job tries it now."""
+    """Why nothing is sent to a provider: `until` when (ms), whether it `failed` or else asked for
+    the pause, and whether a job tries it now."""
 
     until: int
     failed: bool
@@ -73,7 +83,7 @@ class LeftAlone:
 def failed(db: Database, provider: str, most: int, open_ms: int, *, polling: bool = False) -> int:
     """Counts a failure; opens the circuit for `open_ms` when it is the `most`-th in a row.
 
-    How many milliseconds the provider is left alone from now on; 0 when it is not.
+    Gives the milliseconds for which the provider is left alone from now on; 0 when it is not.
     """
     values = {"provider": provider, "most": most, "open_ms": open_ms, "submits": not polling}
     row = db.write(lambda session: session.row(_FAILED, **values), alone=True)
@@ -81,7 +91,7 @@ def failed(db: Database, provider: str, most: int, open_ms: int, *, polling: boo
 
 
 def rest(db: Database, provider: str, rest_ms: int) -> None:
-    """Keeps a pause that the provider asked for; that is an answer."""
+    """Keeps a pause that the provider asked for, which is an answer and no failure."""
     db.write(lambda session: session.run(_REST, provider=provider, rest_ms=rest_ms), alone=True)
 
 
@@ -91,14 +101,18 @@ def answered(session: Session, provider: str) -> None:
 
 
 def polled(db: Database, providers: Collection[str]) -> None:
-    """Takes back the failures of polls after one that was answered, unless a submit failed too: an
-    API that can be read may fail at all that is sent to it."""
+    """Forgets failures of polls after a poll was answered.
+
+    They stay when a submit failed too: an API that can be read may fail at all that is sent to it.
+    """
     db.write(lambda session: session.run(_POLLED, providers=list(providers)), alone=True)
 
 
 def may_send(session: Session, provider: str, job_id: str) -> bool:
-    """Whether the job may be sent, as a part of the transaction that puts it at risk; of many that
-    could try the provider again one may."""
+    """Whether the job may be sent; a part of the transaction that puts it at risk.
+
+    When many jobs could try the provider again, one of them may.
+    """
     if session.row(_WAS_OPENED, provider=provider) is None:
         return True
     return session.run(_TRY, provider=provider, job_id=job_id) == 1

@@ -1,4 +1,4 @@
-"""How long the last runs of a model took; those of an operation count from its submit."""
+"""How long the last runs of a model took. The run of an operation counts from its submit."""
 
 import statistics
 import time
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from core.store.engine.database import Database
 from core.store.engine.sql import Statement
 
-_RUNS = Statement(
-    "SELECT start_time - create_time, end_time - coalesce(submit_time, start_time) FROM job"
-    " WHERE model = :model AND state = 'SUCCEEDED' ORDER BY end_time DESC LIMIT :most"
-)
+# Wait and run of the model's last jobs that succeeded. Index: `job_model`.
+_RUNS = Statement("""
+    SELECT start_time - create_time, end_time - coalesce(submit_time, start_time) FROM job
+    WHERE model = :model AND state = 'SUCCEEDED'
+    ORDER BY end_time DESC LIMIT :most
+""")
 SAMPLES = 50
 FRESH_SECONDS = 1.0
 
@@ -26,8 +28,10 @@ class Runs:
 
 
 class Durations:
-    """Looks at past runs for one process, from any thread; each model at most once in
-    `fresh_seconds`."""
+    """Answers how long runs took, for one process and from any thread.
+
+    It reads the runs of each model at most once in `fresh_seconds`.
+    """
 
     def __init__(self, db: Database, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._db = db
@@ -35,8 +39,10 @@ class Durations:
         self._read: dict[str, tuple[float, Runs | None]] = {}
 
     def of(self, model: str) -> Runs | None:
-        """The last runs of the model; None when there were none. Two threads may read at once: no
-        harm."""
+        """The last runs of the model; None when there were none.
+
+        Two threads may read at once, which does no harm.
+        """
         now = time.monotonic()
         read_at, runs = self._read.get(model, (float("-inf"), None))
         if now - read_at > self._fresh_seconds:

@@ -1,42 +1,50 @@
-"""Reading what happened: snapshots and everything after a revision."""
+"""Reading what happened to a user: snapshots, and every change after a revision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import NotFound
-from core.events import StoredEvent
+from core.events import JOB_KIND, UserChange
 from core.jobs import UNFINISHED, Job, State
-from core.store.engine.database import Database, Session
+from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 from core.store.jobs import get_many, revision
-from core.store.rows import JOB_COLUMNS, jobs_from_rows
+from core.store.rows import jobs_from_rows
 
-_AFTER = Statement(
-    "SELECT user_id, revision, job_id, payload FROM job_event"
-    " WHERE user_id = :user_id AND revision > :revision ORDER BY revision LIMIT :limit"
-)
-_OF_JOB = Statement(
-    "SELECT user_id, revision, job_id, payload FROM job_event"
-    " WHERE job_id = :job_id AND user_id = :user_id AND revision > :revision"
-    " ORDER BY revision LIMIT :limit"
-)
+# Changes above a revision, of every kind. Index: the primary key.
+_AFTER = Statement("""
+    SELECT user_id, revision, kind, event_time, payload, job_id FROM job_event
+    WHERE user_id = :user_id AND revision > :revision
+    ORDER BY revision LIMIT :limit
+""")
+# Events of one job above a revision. Index: `job_event_job`.
+_OF_JOB = Statement("""
+    SELECT user_id, revision, kind, event_time, payload, job_id FROM job_event
+    WHERE job_id = :job_id AND user_id = :user_id AND kind = :kind AND revision > :revision
+    ORDER BY revision LIMIT :limit
+""")
+# Index of these two: the primary key.
 _HAS_JOB = Statement("SELECT 1 FROM job WHERE job_id = :job_id AND user_id = :user_id")
 _REVISIONS = Statement("SELECT user_id, revision FROM user_stream WHERE user_id = ANY(:user_ids)")
 _UNFINISHED = sorted(UNFINISHED)
-_LIVE = Statement(
-    "SELECT job_id, state FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)"
-)
+# The user's jobs that have not ended. Index: `job_user_state`.
+_LIVE = Statement("""
+    SELECT job_id, state FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)
+""")
+# The oldest change that is kept. Index: the primary key.
 _OLDEST = Statement("SELECT min(revision) FROM job_event WHERE user_id = :user_id")
-_SNAPSHOT = Statement(
-    f"SELECT {JOB_COLUMNS} FROM job WHERE user_id = :user_id"
-    " AND (state = ANY(:unfinished) OR end_time >= {now} - :recent_ms)"
-    " ORDER BY create_time, job_id"
-)
+# The user's jobs that have not ended, and those that ended lately. Indexes: `job_user_state` for
+# the first, `job_user` for all.
+_SNAPSHOT = Statement("""
+    SELECT {job_columns} FROM job
+    WHERE user_id = :user_id AND (state = ANY(:unfinished) OR end_time >= {now} - :recent_ms)
+    ORDER BY create_time, job_id
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A user's jobs and revision, of one moment; `missing` are asked-for jobs it does not have."""
+    """A user's jobs and revision at one moment; the user lacks the asked-for jobs `missing`."""
 
     revision: int
     jobs: list[Job]
@@ -48,7 +56,7 @@ def snapshot(
 ) -> Snapshot:
     """The user's unfinished jobs and those ended within `recent_ms`, oldest first; or `job_ids`.
 
-    One read transaction: two statements of different moments would repeat or miss a change.
+    One transaction reads both: statements of different moments would repeat or miss a change.
     """
 
     def work(session: Session) -> Snapshot:
@@ -56,7 +64,7 @@ def snapshot(
             jobs = get_many(session, user_id, job_ids)
             missing = set(job_ids) - {job.job_id for job in jobs}
             return Snapshot(revision(session, user_id), jobs, tuple(sorted(missing)))
-        # Ended jobs are looked up only if asked for: -1 keeps those of this millisecond out.
+        # Ended jobs are read only if asked for: -1 keeps those of this millisecond out.
         values = {"unfinished": _UNFINISHED}
         rows = session.rows(_SNAPSHOT, user_id=user_id, recent_ms=recent_ms or -1, **values)
         return Snapshot(revision(session, user_id), jobs_from_rows(session, rows))
@@ -64,25 +72,23 @@ def snapshot(
     return db.read(work)
 
 
-def events_after(db: Database, user_id: str, after: int, limit: int) -> list[StoredEvent]:
-    """The user's events above the revision, in order."""
+def events_after(db: Database, user_id: str, after: int, limit: int) -> list[UserChange]:
+    """The user's changes of every kind above the revision, in order and without a gap."""
     rows = db.rows(_AFTER, user_id=user_id, revision=after, limit=limit)
-    return [StoredEvent(*row) for row in rows]
+    return [_change(row) for row in rows]
 
 
-def job_events(
-    db: Database, user_id: str, job_id: str, after: int, limit: int
-) -> list[StoredEvent]:
-    """The events of one job above the revision, in order.
+def job_events(db: Database, user_id: str, job_id: str, after: int, limit: int) -> list[UserChange]:
+    """The events of one job above the revision, in order; no changes of another kind.
 
     Raises:
         NotFound: when the user has no such job.
     """
     values = {"user_id": user_id, "job_id": job_id}
-    rows = db.rows(_OF_JOB, **values, revision=after, limit=limit)
+    rows = db.rows(_OF_JOB, **values, kind=JOB_KIND, revision=after, limit=limit)
     if not rows and db.row(_HAS_JOB, **values) is None:
         raise NotFound("job")
-    return [StoredEvent(*row) for row in rows]
+    return [_change(row) for row in rows]
 
 
 def revisions(db: Database, user_ids: Sequence[str]) -> dict[str, int]:
@@ -101,7 +107,7 @@ def live_jobs(db: Database, user_id: str) -> tuple[int, dict[str, State]]:
 
 
 def continuable(db: Database, user_id: str, after: int) -> int | None:
-    """The user's revision, if `after` was ever reached and every event above it is still kept."""
+    """The user's revision, if `after` was ever reached and every change above it is still kept."""
 
     def work(session: Session) -> int | None:
         head = revision(session, user_id)
@@ -110,3 +116,15 @@ def continuable(db: Database, user_id: str, after: int) -> int | None:
         return head if oldest - 1 <= after <= head else None
 
     return db.read(work)
+
+
+def _change(row: Row) -> UserChange:
+    user_id, revision, kind, time, payload, job_id = row
+    return UserChange(
+        user_id=user_id,
+        revision=int(revision),
+        kind=kind,
+        time=int(time),
+        payload=payload,
+        job_id=job_id,
+    )

@@ -1,33 +1,36 @@
-"""The rows of submits that may cost money. Which changes there are of them: `submits`."""
+"""The rows of submits that may cost money. The module `submits` decides how they change."""
 
 from dataclasses import dataclass
 
 from core.jobs import Outcome
 from core.store.engine.database import Database, Row, Session
-from core.store.engine.sql import Statement, columns
+from core.store.engine.sql import Statement
+from core.store.models import IntentRow
 
-INTENT_NAMES = (
-    *("job_id", "number", "user_id", "worker_id", "provider", "model", "micros", "outcome"),
-    *("operation", "create_time", "outcome_time"),
-)
-_NAMES = columns(INTENT_NAMES)
-_INSERT = Statement(
-    f"INSERT INTO intent ({_NAMES}) SELECT job_id,"
-    " 1 + coalesce((SELECT max(number) FROM intent i WHERE i.job_id = job.job_id), 0),"
-    " user_id, :worker_id, provider, model, cost_estimated, 'OPEN', '', {now}, NULL"
-    " FROM job WHERE job_id = :job_id RETURNING number"
-)
-_SETTLE = Statement(
-    "UPDATE intent SET outcome = :outcome, operation = :operation, outcome_time = {now}"
-    " WHERE job_id = :job_id AND number = :number"
-)
-_OF_JOB = Statement(f"SELECT {_NAMES} FROM intent WHERE job_id = :job_id ORDER BY number")
-_LOCK_ALL = Statement(f"{_OF_JOB.text} {{for_update}}")
-_LOCK_ONE = Statement(
-    f"SELECT {_NAMES} FROM intent WHERE job_id = :job_id AND number = :number {{for_update}}"
-)
+INTENT_NAMES = tuple(f.column_name for f in IntentRow._meta.sorted_fields)
+# Writes the job's next intent, OPEN. Indexes: both primary keys.
+_INSERT = Statement("""
+    INSERT INTO intent (job_id, number, user_id, worker_id, provider, model, micros, outcome,
+        operation, create_time, outcome_time)
+    SELECT job_id, {next_intent}, user_id, :worker_id, provider, model, cost_estimated, 'OPEN',
+        '', {now}, NULL
+    FROM job WHERE job_id = :job_id
+    RETURNING number
+""")
+# Index of all below: the primary key.
+_SETTLE = Statement("""
+    UPDATE intent SET outcome = :outcome, operation = :operation, outcome_time = {now}
+    WHERE job_id = :job_id AND number = :number
+""")
+_OF_JOB = Statement("SELECT {intent_columns} FROM intent WHERE job_id = :job_id ORDER BY number")
+_LOCK_ALL = Statement("""
+    SELECT {intent_columns} FROM intent WHERE job_id = :job_id ORDER BY number {for_update}
+""")
+_LOCK_ONE = Statement("""
+    SELECT {intent_columns} FROM intent WHERE job_id = :job_id AND number = :number {for_update}
+""")
 NOT_SETTLED = (Outcome.OPEN, Outcome.UNKNOWN)
-# The worker of intents from before a restore (`store.restore`).
+# The worker of intents from before a restore (`core.store.restore`).
 RESTORED = "restored"
 
 
@@ -49,7 +52,7 @@ class Intent:
 
     @property
     def key(self) -> str:
-        """The name of the submission."""
+        """The name under which a provider may know the submission."""
         return submission_key(self.job_id, self.number)
 
     @property
@@ -64,7 +67,7 @@ def submission_key(job_id: str, number: int) -> str:
 
 
 def insert(session: Session, job_id: str, worker_id: str) -> int:
-    """Writes the job's next intent, OPEN; its number."""
+    """Writes the job's next intent, OPEN; gives its number."""
     row = session.row(_INSERT, job_id=job_id, worker_id=worker_id)
     assert row is not None
     return int(row[0])
@@ -89,15 +92,15 @@ def find(session: Session, job_id: str, number: int) -> Intent | None:
 
 
 def lock_one(session: Session, job_id: str, number: int) -> Intent | None:
-    """As `find`, for a change without the user's lock."""
+    """The job's intent of that number, locked for a change without the user's lock."""
     row = session.row(_LOCK_ONE, job_id=job_id, number=number)
     return intent_from_row(row) if row else None
 
 
 def lock_unsettled(session: Session, job_id: str) -> Intent | None:
-    """The job's intent of which nobody knows what came; there is one at most.
+    """The job's intent whose outcome is not known; there is at most one.
 
-    Locked, as an orphan's operation is kept without the user's lock (`lock_one`).
+    The row is locked, because an orphan's operation is kept without the user's lock (`lock_one`).
     """
     found = [intent_from_row(row) for row in session.rows(_LOCK_ALL, job_id=job_id)]
     return next((intent for intent in found if intent.outcome in NOT_SETTLED), None)

@@ -7,14 +7,20 @@ from core.errors import NotFound
 from core.jobs import Job, State
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
-from core.store.rows import JOB_COLUMNS, jobs_from_rows
+from core.store.rows import jobs_from_rows
 
-_GET = Statement(f"SELECT {JOB_COLUMNS} FROM job WHERE job_id = :job_id AND user_id = :user_id")
-_GET_MANY = Statement(
-    f"SELECT {JOB_COLUMNS} FROM job WHERE user_id = :user_id AND job_id = ANY(:job_ids)"
-    " ORDER BY create_time, job_id"
-)
+# Index of all three: the primary key.
+_GET = Statement("SELECT {job_columns} FROM job WHERE job_id = :job_id AND user_id = :user_id")
+_GET_MANY = Statement("""
+    SELECT {job_columns} FROM job WHERE user_id = :user_id AND job_id = ANY(:job_ids)
+    ORDER BY create_time, job_id
+""")
 _REVISION = Statement("SELECT revision FROM user_stream WHERE user_id = :user_id")
+# For label number #. The time is said of the label too, so that its index gives the order.
+_JOIN_LABEL = """
+    JOIN job_label l# ON l#.user_id = job.user_id AND l#.label = :label_#
+        AND l#.job_id = job.job_id AND l#.create_time = job.create_time
+"""
 
 
 def get(db: Database, user_id: str, job_id: str) -> Job:
@@ -77,19 +83,19 @@ def revision(session: Session, user_id: str) -> int:
 
 @functools.cache
 def _list(by_state: bool, label_count: int, after: bool) -> Statement:
+    """The statement of `list_page` for filters of this shape.
+
+    It is joined here, because it must not have a filter that was not asked for, and each label
+    needs a join of its own. Index: `job_user`, or with labels the primary key of `job_label`.
+    """
     where = ["job.user_id = :user_id"]
     if by_state:
         where.append("job.state = ANY(:states)")
     if after:
         where.append("(job.create_time, job.job_id) < (:after_time, :after_id)")
-    tables = "job"
-    for i in range(label_count):
-        label = f"l{i}"
-        tables += f" JOIN job_label {label} ON {label}.user_id = job.user_id"
-        tables += f" AND {label}.label = :label_{i} AND {label}.job_id = job.job_id"
-        # Said of the label too, so that its index gives the order.
-        tables += f" AND {label}.create_time = job.create_time"
-    return Statement(
-        f"SELECT {JOB_COLUMNS} FROM {tables} WHERE {' AND '.join(where)}"
-        " ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit"
-    )
+    joins = "".join(_JOIN_LABEL.replace("#", str(i)) for i in range(label_count))
+    return Statement(f"""
+        SELECT {{job_columns}} FROM job{joins}
+        WHERE {" AND ".join(where)}
+        ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
+    """)

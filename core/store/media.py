@@ -1,4 +1,4 @@
-"""The library: media items, the bin, and what is erased."""
+"""The library: media items, the bin, and erasing."""
 
 import functools
 import json
@@ -9,38 +9,49 @@ from core.errors import NotFound
 from core.media import Media, MediaType
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
-from core.store.rows import MEDIA_COLUMNS, insert_labels, insert_media, media_from_row
+from core.store.rows import insert_labels, insert_media, media_from_row
 
-_FIND = Statement(f"SELECT {MEDIA_COLUMNS} FROM media WHERE media_id = :media_id")
-_GET = Statement(
-    f"SELECT {MEDIA_COLUMNS} FROM media WHERE media_id = ANY(:media_ids) AND user_id = :user_id"
-    " ORDER BY media_id"
-)
-_LOCK = Statement(_GET.text + " {for_update}")
-_UPDATE = Statement(
-    "UPDATE media SET title = :title, starred = :starred, labels = :labels"
-    " WHERE media_id = :media_id"
-)
-_CLEAR_LABELS = Statement(
-    "DELETE FROM media_label WHERE user_id = :user_id AND media_id = :media_id"
-    " AND create_time = :create_time"
-)
-_BIN = Statement(
-    "UPDATE media SET delete_time = {now}, purge_time = {now} + :keep_ms"
-    " WHERE media_id = ANY(:media_ids) AND delete_time IS NULL"
-)
-_UNBIN = Statement(
-    "UPDATE media SET delete_time = NULL, purge_time = NULL WHERE media_id = ANY(:media_ids)"
-)
+# Index of all below, unless another is named: the primary key.
+_FIND = Statement("SELECT {media_columns} FROM media WHERE media_id = :media_id")
+_GET = Statement("""
+    SELECT {media_columns} FROM media
+    WHERE media_id = ANY(:media_ids) AND user_id = :user_id
+    ORDER BY media_id
+""")
+# Locks the rows in the order of their ids, so that two calls never wait for each other.
+_LOCK = Statement("""
+    SELECT {media_columns} FROM media
+    WHERE media_id = ANY(:media_ids) AND user_id = :user_id
+    ORDER BY media_id {for_update}
+""")
+_UPDATE = Statement("""
+    UPDATE media SET title = :title, starred = :starred, labels = :labels
+    WHERE media_id = :media_id
+""")
+# Reads the labels of the user, by the first column of the primary key.
+_CLEAR_LABELS = Statement("""
+    DELETE FROM media_label
+    WHERE user_id = :user_id AND media_id = :media_id AND create_time = :create_time
+""")
+_BIN = Statement("""
+    UPDATE media SET delete_time = {now}, purge_time = {now} + :keep_ms
+    WHERE media_id = ANY(:media_ids) AND delete_time IS NULL
+""")
+_UNBIN = Statement("""
+    UPDATE media SET delete_time = NULL, purge_time = NULL WHERE media_id = ANY(:media_ids)
+""")
 _ERASE = Statement("DELETE FROM media WHERE media_id = ANY(:media_ids)")
-_EXPIRED = Statement(
-    f"SELECT {MEDIA_COLUMNS} FROM media WHERE purge_time <= {{now}}"
-    " ORDER BY purge_time LIMIT :limit {skip_locked}"
-)
-_KNOWN_KEYS = Statement(
-    "SELECT blob_key FROM media WHERE blob_key = ANY(:keys)"
-    " UNION SELECT thumbnail_key FROM media WHERE thumbnail_key = ANY(:keys)"
-)
+# Locks the items whose time in the bin is over, the oldest first. Index: `media_purge`.
+_EXPIRED = Statement("""
+    SELECT {media_columns} FROM media WHERE purge_time <= {now}
+    ORDER BY purge_time LIMIT :limit {skip_locked}
+""")
+# Which of the blob keys an item has. Index: `media_blob` for contents. No index finds thumbnails,
+# so the purge reads the whole table for each batch of keys.
+_KNOWN_KEYS = Statement("""
+    SELECT blob_key FROM media WHERE blob_key = ANY(:keys)
+    UNION SELECT thumbnail_key FROM media WHERE thumbnail_key = ANY(:keys)
+""")
 
 
 def add(db: Database, media: Media) -> None:
@@ -49,7 +60,7 @@ def add(db: Database, media: Media) -> None:
 
 
 def find(db: Database, media_id: str) -> Media | None:
-    """The item, whoever has it; for those who hold a signed address."""
+    """The item, whoever has it; for callers who hold a signed address."""
     row = db.row(_FIND, media_id=media_id)
     return media_from_row(row) if row else None
 
@@ -112,7 +123,7 @@ def unbin(db: Database, user_id: str, media_id: str) -> Media:
 
 
 def erase(db: Database, user_id: str, media_ids: Sequence[str]) -> list[Media]:
-    """Removes the rows, all or none, and gives them back: their bytes are to be deleted next.
+    """Removes the rows, all or none, and gives them back, so that the caller deletes their bytes.
 
     Raises:
         NotFound: when the user lacks one of them.
@@ -127,7 +138,7 @@ def erase(db: Database, user_id: str, media_ids: Sequence[str]) -> list[Media]:
 
 
 def erase_expired(db: Database, limit: int) -> list[Media]:
-    """Removes the rows of items whose time in the bin is over and gives them back."""
+    """Removes the rows of items whose time in the bin is over, and gives them back."""
 
     def work(session: Session) -> list[Media]:
         media = [media_from_row(row) for row in session.rows(_EXPIRED, limit=limit)]
@@ -156,8 +167,10 @@ def list_page(
     after: tuple[int, str] | None = None,
     limit: int,
 ) -> list[Media]:
-    """Items, newest first, after the position (create_time, media_id); words of `query` must all
-    be found in prompt or title."""
+    """Items, newest first, after the position (create_time, media_id).
+
+    Every word of `query` must be found in the prompt or the title.
+    """
     words = tuple(query.lower().split())
     wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
     given = {
@@ -168,43 +181,49 @@ def list_page(
         "after_id": after and after[1],
     }
     present: dict[str, object] = {k: v for k, v in given.items() if v is not None}
-    shape = (tuple(present), len(wanted), len(words), starred, deleted)
+    statement = _list(tuple(present), len(wanted), len(words), starred, deleted)
     values: dict[str, object] = present | {"user_id": user_id, "limit": limit}
     values |= {f"label_{i}": label for i, label in enumerate(wanted)}
     values |= {f"word_{i}": f"%{_escape(word)}%" for i, word in enumerate(words)}
-    return [media_from_row(row) for row in db.rows(_list(*shape), **values)]
+    return [media_from_row(row) for row in db.rows(statement, **values)]
 
 
+# The filters that take one value each.
 _FILTERS = {
     "type": "media.type = :type",
     "create_time_from": "media.create_time >= :create_time_from",
     "create_time_until": "media.create_time < :create_time_until",
     "after_time": "(media.create_time, media.media_id) < (:after_time, :after_id)",
 }
+# For label number #. The time is said of the label too, so that its index gives the order.
+_JOIN_LABEL = """
+    JOIN media_label l# ON l#.user_id = media.user_id AND l#.label = :label_#
+        AND l#.media_id = media.media_id AND l#.create_time = media.create_time
+"""
 
 
 @functools.lru_cache(maxsize=256)
 def _list(
     names: tuple[str, ...], labels: int, words: int, starred: bool, deleted: bool
 ) -> Statement:
+    """The statement of `list_page` for filters of this shape.
+
+    It is joined here, because it must not have a filter that was not asked for, and each label
+    needs a join of its own. Index: `media_user`, or with labels the primary key of `media_label`.
+    """
     where = ["media.user_id = :user_id"]
     where.append(f"media.delete_time IS {'NOT NULL' if deleted else 'NULL'}")
     where += [_FILTERS[name] for name in names if name in _FILTERS]
     if starred:
         where.append("media.starred")
     for i in range(words):
-        text = "lower(media.prompt || ' ' || media.title)"
-        where.append(f"{text} LIKE :word_{i} ESCAPE '!'")
-    tables = "media"
-    for i in range(labels):
-        label = f"l{i}"
-        tables += f" JOIN media_label {label} ON {label}.user_id = media.user_id"
-        tables += f" AND {label}.label = :label_{i} AND {label}.media_id = media.media_id"
-        tables += f" AND {label}.create_time = media.create_time"
-    return Statement(
-        f"SELECT {MEDIA_COLUMNS} FROM {tables} WHERE {' AND '.join(where)}"
-        " ORDER BY media.create_time DESC, media.media_id DESC LIMIT :limit"
-    )
+        where.append(f"lower(media.prompt || ' ' || media.title) LIKE :word_{i} ESCAPE '!'")
+    joins = "".join(_JOIN_LABEL.replace("#", str(i)) for i in range(labels))
+    return Statement(f"""
+        SELECT {{media_columns}} FROM media{joins}
+        WHERE {" AND ".join(where)}
+        ORDER BY media.create_time DESC, media.media_id DESC LIMIT :limit
+    """)
 
 
 def _escape(word: str) -> str:

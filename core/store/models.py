@@ -22,7 +22,7 @@ class Meta(Model):
 
 
 class UserStream(Model):
-    """A user's revision. Its row is the mutex of everything that makes an event of the user."""
+    """A user's revision. Its row is the mutex of everything that makes a change of the user."""
 
     user_id = TextField(primary_key=True)
     revision = BigIntegerField(default=0)
@@ -100,13 +100,18 @@ class JobLabel(Model):
 
 
 class JobEvent(Model):
-    """A durable event, at one revision of its user."""
+    """A durable change of a user, at one revision; an event of a job is one kind of them.
+
+    The table keeps the name that it had when there was no other kind. `job_id` is empty for a
+    change that is not about a job.
+    """
 
     user_id = TextField()
     revision = BigIntegerField()
     job_id = TextField()
     event_time = BigIntegerField()
     payload = TextField()
+    kind = TextField(default="job")
 
     class Meta:
         table_name = "job_event"
@@ -259,9 +264,20 @@ class LeaderRow(Model):
 
 
 MODELS = (
-    *(Meta, UserStream, JobRow, JobLabel, JobEvent, RequestKey),
-    *(MediaRow, MediaLabel, WorkerRow, LeaderRow),
-    *(IntentRow, BudgetRow, SpendingRow, CircuitRow),
+    Meta,
+    UserStream,
+    JobRow,
+    JobLabel,
+    JobEvent,
+    IntentRow,
+    BudgetRow,
+    SpendingRow,
+    CircuitRow,
+    RequestKey,
+    MediaRow,
+    MediaLabel,
+    WorkerRow,
+    LeaderRow,
 )
 
 JobRow.add_index(SQL("CREATE INDEX job_user ON job (user_id, create_time, job_id)"))

@@ -1,4 +1,4 @@
-"""The installation at a glance: what its metrics show and what its doctor looks at."""
+"""The installation at a glance, for its metrics and its doctor."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,31 @@ from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.workers import DEAD_MS
 
-_UNFINISHED = Statement(
-    "SELECT queue, state, count(*) FROM job"
-    " WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING') GROUP BY queue, state"
-)
-_OLDEST = Statement(
-    "SELECT queue, {now} - min(create_time) FROM job"
-    " WHERE state = 'QUEUED' AND next_run_time <= {now} GROUP BY queue"
-)
+# How many jobs have not ended, by queue and state. Index: `job_deadline`, for its condition.
+_UNFINISHED = Statement("""
+    SELECT queue, state, count(*) FROM job
+    WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING')
+    GROUP BY queue, state
+""")
+# How long the oldest job that may start has waited, by queue. Index: `job_waiting`.
+_OLDEST = Statement("""
+    SELECT queue, {now} - min(create_time) FROM job
+    WHERE state = 'QUEUED' AND next_run_time <= {now}
+    GROUP BY queue
+""")
+# Both read the table `worker`, which has a row for each process.
 _LIVE = Statement("SELECT queues FROM worker WHERE heartbeat_time >= {now} - :dead_ms")
-_SPENDING = Statement("SELECT reserved, spent FROM spending WHERE owner = :owner AND span = :span")
 _NEWEST_BEAT = Statement("SELECT max(heartbeat_time) FROM worker")
+# Index: the primary key.
+_SPENDING = Statement("SELECT reserved, spent FROM spending WHERE owner = :owner AND span = :span")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """One moment of the database; times in ms. A queue or state that has nothing is not there.
+    """One moment of the database; times in ms. A queue or state that has nothing is left out.
 
-    `oldest_ms` is how long the first of the jobs that may start has waited, by queue;
-    `newest_beat` is the time of the last heartbeat of any worker; money is that of this day.
+    `oldest_ms` is how long the oldest job that may start has waited, by queue. `newest_beat` is the
+    time of the last heartbeat of any worker. The money is that of this day.
     """
 
     now: int

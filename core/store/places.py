@@ -1,8 +1,8 @@
 """The queues as callers see them: places, how long it takes, and why a job does not move.
 
-A job's position is its rank in the order in which jobs would be claimed if workers took them now:
-first those that may start (`claims.MAY_START`), then those that wait for one of their user's jobs
-to end or for their provider to answer, each by turn.
+A job's position is its rank in the order in which workers would claim the jobs now. First come the
+jobs that may start (the named part `may_start`). Then come those that wait for another job of
+their user to end, or for their provider to answer. Both are in the order of their turns.
 """
 
 import time
@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from core.events import QueueInfo
 from core.store.circuits import left_alone
-from core.store.claims import MAY_START
 from core.store.durations import Durations, Runs
 from core.store.engine.database import Database, Row
 from core.store.engine.sql import Statement
@@ -21,41 +20,65 @@ from core.times import utc
 
 T = TypeVar("T")
 
-_LINE = "FROM job WHERE job.queue = mine.queue AND job.state = 'QUEUED'"
-# Among its like by turn; what has to wait for something else comes after all that has not.
-_PLACE = (
-    f"(SELECT count(*) {_LINE} AND ({MAY_START}) = mine.free AND %s)"
-    f" + CASE WHEN mine.free THEN 0 ELSE (SELECT count(*) {_LINE} AND {MAY_START}) END"
-)
-_OF_JOB = Statement(
-    "WITH mine AS (SELECT job_id, queue, turn, provider, model,"
-    f" ({MAY_START}) AS free FROM job WHERE job_id = :job_id AND state = 'QUEUED')"
-    " SELECT job_id, queue, provider, model,"
-    f" {_PLACE % '(job.turn, job.job_id) <= (mine.turn, mine.job_id)'} FROM mine"
-)
-_OF_JOBS = Statement(
-    "SELECT job_id, queue, provider, model, place FROM (SELECT job_id, queue, provider, model,"
-    f" row_number() OVER (PARTITION BY queue ORDER BY ({MAY_START}) DESC, turn, job_id) AS place"
-    " FROM job WHERE state = 'QUEUED') waiting WHERE job_id = ANY(:job_ids)"
-)
-# After what waits no later than the turn that `accept` would give.
-_NEXT = Statement(
-    f"WITH mine AS (SELECT queue, turn, ({MAY_START}) AS free FROM (SELECT :queue AS queue,"
-    " :user_id AS user_id, :provider AS provider, CAST(:turn AS BIGINT) AS turn) job)"
-    f" SELECT 1 + {_PLACE % 'job.turn <= mine.turn'} FROM mine"
-)
-# The first condition on the state is that of the index `job_due`.
-_RUNNING = Statement(
-    "SELECT queue, count(*) FROM job WHERE state IN ('RUNNING', 'RECONCILING')"
-    " AND state = 'RUNNING' GROUP BY queue"
-)
+# The place of one job: how many of its like have no later turn, plus all that may start when it may
+# not. Indexes: the primary key for the job, `job_waiting` for those that are counted.
+_OF_JOB = Statement("""
+    WITH mine AS (
+        SELECT job_id, queue, turn, provider, model, ({may_start}) AS free
+        FROM job WHERE job_id = :job_id AND state = 'QUEUED'
+    )
+    SELECT job_id, queue, provider, model,
+        (
+            SELECT count(*) FROM job
+            WHERE job.queue = mine.queue AND job.state = 'QUEUED' AND ({may_start}) = mine.free
+                AND (job.turn, job.job_id) <= (mine.turn, mine.job_id)
+        ) + CASE WHEN mine.free THEN 0 ELSE (
+            SELECT count(*) FROM job
+            WHERE job.queue = mine.queue AND job.state = 'QUEUED' AND {may_start}
+        ) END
+    FROM mine
+""")
+# The places of many jobs: numbers all that wait, once. Index: `job_waiting`.
+_OF_JOBS = Statement("""
+    SELECT job_id, queue, provider, model, place FROM (
+        SELECT job_id, queue, provider, model,
+            row_number() OVER (
+                PARTITION BY queue ORDER BY ({may_start}) DESC, turn, job_id
+            ) AS place
+        FROM job WHERE state = 'QUEUED'
+    ) waiting
+    WHERE job_id = ANY(:job_ids)
+""")
+# The place of a job that is not there yet, counted as in `_OF_JOB`. It would come after all that
+# have no later turn than the one that `accept` would give it. Index: `job_waiting`.
+_NEXT = Statement("""
+    WITH mine AS (
+        SELECT :user_id NOT IN ({busy_users}) AND :provider NOT IN ({left_alone_providers}) AS free
+    )
+    SELECT 1 + (
+        SELECT count(*) FROM job
+        WHERE job.queue = :queue AND job.state = 'QUEUED' AND ({may_start}) = mine.free
+            AND job.turn <= :turn
+    ) + CASE WHEN mine.free THEN 0 ELSE (
+        SELECT count(*) FROM job
+        WHERE job.queue = :queue AND job.state = 'QUEUED' AND {may_start}
+    ) END
+    FROM mine
+""")
+# How many jobs run in each queue. The first condition on the state is that of the partial index
+# `job_due`; the second one says what is meant.
+_RUNNING = Statement("""
+    SELECT queue, count(*) FROM job
+    WHERE state IN ('RUNNING', 'RECONCILING') AND state = 'RUNNING'
+    GROUP BY queue
+""")
 FRESH_SECONDS = 1.0
 
 
 class Queues:
-    """Looks at the queues for one process, from any thread.
+    """Answers questions about the queues, for one process and from any thread.
 
-    What many jobs share is read at most once in FRESH_SECONDS.
+    It reads what many jobs share at most once in FRESH_SECONDS.
     """
 
     def __init__(self, db: Database, user_concurrency: int) -> None:
@@ -70,7 +93,7 @@ class Queues:
         return self._info(row) if row else None
 
     def places(self, job_ids: Sequence[str]) -> dict[str, QueueInfo]:
-        """The places of those of the jobs that wait: one count of the queues for all."""
+        """The places of those of the jobs that wait, by one count of the queues for all of them."""
         if not job_ids:
             return {}
         values = {"job_ids": list(job_ids), "user_concurrency": self._user_concurrency}
@@ -95,8 +118,11 @@ class Queues:
         )
 
     def _wait(self, queue: str, position: int, runs: Runs) -> int:
-        """Each end of a run makes room for one, and `running` runs end in the time of one: so a
-        place costs run / running. The first may cost less: it does where workers are idle."""
+        """How long a job at that position waits, in milliseconds.
+
+        Each run that ends makes room for one job. While one run lasts, `running` runs end, so each
+        place costs run / running. The first place costs less where workers are idle.
+        """
         running = self._kept("running", self._read_running).get(queue, 0)
         place_ms = runs.run_ms // max(running, 1)
         return min(runs.wait_ms, place_ms) + (position - 1) * place_ms
@@ -117,7 +143,7 @@ class Queues:
         return {row[0]: int(row[1]) for row in self._db.rows(_RUNNING)}
 
     def _kept(self, key: Hashable, read: Callable[[], T]) -> T:
-        """What `read` gave lately. Two threads may read at once: no harm."""
+        """What `read` gave lately. Two threads may read at once, which does no harm."""
         now = time.monotonic()
         read_at, value = self._read.get(key, (float("-inf"), None))
         if now - read_at > FRESH_SECONDS:

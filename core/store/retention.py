@@ -1,36 +1,51 @@
-"""Forgetting what is too old: events, ended jobs, request ids, spending."""
+"""Removes what is too old: changes, ended jobs, request ids, spending."""
 
 from core.store import budgets
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
-# In parts: one statement over all would hold SQLite's only writer, or run out of time.
+# One statement over all rows would hold SQLite's only writer, or run out of time.
 _PART = 500
-_EVENTS = Statement(
-    "DELETE FROM job_event WHERE (user_id, revision) IN (SELECT user_id, revision FROM job_event"
-    " WHERE event_time < {now} - :keep_ms ORDER BY event_time LIMIT :part)"
-)
-# Kept longer: what an administrator has yet to settle, and what a repeated request must find.
-# Locked, as jobs are locked before their intents.
-_OLD_JOBS = Statement(
-    "SELECT job_id FROM job WHERE end_time < {now} - :keep_ms AND cost_state <> 'UNCERTAIN'"
-    " AND NOT EXISTS (SELECT 1 FROM request_key WHERE request_key.user_id = job.user_id"
-    " AND request_key.request_id = job.request_id AND request_key.job_id = job.job_id"
-    " AND request_key.expire_time > {now}) ORDER BY end_time LIMIT :part {for_update}"
-)
+# The oldest changes, of all kinds. Index: `job_event_time`, then the primary key.
+_CHANGES = Statement("""
+    DELETE FROM job_event WHERE (user_id, revision) IN (
+        SELECT user_id, revision FROM job_event
+        WHERE event_time < {now} - :keep_ms
+        ORDER BY event_time LIMIT :part
+    )
+""")
+# Locks the jobs that ended first, before their intents, as every change does. Two kinds of jobs
+# stay: those whose cost an administrator has yet to settle, and those that a repeated request must
+# find. Indexes: `job_ended` for the jobs, the primary key for the requests.
+_OLD_JOBS = Statement("""
+    SELECT job_id FROM job
+    WHERE end_time < {now} - :keep_ms AND cost_state <> 'UNCERTAIN'
+        AND NOT EXISTS (
+            SELECT 1 FROM request_key
+            WHERE request_key.user_id = job.user_id
+                AND request_key.request_id = job.request_id
+                AND request_key.job_id = job.job_id
+                AND request_key.expire_time > {now}
+        )
+    ORDER BY end_time LIMIT :part {for_update}
+""")
+# Index: the primary key.
 _INTENTS = Statement("DELETE FROM intent WHERE job_id = ANY(:job_ids)")
+# No index begins with the job, so this reads the table.
 _LABELS = Statement("DELETE FROM job_label WHERE job_id = ANY(:job_ids)")
+# Index: the primary key.
 _JOBS = Statement("DELETE FROM job WHERE job_id = ANY(:job_ids)")
+# Index: `request_key_expire`.
 _REQUESTS = Statement("DELETE FROM request_key WHERE expire_time < {now}")
 
 
 def forget(db: Database, keep_ms: int) -> None:
-    """Removes ended jobs and events older than `keep_ms`; a resume token below them gets a RESET.
+    """Removes ended jobs and changes older than `keep_ms`; a resume token below them gets a RESET.
 
-    A job whose cost is uncertain stays until that is settled, one with a request_id until that is
-    forgotten. Media items stay: they are the user's library.
+    A job whose cost is uncertain stays until the cost is settled. A job with a request_id stays
+    until the request_id is forgotten. Media items stay, because they are the user's library.
     """
-    while db.write(lambda session: session.run(_EVENTS, keep_ms=keep_ms, part=_PART)) == _PART:
+    while db.write(lambda session: session.run(_CHANGES, keep_ms=keep_ms, part=_PART)) == _PART:
         pass
     while db.write(lambda session: _forget_jobs(session, keep_ms)) == _PART:
         pass

@@ -1,4 +1,4 @@
-"""Rows to domain values and back: the only place that knows the columns of both."""
+"""Turns rows into domain values and back. Only this module knows the columns of both."""
 
 import dataclasses
 import json
@@ -10,39 +10,39 @@ from core.jobs import Cost, CostState, Job, JobFailure, Progress, Stage, State
 from core.media import Media, MediaType
 from core.specs import Kind, spec_from_json
 from core.store.engine.database import Database, Row, Session
-from core.store.engine.sql import Statement, columns
+from core.store.engine.sql import Statement
 from core.store.models import JobRow, MediaRow
 
 JOB_NAMES = tuple(f.column_name for f in JobRow._meta.sorted_fields)
-JOB_COLUMNS = columns(JOB_NAMES, "job")
 MEDIA_NAMES = tuple(f.column_name for f in MediaRow._meta.sorted_fields)
-MEDIA_COLUMNS = columns(MEDIA_NAMES, "media")
 
-_OUTPUTS = Statement(
-    f"SELECT {MEDIA_COLUMNS} FROM media WHERE job_id = ANY(:job_ids)"
-    # Else PostgreSQL can't know beforehand that the index `media_output` has them.
-    " AND job_id <> '' ORDER BY job_id, output_index"
-)
-_INSERT_MEDIA = Statement(
-    f"INSERT INTO media ({columns(MEDIA_NAMES)})"
-    f" VALUES ({', '.join(':' + name for name in MEDIA_NAMES)})"
-)
+# The outputs of the jobs. Index: `media_output`; the condition on `job_id` is that of the index,
+# without which PostgreSQL can't know beforehand that the index has all of them.
+_OUTPUTS = Statement("""
+    SELECT {media_columns} FROM media
+    WHERE job_id = ANY(:job_ids) AND job_id <> ''
+    ORDER BY job_id, output_index
+""")
+_INSERT_MEDIA = Statement("INSERT INTO media ({media_names}) VALUES ({media_values})")
 _INSERT_LABEL = {
-    table: Statement(
-        f"INSERT INTO {table}_label (user_id, label, create_time, {table}_id)"
-        " VALUES (:user_id, :label, :create_time, :item_id)"
-    )
-    for table in ("job", "media")
+    "job": Statement("""
+        INSERT INTO job_label (user_id, label, create_time, job_id)
+        VALUES (:user_id, :label, :create_time, :item_id)
+    """),
+    "media": Statement("""
+        INSERT INTO media_label (user_id, label, create_time, media_id)
+        VALUES (:user_id, :label, :create_time, :item_id)
+    """),
 }
 
 
 def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
-    """The job of a row with the columns JOB_COLUMNS."""
+    """The job of a row with the columns JOB_NAMES."""
     return job_from_columns(dict(zip(JOB_NAMES, row, strict=True)), outputs)
 
 
 def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job:
-    """The job of a row, or of what is to be its row, by the names of its columns."""
+    """The job of a row, or of what will be its row, by the names of its columns."""
     failure = json.loads(r["failure"]) if r["failure"] else None
     return Job(
         job_id=r["job_id"],
@@ -58,7 +58,7 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
         cost=Cost(
             state=CostState(r["cost_state"]),
             estimated_micros=r["cost_estimated"],
-            # What the provider said before the end is not settled yet.
+            # What the provider says before the end is not settled yet.
             actual_micros=r["cost_actual"] if r["cost_state"] == CostState.CHARGED else None,
             price_revision=r["price_revision"],
         ),
@@ -86,7 +86,7 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
 
 
 def jobs_from_rows(db: Database | Session, rows: Sequence[Row]) -> list[Job]:
-    """The jobs of the rows, each with its outputs, in one more query if any can have some."""
+    """The jobs of the rows with their outputs, read by one more query if any job can have some."""
     place, state = JOB_NAMES.index("job_id"), JOB_NAMES.index("state")
     outputs: dict[str, list[Media]] = {row[place]: [] for row in rows}
     begun = [row[place] for row in rows if row[state] != State.QUEUED]
@@ -107,7 +107,7 @@ def failure_to_json(failure: JobFailure) -> str:
 
 
 def media_from_row(row: Row) -> Media:
-    """The media item of a row with the columns MEDIA_COLUMNS."""
+    """The media item of a row with the columns MEDIA_NAMES."""
     r: dict[str, Any] = dict(zip(MEDIA_NAMES, row, strict=True))
     r["type"] = MediaType(r["type"])
     r["labels"] = json.loads(r["labels"])

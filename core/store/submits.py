@@ -14,18 +14,22 @@ from core.process import failpoints
 from core.store import budgets, circuits, intents
 from core.store.change import Locked, Run, apply, as_owner, lock, read_job
 from core.store.engine.database import Database, Session, Undo
-from core.store.engine.sql import Statement, columns
-from core.store.intents import INTENT_NAMES, Intent, intent_from_row
+from core.store.engine.sql import Statement
+from core.store.intents import Intent, intent_from_row
 from core.store.transitions import fail_locked, fail_missed, start_locked
 from core.times import iso
 
+# Index of both: the primary key.
 _CREATE_TIME = Statement("SELECT create_time FROM job WHERE job_id = :job_id")
 _USER = Statement("SELECT user_id FROM job WHERE job_id = :job_id")
-_UNCERTAIN = Statement(
-    f"SELECT {columns(INTENT_NAMES, 'i')}, job.state FROM intent i"
-    " JOIN job ON job.job_id = i.job_id WHERE job.cost_state = 'UNCERTAIN'"
-    " AND i.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED') ORDER BY i.create_time"
-)
+# Every intent whose job has an uncertain cost, for administrators. There are few of them among all
+# jobs, and no index finds them: this reads the table `intent`, and each job by its primary key.
+_UNCERTAIN = Statement("""
+    SELECT {intent_columns}, job.state
+    FROM intent JOIN job ON job.job_id = intent.job_id
+    WHERE job.cost_state = 'UNCERTAIN' AND intent.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED')
+    ORDER BY intent.create_time
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,8 @@ def unknown(db: Database, run: Run) -> Event | None:
         intents.settle(session, run.job_id, intent.number, Outcome.UNKNOWN)
         return apply(
             session,
-            *(locked, EventType.RECONCILING),
+            locked,
+            EventType.RECONCILING,
             cost_state=CostState.UNCERTAIN,
             lease_expire_time=None,
             next_run_time=locked.now_ms,
@@ -284,7 +289,8 @@ def _send_again(session: Session, locked: Locked, outcome: Outcome = Outcome.NOT
     intents.settle(session, locked.run.job_id, intent.number, outcome)
     return apply(
         session,
-        *(locked, EventType.STARTED),
+        locked,
+        EventType.STARTED,
         step=Step.SUBMIT,
         at_risk=False,
         cost_state=CostState.RESERVED,

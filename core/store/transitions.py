@@ -13,6 +13,7 @@ from core.store.engine.sql import Statement
 from core.store.rows import failure_to_json
 from core.times import iso
 
+# When the last submit of the job was sent. Index: the primary key.
 _SUBMIT_TIME = Statement("SELECT max(create_time) FROM intent WHERE job_id = :job_id")
 
 

@@ -1,8 +1,9 @@
 """Turns: how users share a queue.
 
-Jobs start by turn. A user's next job comes a turn after its last one, but never earlier than the
-turn that the queue has reached, nor later than a turn after it for what the user had before: who
-used an idle queue alone owes nothing to those who come later (start-time fair queueing).
+Jobs start in the order of their turns. A user's next job gets a turn after the user's last one,
+but never an earlier turn than the queue has reached. A user who used an idle queue alone owes
+nothing to users who come later: when none of its jobs waits, its next job comes at most one turn
+after the turn that the queue has reached (start-time fair queueing).
 """
 
 from dataclasses import dataclass
@@ -10,19 +11,24 @@ from dataclasses import dataclass
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
-_NEXT = Statement(
-    "SELECT s.revision, {now}, s.last_turn, waiting.count, waiting.own_turn,"
-    " (SELECT max(job.turn) FROM job WHERE job.queue = :queue AND job.start_time IS NOT NULL)"
-    " FROM (SELECT count(*) AS count, max(CASE WHEN queue = :queue THEN turn END) AS own_turn"
-    " FROM job WHERE user_id = :user_id AND state = 'QUEUED') waiting"
-    " LEFT JOIN user_stream s ON s.user_id = :user_id"
-)
+# The user's revision and last turn, how many of its jobs wait, the latest turn of those in this
+# queue, and the turn that the queue has reached. Indexes: `job_user_state` for the user's jobs,
+# `job_reached` for the queue, the primary key for the user.
+_NEXT = Statement("""
+    SELECT s.revision, {now}, s.last_turn, waiting.count, waiting.own_turn,
+        (SELECT max(job.turn) FROM job WHERE job.queue = :queue AND job.start_time IS NOT NULL)
+    FROM (
+        SELECT count(*) AS count, max(CASE WHEN queue = :queue THEN turn END) AS own_turn
+        FROM job WHERE user_id = :user_id AND state = 'QUEUED'
+    ) waiting
+    LEFT JOIN user_stream s ON s.user_id = :user_id
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """How many jobs of the user wait, in all queues, and the turn that one more would get; the
-    user's revision and the time at which this was so."""
+    """How many jobs of the user wait, in all queues, and the turn that one more would get, as of
+    the user's revision and the time."""
 
     waiting: int
     turn: int
@@ -39,6 +45,9 @@ def read_next(db: Database | Session, user_id: str, queue: str) -> Next:
 
 
 def next_turn(reached: int, last: int, own: int) -> int:
-    """The turn after the user's `own` latest that waits (0: none does) and after its `last` one,
-    as far as the queue has `reached` that."""
+    """The turn of a user's next job.
+
+    It comes after `own`, the latest turn of the user's jobs that wait (0: none waits), and after
+    `last`, the user's last turn, as far as the queue has `reached` that.
+    """
     return max(reached, min(last, reached) + 1, own + 1)

@@ -1,4 +1,4 @@
-"""Which worker processes live, and who leads a duty."""
+"""Which worker processes live, and which of them leads a duty."""
 
 import os
 import socket
@@ -7,21 +7,24 @@ from collections.abc import Sequence
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
-_BEAT = Statement(
-    "INSERT INTO worker (worker_id, host, pid, queues, start_time, heartbeat_time)"
-    " VALUES (:worker_id, :host, :pid, :queues, {now}, {now})"
-    " ON CONFLICT (worker_id) DO UPDATE SET heartbeat_time = {now}"
-)
+# The tables `worker` and `leader` have a row for each process and for each duty: their statements
+# read them whole, or find a row by the primary key.
+_BEAT = Statement("""
+    INSERT INTO worker (worker_id, host, pid, queues, start_time, heartbeat_time)
+    VALUES (:worker_id, :host, :pid, :queues, {now}, {now})
+    ON CONFLICT (worker_id) DO UPDATE SET heartbeat_time = {now}
+""")
 _LEAVE = Statement("DELETE FROM worker WHERE worker_id = :worker_id")
 _FORGET_DEAD = Statement("DELETE FROM worker WHERE heartbeat_time < {now} - :dead_ms")
 _QUEUES = Statement("SELECT queues FROM worker WHERE heartbeat_time >= {now} - :dead_ms")
-_LEAD = Statement(
-    "INSERT INTO leader (name, owner, lease_expire_time)"
-    " VALUES (:name, :owner, {now} + :lease_ms)"
-    " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner,"
-    " lease_expire_time = excluded.lease_expire_time"
-    " WHERE leader.owner = excluded.owner OR leader.lease_expire_time < {now}"
-)
+# Takes the lead of a duty, or keeps it. Changes no row while another owner's lease still runs.
+_LEAD = Statement("""
+    INSERT INTO leader (name, owner, lease_expire_time)
+    VALUES (:name, :owner, {now} + :lease_ms)
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner,
+        lease_expire_time = excluded.lease_expire_time
+    WHERE leader.owner = excluded.owner OR leader.lease_expire_time < {now}
+""")
 DEAD_MS = 20_000
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from core.events import StoredEvent
+from core.events import UserChange
 from core.jobs import Job
 from core.media import Media
 
@@ -42,7 +42,7 @@ def media_bytes(media: Media) -> int:
     )
 
 
-def event_bytes(event: StoredEvent) -> int:
+def event_bytes(event: UserChange) -> int:
     """About how long an event is on the wire; its JSON is longer but has no addresses."""
     return _MEDIA_BYTES + len(event.payload)
 

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.events import QueueInfo, StoredEvent
+from core.events import QueueInfo, UserChange
 from core.jobs import Job, State
 from core.store import Database, budgets
 from core.store import events as event_store
@@ -120,7 +120,7 @@ class Read:
         places = self._queues.places(waiting)
         return JobPage(jobs=jobs, places=places, next_page_token=token, resume_token=resume)
 
-    def events(self, user_id: str, wanted: JobEventList) -> tuple[list[StoredEvent], str]:
+    def events(self, user_id: str, wanted: JobEventList) -> tuple[list[UserChange], str]:
         """A page of a job's events, oldest first, and the token of the next.
 
         Raises:

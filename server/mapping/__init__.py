@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from core.catalog.models import Model
-from core.events import Event, ProgressTick, QueueInfo, StoredEvent, event_from_json
+from core.events import Event, ProgressTick, QueueInfo, UserChange, event_from_json
 from core.jobs import Cost, Job, JobFailure, Progress
 from core.media import Media
 from core.specs import ImageSpec, VideoSpec
@@ -130,7 +130,7 @@ class Mapper:
             ),
         )
 
-    def stored_to_proto(self, stored: StoredEvent) -> pb.WatchEvent:
+    def stored_to_proto(self, stored: UserChange) -> pb.WatchEvent:
         """A durable event as the database and the stream carry it."""
         return self.event_to_proto(event_from_json(stored.revision, json.loads(stored.payload)))
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 
-from core.events import Event, ProgressTick, QueueInfo, event_from_json
+from core.events import Event, ProgressTick, QueueInfo, UserChange, event_from_json, job_event
 from core.jobs import Job, Progress, State, progress_from_json
 from core.telling.stream import StreamRow
 from server.mapping import Mapper, tick_to_proto
@@ -21,24 +21,21 @@ FRAME_SECONDS = 600.0
 
 
 class Line:
-    """A durable event and its frame."""
+    """A durable change and its frame; `event` is None for a change of a kind that is not told."""
 
-    __slots__ = ("_frame", "_made_at", "_mapper", "event")
+    __slots__ = ("_frame", "_made_at", "_mapper", "event", "revision")
 
-    def __init__(self, event: Event, mapper: Mapper) -> None:
+    def __init__(self, revision: int, event: Event | None, mapper: Mapper) -> None:
+        self.revision = revision
         self.event = event
         self._mapper = mapper
         self._frame = b""
         self._made_at = float("-inf")
 
     @property
-    def revision(self) -> int:
-        """The revision of the event."""
-        return self.event.revision
-
-    @property
     def frame(self) -> bytes:
         """The event's bytes, made at most once in FRAME_SECONDS."""
+        assert self.event is not None
         now = time.monotonic()
         if now - self._made_at > FRAME_SECONDS:
             self._frame = event_frame(self._mapper.event_to_proto(self.event))
@@ -104,24 +101,25 @@ class Feed:
             if row.kind == "progress":
                 self._offer_progress(row)
             elif self.head is not None and row.revision == self.head + 1 and not self.filling:
-                self.append([event_from_json(row.revision, json.loads(row.payload))])
+                self.append([Line(row.revision, _event_of(row), self._mapper)])
             else:
                 self.seen = max(self.seen, row.revision)
         except (ValueError, KeyError, TypeError):
             # Another version wrote it, or something else: the database knows better.
             self.seen = max(self.seen, row.revision)
 
-    def append(self, events: list[Event]) -> None:
-        """Takes events in order; those at or below the head are dropped."""
-        for event in events:
+    def append(self, lines: list[Line]) -> None:
+        """Takes lines in order; those at or below the head are dropped."""
+        for line in lines:
             assert self.head is not None
-            if event.revision <= self.head:
+            if line.revision <= self.head:
                 continue
-            assert event.revision == self.head + 1, (event.revision, self.head)
-            self.head = event.revision
+            assert line.revision == self.head + 1, (line.revision, self.head)
+            self.head = line.revision
             self.seen = max(self.seen, self.head)
-            self._ring.append(Line(event, self._mapper))
-            self._note(event.job)
+            self._ring.append(line)
+            if line.event is not None:
+                self._note(line.event.job)
         self.wake()
 
     def begin(self, head: int, live: dict[str, State]) -> None:
@@ -145,9 +143,9 @@ class Feed:
                 )
                 self._tick(tick, place)
 
-    def line(self, event: Event) -> Line:
-        """A line of an event that the ring has lost."""
-        return Line(event, self._mapper)
+    def line(self, change: UserChange) -> Line:
+        """The line of a change that was read from the database."""
+        return Line(change.revision, job_event(change), self._mapper)
 
     def _offer_progress(self, row: StreamRow) -> None:
         known = self.ticks.get(row.job_id)
@@ -186,3 +184,10 @@ class Feed:
         """Wakes every watcher."""
         for signal in self.watchers:
             signal.event.set()
+
+
+def _event_of(row: StreamRow) -> Event | None:
+    """The job's event in a row of the stream; None when the row is of another kind."""
+    if row.kind != "event":
+        return None
+    return event_from_json(row.revision, json.loads(row.payload))

@@ -7,7 +7,6 @@ or forget: rows are put in order by revision, a gap is read from the database, a
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor
 from typing import TypeVar
@@ -15,7 +14,7 @@ from typing import TypeVar
 import redis
 
 from core.errors import RushesError, ServerDraining, TooManyWatches
-from core.events import Event, QueueInfo, StoredEvent, event_from_json
+from core.events import QueueInfo, UserChange
 from core.process import metrics
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
@@ -126,13 +125,10 @@ class Hub:
         return feed.lines_after(revision) or await self._read_lines(feed, revision)
 
     async def _read_lines(self, feed: Feed, revision: int) -> list[Line]:
-        return [feed.line(event) for event in await self._read(feed.user_id, revision)]
+        def read() -> list[UserChange]:
+            return events.events_after(self._db, feed.user_id, revision, PAGE_EVENTS)
 
-    async def _read(self, user_id: str, after: int) -> list[Event]:
-        def read() -> list[StoredEvent]:
-            return events.events_after(self._db, user_id, after, PAGE_EVENTS)
-
-        return [event_from_json(e.revision, json.loads(e.payload)) for e in await self.run(read)]
+        return [feed.line(change) for change in await self.run(read)]
 
     async def _read_head(self, feed: Feed) -> None:
         if feed.head is not None:
@@ -175,7 +171,7 @@ class Hub:
         try:
             while feed.behind and feed.watchers:
                 assert feed.head is not None
-                found = await self._read(feed.user_id, feed.head)
+                found = await self._read_lines(feed, feed.head)
                 metrics.GAPS_FILLED.inc()
                 if not found:
                     # The database has less than was told: a history that was rewound.

@@ -185,7 +185,7 @@ class Watcher:
             if size > RESPONSE_BYTES:
                 break
             self._last = line.revision
-            if self._query.wants(line.event.job):
+            if line.event is not None and self._query.wants(line.event.job):
                 self._note_job(line.event.job)
                 frames.append(line.frame)
                 size += len(line.frame)
@@ -261,6 +261,8 @@ class Watcher:
 
 
 def _count_lag(oldest: Line) -> None:
+    if oldest.event is None:
+        return
     # By two clocks, the database's and this machine's; `rushes doctor` shows how far they differ.
     lag_ms = time.time_ns() // 1_000_000 - oldest.event.event_time
     metrics.WATCH_LAG.observe(max(lag_ms, 0) / 1000)

@@ -24,6 +24,7 @@ from core.jobs import (
 from core.store import Database, claims, polls, transitions
 from core.store.claims import Run
 from core.store.engine.sql import Statement
+from core.store.starts import claim_and_start
 from tests.contract.job_model import ModelJob, ModelUser, new_model_job
 from tests.making import PRICE, accepted, new_media
 
@@ -133,8 +134,11 @@ class JobRuns(RuleBasedStateMachine):
         }
         waiting = [j.job_id for j in self.queued() if not j.live and self.has_room(j.user)]
         lease_ms = LIVE_MS if lives else EXPIRED_MS
-        local = ["builtin"] if starts else []
-        taken = claims.claim(self.db, "video", "worker", lease_ms, self.concurrency, local)
+        cap = self.concurrency
+        if starts:
+            taken = claim_and_start(self.db, "video", "worker", lease_ms, cap, ["builtin"])
+        else:
+            taken = claims.claim(self.db, "video", "worker", lease_ms, cap)
         if not due and not waiting:
             assert taken is None
             return

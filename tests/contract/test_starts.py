@@ -7,7 +7,7 @@ import pytest
 
 from core.events import Event
 from core.jobs import EventType, State
-from core.store import Database, claims, events, jobs
+from core.store import Database, claims, events, jobs, starts
 from core.store.change import bump
 from core.store.engine.session import Session
 from core.store.engine.sql import Dialect, Statement
@@ -19,7 +19,7 @@ RUNNING = Statement("SELECT count(*) FROM job WHERE state = 'RUNNING'")
 
 
 def claim(db: Database, cap: int = 100) -> claims.Claim | None:
-    return claims.claim(db, "video", "worker", 60_000, cap, LOCAL)
+    return starts.claim_and_start(db, "video", "worker", 60_000, cap, LOCAL)
 
 
 def started(found: claims.Claim | None) -> Event:
@@ -41,6 +41,15 @@ def test_a_local_job_runs_as_soon_as_it_is_claimed(db: Database) -> None:
     told = events.events_after(db, "alice", 1, 10)
     assert [stored.payload for stored in told] == [event.payload]
     assert claims.renew(db, found.run, 60_000, found.job.progress)
+
+
+def test_a_claim_alone_starts_nothing(db: Database) -> None:
+    accepted(db)
+
+    found = claimed(db)
+
+    assert (found.started, found.job.state) == (None, State.QUEUED)
+    assert events.revisions(db, ["alice"]) == {"alice": 1}
 
 
 def test_a_paid_job_is_claimed_only_and_none_behind_it_starts_first(db: Database) -> None:

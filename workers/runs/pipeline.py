@@ -20,7 +20,7 @@ from core.ids import new_id
 from core.jobs import EventType, Job, JobFailure, Outcome, Stage, State, Step
 from core.media import Media
 from core.process import failpoints, metrics
-from core.store import Database, claims, media, submits, transitions
+from core.store import Database, claims, media, starts, submits, transitions
 from core.store.claims import Claim
 from core.telling.changes import Teller
 from workers.endings import Endings, cancel_operation, context, not_configured, worker_lost
@@ -85,10 +85,7 @@ class Pipeline:
         """
         if self.keeper.closing:
             return False
-        claim = claims.claim(
-            *(self.db, queue, self.worker_id, self.keeper.lease_ms, self.user_concurrency),
-            local=self._local,
-        )
+        claim = self._claim(queue)
         if claim is None:
             return False
         metrics.CLAIMS.labels(queue).inc()
@@ -97,6 +94,13 @@ class Pipeline:
                 self.teller.tell(claim.started)
             self._run(claim, lease)
         return True
+
+    def _claim(self, queue: str) -> Claim | None:
+        lease_ms, most = self.keeper.lease_ms, self.user_concurrency
+        local = self._local
+        if local:
+            return starts.claim_and_start(self.db, queue, self.worker_id, lease_ms, most, local)
+        return claims.claim(self.db, queue, self.worker_id, lease_ms, most)
 
     def release(self, job: Job) -> None:
         """Stops what an ended job left at its provider."""

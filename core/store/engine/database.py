@@ -22,11 +22,12 @@ _FAILURES = (peewee.OperationalError, peewee.InterfaceError, peewee.NotSupported
 _EPOCH = {
     Dialect.SQLITE: Statement("SELECT value FROM meta WHERE name = 'epoch'"),
     # Another timeline is another history: a promoted standby may lack what was told.
-    Dialect.POSTGRES: Statement(
-        "SELECT value || '.' || CASE WHEN pg_is_in_recovery() THEN ''"
-        " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
-        " FROM meta WHERE name = 'epoch'"
-    ),
+    Dialect.POSTGRES: Statement("""
+        SELECT value || '.' || CASE
+            WHEN pg_is_in_recovery() THEN ''
+            ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END
+        FROM meta WHERE name = 'epoch'
+    """),
 }
 _INSTALLATION = Statement("SELECT value FROM meta WHERE name = 'installation'")
 

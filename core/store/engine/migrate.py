@@ -16,9 +16,9 @@ from core.store.engine.sql import Dialect, Statement
 
 FOLDER = Path(__file__).parent.with_name("migrations")
 _LOCK_NUMBER = 0x72757368  # "rush"
-_NAME = Statement(
-    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
-)
+_NAME = Statement("""
+    INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING
+""")
 
 
 def migrate(db: Database, target: str | None = None) -> list[str]:

@@ -1,7 +1,10 @@
-"""SQL written once for both databases, translated once for each, and run many times.
+"""SQL that is written once for both databases and translated once for each.
 
-In a statement `:name` is a value, `= ANY(:names)` takes a list, `{now}` is the database's clock in
-integer milliseconds, and `{skip_locked}` follows the SELECT of a claim.
+In a statement `:name` is a value, `= ANY(:names)` takes a list, and `{name}` is a named part: a
+piece of SQL that several statements share, or that each database says in its own way. `{now}` is
+the database's clock in integer milliseconds. `{skip_locked}` ends the SELECT of a claim.
+`{for_update}` ends a SELECT whose rows the transaction will change. `core/store/parts.py` names the
+parts that speak of our tables.
 """
 
 import json
@@ -14,6 +17,8 @@ from typing import Any
 
 _VALUE = re.compile(r"(?<!:):([a-z][a-z0-9_]*)")
 _ANY = re.compile(r"= ANY\((:[a-z0-9_]+)\)")
+_PART = re.compile(r"\{([a-z_]+)\}")
+_LINE_BREAK = re.compile(r"\s*\n\s*")
 _PREPARABLE = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 _numbers = count(1)
 
@@ -24,24 +29,6 @@ class Dialect(Enum):
     SQLITE = "sqlite"
     POSTGRES = "postgres"
 
-    @property
-    def now(self) -> str:
-        """The clock. Never now(): it stands still inside a transaction. Never unixepoch('subsec'):
-        before SQLite 3.42 that is NULL without an error, and a lease of NULL is no lease."""
-        if self is Dialect.SQLITE:
-            return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-        return "CAST(extract(epoch from clock_timestamp()) * 1000 AS BIGINT)"
-
-    @property
-    def skip_locked(self) -> str:
-        """What keeps two claims apart; on SQLite the one writer does."""
-        return "" if self is Dialect.SQLITE else "FOR UPDATE SKIP LOCKED"
-
-    @property
-    def for_update(self) -> str:
-        """What locks a row that is read in order to change it."""
-        return "" if self is Dialect.SQLITE else "FOR UPDATE"
-
     def adapt(self, value: Any) -> Any:
         """A value as the driver takes it."""
         if isinstance(value, Enum):
@@ -50,6 +37,42 @@ class Dialect(Enum):
             items = [self.adapt(item) for item in value]
             return json.dumps(items) if self is Dialect.SQLITE else items
         return value
+
+
+_parts: dict[str, dict[Dialect, str]] = {}
+
+
+def name_part(name: str, text: str) -> None:
+    """Makes `{name}` stand for the text in every statement; the text may use other parts."""
+    name_part_by_dialect(name, sqlite=text, postgres=text)
+
+
+def name_part_by_dialect(name: str, *, sqlite: str, postgres: str) -> None:
+    """Makes `{name}` stand for what each database understands.
+
+    Raises:
+        ValueError: when another part has the name.
+    """
+    if name in _parts:
+        raise ValueError(f"two parts are named {name}")
+    _parts[name] = {Dialect.SQLITE: _one_line(sqlite), Dialect.POSTGRES: _one_line(postgres)}
+
+
+def _one_line(text: str) -> str:
+    """The text without its layout: a line break and the space around it become one space."""
+    return _LINE_BREAK.sub(" ", text.strip())
+
+
+# Never now(): it stands still inside a transaction. Never unixepoch('subsec'): before SQLite 3.42
+# that is NULL without an error, and a lease of NULL is no lease.
+name_part_by_dialect(
+    "now",
+    sqlite="CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    postgres="CAST(extract(epoch from clock_timestamp()) * 1000 AS BIGINT)",
+)
+# On SQLite there is one writer, so nobody else can have locked a row.
+name_part_by_dialect("skip_locked", sqlite="", postgres="FOR UPDATE SKIP LOCKED")
+name_part_by_dialect("for_update", sqlite="", postgres="FOR UPDATE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +86,10 @@ class Prepared:
     call: str
 
     def definition(self, values: Sequence[Any]) -> str:
-        """What makes a connection keep it, for values of the types of these.
+        """The PREPARE that makes a connection keep the statement, for values of these types.
 
-        Only numbers have a type of their own, since between two values alone PostgreSQL would take
-        them for text; all else has the type that its place in the statement asks for.
+        Only numbers name their type, because PostgreSQL would take two values that are compared
+        with each other for text. Every other value gets the type that its place asks for.
         """
         types = ", ".join(_type(value) for value in values)
         return f"PREPARE {self.name}{f'({types})' if types else ''} AS {self.text}"
@@ -74,11 +97,17 @@ class Prepared:
 
 @dataclass(slots=True)
 class Statement:
-    """One SQL statement."""
+    """One SQL statement. Its named parts are inserted when it is first used.
+
+    The database gets it as one line, so that its log has one line for each statement.
+    """
 
     text: str
     _rendered: dict[Dialect, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     _prepared: Prepared | None = None
+
+    def __post_init__(self) -> None:
+        self.text = _one_line(self.text)
 
     def prepared(self) -> Prepared | None:
         """The statement for connections of PostgreSQL to keep; None when it can't be kept."""
@@ -87,7 +116,11 @@ class Statement:
         return self._prepared
 
     def render(self, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
-        """The SQL for that database and the names of its values, in order."""
+        """The SQL for that database and the names of its values, in order.
+
+        Raises:
+            KeyError: when the statement uses a part that nobody has named.
+        """
         found = self._rendered.get(dialect)
         if found is None:
             found = self._rendered[dialect] = self._translate(dialect)
@@ -107,13 +140,15 @@ class Statement:
         return _VALUE.sub("?" if dialect is Dialect.SQLITE else "%s", text), names
 
     def _filled(self, dialect: Dialect) -> str:
-        """The text with all but its values as the database wants it."""
-        text = self.text.replace("{now}", dialect.now)
-        text = text.replace("{skip_locked}", dialect.skip_locked)
-        text = text.replace("{for_update}", dialect.for_update)
+        """The text as the database wants it, but with the names of its values still in it."""
+        text = _with_parts(self.text, dialect)
         if dialect is Dialect.SQLITE:
             return _ANY.sub(r"IN (SELECT value FROM json_each(\1))", text)
         return text.replace("%", "%%")
+
+
+def _with_parts(text: str, dialect: Dialect) -> str:
+    return _PART.sub(lambda found: _with_parts(_parts[found[1]][dialect], dialect), text)
 
 
 def _type(value: Any) -> str:

@@ -28,8 +28,8 @@ BUGS = {
         (
             Edit(
                 "core/store/change.py",
-                " WHERE job_id = :job_id AND state = :state_before AND fence = :fence_before",
-                " WHERE job_id = :job_id",
+                "WHERE job_id = :job_id AND state = :state_before AND fence = :fence_before",
+                "WHERE job_id = :job_id",
             ),
             Edit(
                 "core/store/change.py",
@@ -39,9 +39,9 @@ BUGS = {
             ),
             Edit(
                 "core/store/claims.py",
-                ' progress_message = :message"\n'
-                '    f" WHERE job_id = :job_id AND fence = :fence AND {HELD}"',
-                ' progress_message = :message WHERE job_id = :job_id"',
+                "progress_message = :message\n"
+                "    WHERE job_id = :job_id AND fence = :fence AND {held}",
+                "progress_message = :message\n    WHERE job_id = :job_id",
             ),
         ),
     ),
@@ -49,11 +49,11 @@ BUGS = {
         "A job is taken though another worker runs it, and submitted once more.",
         (
             Edit(
-                "core/store/claims.py",
-                'FREE = "(job.lease_expire_time IS NULL OR job.lease_expire_time < {now})"',
-                'FREE = "TRUE"',
+                "core/store/parts.py",
+                '"(job.lease_expire_time IS NULL OR job.lease_expire_time < {now})"',
+                '"TRUE"',
             ),
-            Edit("core/store/claims.py", "SET fence = fence + 1", "SET fence = fence"),
+            Edit("core/store/parts.py", "fence = fence + 1,", "fence = fence,"),
             Edit(
                 "core/store/submits.py",
                 "if locked.at_risk:\n            raise LeaseLost",
@@ -71,8 +71,8 @@ BUGS = {
         (
             Edit(
                 "core/store/submits.py",
-                "*(locked, EventType.RECONCILING),\n            cost_state=CostState.UNCERTAIN,",
-                "*(locked, EventType.UPDATED),\n            at_risk=False,",
+                "EventType.RECONCILING,\n            cost_state=CostState.UNCERTAIN,",
+                "EventType.UPDATED,\n            at_risk=False,",
             ),
         ),
     ),
@@ -110,8 +110,8 @@ BUGS = {
         (
             Edit(
                 "core/store/budgets.py",
-                '"\n    " WHERE spending.spent + spending.reserved + :micros <= :limit_micros"',
-                '"',
+                "    WHERE spending.spent + spending.reserved + :micros <= :limit_micros\n",
+                "",
             ),
         ),
     ),
@@ -150,8 +150,8 @@ BUGS = {
             ),
             Edit(
                 "core/store/change.py",
-                "        payload=event.payload,\n    )\n",
-                f"        payload=event.payload,\n    )\n    {CODE}.tell_early(event)\n",
+                "append(session, event.change)\n",
+                f"append(session, event.change)\n    {CODE}.tell_early(event)\n",
             ),
         ),
     ),
@@ -163,7 +163,7 @@ BUGS = {
                 "row.revision == self.head + 1 and not self.filling",
                 "row.revision > self.head",
             ),
-            Edit("server/watch/feed.py", "assert event.revision == self.head + 1", "assert True"),
+            Edit("server/watch/feed.py", "assert line.revision == self.head + 1", "assert True"),
         ),
     ),
     "no_epoch_check": Bug(

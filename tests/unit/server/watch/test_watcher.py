@@ -14,7 +14,7 @@ from core.store import retention, transitions
 from core.store.engine.sql import Statement
 from core.telling.stream import stream_key
 from rushes.v1 import job_pb2
-from tests.making import VIDEO
+from tests.making import VIDEO, noted
 from tests.services import Valkey
 from tests.unit.server.watch.place import DEADLINE_SECONDS, Place
 
@@ -68,6 +68,27 @@ async def test_what_is_told_late_or_twice_comes_in_order_once(place: Place) -> N
     place.accept()
     await seen.until(lambda: len(seen.revisions()) == 3)
     assert seen.revisions() == [1, 2, 3]
+
+
+async def test_a_change_of_an_unknown_kind_is_passed_over(place: Place) -> None:
+    # Given a watcher, and a change of a kind that this version does not know
+    seen = await place.synced()
+    place.accept()
+    await seen.until(lambda: seen.revisions() == [1])
+    noted(place.db)
+
+    # When an event of a job follows, then the watcher is told of it and goes on
+    place.accept()
+    await seen.until(lambda: seen.revisions() == [1, 3])
+    noted(place.db)
+    place.accept(tell=False)
+    await seen.until(lambda: seen.revisions() == [1, 3, 5])
+
+    # And so does one who returns
+    again = await place.synced(resume_token=seen.token)
+    assert again.revisions() == []
+    place.accept()
+    await again.until(lambda: again.revisions() == [6])
 
 
 async def test_a_wiped_stream_loses_nothing(place: Place, valkey: Valkey) -> None:

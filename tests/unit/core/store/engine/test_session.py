@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import DependencyUnavailable
 from core.process.settings import read_settings
-from core.store import Database, claims, open_database, transitions
+from core.store import Database, claims, open_database, starts, transitions
 from core.store.engine.database import Session
 from core.store.engine.sql import Statement
 from core.store.places import Queues
@@ -227,12 +227,17 @@ def test_no_statement_of_a_jobs_way_reads_all_jobs(
     monkeypatch.setattr(pooled.peewee, "execute_sql", keep)
     # When a local job goes its way, and one that is claimed before it starts
     queues = Queues(pooled, 9)
-    for local in (["builtin"], []):
+    for at_once in (True, False):
         job = accepted(pooled).job
         assert queues.place(job.job_id) is not None
-        claim = claims.claim(pooled, "video", "worker", 60_000, 9, local)
+        assert queues.places([job.job_id])
+        queues.next_place("alice", "video", "builtin", "builtin-video")
+        if at_once:
+            claim = starts.claim_and_start(pooled, "video", "worker", 60_000, 9, ["builtin"])
+        else:
+            claim = claims.claim(pooled, "video", "worker", 60_000, 9)
         assert claim is not None
-        if not local:
+        if not at_once:
             transitions.start(pooled, claim.run, 9)
         transitions.succeed(pooled, claim.run, new_media(job_id=job.job_id))
 

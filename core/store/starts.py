@@ -1,0 +1,105 @@
+"""Claiming a job and starting it in one transaction, for jobs that have no submit.
+
+A start is a state change: it counts a revision and writes an event. The transaction locks the
+user first, as every state change does. It never waits for that lock, because whoever holds a user
+may wait for one of the user's jobs; it passes over the user instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from core.process import failpoints
+from core.store import claims
+from core.store.change import Locked, bump, locked_job
+from core.store.claims import Claim
+from core.store.engine.database import Database, Row, Session
+from core.store.engine.sql import Statement
+from core.store.rows import JOB_NAMES
+from core.store.transitions import start_locked
+
+# Locks the first by turn of the jobs that may start and whose user nobody changes now, together
+# with its user; finds none while a job that runs is due. Gives the time, the user's revision as it
+# is, the user's revision as it was when the statement began, how many jobs of the user run as of
+# then, and the job's columns. Indexes: `job_waiting` for the job, `job_due` for what is due,
+# `job_user_state` for the count, primary keys for the user.
+_LOCK_FIRST = Statement("""
+    SELECT {now},
+        (SELECT s.revision FROM user_stream s WHERE s.user_id = job.user_id {skip_locked}),
+        (SELECT u.revision FROM user_stream u WHERE u.user_id = job.user_id),
+        (SELECT count(*) FROM job r WHERE r.user_id = job.user_id AND r.state = 'RUNNING'),
+        {job_columns}
+    FROM job
+    WHERE job_id = (
+        SELECT job_id FROM job
+        WHERE {waits}
+            AND NOT EXISTS (SELECT 1 FROM job WHERE {run_due})
+            AND EXISTS (
+                SELECT s.revision FROM user_stream s WHERE s.user_id = job.user_id {skip_locked}
+            )
+        ORDER BY turn, job_id LIMIT 1 {skip_locked}
+    )
+    {for_update}
+""")
+
+
+def claim_and_start(
+    db: Database,
+    queue: str,
+    worker_id: str,
+    lease_ms: int,
+    user_concurrency: int,
+    local: Sequence[str],
+) -> Claim | None:
+    """Takes the next job as `claims.claim` does, and starts it too if it can start at once.
+
+    That is a job of the providers `local`, which have no submits, unless something else of its
+    user changes just now. `Claim.started` has the event of the start.
+    """
+
+    def work(session: Session) -> tuple[Claim | None, Row | None]:
+        locked = _lock_startable(session, queue, user_concurrency, local)
+        if locked is not None:
+            return _start(session, locked, worker_id, lease_ms, user_concurrency), None
+        return None, claims.take(session, queue, worker_id, lease_ms, user_concurrency)
+
+    started, taken = db.write(work)
+    claim = started or claims.claim_from_row(db, taken)
+    failpoints.hit("claim.after")
+    if started is not None:
+        failpoints.hit("start.after_commit")
+    return claim
+
+
+def _lock_startable(
+    session: Session, queue: str, user_concurrency: int, local: Sequence[str]
+) -> Locked | None:
+    """The next job of the queue, locked with its user, if nothing speaks against its start."""
+    row = session.row(_LOCK_FIRST, queue=queue, user_concurrency=user_concurrency)
+    if row is None:
+        return None
+    now_ms, revision, counted_at, running, *values = row
+    columns = dict(zip(JOB_NAMES, values, strict=True))
+    locked = locked_job(now_ms, revision + 1, running, False, columns)
+    # The count of what runs holds only if nothing of the user has changed since.
+    room = revision == counted_at and running < user_concurrency
+    # A claim that was lost counts as an attempt, and the job may have no more of those.
+    lost = columns["lease_expire_time"] is not None
+    if not room or lost or locked.missed or columns["provider"] not in local:
+        return None
+    return locked
+
+
+def _start(
+    session: Session, locked: Locked, worker_id: str, lease_ms: int, user_concurrency: int
+) -> Claim:
+    run = replace(locked.run, fence=locked.run.fence + 1)
+    taken: dict[str, Any] = {
+        "fence": run.fence,
+        "worker_id": worker_id,
+        "lease_expire_time": locked.now_ms + lease_ms,
+        "attempt": locked.columns["attempt"] + 1,
+    }
+    bump(session, run.user_id)
+    event = start_locked(session, locked, user_concurrency, **taken)
+    return Claim(job=event.job, run=run, step=locked.step, operation="", started=event)

@@ -1,0 +1,87 @@
+"""Durable changes of a user: events of jobs and other kinds, in one log on one revision."""
+
+import pytest
+
+from core.errors import NotFound
+from core.events import UserChange, job_event
+from core.jobs import EventType
+from core.store import Database, events, retention, transitions
+from core.store.engine.sql import Statement
+from tests.making import accepted, noted
+
+AGE = Statement("UPDATE job_event SET event_time = 0 WHERE revision <= :revision")
+
+
+def changes(db: Database, after: int = 0, limit: int = 100) -> list[UserChange]:
+    return events.events_after(db, "alice", after, limit)
+
+
+def test_changes_of_all_kinds_are_read_in_the_order_of_one_revision(db: Database) -> None:
+    # Given a change of another kind between two events of a job
+    made = accepted(db)
+    note = noted(db)
+    _, ended = transitions.cancel(db, "alice", made.job.job_id, "")
+    assert made.event is not None
+    assert ended is not None
+
+    # Then all are read as they were written, in order
+    assert changes(db) == [made.event.change, note, ended.change]
+    assert changes(db, after=1, limit=1) == [note]
+    assert [change.revision for change in changes(db)] == [1, 2, 3]
+    assert events.revisions(db, ["alice"]) == {"alice": 3}
+
+
+def test_who_does_not_know_a_kind_passes_over_its_revision(db: Database) -> None:
+    job_id = accepted(db).job.job_id
+    noted(db)
+    transitions.cancel(db, "alice", job_id, "")
+
+    found = [job_event(change) for change in changes(db)]
+
+    assert [event and (event.revision, event.type) for event in found] == [
+        (1, EventType.QUEUED),
+        None,
+        (3, EventType.CANCELLED),
+    ]
+
+
+def test_the_events_of_a_job_are_no_other_changes_about_it(db: Database) -> None:
+    made = accepted(db)
+    noted(db, job_id=made.job.job_id)
+    assert made.event is not None
+
+    assert events.job_events(db, "alice", made.job.job_id, 0, 10) == [made.event.change]
+
+
+def test_a_change_about_no_job_is_found_under_none(db: Database) -> None:
+    noted(db)
+    with pytest.raises(NotFound):
+        events.job_events(db, "alice", "", 0, 10)
+
+
+def test_the_changes_of_one_user_are_no_other_users(db: Database) -> None:
+    noted(db, "bob")
+    assert changes(db) == []
+    assert [change.kind for change in events.events_after(db, "bob", 0, 10)] == ["note_of_a_test"]
+
+
+def test_a_snapshot_and_a_token_count_changes_of_all_kinds(db: Database) -> None:
+    accepted(db)
+    noted(db)
+
+    assert events.snapshot(db, "alice").revision == 2
+    assert events.live_jobs(db, "alice")[0] == 2
+    assert events.continuable(db, "alice", 1) == 2
+
+
+def test_old_changes_are_forgotten_whatever_their_kind(db: Database) -> None:
+    accepted(db)
+    noted(db)
+    kept = noted(db)
+    db.write(lambda session: session.run(AGE, revision=2))
+
+    retention.forget(db, keep_ms=60_000)
+
+    assert changes(db) == [kept]
+    assert events.continuable(db, "alice", 1) is None
+    assert events.continuable(db, "alice", 2) == 3
