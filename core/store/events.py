@@ -33,8 +33,8 @@ _LIVE = Statement("""
 """)
 # The oldest change that is kept. Index: the primary key.
 _OLDEST = Statement("SELECT min(revision) FROM job_event WHERE user_id = :user_id")
-# The user's jobs that have not ended, and those that ended lately. Indexes: `job_user_state` for
-# the first, `job_user` for all.
+# The user's jobs that have not ended, and those that ended lately. This reads all jobs of the user
+# that retention has left, by the index `job_user`.
 _SNAPSHOT = Statement("""
     SELECT {job_columns} FROM job
     WHERE user_id = :user_id AND (state = ANY(:unfinished) OR end_time >= {now} - :recent_ms)

@@ -14,14 +14,13 @@ from core.store.rows import insert_labels, insert_media, media_from_row
 # Index of all below, unless another is named: the primary key.
 _FIND = Statement("SELECT {media_columns} FROM media WHERE media_id = :media_id")
 _GET = Statement("""
-    SELECT {media_columns} FROM media
-    WHERE media_id = ANY(:media_ids) AND user_id = :user_id
-    ORDER BY media_id
+    SELECT {media_columns} FROM media WHERE media_id = :media_id AND user_id = :user_id
 """)
-# Locks the rows in the order of their ids, so that two calls never wait for each other.
+# Locks the rows in the order of their ids, so that two calls never wait for each other. `|| ''`
+# keeps SQLite from reading all items of the user by the index `media_user`.
 _LOCK = Statement("""
     SELECT {media_columns} FROM media
-    WHERE media_id = ANY(:media_ids) AND user_id = :user_id
+    WHERE media_id = ANY(:media_ids) AND user_id || '' = :user_id
     ORDER BY media_id {for_update}
 """)
 _UPDATE = Statement("""
@@ -71,7 +70,7 @@ def get(db: Database, user_id: str, media_id: str) -> Media:
     Raises:
         NotFound: when the user has no such item.
     """
-    rows = db.rows(_GET, user_id=user_id, media_ids=[media_id])
+    rows = db.rows(_GET, user_id=user_id, media_id=media_id)
     return _all_of(rows, [media_id])[0]
 
 

@@ -47,12 +47,15 @@ name_part("left_alone", "(circuit.open_until > {now} OR {tried})")
 # The providers to which nothing is sent now.
 name_part("left_alone_providers", "SELECT circuit.provider FROM circuit WHERE {left_alone}")
 
+# SQLite follows this hint. Without it SQLite takes an index that has the jobs in the wanted order,
+# which means all jobs that ever were. PostgreSQL chooses by itself.
+name_part_by_dialect("by_job_due", sqlite="INDEXED BY job_due", postgres="")
 # The users who run as many jobs as they may. The first condition on the state is that of the
 # partial index `job_due`; the second one says what is meant.
 name_part(
     "busy_users",
     """
-    SELECT r.user_id FROM job r
+    SELECT r.user_id FROM job r {by_job_due}
     WHERE r.state IN ('RUNNING', 'RECONCILING') AND r.state = 'RUNNING'
     GROUP BY r.user_id HAVING count(*) >= :user_concurrency
     """,

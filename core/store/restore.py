@@ -34,7 +34,7 @@ _DOUBT = Statement("""
         outcome_time = CASE outcome WHEN 'UNKNOWN' THEN {now} END
     WHERE outcome IN ('OPEN', 'UNKNOWN')
 """)
-# The jobs that would be submitted. Indexes: `job_waiting` and `job_due`, for their conditions.
+# The jobs that would be submitted. This reads all jobs, once after a restore.
 _TO_SUBMIT = Statement("""
     SELECT user_id, job_id FROM job
     WHERE state IN ('QUEUED', 'RUNNING') AND NOT at_risk AND NOT provider = ANY(:local)
