@@ -87,8 +87,15 @@ def _settle(db: Database, job_id: str, charged: bool) -> str:
 def _row(item: Unsettled, now_ms: int) -> tuple[str, ...]:
     intent = item.intent
     return (
-        *(intent.job_id, item.state, intent.user_id, intent.model, intent.provider, intent.key),
-        *(age(now_ms - intent.create_time), amount(intent.micros), _look_for(item)),
+        intent.job_id,
+        item.state,
+        intent.user_id,
+        intent.model,
+        intent.provider,
+        intent.key,
+        age(now_ms - intent.create_time),
+        amount(intent.micros),
+        _look_for(item),
     )
 
 

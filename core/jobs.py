@@ -1,6 +1,6 @@
 """The job and its state machine: pure values and one table of legal moves, no I/O.
 
-`docs/states.md` draws the table; the store applies it in SQL.
+`docs/states.md` draws the table. The store applies it in SQL.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from core.specs import Kind, Spec, spec_from_json, spec_to_json
 
 
 class State(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -46,7 +46,7 @@ class EventType(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-# The legal moves: (state before, what happens) -> state after. A terminal state is never left.
+# The legal moves: (state before, event) -> state after. No move leaves a terminal state.
 MOVES: dict[tuple[State | None, EventType], State] = {
     (None, EventType.QUEUED): State.QUEUED,
     (State.QUEUED, EventType.STARTED): State.RUNNING,
@@ -62,7 +62,7 @@ MOVES: dict[tuple[State | None, EventType], State] = {
     (State.RECONCILING, EventType.SUCCEEDED): State.SUCCEEDED,
     (State.RECONCILING, EventType.FAILED): State.FAILED,
     (State.RECONCILING, EventType.CANCELLED): State.CANCELLED,
-    # The state stays: an uncertain cost was settled afterwards.
+    # The state stays; an uncertain cost was settled afterwards.
     (State.FAILED, EventType.UPDATED): State.FAILED,
     (State.CANCELLED, EventType.UPDATED): State.CANCELLED,
 }
@@ -93,15 +93,18 @@ class Step(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What came of a submit that may cost money. OPEN: not known yet, or its worker is gone."""
+    """The outcome of a submit that may cost money.
+
+    OPEN means that nobody knows it yet, or that the worker which sent the submit is gone.
+    """
 
     OPEN = "OPEN"
-    # Nothing reached the provider: it may be sent again.
+    # Nothing reached the provider, so it may be sent again.
     NOT_SENT = "NOT_SENT"
-    # The provider refused it: nothing was charged.
+    # The provider refused it and charged nothing.
     REJECTED = "REJECTED"
     ACCEPTED = "ACCEPTED"
-    # It may have been accepted: never sent again by itself.
+    # The provider may have accepted it: it is never sent again by itself.
     UNKNOWN = "UNKNOWN"
 
 
@@ -167,7 +170,7 @@ class Job:
     progress: Progress
     cost: Cost
     provider: str
-    # Where it waits for a worker. Not in events: who is told of one needs no queue.
+    # Where it waits for a worker. Events do not carry it, because watchers need no queue.
     queue: str = ""
     failure: JobFailure | None = None
     outputs: tuple[Media, ...] = ()
@@ -183,7 +186,7 @@ class Job:
     final_prompt: str = ""
     create_time: int
     start_time: int | None = None
-    # When the submit was sent that the provider accepted. Not in events.
+    # When the submit was sent that the provider accepted. Events do not carry it.
     submit_time: int | None = None
     end_time: int | None = None
     start_deadline: int | None = None
@@ -200,7 +203,7 @@ class Job:
 
     @property
     def run_since(self) -> int | None:
-        """When what runs now began: its operation, or else its first run here."""
+        """When the current work began: the provider's operation, or else the first run here."""
         return self.start_time if self.submit_time is None else self.submit_time
 
     def to_json(self) -> dict[str, Any]:
@@ -237,31 +240,25 @@ class Job:
 
 
 _PLAIN = (
-    *(
-        "job_id",
-        "user_id",
-        "provider",
-        "labels",
-        "provider_operation",
-        "attempt",
-        "revision",
-    ),
-    *(
-        "cancel_request_time",
-        "cancel_reason",
-        "cancel_saves_cost",
-        "retry_of",
-        "request_id",
-    ),
-    *(
-        "final_prompt",
-        "create_time",
-        "start_time",
-        "submit_time",
-        "end_time",
-        "start_deadline",
-        "finish_deadline",
-    ),
+    "job_id",
+    "user_id",
+    "provider",
+    "labels",
+    "provider_operation",
+    "attempt",
+    "revision",
+    "cancel_request_time",
+    "cancel_reason",
+    "cancel_saves_cost",
+    "retry_of",
+    "request_id",
+    "final_prompt",
+    "create_time",
+    "start_time",
+    "submit_time",
+    "end_time",
+    "start_deadline",
+    "finish_deadline",
 )
 
 
@@ -276,7 +273,7 @@ def _names(cls: Any) -> tuple[str, ...]:
 
 
 def _known(cls: Any, values: dict[str, Any], **enums: type[StrEnum]) -> dict[str, Any]:
-    """The values that this version knows, the enums among them made so."""
+    """The values that this version knows, with those named in `enums` turned into enums."""
     known = {name: value for name, value in values.items() if name in _names(cls)}
     return known | {name: enum(known[name]) for name, enum in enums.items() if name in known}
 

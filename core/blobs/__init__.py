@@ -1,8 +1,8 @@
-"""Bytes of media items: whole or absent, in a local folder or an object store.
+"""Bytes of media items, in a local folder or an object store; a blob is whole or absent.
 
-Keys are made by the server: `content_key`, `thumbnail_key`, `results/<submission>.<n>` for what a
-provider's answer brought, and `tmp/<id>` for what is not whole yet. A blob that no row names is an
-orphan; `workers/upkeep/purge.py` erases it.
+The server makes all keys: `content_key` and `thumbnail_key` for an item,
+`results/<submission>.<n>` for what a provider's answer brought, and `tmp/<id>` for a blob that is
+not whole yet. A blob that no row names is an orphan; `workers/upkeep/purge.py` erases it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ class Blobs(Protocol):
     def put_file(self, key: str, path: Path) -> None:
         """Stores the file's bytes under `key`, all or none; what was there is replaced.
 
-        The file is not to be written any more: a folder may keep it instead of a copy.
+        Nobody may write to the file any more, because a folder may keep it instead of a copy.
         """
 
     def put_bytes(self, key: str, data: bytes) -> None:
@@ -71,11 +71,12 @@ class Blobs(Protocol):
 
 
 def open_blobs(settings: Settings, signing_key: bytes) -> Blobs:
-    """The blob store that `settings.blobs` names; object stores take AWS_*, GOOGLE_* or AZURE_*
-    variables for keys, regions and endpoints.
+    """The blob store that `settings.blobs` names.
+
+    Object stores take keys, regions and endpoints from AWS_*, GOOGLE_* or AZURE_* variables.
 
     Raises:
-        SettingsInvalid: when the address is no store that is known.
+        SettingsInvalid: when the address names no store that we know.
     """
     address = settings.blobs
     if address.startswith("file://"):

@@ -1,4 +1,4 @@
-"""What goes wrong in a store, said in the words of `core/errors.py`."""
+"""Turns the errors of a blob store into those of `core/errors.py`."""
 
 import errno
 from collections.abc import Iterator
@@ -9,13 +9,9 @@ from obstore.exceptions import BaseError
 from core.errors import BlobMissing, DependencyUnavailable, RushesError, StorageFull
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# obstore has no kind for a full store: only its text says so.
-_FULL_TEXTS = (
-    *(f"(os error {number})" for number in _FULL),
-    "XMinioStorageFull",
-    "QuotaExceeded",
-    "507 Insufficient Storage",
-)
+# obstore has no exception for a full store: only the text of its errors says so.
+_FULL_TEXTS = [f"(os error {number})" for number in _FULL]
+_FULL_TEXTS += ["XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage"]
 
 
 @contextmanager

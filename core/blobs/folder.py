@@ -1,4 +1,4 @@
-"""Blobs in a local folder, one file each, readable by their owner only."""
+"""Blobs in a local folder: each is one file that only its owner can read."""
 
 import hashlib
 import os
@@ -40,12 +40,12 @@ class FolderBlobs(ObjectBlobs):
         blob_key: str,
         expire_time_s: int,
     ) -> str:
-        """An address of the HTTP process, signed by us: a folder can't sign."""
+        """An address of the HTTP process. It is signed here, because a folder can't sign."""
         return self._signer.url(media_id, variant, expire_time_s)
 
     def _upload(self, draft: str, source: Path | bytes) -> None:
-        # Not by obstore: its drafts end in #1, are hidden from its own listing, and so would stay
-        # for ever after a crash; and it does not fsync.
+        # obstore is not used here. It hides its drafts, which end in #1, from its own listing, so
+        # they would stay for ever after a crash. And it does not fsync.
         path = self._root / draft
         if isinstance(source, Path) and _linked(source, path):
             return
@@ -72,7 +72,7 @@ class FolderBlobs(ObjectBlobs):
             final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync(final.parent.parent)
         (self._root / draft).replace(final)
-        # A rename does nothing when both are names of one file.
+        # A rename does nothing when both names are of one file.
         (self._root / draft).unlink(missing_ok=True)
         sync(final.parent)
 
@@ -84,15 +84,17 @@ class FolderBlobs(ObjectBlobs):
                 continue
 
     def _guard(self, key: str) -> None:
-        """Follows no link out of the folder, nor to another blob."""
+        """Refuses a key that is a link, out of the folder or to another blob."""
         path = self._root / key
         if path.resolve() != path:
             raise BlobMissing
 
 
 def _linked(source: Path, path: Path) -> bool:
-    """Gives the file a second name, on the disk for good, and no copy; False where that can't be:
-    on another file system, or when it is no plain file."""
+    """Gives the file a second, durable name instead of a copy; tells whether that was possible.
+
+    It is not on another file system, and not when the source is no plain file.
+    """
     if source.is_symlink():
         return False
     try:

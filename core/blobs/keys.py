@@ -1,4 +1,4 @@
-"""Which keys a blob may have, and the keys of an item."""
+"""The keys that a blob may have, and the keys of an item."""
 
 import re
 
@@ -25,7 +25,7 @@ def checked(key: str) -> str:
     """The key itself.
 
     Raises:
-        ValueError: when it is not of the form that the server makes, so it came from elsewhere.
+        ValueError: when the server can't have made it, so that it came from elsewhere.
     """
     if not is_key(key):
         raise ValueError("not a blob key")

@@ -1,4 +1,4 @@
-"""Blobs in an object store: S3; Google Cloud Storage and Azure by the same code, but untried."""
+"""Blobs in an object store: S3, and by the same code, untried, Google Cloud Storage and Azure."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ from core.ids import new_id
 
 DRAFTS = "tmp/"
 PIECE_BYTES = 256 * 1024
-# Of 5 MiB each; obstore's own 12 take 66 MiB of memory for a large file.
+# Each part has 5 MiB; obstore's own 12 parts take 66 MiB of memory for a large file.
 PARTS_AT_ONCE = 4
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -54,7 +54,7 @@ class ObjectBlobs:
         self._store = store
 
     def put_file(self, key: str, path: Path) -> None:
-        """Uploads to a draft, compares what arrived, then gives it its name."""
+        """Uploads a draft, compares what arrived, then gives the draft its name."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
         self._put(key, path, path.stat().st_size, digest)
@@ -92,7 +92,7 @@ class ObjectBlobs:
                 self._delete(paths)
 
     def list_keys(self, prefix: str, older_than_ms: int) -> Iterator[str]:
-        """Keys in the folder `prefix` last written before `older_than_ms`; not others' files."""
+        """Keys in the folder `prefix` last written before `older_than_ms`; no files of others."""
         with translated():
             for batch in obstore.list(self._store, checked(prefix.rstrip("/"))):
                 for meta in batch:
@@ -109,7 +109,7 @@ class ObjectBlobs:
         blob_key: str,
         expire_time_s: int,
     ) -> str:
-        """An address presigned by the store; its content type was set when the blob was put."""
+        """An address that the store signs; its content type was set when the blob was put."""
         seconds = max(1, expire_time_s - int(time.time()))
         store = cast(S3Store | GCSStore | AzureStore, self._store)
         with translated():
@@ -133,7 +133,7 @@ class ObjectBlobs:
                 self._publish(draft, key)
         except BaseException as error:
             self._discard(draft)
-            if isinstance(error, BlobMissing):  # of a write: the bucket or the folder is gone
+            if isinstance(error, BlobMissing):  # for a write: the bucket or the folder is gone
                 raise DependencyUnavailable("blob store") from error
             raise
 
@@ -160,14 +160,14 @@ class ObjectBlobs:
         obstore.delete(self._store, paths)
 
     def _discard(self, draft: str) -> None:
-        """Erases a draft if it can; the purge erases the rest."""
+        """Erases a draft if that is possible; the purge erases the others."""
         try:
             self._delete([draft])
         except (BaseError, OSError):
             return
 
     def _guard(self, key: str) -> None:
-        """Refuses a key that leads elsewhere; an object store has no links."""
+        """Refuses a key that leads elsewhere; none does, because an object store has no links."""
 
 
 def _pieces(stream: Iterator[bytes]) -> Iterator[bytes]:

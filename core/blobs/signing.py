@@ -1,4 +1,4 @@
-"""Signed addresses of local blobs: whoever holds one may read one variant of one item for a while.
+"""Signed addresses of local blobs: each lets its holder read one variant of one item for a while.
 
 `{address}/media/{media_id}/{content|thumbnail}?expire_time={seconds}&signature={base64url}`
 """
@@ -57,8 +57,8 @@ class AddressSigner:
         return int(expire_time)
 
     def _signature(self, media_id: str, variant: Variant, expire_time: str) -> str:
-        # None of the parts can hold a newline in an address that was made here, so the text is
-        # never the same for two different addresses.
+        # No part of an address that was made here holds a newline, so two different addresses never
+        # have the same text.
         text = "\n".join((media_id, variant, expire_time)).encode("utf-8", "surrogatepass")
         digest = hmac.digest(self._key, text, hashlib.sha256)
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -17,8 +17,13 @@ QUALITIES = ("DRAFT", "STANDARD", "HIGH")
 # joined to the prompt here, so every model honours them.
 FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.VIDEO: (
-        *("seed", "negative_prompt", "audio", "first_frame", "last_frame"),
-        *("references", "source_video"),
+        "seed",
+        "negative_prompt",
+        "audio",
+        "first_frame",
+        "last_frame",
+        "references",
+        "source_video",
     ),
     Kind.IMAGE: ("seed", "negative_prompt", "references", "mask", "output_mime_type"),
 }

@@ -1,1 +1,1 @@
-"""What the bytes of a file are: its type, its size, its Content Credentials."""
+"""Looks at the bytes of a file: its type, its size, its Content Credentials."""

@@ -1,8 +1,8 @@
-"""Does a media file carry Content Credentials: a C2PA manifest store, as providers embed one?
+"""Finds out whether a media file carries Content Credentials: an embedded C2PA manifest store.
 
-Only the places where a store may be are looked at, by seeking from part to part, so a file of any
-size costs a few kilobytes of memory. Nothing is verified: that is for whoever trusts somebody
-(docs/adr/0011). A manifest that is only linked to (XMP) doesn't count; WebM has no place for one.
+The code seeks from part to part and looks only where a store may be, so a file of any size costs a
+few kilobytes of memory. It verifies nothing, because that needs somebody to trust (docs/adr/0011).
+A manifest that the file only links to (XMP) doesn't count. WebM has no place for one.
 
 Sources: C2PA 2.2, appendix A.3 (embedding); ISO 19566-5 (JUMBF); and those of `core.files.sniff`.
 """
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from core.files.sniff import HEAD_BYTES, sniff_mime_type
 
-# More parts than any whole file has at its top: a fragment a second for nine hours.
+# More parts than any whole file has at its top level: a fragment per second for nine hours.
 MAX_PARTS = 65_536
 _BOX_IN_MP4 = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _STORE = b"c2pa" + bytes.fromhex("00110010800000aa00389b71")
@@ -27,7 +27,7 @@ _Walk = Callable[[BinaryIO], Iterator[bool]]
 
 
 def has_content_credentials(path: Path) -> bool:
-    """Whether a manifest store is embedded; False for what is damaged before it, or not known.
+    """Whether a manifest store is embedded; False for unknown types and for damage before it.
 
     Raises:
         OSError: when the file can't be read.
@@ -38,7 +38,7 @@ def has_content_credentials(path: Path) -> bool:
 
 
 def _is_store(head: bytes) -> bool:
-    """Whether a JUMBF box begins there whose content is a manifest store."""
+    """Whether these bytes begin a JUMBF box whose content is a manifest store."""
     return head[4:8] == b"jumb" and head[12:16] == b"jumd" and head[16:_STORE_HEAD] == _STORE
 
 
@@ -52,7 +52,7 @@ def _jpeg(file: BinaryIO) -> Iterator[bool]:
         elif marker[1] in _ALONE:
             yield False
         else:
-            # Length, then "JP", box instance, number of the piece; a store begins in the first.
+            # Length, then "JP", box instance, number of the piece. Only the first has a beginning.
             head = file.read(2 + 8 + _STORE_HEAD)
             yield marker[1] == 0xEB and head[2:4] == b"JP" and _is_store(head[10:])
             if len(head) < 2:
@@ -85,7 +85,7 @@ def _mp4(file: BinaryIO) -> Iterator[bool]:
         if size == 1:
             size = int.from_bytes(file.read(8))
         yield kind == b"uuid" and file.read(16) == _BOX_IN_MP4
-        if size < 8:  # 0: up to the end of the file; others are no sizes
+        if size < 8:  # 0 means up to the end of the file; other numbers are no sizes
             return
         begun += size
         if begun >= 1 << 63:

@@ -1,7 +1,7 @@
-"""Images that nobody here made: looked at before they are decoded, one at a time in a process.
+"""Images that nobody here made: probing them and making their thumbnails.
 
-A PNG of 9,924 bytes can claim 81 million pixels and Pillow says nothing, so the size in the header
-is judged first; after that at most one decoded image is in memory.
+A PNG of 9,924 bytes can claim 81 million pixels, and Pillow says nothing. So the code judges the
+size in the header before it decodes, and a process decodes one image at a time.
 """
 
 import threading
@@ -30,7 +30,7 @@ PngImagePlugin.MAX_TEXT_MEMORY = 4 * PngImagePlugin.MAX_TEXT_CHUNK
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInfo:
-    """What an image is. Sides in pixels as it is shown, so after its EXIF orientation."""
+    """What an image is. Its sides are in pixels as it is shown, so after its EXIF orientation."""
 
     mime_type: str
     width: int
@@ -38,10 +38,10 @@ class ImageInfo:
 
 
 def probe_image(source: bytes | Path, max_pixels: int) -> ImageInfo:
-    """What the image is, once all of it could be decoded.
+    """What the image is; all of it was decoded to find out.
 
     Raises:
-        ImageRefused: when it is no still PNG, JPEG or WebP, too large, or damaged.
+        ImageRefused: when it is no still PNG, JPEG or WebP, is too large, or is damaged.
     """
     with _refusing(), _decoding, _opened(source) as (image, mime_type):
         if image.width * image.height > max_pixels:
@@ -69,7 +69,7 @@ def make_thumbnail(source: bytes | Path, longest: int = THUMBNAIL_PIXELS) -> byt
 
 
 def encode_thumbnail(image: Image.Image, longest: int = THUMBNAIL_PIXELS) -> bytes:
-    """As `make_thumbnail`, for a picture that is decoded already; changes `image`."""
+    """As `make_thumbnail`, for a picture that was decoded before; changes `image`."""
     image.thumbnail((longest, longest))
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):  # convert() would cut every value above 255 to white
@@ -84,7 +84,7 @@ def encode_thumbnail(image: Image.Image, longest: int = THUMBNAIL_PIXELS) -> byt
 
 @contextmanager
 def _opened(source: bytes | Path) -> Iterator[tuple[Image.Image, str]]:
-    """The image, of which only the header is read, and the type that its first bytes show."""
+    """The image, with only its header read, and the type that its first bytes show."""
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         mime_type = sniff_mime_type(file.read(HEAD_BYTES)) or ""
         if mime_type not in _FORMATS:
@@ -96,7 +96,7 @@ def _opened(source: bytes | Path) -> Iterator[tuple[Image.Image, str]]:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Pillow's decoders raise whatever the bytes provoke; all of it means a damaged image."""
+    """Turns whatever the bytes make Pillow's decoders raise into ImageRefused."""
     try:
         yield
     except ImageRefused:

@@ -1,4 +1,4 @@
-"""What bytes are, judged by their first ones; names and claims of others count for nothing.
+"""The media type of a file, by its first bytes alone; names and what callers say do not count.
 
 Sources: PNG 3rd edition 5.2, ISO 10918-1 (JPEG), RFC 9649 (WebP), ISO 14496-12 (MP4), RFC 8794
 (EBML, in WebM).
@@ -27,7 +27,7 @@ _MP4_BRANDS = {
 
 
 def sniff_mime_type(head: bytes) -> str | None:
-    """The media type that the first `HEAD_BYTES` bytes show; None for anything not known here."""
+    """The media type that the first `HEAD_BYTES` bytes show; None for an unknown type."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if head.startswith(b"\xff\xd8\xff"):

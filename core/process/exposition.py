@@ -1,4 +1,4 @@
-"""Serves a process's metrics over HTTP, in threads of its own: a busy process still answers."""
+"""Serves a process's metrics over HTTP in threads of their own, so that a busy process answers."""
 
 import contextlib
 import functools
@@ -15,24 +15,24 @@ from core.errors import SettingsInvalid
 from core.process.metrics import REGISTRY
 
 READER_SECONDS = 10.0
-# How late a process may end for its metrics.
+# How long the metrics may delay the end of the process.
 POLL_SECONDS = 0.1
 
 
 class _Handler(MetricsHandler):
-    """One request; a reader that stalls is left."""
+    """One request; the connection of a reader that stalls is closed."""
 
     timeout = READER_SECONDS
 
 
 class _PortServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Not http.server's: that one asks the name service for this machine's name."""
+    """A TCP server. That of http.server asks the name service for this machine's name."""
 
     allow_reuse_address = True
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader went away."""
+        """Says nothing: a reader went away."""
 
 
 class _Port6Server(_PortServer):
@@ -46,7 +46,7 @@ class _SocketServer(_PortServer):
 
 @contextlib.contextmanager
 def metrics_served(listen: str, registry: CollectorRegistry = REGISTRY) -> Iterator[None]:
-    """Serves the metrics on `listen`, host:port or unix:/path, until the block ends; empty: not.
+    """Serves the metrics on `listen` until the block ends: host:port or unix:/path; empty: nowhere.
 
     Raises:
         SettingsInvalid: when it can't listen there.
@@ -76,7 +76,7 @@ def metrics_served(listen: str, registry: CollectorRegistry = REGISTRY) -> Itera
 def _open(listen: str, handler: Any) -> _PortServer:
     if listen.startswith("unix:"):
         path = Path(listen.removeprefix("unix:"))
-        path.unlink(missing_ok=True)  # of a run that was killed
+        path.unlink(missing_ok=True)  # left by a run that was killed
         address: Any = str(path)
         server: _PortServer = _SocketServer(address, handler)
         path.chmod(0o600)

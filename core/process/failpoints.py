@@ -1,8 +1,8 @@
-"""Named places where the crash suite makes a process die, fail or hang; no-ops otherwise.
+"""Named places where the crash suite makes a process die, fail or hang; otherwise they do nothing.
 
 `RUSHES_FAILPOINTS` is a comma-separated list of `name=action`, where the action is `kill` (SIGKILL
-of this process), `exception`, or `sleep:<seconds>`, with `@<share>` for only a share of the hits
-and `*<count>` for only the first hits: `intent.after_commit=kill@0.3,poll.after_get=sleep:2*1`.
+of this process), `exception`, or `sleep:<seconds>`. `@<share>` limits a rule to a share of the
+hits, `*<count>` to the first hits: `intent.after_commit=kill@0.3,poll.after_get=sleep:2*1`.
 """
 
 import os
@@ -19,19 +19,34 @@ from core.errors import SettingsInvalid
 log = structlog.get_logger()
 
 NAMES = (
-    *("accept.before_commit", "accept.after_commit"),
-    *("tell.before_publish", "tell.after_publish"),
-    *("claim.after", "start.after_commit"),
-    *("intent.before_commit", "intent.after_commit"),
-    *("submit.before_send", "submit.after_answer"),
-    *("journal.after_fsync", "operation.after_commit"),
-    *("reconcile.after_commit", "adopt.before_commit"),
-    *("poll.after_get", "poll.before_commit"),
-    *("fetch.middle", "blob.after_put"),
-    *("settle.before_commit", "settle.after_commit"),
-    *("cancel.after_commit", "rescue.middle"),
-    *("watch.before_send", "watch.in_snapshot", "drain.begin"),
-    *("migrate.middle", "purge.after_list", "restore.middle"),
+    "accept.before_commit",
+    "accept.after_commit",
+    "tell.before_publish",
+    "tell.after_publish",
+    "claim.after",
+    "start.after_commit",
+    "intent.before_commit",
+    "intent.after_commit",
+    "submit.before_send",
+    "submit.after_answer",
+    "journal.after_fsync",
+    "operation.after_commit",
+    "reconcile.after_commit",
+    "adopt.before_commit",
+    "poll.after_get",
+    "poll.before_commit",
+    "fetch.middle",
+    "blob.after_put",
+    "settle.before_commit",
+    "settle.after_commit",
+    "cancel.after_commit",
+    "rescue.middle",
+    "watch.before_send",
+    "watch.in_snapshot",
+    "drain.begin",
+    "migrate.middle",
+    "purge.after_list",
+    "restore.middle",
 )
 _RULE = re.compile(
     r"(?P<name>[a-z_.]+)=(?P<action>kill|exception|sleep:(?P<seconds>[0-9.]+))"
@@ -40,7 +55,7 @@ _RULE = re.compile(
 
 
 class FailpointHit(Exception):
-    """A failpoint was told to raise."""
+    """A failpoint's rule says that it raises."""
 
 
 @dataclass(slots=True)
@@ -55,7 +70,7 @@ _armed: dict[str, _Rule] = {}
 
 
 def arm(text: str) -> None:
-    """Takes the rules of `RUSHES_FAILPOINTS`; an empty text disarms all.
+    """Takes the rules of `RUSHES_FAILPOINTS`; an empty text removes all rules.
 
     Raises:
         SettingsInvalid: when a rule names no failpoint or no action.
@@ -74,7 +89,7 @@ def arm(text: str) -> None:
 
 
 def hit(name: str) -> None:
-    """Marks a place; does what the rule of that name says, if there is one.
+    """Marks a place and does what the rule of that name says, if there is one.
 
     Raises:
         FailpointHit: when the rule's action is `exception`.

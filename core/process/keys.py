@@ -1,4 +1,4 @@
-"""Secret keys in files: made once, readable by their owner only."""
+"""Secret keys in files that are made once and that only their owner can read."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ MIN_KEY_BYTES = 32
 
 
 def read_or_make_key(path: Path) -> bytes:
-    """The key in `path` (hex text), made there with mode 0600 when there is none.
+    """The key in the file `path`, as hex text; makes the file with mode 0600 when there is none.
 
     Raises:
         SettingsInvalid: when the file can't be made, holds no hex, or fewer than 32 bytes.
@@ -30,9 +30,10 @@ def read_or_make_key(path: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Writes a new key so that of several processes that start together one key wins."""
+    """Writes a new key, so that several processes that start together all end up with one key."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Not the process id: in a container each start has the same, and a crash may leave a draft.
+    # Not named by the process id: in a container each start has the same one, and a crash may
+    # leave a draft.
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(MIN_KEY_BYTES) + "\n")

@@ -1,7 +1,7 @@
-"""All metrics, in one place; `docs/observability.md` explains each, and a test holds them together.
+"""All metrics of all processes. `docs/observability.md` explains each; a test compares the two.
 
-A label has few values that this code knows: never a user, a job, a prompt or anything that a caller
-chose. What a metric counts is said where the fact arises, in one line.
+A label has few values, all of which this code knows: never a user, a job, a prompt or anything that
+a caller chose. The line that counts stands where the fact arises.
 """
 
 from prometheus_client import (
@@ -13,7 +13,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-# A second series per counter, for what the process's start time says as well.
+# Off: a second series for each counter, which says what the process's start time says too.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry(auto_describe=True)
@@ -37,7 +37,7 @@ def _histogram(
     return Histogram(name, sentence, labels, registry=REGISTRY, buckets=buckets)
 
 
-# Jobs, in the process where it happened.
+# Jobs, in the process where the fact arose.
 JOB_EVENTS = _counter(
     "rushes_job_events_total", "State changes of jobs, after their commit.", "type"
 )
@@ -60,7 +60,9 @@ TELL_FAILURES = _counter(
 PROVIDER_CALLS = _counter(
     "rushes_provider_calls_total",
     "Calls of a provider: submit, poll, fetch, cancel, look_up.",
-    *("provider", "call", "outcome"),
+    "provider",
+    "call",
+    "outcome",
 )
 CHARGES_ABOVE_ESTIMATE = _counter(
     "rushes_charges_above_estimate_total",
@@ -83,7 +85,7 @@ WATCH_LAG = _histogram(
 )
 GAPS_FILLED = _counter("rushes_gaps_filled_total", "Reads of events that the stream did not bring.")
 
-# The whole installation, by the one worker process that leads the statistics.
+# The whole installation, in the one worker process that leads the statistics.
 UNFINISHED_JOBS = _gauge("rushes_unfinished_jobs", "Jobs that have not ended.", "queue", "state")
 QUEUE_AGE = _gauge(
     "rushes_queue_age_seconds", "Age of the oldest waiting job that may start.", "queue"
@@ -94,5 +96,5 @@ OPEN_CIRCUITS = _gauge(
     "rushes_open_circuits", "1 while the provider is left alone, else 0.", "provider"
 )
 
-# The one-command run, by its supervisor.
+# The one-command run, in its supervisor.
 PROCESS_UP = _gauge("rushes_process_up", "1 while the process serves, else 0.", "process")

@@ -1,8 +1,8 @@
-"""Keys of paid providers: from a file, or from a variable.
+"""Keys of paid providers, from a file or from a variable.
 
 The file wins where both are set: a variable may be left over from a shell, and every child process
-inherits it. A key stays a `SecretStr` up to the client that sends it: its repr and its str tell
-nothing, and it is never part of a complaint.
+inherits it. A key stays a `SecretStr` until the client sends it. Its repr and its str tell nothing,
+and no error message holds it.
 """
 
 import stat
@@ -19,10 +19,10 @@ log = structlog.get_logger()
 
 MAX_KEY_BYTES = 4096
 PREFIX = "RUSHES_"
-# Providers with a key to the setting that holds it; `<setting>_file` names a file instead.
+# The setting with the key of each provider; `<setting>_file` names a file instead.
 KEYS = {"gemini": "gemini_api_key", "openai": "openai_api_key"}
 KEY_VARIABLES = {provider: f"{PREFIX}{name}".upper() for provider, name in KEYS.items()}
-# Files of other shapes whose owner alone should read them.
+# Files of another form that only their owner should read.
 FILES = {"vertex": "vertex_credentials_file"}
 
 
@@ -30,7 +30,7 @@ def provider_key(settings: Settings, provider: str) -> SecretStr:
     """The key of the provider, without the space around it.
 
     Raises:
-        SettingsInvalid: naming the variable, when there is none, or none that can be sent.
+        SettingsInvalid: naming the variable, when there is no key, or none that can be sent.
     """
     name, variable = KEYS[provider], key_variable(settings, provider)
     file: Path | None = getattr(settings, f"{name}_file")
@@ -43,14 +43,14 @@ def provider_key(settings: Settings, provider: str) -> SecretStr:
 
 
 def key_variable(settings: Settings, provider: str) -> str:
-    """The variable from which the provider's key comes, or should."""
+    """The variable from which the provider's key comes or should come."""
     name = KEYS[provider]
     from_file = getattr(settings, f"{name}_file") is not None
     return f"{PREFIX}{name}{'_file' if from_file else ''}".upper()
 
 
 def secret_files(settings: Settings) -> dict[str, Path]:
-    """The files of provider secrets that are named, by their variable."""
+    """The files of provider secrets that the settings name, by their variable."""
     names = [f"{name}_file" for name in KEYS.values()] + list(FILES.values())
     paths = {name: getattr(settings, name) for name in names}
     return {f"{PREFIX}{name}".upper(): path for name, path in paths.items() if path is not None}
@@ -60,7 +60,7 @@ def is_exposed(path: Path) -> bool:
     """Whether every user of this machine may read the file.
 
     Raises:
-        OSError: when it can't be looked at.
+        OSError: when the file can't be looked at.
     """
     return bool(path.stat().st_mode & stat.S_IROTH)
 
@@ -71,7 +71,7 @@ def warn_if_exposed(settings: Settings) -> None:
         try:
             exposed = is_exposed(path)
         except OSError:
-            continue  # whoever needs it complains
+            continue  # the provider that needs it says so
         if exposed:
             log.warning("secret_file_readable_by_all", variable=variable, path=str(path))
 
@@ -90,7 +90,7 @@ def _read(variable: str, path: Path) -> str:
     except OSError as error:
         why = (error.strerror or "it failed").lower()
         raise SettingsInvalid(f"{variable}: {path} can't be read: {why}") from None
-    # What is no text fails the check below.
+    # Bytes that are no text fail the check below.
     return content.decode("ascii", errors="replace")
 
 
@@ -98,7 +98,7 @@ def _checked(variable: str, text: str) -> SecretStr:
     key = text.strip()
     if not key:
         raise SettingsInvalid(f"{variable}: the key is empty")
-    # An HTTP library would repeat what is no header value in its complaint.
+    # An HTTP library would repeat a key that is no header value in its error message.
     if len(key) > MAX_KEY_BYTES or any(not "!" <= letter <= "~" for letter in key):
         raise SettingsInvalid(f"{variable}: that is no key: use one line of printable characters")
     return SecretStr(key)

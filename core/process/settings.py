@@ -1,8 +1,7 @@
-"""All settings: one frozen object, read once from RUSHES_* variables.
+"""All settings: one frozen object that is read once from RUSHES_* variables.
 
-Each has a default, a unit and a sentence.
-
-`docs/settings.md` is made from this file (`python -m core.process.settings`); a test says so.
+Each setting has a default, a unit and a sentence. `python -m core.process.settings` prints the page
+`docs/settings.md`; a test compares the two.
 """
 
 import re
@@ -256,7 +255,7 @@ class Settings(BaseSettings):
     @field_validator("gemini_base_url", "vertex_base_url", "storage_base_url", "openai_base_url")
     @classmethod
     def _check_provider_url(cls, url: str) -> str:
-        # A key, or a token, goes with every request.
+        # Every request carries a key or a token.
         if url and not (is_address(url, ("https",)) or is_of_this_machine(url)):
             raise ValueError("use https://host; plain http is for this machine only")
         return url
@@ -264,7 +263,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, url: str) -> str:
-        # `make up` takes an empty one for none, so that a file of variables may leave it open.
+        # `make up` takes an empty address for none, so that a file of variables may leave it empty.
         url = url or DEFAULT_REDIS_URL
         if not url.startswith("unix://") and not is_address(url, ("redis", "rediss")):
             raise ValueError("use redis://host, rediss://host or unix:///path")
@@ -372,7 +371,7 @@ def _complaints(error: ValidationError) -> str:
     for item in error.errors(include_url=False, include_input=False):
         complaint = item["msg"].removeprefix("Value error, ")
         name = "_".join(str(part) for part in item["loc"]).upper()
-        # What two values together do wrong names both by itself.
+        # A complaint about two values together names both by itself.
         lines.append(f"RUSHES_{name}: {complaint}" if name else complaint)
     return "; ".join(lines)
 

@@ -13,12 +13,12 @@ def ready() -> None:
 
 
 def alive() -> None:
-    """Says that the process still does its work; repeat every few seconds."""
+    """Says that the process still does its work; to be repeated every few seconds."""
     _send("WATCHDOG=1")
 
 
 def stopping() -> None:
-    """Says that the process ends on its own account."""
+    """Says that the process ends by its own decision."""
     _send("STOPPING=1")
 
 
@@ -32,5 +32,5 @@ def _send(state: str) -> None:
         try:
             notify.sendto(state.encode(), address)
         except OSError:
-            # The supervisor is gone or frozen; neither may stop us.
+            # The supervisor is gone or frozen. Neither may stop this process.
             return

@@ -1,7 +1,7 @@
-"""Logging of every process: one line per event, JSON unless a person reads it at a terminal.
+"""Logging of every process: one line per event, as JSON unless a person reads it at a terminal.
 
-Event names come from the glossary. A line never holds a prompt, a key or a signed address; that is
-why an exception is logged by its type and its place and never by its text.
+Event names come from the glossary. A line never holds a prompt, a key or a signed address. That is
+why a line shows the type and the place of an exception, and never its text.
 """
 
 import logging
@@ -20,8 +20,9 @@ _OURS = ("core", "server", "workers", "admin", "standalone", "__main__")
 
 
 def configure_logging(level: str, role: str, process: str = "") -> None:
-    """Sends every log line of this process, the warnings of libraries, and what nobody caught, to
-    stderr. `process` is its name among those of its role; empty when it has none.
+    """Sends log lines, warnings of libraries and uncaught exceptions of this process to stderr.
+
+    `process` is the name of this process among those of its role; empty when it has none.
     """
     console = sys.stderr.isatty()
     shared: list[Processor] = [
@@ -54,14 +55,15 @@ def configure_logging(level: str, role: str, process: str = "") -> None:
             ],
         )
     )
-    # Libraries only warn: at DEBUG the database's logs every value, so every prompt, and those of
-    # providers whole requests. Some turn themselves up by a variable (OPENAI_LOG), past the root.
+    # Libraries only warn. At DEBUG the database's library logs every value, so every prompt, and
+    # those of providers log whole requests. Some raise their own level by a variable (OPENAI_LOG),
+    # whatever the root logger says.
     handler.addFilter(_only_ours_or_warnings)
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)
     for package in _OURS:
         logging.getLogger(package).setLevel(level.upper())
     logging.captureWarnings(True)
-    # Python's own way would print the exception's text.
+    # Python itself would print the exception's text.
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda args: _log_uncaught(
         args.exc_type, args.exc_value, args.exc_traceback
@@ -75,7 +77,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def describe_exception(error: BaseException) -> dict[str, Any]:
-    """Type and place of an exception and of what caused it, without any of their texts."""
+    """Type and place of an exception and of its causes, without any of their texts."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     described: dict[str, Any] = {
         "type": f"{type(error).__module__}.{type(error).__qualname__}",
@@ -102,13 +104,16 @@ def _only_ours_or_warnings(record: logging.LogRecord) -> bool:
 
 
 def _library_line(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """A library's sentence is no event name; its record would carry the exception's text along."""
+    """Turns a library's line into one of ours.
+
+    The library's sentence is no event name, and its record would carry the exception's text.
+    """
     record: logging.LogRecord = line["_record"]
     if record.exc_info:
         line["exc_info"] = record.exc_info
         record.exc_info = record.exc_text = None
     message = str(line["event"])
-    # From the second line on asyncio shows what it has, with the text of exceptions.
+    # From the second line on, asyncio shows its objects, with the texts of exceptions.
     line["message"] = message.partition("\n")[0] if record.name == "asyncio" else message
     line["event"] = "library_message"
     line["library"] = record.name

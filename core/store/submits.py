@@ -1,7 +1,8 @@
-"""Paid submits: the intent before, the outcome after, and what is done when nobody knows it.
+"""Paid submits: writes the intent before a submit and its outcome after it.
 
 Invariant: a job has at most one intent that is OPEN, UNKNOWN or ACCEPTED, and while it has one
-(`at_risk`) no other is written. So it is never sent twice, whoever runs it.
+(`at_risk`) no other is written. So no worker sends a job twice. When nobody knows the outcome of a
+submit, the job is RECONCILING until somebody learns it or its time is over.
 """
 
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Begun:
 def begin(db: Database, run: Run, worker_id: str, user_concurrency: int) -> Begun | None:
     """Writes the intent, and starts the job if it waits; None when it may not run now.
 
-    After it the provider may be called once, by this run.
+    After that this run may call the provider once.
 
     Raises:
         LeaseLost: when another run owns the job, or a submit of it is at risk already.
@@ -63,7 +64,7 @@ def begin(db: Database, run: Run, worker_id: str, user_concurrency: int) -> Begu
         if locked.cancel_request_time is not None:
             raise Undo(None)
         if locked.missed is not None:
-            # The rescuer may not have come to it yet; nobody waits for what would be paid.
+            # The rescuer may not have found the job yet, and nobody waits for what would be paid.
             return Begun(fail_missed(session, locked, locked.missed), None)
         if not circuits.may_send(session, locked.columns["provider"], run.job_id):
             raise Undo(None)
@@ -93,9 +94,10 @@ def accepted(
 ) -> Event | None:
     """Records the provider's operation, whoever learned of it and however late; may be repeated.
 
-    The job goes on to POLL (its lease ends) or, `done`, to FETCH, with the provider's figure of
-    what it charged. None when it was recorded before, or when the job does not wait for it any
-    more: then only the books change.
+    The next step of the job is POLL and its lease ends. With `done` the next step is FETCH, and
+    `charged_micros` is what the provider says that it charged. The result is None when the
+    operation was recorded before, and when the job does not wait for it any more; in the second
+    case only the budgets change.
     """
 
     def work(session: Session) -> Event:
@@ -121,8 +123,9 @@ def accepted(
 def refused(
     db: Database, run: Run, number: int, outcome: Outcome, failure: JobFailure | None = None
 ) -> Event:
-    """Nothing was accepted: the intent is closed, and the job may be sent again, or with `failure`
-    ends free of charge.
+    """Closes the intent of a submit that was not accepted.
+
+    The job may be sent again; with `failure` it ends free of charge.
 
     Raises:
         LeaseLost: when another run owns the job.
@@ -131,7 +134,7 @@ def refused(
     def work(session: Session, locked: Locked) -> Event:
         intents.settle(session, run.job_id, number, outcome)
         if outcome is Outcome.REJECTED:
-            # That was an answer.
+            # A refusal is an answer.
             circuits.answered(session, read_job(session, run.job_id).provider)
         if failure is not None:
             return fail_locked(session, locked, failure, CostState.RELEASED, at_risk=False)
@@ -141,10 +144,12 @@ def refused(
 
 
 def retract(db: Database, run: Run) -> Event | None:
-    """`begin` got no answer, so nothing was sent: closes the intent if it was written after all.
+    """Closes the intent of a `begin` that got no answer, if it was written after all.
+
+    Nothing was sent in that case, because the caller waits for the answer of `begin`.
 
     Raises:
-        LeaseLost: when another run owns the job; it can't know what was sent.
+        LeaseLost: when another run owns the job; that run can't know what was sent.
     """
 
     def work(session: Session, locked: Locked) -> Event:
@@ -158,8 +163,10 @@ def retract(db: Database, run: Run) -> Event | None:
 
 
 def was_free(db: Database, job_id: str, number: int, outcome: Outcome) -> Event | None:
-    """The run that could have sent the intent knows that nothing was accepted, though it owns the
-    job no more: it is sent again, or its uncertain cost released. None when that was settled."""
+    """Settles an intent whose run knows that nothing was accepted, but owns the job no more.
+
+    The job is sent again, or its uncertain cost is released. None when the intent was settled.
+    """
 
     def work(session: Session) -> Event:
         locked = lock(session, _user(session, job_id), job_id)
@@ -179,7 +186,7 @@ def was_free(db: Database, job_id: str, number: int, outcome: Outcome) -> Event 
 
 
 def unknown(db: Database, run: Run) -> Event | None:
-    """RUNNING to RECONCILING: a submit was sent, or may have been; None when it was settled.
+    """Moves the job to RECONCILING: a submit was sent, or may have been; None when it was settled.
 
     Raises:
         LeaseLost: when another run owns the job.
@@ -205,20 +212,20 @@ def unknown(db: Database, run: Run) -> Event | None:
 
 
 def send_again(db: Database, run: Run) -> Event | None:
-    """RECONCILING to RUNNING: the provider says that the submit never arrived."""
+    """Moves the job back to RUNNING, because the provider says that the submit never arrived."""
     return as_owner(db, run, _send_again)
 
 
 def give_up(db: Database, run: Run) -> Event:
-    """RECONCILING to FAILED: nobody knows what came of the submit; its cost stays UNCERTAIN."""
+    """Ends a job whose submit nobody can learn the outcome of; its cost stays UNCERTAIN."""
     return as_owner(db, run, lambda s, locked: _give_up(s, locked, CostState.UNCERTAIN))
 
 
 def resolve(db: Database, job_id: str, *, charged: bool) -> Event | None:
-    """An administrator says whether the provider charged; None when there was nothing to say.
+    """Takes an administrator's word on whether the provider charged; None when that was certain.
 
-    A RECONCILING job that was not charged is sent again; one that was ends FAILED, as its result is
-    not known. Of an ended job only the cost changes.
+    A RECONCILING job that was not charged is sent again. One that was charged ends FAILED, because
+    its result is not known. Of an ended job only the cost changes.
 
     Raises:
         NotFound: when there is no such job.
@@ -270,13 +277,13 @@ def _go_on(session: Session, locked: Locked, done: bool, delay_ms: int, **change
 
 def _keep_orphan(session: Session, job_id: str, number: int, operation: str) -> None:
     """Keeps the operation of a submit that its job does not wait for; no event, no revision."""
-    # Without the user's lock, so this row's: what an administrator says meanwhile counts.
+    # The user is not locked here, so the intent is: an administrator may settle it meanwhile.
     intent = intents.lock_one(session, job_id, number)
     if intent is None or intent.outcome is Outcome.ACCEPTED:
         return
     intents.settle(session, job_id, number, Outcome.ACCEPTED, operation)
     if intent.outcome not in intents.NOT_SETTLED:
-        # It was believed to be free: what it cost comes on top.
+        # The books say that it was free, so its cost comes on top.
         row = session.row(_CREATE_TIME, job_id=job_id)
         accept_ms = int(row[0]) if row else intent.create_time
         budgets.settle(session, intent.user_id, accept_ms, 0, intent.micros)

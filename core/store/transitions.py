@@ -1,4 +1,4 @@
-"""The state changes of runs, cancels and deadlines; those of paid submits are in `submits`."""
+"""The state changes of runs, cancels and deadlines; `submits` has those of paid submits."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ _SUBMIT_TIME = Statement("SELECT max(create_time) FROM intent WHERE job_id = :jo
 
 
 def start(db: Database, run: Run, user_concurrency: int) -> Event | None:
-    """QUEUED to RUNNING, or to FAILED when it is too late for that.
+    """Starts a queued job, or fails it when a deadline of it is over.
 
-    None when the user runs as many jobs as it may: hand it back then.
+    None when the user runs as many jobs as it may; the caller then hands the job back.
     """
 
     def work(session: Session, locked: Locked) -> Event:
@@ -32,10 +32,13 @@ def start(db: Database, run: Run, user_concurrency: int) -> Event | None:
 
 
 def start_locked(session: Session, locked: Locked, user_concurrency: int, **changes: Any) -> Event:
-    """`start` as a part of a transaction; undoes it when the user has no room."""
+    """`start` as a part of a transaction; undoes the transaction when the user has no room.
+
+    `changes` are other columns of the job that the start writes.
+    """
     if locked.missed is not None:
         return fail_missed(session, locked, locked.missed)
-    # Counted under the user's lock, so no two starts of one user count at once.
+    # The count was made under the user's lock, so no two starts of one user count at once.
     if locked.running >= user_concurrency:
         raise Undo(None)
     changes |= {"start_time": locked.now_ms, "stage": Stage.SUBMITTING}
@@ -43,7 +46,7 @@ def start_locked(session: Session, locked: Locked, user_concurrency: int, **chan
 
 
 def add_output(db: Database, run: Run, media: Media) -> Event:
-    """One of several outputs is in the library; the job goes on."""
+    """Puts one of several outputs into the library; the job goes on."""
 
     def work(session: Session, locked: Locked) -> Event:
         return apply(session, locked, EventType.UPDATED, media, stage=Stage.GENERATING)
@@ -52,7 +55,7 @@ def add_output(db: Database, run: Run, media: Media) -> Event:
 
 
 def succeed(db: Database, run: Run, media: Media) -> Event:
-    """The last output is in the library: the job ends SUCCEEDED and is paid for."""
+    """Puts the last output into the library; the job ends SUCCEEDED and is paid for."""
 
     def work(session: Session, locked: Locked) -> Event:
         done: dict[str, Any] = {"percent": 100, "percent_estimated": False, "progress_message": ""}
@@ -71,7 +74,7 @@ def fail(
     cost: CostState | None = None,
     charged_micros: int | None = None,
 ) -> Event:
-    """The job ends FAILED; `cost` as in `change.end`."""
+    """Ends the job FAILED; `cost` is as in `change.end`."""
 
     def work(session: Session, locked: Locked) -> Event:
         return fail_locked(session, locked, failure, cost, charged_micros)
@@ -93,14 +96,16 @@ def fail_locked(
 
 
 def end_cancelled(db: Database, run: Run, cost: CostState | None = None) -> Event:
-    """The run saw that a cancel was asked for: the job ends CANCELLED, with `cost` as in `end`."""
+    """Ends a job for which a cancel was asked CANCELLED; `cost` is as in `change.end`."""
     return as_owner(db, run, lambda s, locked: end(s, locked, EventType.CANCELLED, cost))
 
 
 def cancel(
     db: Database, user_id: str, job_id: str, reason: str, only_if_free: bool = False
 ) -> tuple[Job, Event | None]:
-    """Cancels a job that nobody runs, asks the run of one that runs to end; None: no change.
+    """Cancels a job that nobody runs, or asks its run to end.
+
+    The event is None when the job has ended, or a cancel was asked for before.
 
     Raises:
         NotFound: when the user has no such job.
@@ -118,10 +123,10 @@ def cancel(
         now = locked.now_ms
         asked: dict[str, Any] = {"cancel_request_time": now, "cancel_reason": reason}
         if locked.state is State.RUNNING:
-            # Due at once, so that a job between two steps notices too.
+            # It is due at once, so that a job between two steps notices too.
             event = apply(session, locked, EventType.UPDATED, **asked, next_run_time=now)
         else:
-            # A job whose submit's outcome is unknown has nothing that could be stopped.
+            # A queued or reconciling job has no run that could be stopped.
             event = end(session, locked, EventType.CANCELLED, **asked)
         return event.job, event
 
@@ -131,7 +136,7 @@ def cancel(
 
 
 def fail_overdue(db: Database, user_id: str, job_id: str) -> Event | None:
-    """The job ends FAILED if a deadline of it is over; None when none is, or it has ended."""
+    """Fails the job if a deadline of it is over; None when none is, or the job has ended."""
 
     def work(session: Session) -> Event:
         locked = lock(session, user_id, job_id)
@@ -139,7 +144,7 @@ def fail_overdue(db: Database, user_id: str, job_id: str) -> Event | None:
             raise Undo(None)
         reason = locked.missed
         if locked.state is State.RECONCILING:
-            # Why it did not end in time.
+            # This is why it did not end in time.
             reason = Reason.SUBMIT_OUTCOME_UNKNOWN
         return fail_missed(session, locked, reason)
 
@@ -147,7 +152,7 @@ def fail_overdue(db: Database, user_id: str, job_id: str) -> Event | None:
 
 
 def fail_missed(session: Session, locked: Locked, reason: Reason) -> Event:
-    """`fail` of a job whose deadline is over."""
+    """Fails a job whose deadline is over, as a part of a transaction."""
     what = "start" if reason is Reason.START_DEADLINE_EXCEEDED else "end"
     message = f"The job did not {what} before its deadline."
     metadata = {}

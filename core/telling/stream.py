@@ -1,8 +1,8 @@
-"""The event stream: how processes tell each other what happened, fast and without promises.
+"""The event stream, by which processes tell each other what happened, fast and without promises.
 
 Keys: `rushes:{<shard>}:events`, a stream per shard of users (crc32 of the user, modulo the shards),
 capped at about MAX_ENTRIES. Fields: kind ("event" or "progress"), user, revision, job, attempt,
-payload (JSON). Whatever is lost here is found in the database.
+payload (JSON). Readers find what the stream loses in the database.
 """
 
 import asyncio
@@ -42,11 +42,11 @@ class StreamRow:
 
 
 def connect(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
-    """A client with short timeouts and no silent retries, which repeat what was done.
+    """A client with short timeouts. It does not retry by itself, which could repeat what was done.
 
     Raises:
         SettingsInvalid: when the address makes no sense.
-        DependencyUnavailable: when no node of a cluster can be reached; a single one may be down.
+        DependencyUnavailable: when no node of a cluster can be reached; one server may be down.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout_seconds,
@@ -81,7 +81,7 @@ class EventStream:
         self._shards = shards
 
     def publish(self, event: Event) -> None:
-        """Tells a state change."""
+        """Tells an event of a job."""
         job = event.job
         self._add("event", job.user_id, event.revision, job.job_id, job.attempt, event.payload)
 
@@ -126,11 +126,14 @@ class StreamTail:
         )
 
     def forget_position(self) -> None:
-        """Reads on from the stream's end: after a wipe the old position can be deaf for ever."""
+        """Makes the tail read on from the stream's end.
+
+        After a wipe, a tail at its old position can hear nothing for ever.
+        """
         self._position = None
 
     async def batches(self) -> AsyncIterator[list[StreamRow]]:
-        """Batches of rows as they come; an empty one at the beginning, and after a quiet second.
+        """Batches of rows as they come; an empty batch at the beginning and after a quiet second.
 
         Raises:
             redis.RedisError, OSError: when the connection is lost; call again to go on.
@@ -160,7 +163,7 @@ class StreamTail:
 
 
 def _raise_if_cancelled() -> None:
-    """redis-py swallows a cancellation that comes at the same moment as an answer (8.1.0)."""
+    """Raises a cancellation that redis-py 8.1.0 swallowed, because an answer came with it."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -171,7 +174,7 @@ def _streams(answer: Any) -> list[Any]:
 
 
 def _row(fields: dict[bytes, bytes]) -> StreamRow | None:
-    """The row, or None when the entry is not one of ours: garbage must not stop the tail."""
+    """The row; None when the entry is not one of ours, because garbage must not stop the tail."""
     try:
         return StreamRow(
             fields[b"kind"].decode(),

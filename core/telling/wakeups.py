@@ -1,8 +1,10 @@
-"""The job queue: Dramatiq messages as wake-ups ("a job waits in queue q"), never as the truth.
+"""The job queue: a Dramatiq message is a wake-up ("a job waits in queue q") and never the truth.
 
-Keys: all under Dramatiq's namespace `{rushes}`; the braces keep them on one node of a cluster.
-`{rushes}:<queue>` lists what no worker took yet, `{rushes}:<queue>:wake` has an entry per new one.
-A lost or a repeated message means nothing: a worker claims the first job by turn.
+A worker that is woken claims the first job by turn, so a lost or a repeated message does no harm.
+
+Keys: all are under Dramatiq's namespace `{rushes}`; the braces keep them on one node of a cluster.
+`{rushes}:<queue>` lists the messages that no worker took yet. `{rushes}:<queue>:wake` has an entry
+for each new message.
 """
 
 import time
@@ -16,22 +18,23 @@ from dramatiq.errors import ConnectionClosed
 NAMESPACE = "{rushes}"
 ACTOR = "run_next"
 HEARTBEAT_MS = 15_000
-# Dramatiq returns a dead worker's messages by maintenance, by chance per command: always.
+# Dramatiq's maintenance returns a dead worker's messages. It runs by chance with a command; here it
+# runs with every one.
 ALWAYS = 1_000_000
 MAX_WAKES = 64
 BUSY_SECONDS = 0.02
 
 
 class WakingConsumer(_RedisConsumer):
-    """Waits for the next message, where Dramatiq's own asks again and again (0.5 s late, 5 % CPU).
+    """Waits for the next message. Dramatiq's own consumer polls (up to 0.5 s late, 5 % CPU).
 
-    The base class is private: dramatiq is pinned, and a contract test runs it.
+    The base class is private, so dramatiq is pinned and a contract test runs this class.
     """
 
     def __next__(self) -> Any:
         full = self.outstanding_message_count >= self.prefetch
         if not full:
-            # Its own pause is a few milliseconds then.
+            # Without misses the base class pauses for a few milliseconds only.
             self.misses = 0
         message = super().__next__()
         if message is None and full:
@@ -50,21 +53,21 @@ class WakingConsumer(_RedisConsumer):
 
 
 class WakingBroker(RedisBroker):
-    """Redis broker whose consumers wait."""
+    """A Redis broker whose consumers wait."""
 
     @property
     def consumer_class(self) -> type[WakingConsumer]:
-        """What takes messages off a queue."""
+        """The class that takes messages off a queue."""
         return WakingConsumer
 
 
 def wake_key(queue: str) -> str:
-    """The key of the list that a waiting consumer sleeps on."""
+    """The key of the list on which a consumer waits."""
     return f"{NAMESPACE}:{queue}:wake"
 
 
 def open_broker(client: redis.Redis) -> WakingBroker:
-    """The broker, with no middleware: retries and time limits are the database's.
+    """The broker. It has no middleware, because the database keeps retries and time limits.
 
     A worker's client must allow a reply to take longer than the consumer waits.
     """
@@ -86,7 +89,7 @@ class JobQueue:
     def wake(self, queue: str) -> None:
         """Says that a job waits in the queue, unless many wake-ups wait there already.
 
-        That is enough: each run wakes again at its end, and the rescuer tops up.
+        Those are enough: a worker wakes another one at its end, and the rescuer tops up.
         """
         if self.size(queue) >= MAX_WAKES:
             return
@@ -102,7 +105,7 @@ class JobQueue:
     def size(self, queue: str) -> int:
         """How many wake-ups of the queue no worker has taken yet.
 
-        Not the broker's own count: that holds what dead workers took, for HEARTBEAT_MS.
+        This is not the broker's own count, which has what dead workers took for HEARTBEAT_MS.
         """
         size: int = self._broker.client.llen(f"{NAMESPACE}:{queue}")
         return size

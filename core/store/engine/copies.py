@@ -19,7 +19,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
         StorageFull: when there is no room for the copy.
     """
     try:
-        # All pages in one step: in several, each write of another process would begin it anew.
+        # All pages in one step: with several, each write of another process would restart the copy.
         with closing(_open(source)) as live, closing(_open(target, "rwc")) as copy:
             live.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -33,7 +33,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
 
 
 def settle_sqlite(path: Path) -> None:
-    """Makes the file whole without its -wal and durable; nobody may have it open."""
+    """Makes the file durable, and whole without its -wal; nobody may have it open."""
     with closing(_open(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.execute("PRAGMA journal_mode = DELETE")

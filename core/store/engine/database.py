@@ -21,7 +21,7 @@ _TRIES = 3
 _FAILURES = (peewee.OperationalError, peewee.InterfaceError, peewee.NotSupportedError)
 _EPOCH = {
     Dialect.SQLITE: Statement("SELECT value FROM meta WHERE name = 'epoch'"),
-    # Another timeline is another history: a promoted standby may lack what was told.
+    # Another timeline is another history: a promoted standby may lack what watchers were told.
     Dialect.POSTGRES: Statement("""
         SELECT value || '.' || CASE
             WHEN pg_is_in_recovery() THEN ''
@@ -57,7 +57,7 @@ class Database:
         """Runs `work` in one transaction that commits unless it raises.
 
         `work` may run again after it was undone, so it must change nothing but the database. With
-        `alone` it makes one statement that writes, which needs no transaction about it.
+        `alone` it runs one statement that writes, which needs no transaction around it.
 
         Raises:
             StorageFull: when the disk is full.
@@ -97,7 +97,7 @@ class Database:
         return self._retried(lambda: self._session().now_ms(), reads=True)
 
     def epoch(self) -> str:
-        """The name of this history; a restore or a failover makes another."""
+        """The name of this history; a restore or a failover gives another."""
         row = self.row(_EPOCH[self.dialect])
         if row is None:
             raise DependencyUnavailable("database")
@@ -135,8 +135,10 @@ class Database:
                 yield self._session()
 
     def _retried(self, work: Callable[[], T], *, reads: bool = False) -> T:
-        """Runs `work`, again if PostgreSQL undid it for a reason that passes (a deadlock); what
-        only reads also after a lost connection."""
+        """Runs `work`, and runs it again if PostgreSQL undid it for a reason that passes.
+
+        Such a reason is a deadlock. What only reads runs again after a lost connection too.
+        """
         call = self.peewee.call if isinstance(self.peewee, Postgres) else contextlib.nullcontext
         with call():
             for left in reversed(range(_TRIES)):
@@ -166,7 +168,7 @@ class Database:
                 self.peewee.close()
 
     def _drop_connection(self, error: Exception) -> None:
-        """What the error shows to be dead. peewee would keep it for ever (measured)."""
+        """Drops connections that the error shows to be dead, which peewee would keep for ever."""
         if isinstance(self.peewee, Postgres):
             if _is_lost(error) or _is_outdated(error):
                 self.peewee.close_idle()
@@ -191,8 +193,10 @@ def _is_conflict(error: Exception) -> bool:
 
 
 def _is_outdated(error: Exception) -> bool:
-    """Whether what the connection keeps prepared is of no use any more: a newer version changed a
-    column's type, or somebody made the connection forget."""
+    """Whether the connection can't use what it keeps prepared.
+
+    Either a newer version changed a column's type, or somebody made the connection forget.
+    """
     return _pgcode(error) in ("0A000", "26000")
 
 
@@ -203,8 +207,11 @@ def _is_lost(error: Exception) -> bool:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Whether there is no room. SQLite then ends the transaction by itself, so that peewee's
-    rollback fails and hides the reason: it is looked for in what came before too."""
+    """Whether the disk is full.
+
+    SQLite then ends the transaction by itself, so that peewee's rollback fails and hides the
+    reason. That is why the errors before this one are looked at too.
+    """
     while error is not None:
         if "disk is full" in str(error) or _pgcode(error) == "53100":
             return True
@@ -213,7 +220,7 @@ def _is_full(error: BaseException | None) -> bool:
 
 
 def connect(url: str, connections: int) -> Database:
-    """The database at `url`, without looking whether its tables are there.
+    """The database at `url`; does not look whether its tables are there.
 
     Raises:
         SettingsInvalid: when the address names no database that we know.

@@ -1,4 +1,4 @@
-"""Brings the tables up to date at start, under a lock, so that processes may start together."""
+"""Brings the tables up to date at start. It holds a lock, so that processes may start together."""
 
 import contextlib
 import fcntl
@@ -22,13 +22,13 @@ _NAME = Statement("""
 
 
 def migrate(db: Database, target: str | None = None) -> list[str]:
-    """Runs what is missing, up to `target`, and gives the names of what ran.
+    """Runs the migrations that are missing, up to `target`, and gives their names.
 
     Raises:
         DataNewer: when the database knows migrations that this version does not.
         DependencyUnavailable: when it can't be reached.
     """
-    db.now_ms()  # says that it can't be reached in our words
+    db.now_ms()  # raises our own error when the database can't be reached
     with db.peewee.connection_context(), _lock(db):
         runner = Runner(db.peewee, str(FOLDER))
         _refuse_newer(runner)
@@ -58,7 +58,7 @@ def pending(db: Database) -> list[str]:
 
 
 def _name(session: Session) -> None:
-    """The history and the installation have names that are drawn once."""
+    """Draws names for the history and the installation, once."""
     for name in ("epoch", "installation"):
         session.run(_NAME, name=name, value=new_id())
 

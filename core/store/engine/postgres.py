@@ -1,8 +1,8 @@
 """PostgreSQL connections that never hang: a pool, and a limit on every wait for the server.
 
 A server that is frozen, or behind a network that swallows everything, answers neither a statement
-nor a connect. No timeout of PostgreSQL's own helps then, and TCP's do not on a unix socket. So
-psycopg2 hands each of its waits to `_wait`, which gives up at the time limit of the call.
+nor a connect. PostgreSQL's own timeouts do not help then, and TCP's do not help on a unix socket.
+So psycopg2 hands each of its waits to `_wait`, which gives up at the time limit of the call.
 """
 
 import contextlib
@@ -19,28 +19,30 @@ from psycopg2 import extensions
 
 from core.errors import DependencyUnavailable
 
-# Callers are told within 5 s, also one that waited for a thread while others waited for the server,
-# and then was the one to try it.
+# Every caller is told within 5 s. The slowest is one that waited for a thread while others waited
+# for the server, and then tried the server itself.
 CALL_SECONDS = 3.0
 TRY_SECONDS = 1.5
-# Every statement has its index, and a queue grows faster than what the planner knows of it: else it
-# reads a table whole that was small when it looked. And it plans once what is prepared.
+# Every statement on a job's way has its index, but a queue grows faster than the planner learns of
+# it. Without these options the planner reads a table whole because the table was small when it
+# looked. A prepared statement is planned once.
 _PLANS = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan"
-# For each answer at least: a call may have come so far late, by no fault of the server.
+# The least time for each answer: a call may have come so far late, by no fault of the server.
 _LEAST_SECONDS = 0.3
-# By then the server ends a statement itself: who waits for a lock is no sign that it hangs.
+# The server itself ends a statement after this time, so that a wait for a lock does not look like a
+# server that hangs.
 STATEMENT_MS = 2500
 _IDLE_SECONDS = 300.0
 # A plan that was made while a table was small is not kept for longer than that.
 _PLAN_SECONDS = 10.0
-# Far more than there are; but what a library is searched by makes ever more, and the server keeps
-# each until the connection ends.
+# Far more statements than there are. But each shape of a search makes another one, and the server
+# keeps it until the connection ends.
 _MOST_PREPARED = 500
 _NO_ANSWER = "the server did not answer in time"
 
 
 class _Limit(threading.local):
-    """When the call of this thread gives up, and whether it did."""
+    """When this thread's call gives up, and whether it did."""
 
     until: float | None = None
     passed = False
@@ -64,7 +66,7 @@ class Connection(extensions.connection):
         super().__init__(*arguments, **options)
 
     def forgets_plans(self) -> bool:
-        """Whether the plans of what is prepared are old; then they are new from now on."""
+        """Whether the plans of prepared statements are old; from now on they count as new."""
         now = time.monotonic()
         old = now - self._planned_at > _PLAN_SECONDS
         if old:
@@ -73,7 +75,7 @@ class Connection(extensions.connection):
 
 
 def _wait(connection: extensions.connection) -> None:
-    """psycopg2 closes the connection when this raises: its answer may still come."""
+    """Waits for the server. psycopg2 closes the connection when this raises."""
     while (need := connection.poll()) != extensions.POLL_OK:
         waiter = _waiter(connection, need)
         left = _limit.left()
@@ -83,14 +85,14 @@ def _wait(connection: extensions.connection) -> None:
 
 
 def _waiter(connection: extensions.connection, need: int) -> select.poll:
-    """What waits until the connection can be read or written."""
+    """The poll object that waits until the connection can be read or written."""
     reads = need == extensions.POLL_READ
     ours = connection if reads and isinstance(connection, Connection) else None
     if ours is not None and ours.answers is not None:
         return ours.answers
     waiter = select.poll()
     waiter.register(connection.fileno(), select.POLLIN if reads else select.POLLOUT)
-    # While it connects, it may try one socket after the other.
+    # A connection that is being made may try one socket after the other.
     if ours is not None and ours.status != extensions.STATUS_SETUP:
         ours.answers = waiter
     return waiter
@@ -110,8 +112,8 @@ class Postgres(peewee.PostgresqlDatabase):
             options=f"-c statement_timeout={STATEMENT_MS}"
             f" -c idle_in_transaction_session_timeout=10000 {_PLANS}",
         )
-        # peewee would hold it while it connects, and nobody could give a connection back then. It
-        # guards nothing: each thread has a state of its own.
+        # peewee would hold its lock while it connects, so that nobody could give a connection back.
+        # The lock guards nothing, because each thread has a state of its own.
         self._lock = contextlib.nullcontext()
         self._room = threading.BoundedSemaphore(connections)
         self._idle: deque[tuple[float, Any]] = deque()
@@ -120,10 +122,10 @@ class Postgres(peewee.PostgresqlDatabase):
 
     @contextlib.contextmanager
     def call(self) -> Iterator[None]:
-        """One call: the limit for everything that it waits for.
+        """Gives one call a limit for everything that it waits for.
 
-        While the server hangs, one call at a time tries it and the others fail at once; else all
-        threads of the process would wait, and whoever needs one would wait behind them.
+        While the server hangs, one call at a time tries it and the others fail at once. Otherwise
+        all threads of the process would wait, and other calls would wait for a thread.
 
         Raises:
             DependencyUnavailable: when the server hangs and another call is trying it.
@@ -146,19 +148,19 @@ class Postgres(peewee.PostgresqlDatabase):
                 self._hangs = _limit.passed
 
     def connection(self) -> Connection:
-        """The one of this thread."""
+        """The connection of this thread."""
         connection: Connection = super().connection()
         return connection
 
     def undo(self) -> None:
-        """Rolls back what this thread's connection began; one that is lost did so by itself."""
+        """Rolls back what this thread's connection began; a lost connection did so by itself."""
         idle = extensions.TRANSACTION_STATUS_IDLE
         if not self.is_closed() and self.connection().info.transaction_status != idle:
             with contextlib.suppress(peewee.PeeweeException):
                 self.execute_sql("ROLLBACK")
 
     def close_idle(self) -> None:
-        """Closes the connections that nobody uses: when one is lost, so are they."""
+        """Closes the connections that nobody uses; when one is lost, they are lost too."""
         with contextlib.suppress(IndexError):
             while True:
                 self._idle.pop()[1].close()
@@ -174,7 +176,7 @@ class Postgres(peewee.PostgresqlDatabase):
             raise
 
     def _close(self, connection: Any) -> None:
-        """Back to the pool, unless something is wrong with it."""
+        """Gives the connection back to the pool, unless something is wrong with it."""
         try:
             if self._is_good(connection):
                 self._idle.append((time.monotonic(), connection))
@@ -190,7 +192,7 @@ class Postgres(peewee.PostgresqlDatabase):
         return idle and len(connection.prepared) <= _MOST_PREPARED
 
     def _idle_one(self) -> Any:
-        """The one that was used last, so that those which are not needed grow old and go."""
+        """The connection that was used last, so that those which are not needed grow old and go."""
         oldest = time.monotonic() - _IDLE_SECONDS
         with contextlib.suppress(IndexError):
             while self._idle[0][0] < oldest:

@@ -1,8 +1,9 @@
-"""What runs statements inside one transaction.
+"""Runs statements inside one transaction.
 
-A round trip to PostgreSQL costs more than most statements do. So a session keeps back what nobody
-needs an answer to, BEGIN before all, and sends it together with the next statement whose answer is
-needed, or with the COMMIT. And a connection keeps each statement prepared, from its first use on.
+A round trip to PostgreSQL costs more than most statements do. So a session keeps back statements
+whose answer nobody needs, first of all BEGIN. It sends them together with the next statement whose
+answer is needed, or with the COMMIT. A connection keeps each statement prepared from its first use
+on.
 """
 
 import contextlib
@@ -57,7 +58,7 @@ class Session:
 
 
 class PostgresSession(Session):
-    """Statements for one connection of PostgreSQL; outside `transaction` each is one by itself."""
+    """Statements for one PostgreSQL connection; outside `transaction` each is one of its own."""
 
     def __init__(self, database: Postgres) -> None:
         super().__init__(database, Dialect.POSTGRES)
@@ -68,13 +69,15 @@ class PostgresSession(Session):
 
     @contextlib.contextmanager
     def transaction(self, begin: str) -> Iterator[Session]:
-        """Begins with the first statement and commits at the end, unless something is raised; or
-        neither of them, when there is no `begin`."""
+        """Sends `begin` with the first statement, and COMMIT at the end unless something is raised.
+
+        Without `begin` it sends neither of them.
+        """
         begins = [begin] if begin else []
         self._texts += begins
         try:
             yield self
-            if self._texts != begins:  # else nothing was sent, and there is nothing to send
+            if self._texts != begins:  # otherwise nothing was sent and nothing has to be
                 self._texts += ["COMMIT"] if begin else []
                 self._send()
         except BaseException:
@@ -106,13 +109,13 @@ class PostgresSession(Session):
             self._new.add(name)
 
     def _send(self) -> Any:
-        """Sends what was kept back, in one round trip; the answer is that to the last of it."""
+        """Sends what was kept back in one round trip; gives the answer to the last statement."""
         texts, values, new = self._texts, self._values, self._new
         self._texts, self._values, self._new = [], [], set()
         connection = self._postgres.connection()
         if connection.forgets_plans():
             texts.insert(1 if texts[0].startswith("BEGIN") else 0, "DISCARD PLANS")
-        # Nobody knows which of the new ones it has if this breaks: then it is not used again.
+        # If this breaks, nobody knows which new statements the connection has, so it is closed.
         connection.reusable = not new
         answer = self._postgres.execute_sql("; ".join(texts), values)
         connection.prepared |= new

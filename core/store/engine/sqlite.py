@@ -1,7 +1,7 @@
 """SQLite in WAL mode: many readers, and one writer thread per process behind a file lock.
 
-SQLite's own busy handler is unfair: two busy workers starve the server (accept p99 1.4 s instead of
-9 ms). The lock file makes the processes queue up in the order in which they came.
+SQLite's own busy handler is unfair: two busy workers starve the server (accept p99 is 1.4 s instead
+of 9 ms). With the lock file the processes queue up in the order in which they came.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ _PRAGMAS = {
 
 
 class SqliteFile(SqliteDatabase):
-    """A database file. peewee opens a connection per thread; here all of them can be closed."""
+    """A database file. peewee opens a connection per thread; this class can close all of them."""
 
     def __init__(self, path: Path) -> None:
         self._opened: list[sqlite3.Connection] = []
@@ -42,7 +42,7 @@ class SqliteFile(SqliteDatabase):
             timeout=5,
             check_same_thread=False,
         )
-        # SQLite's own knows only ASCII; PostgreSQL's knows the letters of all languages.
+        # SQLite's own `lower` knows only ASCII; PostgreSQL's knows the letters of all languages.
         self.register_function(str.lower, "lower", 1)
 
     def close_everywhere(self) -> None:
@@ -66,14 +66,14 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def open_sqlite(path: Path) -> SqliteFile:
-    """The database file, made when it is not there; BEGIN IMMEDIATE for transactions."""
+    """The database file, made when it is not there; its transactions begin with BEGIN IMMEDIATE."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     return SqliteFile(path)
 
 
 class Writer:
-    """The one thread of this process that writes; it holds the file lock for each transaction."""
+    """The one thread of this process that writes; it holds the file lock during a transaction."""
 
     def __init__(self, lock_path: Path) -> None:
         self._lock_path = lock_path
