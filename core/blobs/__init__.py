@@ -1,8 +1,7 @@
 """Bytes of media items: whole or absent, in a local folder or an object store.
 
-Keys are made by the server: `content_key`, `thumbnail_key`, `results/<submission>.<n>` for what a
-provider's answer brought, and `tmp/<id>` for what is not whole yet. A blob that no row names is an
-orphan; `workers/upkeep/purge.py` erases it.
+The server makes the keys: see `keys`. A blob that no row names is an orphan;
+`workers/upkeep/purge.py` erases it.
 """
 
 from collections.abc import Iterable, Iterator

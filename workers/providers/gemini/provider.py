@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from core.blobs import Blobs
+from core.blobs.keys import RESULTS
 from core.catalog.models import Catalog
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
 from core.process.settings import Settings
+from core.specs import media_spec
 from workers.providers import (
     Done,
     Monitor,
@@ -34,7 +36,7 @@ from workers.providers.gemini.pictures import read_picture
 from workers.providers.gemini.requests import ImagePlan, VideoPlan, plan_request
 from workers.providers.gemini.usage import Charge, Tokens, content_tokens
 from workers.providers.http.transport import is_too_large, submit_client, too_large
-from workers.providers.kept import FOLDER, Result, open_kept
+from workers.providers.kept import Result, open_kept
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -83,13 +85,13 @@ class GeminiProvider:
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
         """How far the operation is; kept results are done."""
-        if operation.startswith(FOLDER):
+        if operation.startswith(RESULTS):
             return Done(await asyncio.to_thread(self._kept.charged_micros, operation))
         return await self._operations.poll(operation, self._charge(job))
 
     def cancel(self, job: Job, operation: str) -> CostState:
         """Stops a video that is being made; an image was made before there was an operation."""
-        if operation.startswith(FOLDER):
+        if operation.startswith(RESULTS):
             return CostState.CHARGED
         return self._operations.cancel(operation)
 
@@ -108,12 +110,12 @@ class GeminiProvider:
         self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
     ) -> Output:
         """Writes the one output."""
-        if operation.startswith(FOLDER):
+        if operation.startswith(RESULTS):
             output = self._kept.fetch(operation, index, path, run)
             run.report(Stage.DOWNLOADING, 1.0, "Downloading")
             return output
         self._operations.fetch(operation, path, run, self._charge(job))
-        return Output(seed=job.spec.seed)
+        return Output(seed=media_spec(job.spec).seed)
 
     def _submit_video(self, client: "Client", key: str, plan: VideoPlan) -> Submitted:
         try:
@@ -137,7 +139,8 @@ class GeminiProvider:
             result: Result | ProviderFailed = _charged(too_large(self._most_inline_bytes))
             tokens: Tokens = {}
         else:
-            result = read_picture(answer, has_inputs=bool(job.spec.inputs), seed=job.spec.seed)
+            seed = media_spec(job.spec).seed
+            result = read_picture(answer, has_inputs=bool(job.spec.inputs), seed=seed)
             tokens = content_tokens(answer.usage_metadata)
         free = isinstance(result, ProviderFailed) and result.cost is not CostState.CHARGED
         charged = None if free else self._charge(job)(tokens)

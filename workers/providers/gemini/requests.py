@@ -5,6 +5,7 @@ September 2026). Who writes the tags into a prompt by hand is left alone.
 """
 
 import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +50,7 @@ def plan_request(job: Job, catalog: Catalog, read_input: ReadInput) -> VideoPlan
     found = catalog.get(job.spec.model)
     model = found.provider_model if found else job.spec.model
     inputs = _Inputs(read_input)
-    if isinstance(job.spec, VideoSpec):
-        return VideoPlan(_interaction(model, job.final_prompt, job.spec, inputs))
-    return _picture(model, job.final_prompt, job.spec, inputs)
+    return _PLANS[job.kind](model, job.final_prompt, job.spec, inputs)
 
 
 class _Inputs:
@@ -79,7 +78,7 @@ class _Inputs:
         return data, mime_type
 
 
-def _interaction(model: str, prompt: str, spec: VideoSpec, inputs: _Inputs) -> dict[str, Any]:
+def _interaction(model: str, prompt: str, spec: VideoSpec, inputs: _Inputs) -> VideoPlan:
     clips = [spec.source_video] if spec.source_video else []
     frames = [frame for frame in (spec.first_frame, spec.last_frame) if frame]
     content = [inputs.part(media_id, "video") for media_id in clips]
@@ -90,8 +89,9 @@ def _interaction(model: str, prompt: str, spec: VideoSpec, inputs: _Inputs) -> d
         "input": [*content, {"type": "text", "text": tagged(prompt, spec)}],
         "response_format": _format(spec),
     }
-    config = _config(spec)
-    return body | {"generation_config": config} if config else body
+    if config := _config(spec):
+        body["generation_config"] = config
+    return VideoPlan(body)
 
 
 def _format(spec: VideoSpec) -> dict[str, str]:
@@ -161,6 +161,13 @@ def _picture(model: str, prompt: str, spec: ImageSpec, inputs: _Inputs) -> Image
         config["seed"] = spec.seed
     contents = [{"role": "user", "parts": [*parts, {"text": prompt}]}]
     return ImagePlan(model, contents, config)
+
+
+# By the kind of job.
+_PLANS: Mapping[str, Callable[[str, str, Any, _Inputs], VideoPlan | ImagePlan]] = {
+    "video": _interaction,
+    "image": _picture,
+}
 
 
 def _bad_input(message: str) -> ProviderFailed:

@@ -11,7 +11,6 @@ from core.blobs import Blobs
 from core.catalog.models import Catalog
 from core.jobs import CostState, Job
 from core.process.settings import Settings
-from core.specs import Kind
 from workers.providers import (
     Done,
     Monitor,
@@ -108,7 +107,7 @@ class OpenAIProvider:
 
     def _charged_micros(self, job: Job, answer: "ImagesResponse") -> int | None:
         model = self._catalog.get(job.spec.model)
-        ability = model.ability(Kind.IMAGE) if model else None
+        ability = model.ability(job.kind) if model else None
         return ability.charge_micros(read_tokens(answer)) if ability else None
 
     @property

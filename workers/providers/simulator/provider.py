@@ -16,7 +16,7 @@ from typing import Any
 
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
-from core.specs import Kind
+from core.specs import media_spec
 from core.times import iso
 from workers.providers import (
     Done,
@@ -41,7 +41,8 @@ from workers.providers.simulator.words import (
     words_in,
 )
 
-OPERATION_MS = {Kind.VIDEO: 500, Kind.IMAGE: 100}
+# How long an operation takes, by the kind of job.
+OPERATION_MS = {"video": 500, "image": 100}
 SLOW_MS = 10_000
 POLL_MS = 500
 BUSY_MS = 1000
@@ -133,7 +134,8 @@ class SimulatorProvider:
             raise RunStopped
         found = self._find(operation)
         self._trouble(job, found.words)
-        seed = (_drawn(operation) if job.spec.seed is None else job.spec.seed) + index
+        asked = media_spec(job.spec).seed
+        seed = (_drawn(operation) if asked is None else asked) + index
         if Word.BROKEN_FILE in found.words:
             path.write_bytes(NO_MEDIA)
         else:
@@ -186,8 +188,13 @@ class SimulatorProvider:
         def happened(books: Books) -> Line | None:
             if (job.job_id, word) in books.happened:
                 return None
-            where = {"job_id": job.job_id, "operation": "", "word": word}
-            return {"event": "happened", "time": self._now_ms(), **where}
+            return {
+                "event": "happened",
+                "time": self._now_ms(),
+                "job_id": job.job_id,
+                "operation": "",
+                "word": word,
+            }
 
         return self._ledger.write(happened) is not None
 

@@ -13,7 +13,7 @@ import httpx2
 from core.catalog.models import Catalog
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
-from core.specs import VideoSpec
+from core.specs import VideoSpec, media_spec
 from workers.providers import (
     Done,
     Monitor,
@@ -150,7 +150,7 @@ class VertexProvider:
             self._object(found.videos[index].uri, path, run)
         run.report(Stage.DOWNLOADING, 1.0, "Downloading")
         # Veo does not say which seed it drew.
-        return Output(seed=job.spec.seed)
+        return Output(seed=media_spec(job.spec).seed)
 
     def _inline(self, operation: str, index: int, file: BinaryIO, run: Monitor) -> Finished | None:
         """Writes the inline result of that number; None when it did, else what there is."""
