@@ -1,7 +1,7 @@
-"""From a job to the request that is sent for it: pure, but for reading the inputs.
+"""From a job to its request; pure, but for reading the inputs.
 
-Omni has no fields for the roles of its inputs: tags in the prompt say them (Google's guide to Omni,
-September 2026). Who writes the tags into a prompt by hand is left alone.
+Omni has no fields for the roles of its inputs. Tags in the prompt say them (Google's guide to Omni,
+September 2026). A prompt that has such tags already stays as it is.
 """
 
 import base64
@@ -16,7 +16,7 @@ from core.jobs import Job, JobFailure
 from core.specs import ImageSpec, VideoSpec
 from workers.providers import ProviderFailed, ReadInput
 
-# The API takes 100 MB of JSON, of which base64 takes a third more than the bytes.
+# The API takes 100 MB of JSON, and base64 is a third longer than its bytes.
 MAX_INPUT_BYTES = 70_000_000
 _DECLARED = "[# "
 _AS_REFERENCES = (
@@ -42,7 +42,7 @@ class ImagePlan:
 
 
 def plan_request(job: Job, catalog: Catalog, read_input: ReadInput) -> VideoPlan | ImagePlan:
-    """What is sent for the job.
+    """The request for the job.
 
     Raises:
         ProviderFailed: INPUT_MEDIA_INVALID, when its inputs can't be sent.
@@ -54,7 +54,7 @@ def plan_request(job: Job, catalog: Catalog, read_input: ReadInput) -> VideoPlan
 
 
 class _Inputs:
-    """Reads inputs, and counts their bytes."""
+    """Reads the inputs, and counts their bytes."""
 
     def __init__(self, read: ReadInput) -> None:
         self._read = read
@@ -103,7 +103,7 @@ def _format(spec: VideoSpec) -> dict[str, str]:
         "delivery": "uri",
     }
     if spec.source_video:
-        # The ratio is that of the clip that goes on.
+        # The new part has the ratio of the clip that it extends.
         del form["aspect_ratio"]
     return form
 
@@ -118,7 +118,7 @@ def _config(spec: VideoSpec) -> dict[str, Any]:
 
 
 def _task(spec: VideoSpec) -> str:
-    """Its name for what is asked; empty where no name fits, and the model finds it out."""
+    """Omni's name for the task; empty if no name fits, so that the model finds out."""
     if spec.source_video:
         return "extend"
     if spec.first_frame or spec.last_frame:
@@ -127,7 +127,7 @@ def _task(spec: VideoSpec) -> str:
 
 
 def tagged(prompt: str, spec: VideoSpec) -> str:
-    """The prompt with the roles of its inputs, which are numbered in the order they are sent."""
+    """The prompt with the roles of its inputs, which are numbered in the order of the request."""
     if _DECLARED in prompt:
         return prompt
     if spec.source_video and not prompt:
@@ -154,7 +154,7 @@ def _picture(model: str, prompt: str, spec: ImageSpec, inputs: _Inputs) -> Image
     config: dict[str, Any] = {
         "response_modalities": ["TEXT", "IMAGE"],
         "image_config": {"aspect_ratio": spec.aspect_ratio, "image_size": spec.size},
-        # Else the SDK sends, and pays, again whenever the model stops in the middle.
+        # Or else the SDK sends and pays again whenever the model stops in the middle.
         "automatic_continuation": False,
     }
     if spec.seed is not None:

@@ -1,4 +1,4 @@
-"""What the simulator delivers: small real files, made fast, the same for the same seed."""
+"""The files that the simulator delivers: real, small and fast to make. A seed names a file."""
 
 import colorsys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from core.specs import ImageSpec, Spec, VideoSpec
 from workers.providers.builtin.sizes import image_size, video_size
 
-# Few frames, because encoding them is all that it costs.
+# Few frames, because most of the time goes into encoding them.
 FRAMES_PER_SECOND = 4
 _ENCODER = {"preset": "ultrafast", "tune": "zerolatency", "crf": "35", "threads": "1"}
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}

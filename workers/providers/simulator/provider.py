@@ -1,6 +1,6 @@
-"""The simulator's side of the Protocol: every answer follows from the ledger and the clock.
+"""The simulator as a provider: every answer follows from the ledger and the clock.
 
-So any process of the host can poll, fetch or cancel what another one submitted.
+So any process of the host can poll, fetch or cancel an operation that another one submitted.
 """
 
 import hashlib
@@ -71,7 +71,7 @@ class SimulatorProvider:
         self._late_seconds = late_seconds
 
     def plan(self, job: Job, read_input: ReadInput) -> dict[str, bytes]:
-        """The inputs: it draws none of them, but misses one that is gone, as others do."""
+        """The inputs. It uses none of them, but fails if one is gone, as other providers do."""
         return {media_id: read_input(media_id) for media_id in job.spec.inputs}
 
     def submit(self, job: Job, key: str, plan: Any) -> Submitted:
@@ -91,7 +91,7 @@ class SimulatorProvider:
         return Submitted(operation, done=False, delay_ms=min(_operation_ms(job, words), POLL_MS))
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
-        """How far the operation is, by the clock."""
+        """How far the operation is, from the clock."""
         found, now = self._find(operation), self._now_ms()
         left = found.ready_time - now
         if left > 0:
@@ -115,7 +115,7 @@ class SimulatorProvider:
         """The operation of that submission.
 
         Raises:
-            TryLater: while, or because, the word hides it: it may have been accepted.
+            TryLater: while a word hides the operation, so it may have been accepted.
         """
         found = self._ledger.books().by_key.get(key)
         if found is None:
@@ -181,7 +181,7 @@ class SimulatorProvider:
         return {"event": "cancelled", "time": now, "operation": operation, "micros": 0}
 
     def _acts(self, job: Job, words: frozenset[Word], word: Word) -> bool:
-        """Whether the word acts now: once for each job, whichever process asks."""
+        """Whether the word acts now: once for each job, in whichever process."""
         if word not in words or (job.job_id, word) in self._ledger.books().happened:
             return False
 
@@ -216,7 +216,7 @@ class SimulatorProvider:
         return late
 
     def _details(self, word: Word, operation: Operation | None = None) -> dict[str, str]:
-        """What the failure says that only this moment knows."""
+        """The metadata of the failure that only this moment knows."""
         if word is Word.QUOTA:
             return {"retry_time": iso(self._now_ms() + QUOTA_MS)}
         if operation and word in (Word.TIMEOUT, Word.VANISH):
