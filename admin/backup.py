@@ -12,13 +12,13 @@ from pathlib import Path
 
 from admin.archive import ArchiveWriter, Manifest, appearing, packing
 from admin.site import Site
+from core.blobs.keys import DRAFTS
 from core.errors import SettingsInvalid
 from core.store.engine.copies import copy_sqlite
 
 DATABASE_NAME = "database/rushes.db"
 SMALL_PARTS = ("keys", "journal", "simulator")
-# Of the blob folder: what is not whole yet.
-_DRAFTS = "tmp"
+_DRAFTS = DRAFTS.rstrip("/")
 
 
 def back_up(site: Site, target: Path) -> Manifest:

@@ -66,8 +66,8 @@ def _rows(model: Model, now_ms: int, currency: str) -> Iterator[tuple[str, ...]]
     without = "" if model.retired(now_ms) else "none: can't be run"
     for kind in model.kinds:
         first, *more = _prices(model.ability(kind), currency) or [without]
-        known = kind.value, model.provider, typical, model.queue_of(kind)
-        yield model.model, *known, available, first, end
+        queue = model.queue_of(kind)
+        yield model.model, kind, model.provider, typical, queue, available, first, end
         yield from ((*[""] * 6, line, "") for line in more)
 
 

@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from core.errors import Reason
+from core.kinds import KINDS, Record, record_from_json, spec_from_json
 from core.media import Media
-from core.specs import Kind, Spec, spec_from_json, spec_to_json
+from core.specs import Spec, spec_to_json
 
 
 class State(StrEnum):
@@ -174,6 +175,8 @@ class Job:
     queue: str = ""
     failure: JobFailure | None = None
     outputs: tuple[Media, ...] = ()
+    # What a job of a kind without media items made; set when it SUCCEEDED.
+    result: Record | None = None
     labels: dict[str, str] = field(default_factory=dict)
     provider_operation: str = ""
     attempt: int = 0
@@ -194,11 +197,11 @@ class Job:
 
     def __post_init__(self) -> None:
         if not self.queue:
-            object.__setattr__(self, "queue", self.kind.value)
+            object.__setattr__(self, "queue", KINDS[self.kind].queue)
 
     @property
-    def kind(self) -> Kind:
-        """The kind of job."""
+    def kind(self) -> str:
+        """The name of the kind of job, as in `core.kinds.KINDS`."""
         return self.spec.kind
 
     @property
@@ -220,6 +223,8 @@ class Job:
             "cost": _compact(cost),
             "outputs": [media.to_json() for media in self.outputs],
         }
+        if self.result is not None:
+            values["result"] = self.result.to_json()
         if failure is not None:
             values["failure"] = _compact(failure)
         return values
@@ -230,15 +235,17 @@ class Job:
         failure = values.get("failure")
         return cls(
             **{name: values[name] for name in _PLAIN if name in values},
-            spec=spec_from_json(Kind(values["kind"]), values["spec"]),
+            spec=spec_from_json(values["kind"], values["spec"]),
             state=State(values["state"]),
             progress=progress_from_json(values["progress"]),
             cost=Cost(**_known(Cost, values["cost"], state=CostState)),
             failure=JobFailure(**_known(JobFailure, failure, reason=Reason)) if failure else None,
             outputs=tuple(Media.from_json(item) for item in values["outputs"]),
+            result=record_from_json(values["kind"], values.get("result")),
         )
 
 
+# The fields that an event has as they are.
 _PLAIN = (
     "job_id",
     "user_id",

@@ -1,4 +1,6 @@
-"""A media item: an image or a video in a user's library, made by a job or given as input."""
+"""A media item: an image or a video in a user's library. A job made it, or a caller gave it as
+input.
+"""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -13,13 +15,22 @@ class MediaType(StrEnum):
     VIDEO = "VIDEO"
 
 
+def media_type_of(mime_type: str) -> MediaType:
+    """VIDEO of "video/mp4".
+
+    Raises:
+        ValueError: when it is neither an image nor a video.
+    """
+    return MediaType(mime_type.partition("/")[0].upper())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
     """One media item. Times are integer milliseconds; `blob_key` never leaves the house."""
 
     media_id: str
     user_id: str
-    job_id: str = ""  # empty for what a caller gave as input
+    job_id: str = ""  # empty if a caller gave it as input
     output_index: int = 0
     type: MediaType
     mime_type: str
@@ -46,13 +57,13 @@ class Media:
     purge_time: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The item as JSON values, without what is unset."""
+        """The item as JSON values, without the fields that are None or empty."""
         values = ((name, getattr(self, name)) for name in _NAMES)
         return {name: value for name, value in values if value not in (None, "")}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Media":
-        """The item that `to_json` wrote; names of a newer version are left out."""
+        """The item that `to_json` wrote. It ignores names that only a newer version knows."""
         known = {name: values[name] for name in _NAMES if name in values}
         return cls(**{**known, "type": MediaType(known["type"])})
 

@@ -4,30 +4,30 @@ from admin.doctor.patient import Patient, Unwell
 from core.catalog.models import read_catalog
 from core.errors import SettingsInvalid
 from core.jobs import State
-from core.specs import Kind
+from core.kinds import queues
 from core.times import utc
 
 
 def check_workers(patient: Patient) -> str:
     """Each queue of the models has a live worker, and each in which a job is left."""
     seen = patient.overview()
-    queues = dict.fromkeys([*_queues(patient), *(queue for queue, _ in seen.unfinished)])
-    unserved = [queue for queue in queues if not seen.live_workers.get(queue)]
+    served = dict.fromkeys([*_queues(patient), *(queue for queue, _ in seen.unfinished if queue)])
+    unserved = [queue for queue in served if not seen.live_workers.get(queue)]
     if unserved:
         waiting = sum(seen.unfinished.get((queue, State.QUEUED), 0) for queue in unserved)
         raise Unwell(
             f"nobody serves {' and '.join(unserved)} ({waiting} jobs wait): start a worker that "
             "has it in RUSHES_WORKER_QUEUES"
         )
-    return ", ".join(f"{queue}: {seen.live_workers[queue]} alive" for queue in queues)
+    return ", ".join(f"{queue}: {seen.live_workers[queue]} alive" for queue in served)
 
 
 def _queues(patient: Patient) -> tuple[str, ...]:
     try:
         return read_catalog(patient.settings.models_file).queues
     except SettingsInvalid:
-        # What is wrong with it, the check of the models says.
-        return tuple(Kind)
+        # The check of the models says what is wrong with the file.
+        return queues()
 
 
 def check_circuits(patient: Patient) -> str:

@@ -1,8 +1,7 @@
 """Bytes of media items, in a local folder or an object store; a blob is whole or absent.
 
-The server makes all keys: `content_key` and `thumbnail_key` for an item,
-`results/<submission>.<n>` for what a provider's answer brought, and `tmp/<id>` for a blob that is
-not whole yet. A blob that no row names is an orphan; `workers/upkeep/purge.py` erases it.
+The server makes the keys: see `keys`. A blob that no row names is an orphan;
+`workers/upkeep/purge.py` erases it.
 """
 
 from collections.abc import Iterable, Iterator

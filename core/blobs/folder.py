@@ -8,7 +8,8 @@ from pathlib import Path
 import obstore
 from obstore.store import LocalStore
 
-from core.blobs.objects import DRAFTS, ObjectBlobs
+from core.blobs.keys import DRAFTS
+from core.blobs.objects import ObjectBlobs
 from core.blobs.signing import AddressSigner, Variant
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid
 from core.process.disk import sync

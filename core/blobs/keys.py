@@ -1,19 +1,29 @@
-"""The keys that a blob may have, and the keys of an item."""
+"""The keys of blobs: which there are, and how the server makes them."""
 
 import re
 
 MAX_KEY_CHARACTERS = 200
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 
+# The folders of a blob store. Bytes of media items, and their thumbnails: rows name them.
+CONTENT = "media/"
+THUMBNAILS = "thumbnails/"
+# What came inside a provider's answer, until it is fetched: `workers/providers/kept.py`.
+RESULTS = "results/"
+# What is not whole yet.
+DRAFTS = "tmp/"
+# This blob holds the name of the installation whose database knows the blobs.
+OWNER = "owner"
+
 
 def content_key(media_id: str) -> str:
     """Where an item's bytes are."""
-    return f"media/{media_id}"
+    return f"{CONTENT}{media_id}"
 
 
 def thumbnail_key(media_id: str) -> str:
     """Where an item's thumbnail is."""
-    return f"thumbnails/{media_id}.webp"
+    return f"{THUMBNAILS}{media_id}.webp"
 
 
 def is_key(text: str) -> bool:

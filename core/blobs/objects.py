@@ -14,13 +14,12 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store, from_url
 
 from core.blobs.failures import translated
-from core.blobs.keys import checked, is_key
+from core.blobs.keys import DRAFTS, checked, is_key
 from core.blobs.signing import Variant
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid
 from core.files.sniff import HEAD_BYTES, UNKNOWN, sniff_mime_type
 from core.ids import new_id
 
-DRAFTS = "tmp/"
 PIECE_BYTES = 256 * 1024
 # Each part has 5 MiB; obstore's own 12 parts take 66 MiB of memory for a large file.
 PARTS_AT_ONCE = 4

@@ -1,1 +1,1 @@
-"""The models that this installation knows, what each can do, and the prompt templates: all data."""
+"""The models that this installation knows, their abilities, and the prompt templates: all data."""

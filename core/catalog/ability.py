@@ -1,5 +1,6 @@
-"""What one model can do for one kind of job, within which limits, and what that costs: data of
-models.toml, checked as it is made.
+"""The ability of one model for one kind of job: its limits and its prices.
+
+It is data of models.toml and checked when it is made. `core.kinds` says how the kinds differ.
 """
 
 import re
@@ -8,46 +9,30 @@ from collections.abc import Iterable, Mapping
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from core.specs import Kind, Spec, VideoSpec
+from core.kinds import Rendering, rendering_of
+from core.specs import MediaSpec
 
-# Wrong types and unknown names are mistakes of whoever wrote the file.
+# A wrong type or an unknown name is a mistake in the file.
 CHECKED = ConfigDict(strict=True, extra="forbid")
 QUALITIES = ("DRAFT", "STANDARD", "HIGH")
-# The fields of a spec that not every model honours. Prompt templates are not among them: they are
-# joined to the prompt here, so every model honours them.
-FIELDS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.VIDEO: (
-        "seed",
-        "negative_prompt",
-        "audio",
-        "first_frame",
-        "last_frame",
-        "references",
-        "source_video",
-    ),
-    Kind.IMAGE: ("seed", "negative_prompt", "references", "mask", "output_mime_type"),
-}
-# What providers count their tokens by.
+# The sorts of tokens that providers count.
 TOKENS = ("text_input", "image_input", "text_output", "image_output", "video_output")
 MILLION = 1_000_000
 MAX_SEED = 2**63 - 1
 _RATIO = re.compile(r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}")
-_RESOLUTION: Mapping[Kind, re.Pattern[str]] = {
-    Kind.VIDEO: re.compile(r"[1-9][0-9]{1,4}p|[1-9][0-9]?K"),
-    Kind.IMAGE: re.compile(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}|[1-9][0-9]?K"),
-}
+_PRICE_FIELDS = ("micros_per_second", "micros_per_image")
 
 
-def resolution_of(spec: Spec) -> str:
+def resolution_of(spec: MediaSpec) -> str:
     """The resolution of a video or the size of an image."""
-    return spec.resolution if isinstance(spec, VideoSpec) else spec.size
+    return str(getattr(spec, rendering_of(spec.kind).size_field))
 
 
 @dataclass(config=CHECKED, frozen=True, slots=True, kw_only=True)
 class Price:
-    """One line of a price list: what one output costs, in micro-units, where its conditions hold.
+    """One line of a price list: what one output costs, in micro-units, if its conditions hold.
 
-    `text` says it for people. A condition that is empty holds always.
+    `text` names the line for people. An empty condition always holds.
     """
 
     text: str
@@ -57,20 +42,20 @@ class Price:
     qualities: tuple[str, ...] = ()
     audio: bool | None = None
 
-    def fits(self, spec: Spec) -> bool:
-        """Whether its conditions hold. What the spec leaves open, the provider does: sound."""
+    def fits(self, spec: MediaSpec) -> bool:
+        """Whether its conditions hold. A provider adds sound unless the spec says no."""
         if self.resolutions and resolution_of(spec) not in self.resolutions:
             return False
         if self.qualities and spec.quality not in self.qualities:
             return False
-        sound = not isinstance(spec, VideoSpec) or spec.audio is not False
+        sound = getattr(spec, "audio", None) is not False
         return self.audio is None or self.audio is sound
 
-    def micros(self, spec: Spec) -> int:
+    def micros(self, spec: MediaSpec) -> int:
         """What all outputs of the spec cost, each rounded up."""
-        if isinstance(spec, VideoSpec):
-            return -(-(self.micros_per_second or 0) * spec.duration_ms // 1000) * spec.output_count
-        return (self.micros_per_image or 0) * spec.output_count
+        rendering = rendering_of(spec.kind)
+        unit_micros = getattr(self, rendering.price_field) or 0
+        return -(-unit_micros * rendering.thousandths(spec) // 1000) * spec.output_count
 
     @property
     def listed_micros(self) -> int:
@@ -80,9 +65,11 @@ class Price:
 
 @dataclass(config=CHECKED, frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What one field demands of the others, where it is given (with one of `values`, if there are
-    some): other durations (in seconds) than usual, fewer resolutions, fields that must be given
-    and fields that must not.
+    """What one field demands of the others.
+
+    The rule holds when a spec gives the field; with `values`, only when it has one of them. Then
+    the spec may have only these durations (in seconds) and resolutions, and it must give the fields
+    of `needs` and none of `excludes`.
     """
 
     field: str
@@ -92,15 +79,15 @@ class Rule:
     needs: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
 
-    def holds(self, spec: Spec) -> bool:
-        """Whether the spec has what it is about."""
+    def holds(self, spec: MediaSpec) -> bool:
+        """Whether the rule applies to the spec."""
         shaped = self.field in ("resolution", "size")
         value = resolution_of(spec) if shaped else getattr(spec, self.field)
         return str(value) in self.values if self.values else is_given(value)
 
     @property
     def cause(self) -> str:
-        """When it holds, for people."""
+        """When the rule holds, for people."""
         return f"with {self.field} {' or '.join(self.values)}".rstrip()
 
 
@@ -108,12 +95,12 @@ class Rule:
 class Ability:
     """Limits and prices of one model for one kind of job. Durations in seconds, sides in pixels.
 
-    The first ratio, and the first resolution or size, are the defaults; so is the first line of
-    `prices` that fits the price. Without one the model is listed, but not run.
-    What a spec gives (frames, references, a mask, a video) costs `micros_per_input` each, and its
-    prompt `micros_per_1000_characters` for each thousand that is begun, both on top and for every
-    output. `token_prices` are micro-units per million tokens: what a job is charged where the
-    provider says how many tokens it took. An estimate shall not be below that.
+    The first ratio and the first resolution or size are the defaults. The first line of `prices`
+    that fits a spec is its price; a model without a price is listed, but not run.
+    Every input of a spec (a frame, a reference, a mask, a video) adds `micros_per_input`, and every
+    begun thousand characters of its prompt adds `micros_per_1000_characters`, both for each output.
+    `token_prices` are micro-units per million tokens. They set the charge of a job if the provider
+    counts its tokens, and an estimate shall not be below that charge.
     """
 
     aspect_ratios: tuple[str, ...]
@@ -152,35 +139,33 @@ class Ability:
                 _known("prices: resolutions", line.resolutions, self.resolutions)
         return self
 
-    def durations_for(self, spec: Spec) -> tuple[int, ...]:
-        """The durations that the spec may choose from, in seconds; none where rules contradict."""
+    def durations_for(self, spec: MediaSpec) -> tuple[int, ...]:
+        """The durations that the spec may choose from, in seconds; none if rules contradict."""
         rules = self._duration_rules(spec)
         if not rules:
             return self.durations
         return tuple(s for s in rules[0].durations if all(s in rule.durations for rule in rules))
 
-    def durations_text(self, spec: Spec) -> str:
+    def durations_text(self, spec: MediaSpec) -> str:
         """Those durations for people: "4, 6 or 8 s", or "8 s with references"."""
         causes = "".join(f" {rule.cause}" for rule in self._duration_rules(spec))
         return f"{_seconds_text(self.durations_for(spec))}{causes}"
 
-    def _duration_rules(self, spec: Spec) -> list[Rule]:
+    def _duration_rules(self, spec: MediaSpec) -> list[Rule]:
         return [rule for rule in self.rules if rule.durations and rule.holds(spec)]
 
-    def price(self, spec: Spec) -> Price | None:
-        """The line that the spec is priced by; None when nobody knows its price."""
+    def price(self, spec: MediaSpec) -> Price | None:
+        """The line that prices the spec; None if no line does."""
         return next((line for line in self.prices if line.fits(spec)), None)
 
-    def cost_lines(self, spec: Spec, final_prompt: str) -> list[tuple[str, int]]:
-        """What the cost of the spec is made of: what for, for people, and micro-units, rounded up.
-        Empty when nobody knows its price."""
+    def cost_lines(self, spec: MediaSpec, final_prompt: str) -> list[tuple[str, int]]:
+        """The parts of the cost of the spec: a text for people, and micro-units, rounded up.
+        Empty if no line prices the spec."""
         line, count = self.price(spec), spec.output_count
         if line is None:
             return []
         times = f"{count} x " if count > 1 else ""
-        outputs = _counted(count, "image")
-        if isinstance(spec, VideoSpec):
-            outputs = f"{times}{spec.duration_ms / 1000:g} s"
+        outputs = rendering_of(spec.kind).outputs_text(spec)
         inputs, thousands = len(spec.inputs), -(-len(final_prompt) // 1000)
         extras = (
             (_counted(inputs, "input"), inputs * self.micros_per_input),
@@ -207,44 +192,45 @@ class Ability:
         ]
 
     def charge_micros(self, tokens: Mapping[str, int]) -> int | None:
-        """What so many tokens (by the names of TOKENS) cost, rounded up; None when nobody knows."""
+        """What so many tokens (by the names of TOKENS) cost, rounded up; None if a price or the
+        count is missing."""
         prices = self.token_prices or {}
         if not tokens or any(kind not in prices for kind, count in tokens.items() if count):
             return None
         cost = sum(prices[kind] * count for kind, count in tokens.items() if count)
         return -(-cost // MILLION)
 
-    def check_kind(self, kind: Kind) -> None:
-        """
-        Raises:
-            ValueError: when something in it makes no sense for that kind of job.
-        """
-        _known("fields", self.fields, FIELDS[kind])
-        example = "720p" if kind is Kind.VIDEO else "1024x1024"
-        _form("resolutions", self.resolutions, _RESOLUTION[kind], f'{example}" or "2K')
-        unit = "micros_per_second" if kind is Kind.VIDEO else "micros_per_image"
-        for number, line in enumerate(self.prices):
-            given = [
-                n for n in ("micros_per_second", "micros_per_image") if getattr(line, n) is not None
-            ]
-            if given != [unit]:
-                raise ValueError(f"prices[{number}] needs {unit} and no other amount")
-        if kind is Kind.VIDEO and not self.durations:
-            raise ValueError("durations is missing")
-        if kind is Kind.IMAGE and self.durations:
-            raise ValueError("durations is not for images")
-        self._check_rules(kind)
+    def check_kind(self, kind: str) -> None:
+        """Compares it with how that kind of job is rendered.
 
-    def _check_rules(self, kind: Kind) -> None:
+        Raises:
+            ValueError: when something in it makes no sense for that kind.
+        """
+        rendering = rendering_of(kind)
+        _known("fields", self.fields, rendering.fields)
+        first, second = rendering.size_examples
+        _form("resolutions", self.resolutions, rendering.size_form, f'{first}" or "{second}')
+        for number, line in enumerate(self.prices):
+            given = [name for name in _PRICE_FIELDS if getattr(line, name) is not None]
+            if given != [rendering.price_field]:
+                needed = rendering.price_field
+                raise ValueError(f"prices[{number}] needs {needed} and no other amount")
+        if rendering.timed and not self.durations:
+            raise ValueError("durations is missing")
+        if self.durations and not rendering.timed:
+            raise ValueError(f"durations is not for {kind}s")
+        self._check_rules(kind, rendering)
+
+    def _check_rules(self, kind: str, rendering: Rendering) -> None:
         for number, rule in enumerate(self.rules):
             place = f"rules[{number}]"
-            shape = ("resolution" if kind is Kind.VIDEO else "size", "aspect_ratio")
-            _known(f"{place}: field", [rule.field], (*self.fields, *shape))
+            ruling = (*self.fields, rendering.size_field, "aspect_ratio")
+            _known(f"{place}: field", [rule.field], ruling)
             _known(f"{place}: needs", rule.needs, self.fields)
             _known(f"{place}: excludes", rule.excludes, self.fields)
             _known(f"{place}: resolutions", rule.resolutions, self.resolutions)
-            if rule.durations and kind is not Kind.VIDEO:
-                raise ValueError(f"{place}: durations is not for images")
+            if rule.durations and not rendering.timed:
+                raise ValueError(f"{place}: durations is not for {kind}s")
 
 
 def is_given(value: object) -> bool:

@@ -14,18 +14,19 @@ from pydantic.dataclasses import dataclass
 
 from core.catalog.ability import CHECKED, Ability
 from core.errors import FieldViolation, ModelRetired, SettingsInvalid
-from core.specs import QUEUE_NAME, Kind, Spec
+from core.kinds import KINDS, queues
+from core.specs import QUEUE_NAME, Spec, media_spec
 
-# Those that this version of the workers has.
+# The providers that this version of the workers has.
 PROVIDERS = ("builtin", "simulator", "gemini", "vertex", "openai")
-# Providers that render here: what they do costs nothing, and may be done again.
+# Providers that render on this machine: a run costs nothing and may be repeated.
 LOCAL_PROVIDERS = frozenset({"builtin"})
 DAY_MS = 24 * 3600 * 1000
 WARNING_DAYS = 30
 
 
 def wall_ms() -> int:
-    """The time of this machine, in ms: good enough for dates."""
+    """The clock of this machine, in ms of the epoch: good enough for dates."""
     return int(time.time() * 1000)
 
 
@@ -33,10 +34,10 @@ def wall_ms() -> int:
 class Model:
     """One model of the catalog.
 
-    `provider_model` is what its provider calls it, if that is not `model`; `typical_seconds` is
-    how long a run takes (0: not known), as long as none was measured here; `poll_seconds` is the
-    least time between two questions to the provider; `queue` is where its jobs wait, if not in
-    that of their kind. From the start of the day `shutdown_time` (UTC) it is retired.
+    `provider_model` is its name at the provider, if that is not `model`. `typical_seconds` is how
+    long a run takes (0: not known), until runs were measured here. `poll_seconds` is the least time
+    between two polls. `queue` is where its jobs wait, if not in the queue of their kind. It is
+    retired from the start of the day `shutdown_time` (UTC).
     """
 
     model: str
@@ -47,12 +48,13 @@ class Model:
     typical_seconds: NonNegativeFloat = 0
     poll_seconds: PositiveFloat = 30
     queue: str = ""
-    # Never the model of a request that names none.
+    # Whether only requests that name it get it.
     by_name_only: bool = False
     shutdown_time: date | None = None
     replacement: str = ""
-    # The setting without which its provider can't run here; empty when nothing is missing.
+    # The setting that its provider needs and does not have; empty when nothing is missing.
     missing_setting: str = ""
+    # One for each kind that it makes: `ability` finds them by the name of the kind.
     video: Ability | None = None
     image: Ability | None = None
 
@@ -68,33 +70,35 @@ class Model:
         return self
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[str, ...]:
         """The kinds of job that it makes."""
-        return tuple(kind for kind in Kind if self.ability(kind))
+        return tuple(kind for kind in KINDS if self.ability(kind))
 
-    def ability(self, kind: Kind) -> Ability | None:
+    def ability(self, kind: str) -> Ability | None:
         """What it can do for that kind of job; None when it can't do that kind."""
-        return self.video if kind is Kind.VIDEO else self.image
+        ability: Ability | None = getattr(self, kind) if KINDS[kind].rendering else None
+        return ability
 
     @property
     def priced(self) -> bool:
         """Whether there is a price for all that it makes."""
-        return all(ability.prices for ability in (self.video, self.image) if ability)
+        abilities = map(self.ability, self.kinds)
+        return all(ability.prices for ability in abilities if ability)
 
-    def queue_of(self, kind: Kind) -> str:
+    def queue_of(self, kind: str) -> str:
         """Where its jobs of that kind wait."""
-        return self.queue or kind.value
+        return self.queue or KINDS[kind].queue
 
     def cost_lines(self, spec: Spec, final_prompt: str = "") -> list[tuple[str, int]]:
-        """What the spec costs on this model, in parts (`Ability.cost_lines`); `final_prompt` is
-        what its provider gets, if that is not the spec's own."""
+        """The parts of what the spec costs on this model (`Ability.cost_lines`). `final_prompt` is
+        the prompt that its provider gets, if that is not the prompt of the spec."""
         ability = self.ability(spec.kind)
         if ability is None:
             raise ValueError(f"{self.model} makes no {spec.kind}")
-        return ability.cost_lines(spec, final_prompt or spec.prompt)
+        return ability.cost_lines(media_spec(spec), final_prompt or spec.prompt)
 
     def estimate_micros(self, spec: Spec, final_prompt: str = "") -> int | None:
-        """What those are together; None: nobody knows."""
+        """The sum of those parts; None if the model has no price for the spec."""
         lines = self.cost_lines(spec, final_prompt)
         return sum(micros for _, micros in lines) if lines else None
 
@@ -111,7 +115,7 @@ class Model:
         return self.shutdown_ms is not None and self.shutdown_ms <= now_ms
 
     def warnings(self, now_ms: int) -> tuple[str, ...]:
-        """What a user of it should know now: that it is retired soon."""
+        """What its users are told now: that it is retired, or will be soon."""
         end = self.shutdown_ms
         if end is None or end - now_ms > WARNING_DAYS * DAY_MS:
             return ()
@@ -120,16 +124,16 @@ class Model:
         return (text,)
 
     def unavailable_reason(self, now_ms: int) -> str:
-        """Why no job of it can be made here; empty when one can."""
+        """Why it takes no jobs here; empty when it does."""
         if self.retired(now_ms):
             return f"retired on {self.shutdown_time}; use {self.replacement}"
         return f"needs {self.missing_setting}" if self.missing_setting else ""
 
 
 class Catalog:
-    """All models, in the order of the file. The first that fits is the default of a quality.
+    """All models, in the order of the file. The first model that has a quality is its default.
 
-    `clock` gives the time in ms, by which models are retired.
+    `clock` gives the time in ms at which models are judged retired or not.
     """
 
     def __init__(self, models: Iterable[Model], clock: Callable[[], int] = wall_ms) -> None:
@@ -140,8 +144,8 @@ class Catalog:
         """The model of that name."""
         return self.models.get(name)
 
-    def names(self, kind: Kind) -> list[str]:
-        """Names of the models that make that kind here."""
+    def names(self, kind: str) -> list[str]:
+        """Names of the models that make that kind here and now."""
         now = self.clock()
         return [
             name
@@ -149,7 +153,7 @@ class Catalog:
             if model.ability(kind) and not model.unavailable_reason(now)
         ]
 
-    def default(self, kind: Kind, quality: str) -> Model | None:
+    def default(self, kind: str, quality: str) -> Model | None:
         """The model for a request that names none; `quality` may be empty."""
         for name in self.names(kind):
             model = self.models[name]
@@ -161,7 +165,7 @@ class Catalog:
         return None
 
     def refuse_retired(self, model: Model, field: str = "") -> None:
-        """`field` is what of the request named it, if that helps its caller.
+        """`field` is the field of the request that named the model, if a caller wants to know it.
 
         Raises:
             ModelRetired: when the model is shut down.
@@ -178,12 +182,12 @@ class Catalog:
         )
 
     def warnings(self, name: str) -> tuple[str, ...]:
-        """What somebody who uses that model should know now."""
+        """What users of that model are told now."""
         model = self.get(name)
         return model.warnings(self.clock()) if model else ()
 
     def unpriced_defaults(self) -> list[Model]:
-        """The models that a request could get without naming one, and that have no price."""
+        """The models without a price that a request could get without naming a model."""
         now = self.clock()
         return [
             model
@@ -193,9 +197,9 @@ class Catalog:
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """Every queue in which a job can wait: those of the kinds, then those of models."""
+        """Every queue in which a job can wait: the queues of the kinds, then those of models."""
         of_models = [m.queue_of(kind) for m in self.models.values() for kind in m.kinds]
-        return tuple(dict.fromkeys([*(kind.value for kind in Kind), *of_models]))
+        return tuple(dict.fromkeys([*queues(), *of_models]))
 
 
 def models_path(path: Path | None) -> Path:
@@ -208,8 +212,8 @@ def read_catalog(
     missing: Mapping[str, str] | None = None,
     clock: Callable[[], int] = wall_ms,
 ) -> Catalog:
-    """The catalog in `path`, or the packaged one; `missing` maps providers to their setting that
-    is not there.
+    """The catalog in `path`, or the packaged one. `missing` maps a provider to the setting that it
+    needs and does not have.
 
     Raises:
         SettingsInvalid: when the file can't be read or an entry is wrong, naming file, model and
@@ -241,7 +245,7 @@ def _read_model(source: Path, name: str, entry: Any) -> Model:
     if own := sorted({"model", "missing_setting"} & entry.keys()):
         raise SettingsInvalid(f"{where}.{own[0]}: is not a field")
     try:
-        # As JSON: strict about the types of plain values, and at ease with tables and lists.
+        # Pydantic is strict about JSON's plain values, and takes its lists for tuples.
         model = _ENTRY.validate_json(
             json.dumps({**_spelled_out(entry), "model": name}, default=str)
         )
@@ -260,7 +264,7 @@ def _read_model(source: Path, name: str, entry: Any) -> Model:
 
 
 def _spelled_out(value: Any) -> Any:
-    """With the list that `{ from = 1, to = 10 }` stands for."""
+    """The value, with each `{ from = 1, to = 10 }` in it replaced by its list."""
     if isinstance(value, list):
         return [_spelled_out(item) for item in value]
     if not isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Prompt templates, read from prompts.toml: fragments that are joined to what a caller wrote.
+"""Prompt templates, read from prompts.toml: fragments that this program adds to a caller's prompt.
 
-The final prompt is the caller's, then the fragments of style pack, mood and cinematography in this
-order, each on a line of its own. `docs/models.md` shows the packaged ones.
+The final prompt is the caller's prompt, then the fragments of style pack, mood and cinematography
+in this order, each on a line of its own. `docs/models.md` shows the packaged templates.
 """
 
 import re
@@ -14,8 +14,8 @@ from typing import Any
 from core.errors import SettingsInvalid
 from core.specs import Spec
 
-# The fields of a spec that name a template, in the order in which they are joined, and the table
-# of the file that each names an entry of.
+# The fields of a spec that name a template, in the order of their fragments, each with the table of
+# the file that has its templates.
 TABLES: Mapping[str, str] = {
     "style_pack": "style_packs",
     "mood": "moods",
@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A fragment for the provider, and what it is for, for people."""
+    """A fragment for the provider, and a sentence for people that says what it does."""
 
     text: str
     about: str
@@ -41,21 +41,21 @@ class Prompts:
         self.templates = templates
 
     def entries(self) -> Iterator[tuple[str, str, Template]]:
-        """Field, name and template of each, in the order in which they are joined to a prompt."""
+        """Field, name and template of each template, in the order of their fragments."""
         for field in TABLES:
             for name, template in self.templates[field].items():
                 yield field, name, template
 
     def names(self, field: str) -> list[str]:
-        """What the field may be."""
+        """The names that the field may have."""
         return list(self.templates[field])
 
     def unknown(self, spec: Spec) -> list[str]:
-        """The fields of the spec that name no template."""
+        """The fields of the spec whose names are those of no template."""
         return [field for field, name in _named(spec).items() if name not in self.templates[field]]
 
     def join(self, spec: Spec) -> str:
-        """The final prompt of a spec without unknown names."""
+        """The final prompt of a spec that has no unknown names."""
         fragments = [self.templates[field][name].text for field, name in _named(spec).items()]
         return "\n".join(part for part in (spec.prompt, *fragments) if part)
 

@@ -35,6 +35,8 @@ class ImageInfo:
     mime_type: str
     width: int
     height: int
+    # So that callers need not tell it from a video.
+    duration_ms: None = None
 
 
 def probe_image(source: bytes | Path, max_pixels: int) -> ImageInfo:

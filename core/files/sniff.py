@@ -4,6 +4,8 @@ Sources: PNG 3rd edition 5.2, ISO 10918-1 (JPEG), RFC 9649 (WebP), ISO 14496-12 
 (EBML, in WebM).
 """
 
+from pathlib import Path
+
 HEAD_BYTES = 64
 UNKNOWN = "application/octet-stream"
 EXTENSIONS = {
@@ -39,3 +41,13 @@ def sniff_mime_type(head: bytes) -> str | None:
     if head.startswith(b"\x1a\x45\xdf\xa3") and b"webm" in head[:HEAD_BYTES]:
         return "video/webm"
     return None
+
+
+def sniff_file(path: Path) -> str | None:
+    """The media type that the file's first bytes show; None for anything not known here.
+
+    Raises:
+        OSError: when the file can't be read.
+    """
+    with path.open("rb") as file:
+        return sniff_mime_type(file.read(HEAD_BYTES))

@@ -7,6 +7,7 @@ from core.errors import QueueFull, RequestIdConflict
 from core.events import Event
 from core.ids import new_id
 from core.jobs import Cost, CostState, EventType, Job, Stage, Step, move
+from core.kinds import KINDS
 from core.media import Media
 from core.process import failpoints
 from core.specs import Spec, spec_to_json
@@ -60,8 +61,8 @@ class NewJob:
 
     @property
     def queue_name(self) -> str:
-        """The queue that it waits in."""
-        return self.queue or self.spec.kind.value
+        """Where it waits."""
+        return self.queue or KINDS[self.spec.kind].queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,25 +9,21 @@ Other durable changes of a user use the same revision: they call `bump`, write t
 """
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.errors import LeaseLost, Reason
 from core.events import Event, UserChange
 from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
+from core.kinds import Result
 from core.media import Media
 from core.process import failpoints
 from core.store import budgets
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
-from core.store.rows import (
-    JOB_NAMES,
-    insert_media,
-    job_from_columns,
-    jobs_from_rows,
-    outputs_of,
-)
+from core.store.results import keep
+from core.store.rows import JOB_NAMES, job_from_columns, jobs_from_rows, outputs_of
 
 T = TypeVar("T")
 
@@ -168,9 +164,9 @@ def as_owner(db: Database, run: Run, work: Callable[[Session, Locked], T]) -> T:
 
 
 def apply(
-    session: Session, locked: Locked, type: EventType, output: Media | None = None, **changes: Any
+    session: Session, locked: Locked, type: EventType, result: Result | None = None, **changes: Any
 ) -> Event:
-    """One move of the state machine with its event, and with the new `output` if there is one.
+    """One move of the state machine with its event, and with a new `result` if there is one.
 
     The row is locked and its columns are known, so the job after the move follows from the job
     before it, and nobody waits for the database's answer.
@@ -180,11 +176,11 @@ def apply(
     if after.terminal and not locked.state.terminal:
         changes |= {"end_time": locked.now_ms, "lease_expire_time": None, "next_run_time": None}
         changes["worker_id"] = None
-    outputs = outputs_of(session, locked.run.job_id) if locked.has_outputs else []
-    if output is not None:
-        output = replace(output, create_time=locked.now_ms)
-        insert_media(session, output)
-        outputs = sorted([*outputs, output], key=lambda media: media.output_index or 0)
+    outputs: Sequence[Media] = outputs_of(session, locked.run.job_id) if locked.has_outputs else []
+    if result is not None:
+        kept = keep(session, locked.columns["kind"], outputs, result, locked.now_ms)
+        outputs = kept.outputs
+        changes |= kept.columns
     run = locked.run
     known = {"job_id": run.job_id, "state_before": locked.state, "fence_before": run.fence}
     session.later(_update(tuple(changes)), **changes, **known)
@@ -198,7 +194,7 @@ def end(
     type: EventType,
     cost: CostState | None = None,
     charged_micros: int | None = None,
-    output: Media | None = None,
+    result: Result | None = None,
     **changes: Any,
 ) -> Event:
     """The last move of a job, with its money settled.
@@ -216,7 +212,7 @@ def end(
     changes["cost_actual"] = actual if cost is CostState.CHARGED else None
     if locked.at_risk:
         session.later(_LEAVE_INTENTS, job_id=locked.run.job_id)
-    event = apply(session, locked, type, output, **changes)
+    event = apply(session, locked, type, result, **changes)
     budgets.settle(session, locked.run.user_id, locked.create_time, estimated, spent)
     failpoints.hit("settle.before_commit")
     return event

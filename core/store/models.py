@@ -61,6 +61,8 @@ class JobRow(Model):
     percent_estimated = BooleanField(default=False)
     progress_message = TextField(default="")
     failure = TextField(null=True)
+    # The record of a job whose kind makes no media items (`core.kinds.RecordResult`).
+    result = TextField(null=True)
     cost_state = TextField()
     cost_estimated = BigIntegerField()
     cost_actual = BigIntegerField(null=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from core.errors import Reason
 from core.jobs import Cost, CostState, Job, JobFailure, Progress, Stage, State
+from core.kinds import record_from_json, spec_from_json
 from core.media import Media, MediaType
-from core.specs import Kind, spec_from_json
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 from core.store.models import JobRow, MediaRow
@@ -44,10 +44,11 @@ def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
 def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job:
     """The job of a row, or of what will be its row, by the names of its columns."""
     failure = json.loads(r["failure"]) if r["failure"] else None
+    record = json.loads(r["result"]) if r["result"] else None
     return Job(
         job_id=r["job_id"],
         user_id=r["user_id"],
-        spec=spec_from_json(Kind(r["kind"]), json.loads(r["spec"])),
+        spec=spec_from_json(r["kind"], json.loads(r["spec"])),
         state=State(r["state"]),
         progress=Progress(
             stage=Stage(r["stage"]),
@@ -66,6 +67,7 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
         queue=r["queue"],
         failure=JobFailure(**{**failure, "reason": Reason(failure["reason"])}) if failure else None,
         outputs=tuple(outputs),
+        result=record_from_json(r["kind"], record),
         labels=json.loads(r["labels"]),
         provider_operation=r["operation"],
         attempt=r["attempt"],

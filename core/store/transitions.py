@@ -5,7 +5,7 @@ from typing import Any
 from core.errors import JobStateInvalid, NotFound, Reason
 from core.events import Event
 from core.jobs import CostState, EventType, Job, JobFailure, Stage, State
-from core.media import Media
+from core.kinds import Result
 from core.process import failpoints
 from core.store.change import Locked, Run, apply, as_owner, end, lock, read_job
 from core.store.engine.database import Database, Session, Undo
@@ -45,22 +45,21 @@ def start_locked(session: Session, locked: Locked, user_concurrency: int, **chan
     return apply(session, locked, EventType.STARTED, **changes)
 
 
-def add_output(db: Database, run: Run, media: Media) -> Event:
-    """Puts one of several outputs into the library; the job goes on."""
+def add_output(db: Database, run: Run, result: Result) -> Event:
+    """Keeps one of several results; the job goes on."""
 
     def work(session: Session, locked: Locked) -> Event:
-        return apply(session, locked, EventType.UPDATED, media, stage=Stage.GENERATING)
+        return apply(session, locked, EventType.UPDATED, result, stage=Stage.GENERATING)
 
     return as_owner(db, run, work)
 
 
-def succeed(db: Database, run: Run, media: Media) -> Event:
-    """Puts the last output into the library; the job ends SUCCEEDED and is paid for."""
+def succeed(db: Database, run: Run, result: Result) -> Event:
+    """Keeps the last result: the job ends SUCCEEDED and is paid for."""
 
     def work(session: Session, locked: Locked) -> Event:
         done: dict[str, Any] = {"percent": 100, "percent_estimated": False, "progress_message": ""}
-        done["output"] = media
-        return end(session, locked, EventType.SUCCEEDED, CostState.CHARGED, **done)
+        return end(session, locked, EventType.SUCCEEDED, CostState.CHARGED, result=result, **done)
 
     event = as_owner(db, run, work)
     failpoints.hit("settle.after_commit")

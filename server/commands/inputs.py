@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from core.blobs import content_key, thumbnail_key
 from core.errors import ImageRefused, InputInvalid, NotFound
 from core.files.images import make_thumbnail, probe_image
 from core.media import Media, MediaType
@@ -14,14 +15,14 @@ from server.commands.requests import Inline
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """New items and what to store of them, as (key, bytes); nothing is stored yet."""
+    """New items and the blobs to store for them, as (key, bytes); nothing is stored yet."""
 
     media: tuple[Media, ...] = ()
     blobs: tuple[tuple[str, bytes], ...] = ()
 
 
 def check_given(db: Database, user_id: str, given: Iterable[tuple[str, str]]) -> None:
-    """Refuses what can't be an input; `given` are fields with their media ids.
+    """Refuses items that can't be an input; `given` holds fields with their media ids.
 
     Raises:
         NotFound: when the user has no such item; it names the field.
@@ -70,8 +71,8 @@ def _item(user_id: str, item: Inline, max_pixels: int, now_ms: int) -> tuple[Med
         sha256=hashlib.sha256(item.content).hexdigest(),
         width=info.width,
         height=info.height,
-        blob_key=f"media/{item.media_id}",
-        thumbnail_key=f"thumbnails/{item.media_id}.webp",
+        blob_key=content_key(item.media_id),
+        thumbnail_key=thumbnail_key(item.media_id),
         create_time=now_ms,
     )
     return made, thumbnail

@@ -1,11 +1,13 @@
 """Pages that fit into one message: clients take 4 MiB, and a thousand long prompts are more."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from core.events import UserChange
 from core.jobs import Job
 from core.media import Media
+from core.specs import spec_to_json
 
 T = TypeVar("T")
 MAX_PAGE_BYTES = 3 * 1024 * 1024
@@ -28,8 +30,10 @@ def cut(items: Sequence[T], most: int, size: Callable[[T], int]) -> list[T]:
 
 def job_bytes(job: Job) -> int:
     """About how long a job is on the wire."""
-    texts = (job.spec.prompt, job.spec.negative_prompt, job.final_prompt, job.cancel_reason)
-    own = _JOB_BYTES + _length(*texts) + _labels(job.labels)
+    asked = [value for value in spec_to_json(job.spec).values() if isinstance(value, str)]
+    own = _JOB_BYTES + _length(*asked, job.final_prompt, job.cancel_reason) + _labels(job.labels)
+    if job.result is not None:
+        own += _length(json.dumps(job.result.to_json()))
     return own + sum(map(media_bytes, job.outputs))
 
 

@@ -1,10 +1,10 @@
-"""Submitting a job: every check first, then the bytes, then one transaction, then the telling."""
+"""Submitting a job: the checks first, then the bytes, then one transaction, then the telling."""
 
 import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.blobs import Blobs
@@ -24,9 +24,10 @@ from core.errors import (
 )
 from core.events import QueueInfo
 from core.jobs import Cost, CostState, Job, Progress, State
+from core.kinds import KINDS
 from core.money import amount
 from core.process.settings import Settings
-from core.specs import Kind, Spec, spec_to_json
+from core.specs import Spec, spec_from_values, spec_to_json
 from core.store import Database, budgets
 from core.store import jobs as job_store
 from core.store.accept import NewJob, accept, find_request, refuse_full_queue
@@ -43,7 +44,7 @@ _LIMITS = ("max_cost_micros", "start_within_ms", "finish_within_ms")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """What came of a request: a new job, or the first one of its request_id as it is now."""
+    """The outcome of a request: a new job, or the first job of its request_id as it is now."""
 
     job: Job
     queue: QueueInfo | None = None
@@ -91,8 +92,9 @@ class Submit:
             return known
         check_given(self._db, user_id, asked.given)
         prepared = self._prepared(user_id, asked)
-        what = asked.model, asked.spec, asked.final_prompt
-        new = self._new_job(user_id, *what, asked.options, fingerprint)
+        new = self._new_job(
+            user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
+        )
         return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
 
     def retry(self, user_id: str, job_id: str, options: Options) -> Submitted:
@@ -116,8 +118,7 @@ class Submit:
             raise ModelRetired(model=job.spec.model, replacement="")
         check_given(self._db, user_id, [("job_id", media_id) for media_id in job.spec.inputs])
         options = replace(options, labels=options.labels or job.labels)
-        what = model, job.spec, job.final_prompt
-        new = self._new_job(user_id, *what, options, fingerprint)
+        new = self._new_job(user_id, model, job.spec, job.final_prompt, options, fingerprint)
         return self._accept(replace(new, retry_of=job_id), Prepared(), options)
 
     def _prepared(self, user_id: str, asked: Submission) -> Prepared:
@@ -147,7 +148,7 @@ class Submit:
         fingerprint: str,
     ) -> NewJob:
         cost = self._cost(model, spec, final_prompt, options.max_cost_micros)
-        finish_within_ms = options.finish_within_ms or self._usual_finish_ms(spec.kind)
+        finish_within_ms = options.finish_within_ms or self._usual_finish_ms(spec)
         if options.start_within_ms is not None and options.start_within_ms > finish_within_ms:
             limit = f"must not be above finish_within, {finish_within_ms / 1000:g} s"
             raise field_invalid("options.start_within", limit)
@@ -168,8 +169,11 @@ class Submit:
         )
 
     def _cost(self, model: Model, spec: Spec, final_prompt: str, max_micros: int | None) -> Cost:
-        """What the job costs, refused when the model can't run here, nobody knows its price, or it
-        is too much for its caller."""
+        """The estimated cost of the job.
+
+        Raises:
+            ModelRetired, ProviderNotConfigured, PriceUnknown, CostAboveLimit: see `submit`.
+        """
         self._catalog.refuse_retired(model)
         if model.missing_setting:
             raise ProviderNotConfigured(provider=model.provider, setting=model.missing_setting)
@@ -184,12 +188,8 @@ class Submit:
             price_revision=model.price_revision,
         )
 
-    def _usual_finish_ms(self, kind: Kind) -> int:
-        seconds = {
-            Kind.VIDEO: self._settings.video_finish_seconds,
-            Kind.IMAGE: self._settings.image_finish_seconds,
-        }
-        return seconds[kind] * 1000
+    def _usual_finish_ms(self, spec: Spec) -> int:
+        return KINDS[spec.kind].finish_seconds(self._settings) * 1000
 
     def _accept(self, new: NewJob, prepared: Prepared, options: Options) -> Submitted:
         done = self._accepted(new, prepared, options)
@@ -203,7 +203,7 @@ class Submit:
         try:
             accepted = accept(self._db, new)
         except (QueueFull, RequestIdConflict, BudgetExceeded):
-            # Only after a refusal is it certain that no row names them; the purge finds the rest.
+            # After a refusal it is certain that no row names them. The purge finds all others.
             self._erase(prepared)
             raise
         if accepted.event is None:
@@ -218,8 +218,7 @@ class Submit:
         short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
         if short is not None:
             raise budgets.exceeded(short, new.cost.estimated_micros)
-        where = new.queue_name, new.provider, new.spec.model
-        place = self._queues.next_place(new.user_id, *where)
+        place = self._queues.next_place(new.user_id, new.queue_name, new.provider, new.spec.model)
         return Submitted(job=_as_it_would_be(new, self._db.now_ms()), queue=place)
 
     def _store(self, prepared: Prepared) -> None:
@@ -236,33 +235,35 @@ class Submit:
 
 
 def _fingerprint(options: Options, request: dict[str, Any]) -> str:
-    """What makes two requests of one request_id the same: all that they ask for."""
+    """A digest of all that a request asks for: two requests with one are the same request."""
     chosen = {name: getattr(options, name) for name in _LIMITS}
-    # An option that was not chosen is left out: one that a later version adds changes nothing.
+    # An option that was not chosen is left out, so options of later versions change nothing.
     limits = {name: value for name, value in chosen.items() if value is not None}
     text = json.dumps({**request, "labels": dict(options.labels), **limits}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _spec_as_asked(asked: Submission) -> dict[str, Any]:
-    """The spec with the digests of inline bytes for their ids, which are new each time."""
+    """The spec with digests of inline bytes in place of their ids, which are new each time."""
     digests = {i.media_id: f"sha256:{hashlib.sha256(i.content).hexdigest()}" for i in asked.inline}
     return {"kind": asked.spec.kind, "spec": spec_to_json(_renamed(asked.spec, digests))}
 
 
 def _renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
     """The spec with other names for some of its inputs."""
+    values = spec_to_json(spec)
 
     def name(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(name(item) for item in value)
         return names.get(value, value) if isinstance(value, str) else value
 
-    return replace(spec, **{f.name: name(getattr(spec, f.name)) for f in fields(spec)})
+    renamed = {field: name(value) for field, value in values.items()}
+    return spec_from_values(type(spec), renamed)
 
 
 def _as_it_would_be(new: NewJob, now_ms: int) -> Job:
-    """The job without an id, nor ids of the bytes that came along: nothing is stored."""
+    """The job as it would be. Nothing is stored, so neither it nor its inline bytes have ids."""
     return Job(
         job_id="",
         user_id=new.user_id,

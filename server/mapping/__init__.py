@@ -10,13 +10,12 @@ from core.catalog.models import Model
 from core.events import Event, ProgressTick, QueueInfo, UserChange, event_from_json
 from core.jobs import Cost, Job, JobFailure, Progress
 from core.media import Media
-from core.specs import ImageSpec, VideoSpec
 from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.read import Estimate
 from server.mapping.addresses import Addresses
 from server.mapping.models import model_to_proto, price_lines
-from server.mapping.specs import image_to_proto, video_to_proto
+from server.mapping.specs import spec_to_field
 from server.mapping.values import duration, enum_value, money, timestamp
 
 
@@ -29,12 +28,10 @@ class Mapper:
 
     def job_to_proto(self, job: Job, queue: QueueInfo | None = None) -> job_pb2.Job:
         """A job as callers see it; `queue` is its place while it waits."""
-        spec = job.spec
         return job_pb2.Job(
             job_id=job.job_id,
             user_id=job.user_id,
-            video=video_to_proto(spec) if isinstance(spec, VideoSpec) else None,
-            image=image_to_proto(spec) if isinstance(spec, ImageSpec) else None,
+            **spec_to_field(job.spec),
             state=enum_value(job_pb2.Job.State, job.state),
             progress=progress_to_proto(job.progress),
             queue=queue_to_proto(queue),

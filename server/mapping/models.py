@@ -1,6 +1,7 @@
 """The catalog on the wire."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -21,14 +22,13 @@ def template_to_proto(field: str, name: str, template: Template) -> model_pb2.Pr
 
 
 def model_to_proto(model: Model, currency: str, now_ms: int) -> model_pb2.Model:
-    """A model with what it can do, and why it can't run here and now if it can't."""
+    """A model with its abilities, and the reason if it takes no jobs now."""
     reason = model.unavailable_reason(now_ms)
     return model_pb2.Model(
         model=model.model,
         provider=model.provider,
         display_name=model.display_name,
-        video=_ability(model.video, currency) if model.video else None,
-        image=_ability(model.image, currency) if model.image else None,
+        **_abilities(model, currency),
         price_revision=model.price_revision,
         available=not reason,
         unavailable_reason=reason,
@@ -38,6 +38,12 @@ def model_to_proto(model: Model, currency: str, now_ms: int) -> model_pb2.Model:
         provider_model=model.provider_model,
         typical_duration=duration(int(model.typical_seconds * 1000) or None),
     )
+
+
+def _abilities(model: Model, currency: str) -> dict[str, Any]:
+    """The fields that say what the model can do, each by the name of its kind of job."""
+    found = ((kind, model.ability(kind)) for kind in model.kinds)
+    return {kind: _ability(ability, currency) for kind, ability in found if ability}
 
 
 def _ability(ability: Ability, currency: str) -> model_pb2.Ability:

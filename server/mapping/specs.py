@@ -1,8 +1,9 @@
-"""Specs on the wire: as they were asked for, with every default filled in and inputs by id."""
+"""Specs on the wire: as callers asked for them, with every default filled in and inputs by id."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from core.specs import ImageSpec, VideoSpec
+from core.specs import ImageSpec, Spec, VideoSpec
 from rushes.v1 import job_pb2, model_pb2
 from server.mapping.values import duration, enum_value
 
@@ -52,3 +53,12 @@ def image_to_proto(spec: ImageSpec) -> job_pb2.ImageSpec:
         style_pack=spec.style_pack,
         mood=spec.mood,
     )
+
+
+# By the name of the kind of job, which is also the name of its field in `rushes.v1.Job`.
+SPECS: Mapping[str, Callable[[Any], Any]] = {"video": video_to_proto, "image": image_to_proto}
+
+
+def spec_to_field(spec: Spec) -> dict[str, Any]:
+    """The field of a job that holds its spec, with its name."""
+    return {spec.kind: SPECS[spec.kind](spec)}

@@ -27,7 +27,7 @@ from server.commands.requests import (
 )
 from server.validation import fields as f
 from server.validation.problems import Problems
-from server.validation.specs import Draft, ImageReader, Known, VideoReader
+from server.validation.specs import READERS, Draft, Known
 from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
 
 
@@ -41,15 +41,11 @@ class Validator:
 
     def generate_video(self, request: pb.GenerateVideoRequest) -> Submission:
         """The video job that is asked for."""
-        problems = Problems()
-        draft = self._video(problems, request.spec, "spec")
-        return self._submission(problems, draft, request.options)
+        return self._generate("video", request)
 
     def generate_image(self, request: pb.GenerateImageRequest) -> Submission:
         """The image job that is asked for."""
-        problems = Problems()
-        draft = self._image(problems, request.spec, "spec")
-        return self._submission(problems, draft, request.options)
+        return self._generate("image", request)
 
     def estimate_cost(self, request: pb.EstimateCostRequest) -> list[Candidate]:
         """What to price, one entry per model, in the order of the request."""
@@ -57,8 +53,12 @@ class Validator:
             raise field_invalid("spec", "video or image must be set")
         if len(request.models) > f.MAX_ESTIMATED_MODELS:
             raise field_invalid("models", f"at most {f.MAX_ESTIMATED_MODELS} may be named")
-        named = [(name, f"models[{number}]") for number, name in enumerate(request.models)]
-        return [self._candidate(request, *name) for name in named or [("", "")]]
+        if not request.models:
+            return [self._candidate(request, "", "")]
+        return [
+            self._candidate(request, name, f"models[{number}]")
+            for number, name in enumerate(request.models)
+        ]
 
     def retry_job(self, request: pb.RetryJobRequest) -> tuple[str, Options]:
         """The job to repeat, and how to run it."""
@@ -181,18 +181,19 @@ class Validator:
         problems.raise_wrong()
         return media_ids
 
-    def _video(self, problems: Problems, spec: job_pb2.VideoSpec, path: str, *model: str) -> Draft:
-        return VideoReader(self._known, problems, spec, path, *model).read()
-
-    def _image(self, problems: Problems, spec: job_pb2.ImageSpec, path: str, *model: str) -> Draft:
-        return ImageReader(self._known, problems, spec, path, *model).read()
+    def _generate(
+        self, kind: str, request: pb.GenerateVideoRequest | pb.GenerateImageRequest
+    ) -> Submission:
+        problems = Problems()
+        draft = READERS[kind](self._known, problems, request.spec, "spec").read()
+        return self._submission(problems, draft, request.options)
 
     def _submission(self, problems: Problems, draft: Draft, options: pb.JobOptions) -> Submission:
         checked = self._options(problems, options)
         problems.raise_wrong()
         if draft.model and problems.unsupported_fields:
-            # What a retired model could do matters no more. Otherwise a repeated request_id comes
-            # first: its job may have been accepted while the model lived.
+            # The abilities of a retired model do not matter any more. In all other cases the
+            # request_id is looked for first: its job may have been accepted while the model lived.
             self._catalog.refuse_retired(draft.model)
         problems.raise_any(draft.model.model if draft.model else "")
         model, spec = _whole(draft)
@@ -205,12 +206,12 @@ class Validator:
             given=draft.given,
         )
 
-    def _candidate(self, request: pb.EstimateCostRequest, *name: str) -> Candidate:
+    def _candidate(self, request: pb.EstimateCostRequest, name: str, model_field: str) -> Candidate:
         problems = Problems()
-        if request.WhichOneof("spec") == "video":
-            draft = self._video(problems, request.video, "video", *name)
-        else:
-            draft = self._image(problems, request.image, "image", *name)
+        # A spec's field of the request has the name of its kind.
+        kind = str(request.WhichOneof("spec"))
+        spec = getattr(request, kind)
+        draft = READERS[kind](self._known, problems, spec, kind, name, model_field).read()
         problems.raise_wrong()
         if draft.model:
             self._catalog.refuse_retired(draft.model, draft.model_field)
@@ -253,7 +254,7 @@ class Validator:
 
 
 def _whole(draft: Draft) -> tuple[Model, Spec]:
-    """What a request that has no problems must have."""
+    """The model and the spec, which a request without problems has."""
     if draft.model is None or draft.spec is None:
         raise AssertionError("a draft without a spec has problems")
     return draft.model, draft.spec

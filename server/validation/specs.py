@@ -1,18 +1,20 @@
-"""Specs of a request, checked against the limits and against what the model can do.
+"""Specs of a request, checked against the limits and against the abilities of the model.
 
-A value of the wrong form is FIELD_INVALID; one of the right form that the model can't honour is
-MODEL_CAPABILITY_UNSUPPORTED. Fields that the caller left out get the model's defaults.
+A value of the wrong form is FIELD_INVALID. A value of the right form that the model can't honour is
+MODEL_CAPABILITY_UNSUPPORTED. A field that the caller left out gets the model's default. `READERS`
+has the reader of each kind of job.
 """
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from core.catalog.ability import MAX_SEED, Ability, is_given, resolution_of
 from core.catalog.models import Catalog, Model
 from core.catalog.prompts import TABLES, Prompts
+from core.kinds import rendering_of
 from core.process.settings import Settings
-from core.specs import ImageSpec, Kind, Spec, VideoSpec
+from core.specs import ImageSpec, MediaSpec, Spec, VideoSpec
 from rushes.v1 import job_pb2, model_pb2
 from server.commands.requests import Inline
 from server.validation.fields import check_text, read_duration, read_enum
@@ -23,7 +25,6 @@ from server.validation.sizes import image_size
 S = TypeVar("S", job_pb2.VideoSpec, job_pb2.ImageSpec)
 MAX_STYLE_CHARACTERS = 100
 _RATIO = re.compile(r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}")
-_RESOLUTION = re.compile(r"[1-9][0-9]{1,4}p|[1-9][0-9]?K")
 _MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 
@@ -38,9 +39,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A spec with its model; without, when the request is too wrong to have them.
+    """A checked spec with its model; None where the request is too wrong to have them.
 
-    `final_prompt` is what a provider gets; `model_field` is what of the request named the model.
+    `final_prompt` is the prompt that a provider gets. `model_field` is the field of the request
+    that named the model. `given` holds fields with the media ids that they named.
     """
 
     model: Model | None
@@ -51,11 +53,33 @@ class Draft:
     given: tuple[tuple[str, str], ...] = ()
 
 
-class SpecReader(Generic[S]):
-    """Reads one spec; `path` is how the request calls it, `model` overrules the one it names and
-    stands in the request's `model_field`."""
+class Reader(Protocol):
+    """Reads one spec of a request."""
 
-    kind: ClassVar[Kind]
+    def read(self) -> Draft:
+        """The checked spec. The problems get everything that is wrong with it."""
+
+
+class MakeReader(Protocol):
+    """Makes the reader of a spec. `path` is the spec's place in the request. `model` overrules the
+    model that the spec names, and stands in the request's `model_field`."""
+
+    def __call__(
+        self,
+        known: Known,
+        problems: Problems,
+        spec: Any,
+        path: str,
+        model: str = "",
+        model_field: str = "",
+    ) -> Reader:
+        """The reader."""
+
+
+class SpecReader(Generic[S]):
+    """Reads a spec that a model renders: `Reader`, made as `MakeReader` says."""
+
+    kind: ClassVar[str]
 
     def __init__(
         self,
@@ -77,7 +101,7 @@ class SpecReader(Generic[S]):
         self._inputs = InputReader(problems, settings.max_inline_bytes)
 
     def read(self) -> Draft:
-        """The checked spec; what is wrong with it went to the problems."""
+        """The checked spec. The problems get everything that is wrong with it."""
         self._check_texts()
         quality = self._quality()
         model = self._model(quality)
@@ -90,10 +114,16 @@ class SpecReader(Generic[S]):
         spec = self._build(model, ability, quality)
         self._check_rules(ability, spec)
         final_prompt = self._final_prompt(spec)
-        inputs = tuple(self._inputs.inline), tuple(self._inputs.given)
-        return Draft(model, spec, self._model_field, final_prompt, *inputs)
+        return Draft(
+            model,
+            spec,
+            self._model_field,
+            final_prompt,
+            inline=tuple(self._inputs.inline),
+            given=tuple(self._inputs.given),
+        )
 
-    def _build(self, model: Model, ability: Ability, quality: str) -> Spec:
+    def _build(self, model: Model, ability: Ability, quality: str) -> MediaSpec:
         raise NotImplementedError
 
     def _may_be_silent(self) -> bool:
@@ -138,8 +168,7 @@ class SpecReader(Generic[S]):
             return self._catalog.default(self.kind, "")
         ability = model.ability(self.kind)
         if ability is None:
-            kinds = ", ".join(kind for kind in Kind if model.ability(kind))
-            self._problems.unsupported(self._model_field, kinds)
+            self._problems.unsupported(self._model_field, ", ".join(model.kinds))
         elif quality and quality not in ability.qualities:
             self._problems.unsupported(self._at("quality"), ", ".join(ability.qualities))
         return model
@@ -177,8 +206,8 @@ class SpecReader(Generic[S]):
         if ability.max_references and count > ability.max_references:
             self._problems.unsupported(self._at("references"), f"{ability.max_references} at most")
 
-    def _check_rules(self, ability: Ability, spec: Spec) -> None:
-        """What one field demands of the others."""
+    def _check_rules(self, ability: Ability, spec: MediaSpec) -> None:
+        """Checks what one field demands of the others."""
         for rule in (rule for rule in ability.rules if rule.holds(spec)):
             for field in rule.needs:
                 if not is_given(getattr(spec, field)):
@@ -188,12 +217,11 @@ class SpecReader(Generic[S]):
                 if is_given(getattr(spec, field)):
                     self._problems.unsupported(self._at(field), f"no {field} {rule.cause}")
             if rule.resolutions and resolution_of(spec) not in rule.resolutions:
-                shape = "resolution" if self.kind is Kind.VIDEO else "size"
                 text = f"{', '.join(rule.resolutions)} {rule.cause}"
-                self._problems.unsupported(self._at(shape), text)
+                self._problems.unsupported(self._at(rendering_of(self.kind).size_field), text)
 
-    def _final_prompt(self, spec: Spec) -> str:
-        """The prompt that the provider gets; templates that nobody knows go to the problems."""
+    def _final_prompt(self, spec: MediaSpec) -> str:
+        """The prompt that the provider gets. The problems get the names of unknown templates."""
         unknown = self._prompts.unknown(spec)
         for field in unknown:
             names = ", ".join(self._prompts.names(field)) or "empty: there is none here"
@@ -231,9 +259,9 @@ class SpecReader(Generic[S]):
 
 
 class VideoReader(SpecReader[job_pb2.VideoSpec]):
-    """Reads what a video is asked to be."""
+    """Reads the spec of a video job."""
 
-    kind = Kind.VIDEO
+    kind = VideoSpec.kind
 
     def _may_be_silent(self) -> bool:
         spec = self._spec
@@ -273,7 +301,7 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
         return replace(built, duration_ms=self._duration_ms(ability, built))
 
     def _duration_ms(self, ability: Ability, spec: VideoSpec) -> int:
-        """The duration that was asked for, or the usual one; the rest of the spec may rule it."""
+        """The duration that was asked for, or the usual one that the rest of the spec allows."""
         field, allowed = self._at("duration"), ability.durations_for(spec)
         if not self._spec.HasField("duration"):
             usual = ability.default_duration
@@ -292,7 +320,7 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
         resolution = self._spec.resolution
         if not resolution:
             return ability.resolutions[0]
-        if not _RESOLUTION.fullmatch(resolution):
+        if not rendering_of(self.kind).size_form.fullmatch(resolution):
             self._problems.wrong(self._at("resolution"), 'must be like "720p"')
         elif resolution not in ability.resolutions:
             self._problems.unsupported(self._at("resolution"), ", ".join(ability.resolutions))
@@ -300,9 +328,9 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
 
 
 class ImageReader(SpecReader[job_pb2.ImageSpec]):
-    """Reads what an image is asked to be."""
+    """Reads the spec of an image job."""
 
-    kind = Kind.IMAGE
+    kind = ImageSpec.kind
 
     def _may_be_silent(self) -> bool:
         return False
@@ -354,3 +382,7 @@ class ImageReader(SpecReader[job_pb2.ImageSpec]):
             ability,
             ratio_given=bool(self._spec.aspect_ratio),
         )
+
+
+# By the name of the kind of job.
+READERS: dict[str, MakeReader] = {"video": VideoReader, "image": ImageReader}

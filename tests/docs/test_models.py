@@ -3,9 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from core.catalog.ability import FIELDS, TOKENS, Ability, Price, Rule
+from core.catalog.ability import TOKENS, Ability, Price, Rule
 from core.catalog.models import Model, read_catalog
 from core.catalog.prompts import TABLES, read_prompts
+from core.kinds import KINDS, rendering_of
 from core.process.settings import read_settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text()
@@ -44,5 +45,11 @@ def test_the_packaged_templates_are_listed_as_they_are() -> None:
 def test_every_key_of_an_entry_is_explained() -> None:
     keys = {f.name for kind in (Model, Ability, Price, Rule) for f in dataclasses.fields(kind)}
     keys -= {"model", "missing_setting", "video", "image"}
-    named = {*keys, *TABLES, *TABLES.values(), *TOKENS, *(n for f in FIELDS.values() for n in f)}
+    named = {
+        *keys,
+        *TABLES,
+        *TABLES.values(),
+        *TOKENS,
+        *(n for kind in KINDS for n in rendering_of(kind).fields),
+    }
     assert [name for name in sorted(named) if f"`{name}`" not in PAGE] == []

@@ -1,8 +1,8 @@
-"""Who makes the pictures: one Protocol, and a registry of what is configured.
+"""Providers make the results of jobs: the Protocols that they implement.
 
 A job runs in short steps: plan and submit once, poll until the operation is done, fetch each
-output. Poll and fetch can be repeated by anyone; a submit never is, unless it is certain that
-nothing was accepted. Between two steps only the database knows.
+output. Any worker may repeat a poll or a fetch. A submit is repeated only if it is certain that the
+provider accepted nothing. Between two steps the database alone knows how far the job is.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,10 +16,10 @@ from core.jobs import CostState, Job, JobFailure, Stage
 
 
 class ProviderFailed(RushesError):
-    """The provider can't make it: the job fails for the reason given.
+    """The provider can't make the result: the job fails with `failure`.
 
-    Raised by a submit it says that nothing was accepted (REJECTED). `cost` is what the provider
-    charges: None means nothing before an operation was accepted, and UNCERTAIN after.
+    Raised by a submit, it means that the provider accepted nothing (REJECTED). `cost` is what the
+    provider charges. None stands for RELEASED before an operation was accepted, else UNCERTAIN.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class ProviderFailed(RushesError):
 
 
 class TryLater(RushesError):
-    """Not now, and nothing was accepted or charged by this call: the step is repeated later.
+    """This call was not accepted and costs nothing: the step is repeated later.
 
-    `failure` is what the job ends with when its deadline leaves no time for another try;
-    `delay_ms` is the provider's own wish (Retry-After); `sent` tells a refusal (429) from a
-    provider that could not be reached (connect, DNS or TLS error).
+    The job ends with `failure` if its deadline leaves no time for another try. `delay_ms` is the
+    pause that the provider asks for (Retry-After). `sent` is True if the provider refused the call
+    (429), and False if it could not be reached (connect, DNS or TLS error).
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class OutcomeUnknown(RushesError):
 
 
 class RunStopped(Exception):
-    """The run was asked to stop, and did."""
+    """The run was asked to stop, and has stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The provider took the job: the name of its operation, and whether that is done already.
+    """The provider accepted the job: the name of its operation, and whether that is done already.
 
-    Else it is polled, first after `delay_ms`; None leaves that to the model's past durations.
-    `charged_micros` is the provider's figure of what is done, as in `Done`.
+    An operation that is not done is polled, first after `delay_ms`; None derives the delay from the
+    model's past durations. `charged_micros` is the provider's charge if it is done, as in `Done`.
     """
 
     operation: str
@@ -79,8 +79,8 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The operation is not done; ask again after `delay_ms` (Retry-After, or what the provider
-    knows); None leaves that to the model's past durations. `percent` is the provider's own."""
+    """The operation is not done. The next poll comes after `delay_ms`, as the provider wishes; None
+    derives it from the model's past durations. `percent` is the provider's own figure."""
 
     delay_ms: int | None = None
     percent: int | None = None
@@ -88,34 +88,34 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The operation is done and can be fetched; `charged_micros` is the provider's figure."""
+    """The operation is done and can be fetched. `charged_micros` is the provider's own figure."""
 
     charged_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What the provider says of one output besides its bytes."""
+    """What the provider tells of one output besides its bytes."""
 
     seed: int | None = None
     revised_prompt: str = ""
 
 
 class Monitor(Protocol):
-    """A run as its provider sees it."""
+    """The run of a job, as its provider sees it."""
 
     def stopping(self) -> bool:
-        """Whether the run shall stop; look at least once a second."""
+        """Whether the run shall stop; a provider asks at least once a second."""
 
     def report(self, stage: Stage, share: float, message: str) -> None:
-        """Says how far this output is: `share` from 0 to 1."""
+        """Tells watchers how far this output is: `share` is 0 to 1."""
 
 
 ReadInput = Callable[[str], bytes]
 
 
 class LocalProvider(Protocol):
-    """Renders in this process, free and repeatable: no submit, no intent, only `fetch`."""
+    """Renders in this process. That is free and repeatable, so there is no submit and no intent."""
 
     def fetch(
         self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
@@ -136,20 +136,20 @@ class Provider(LocalProvider, Protocol):
     can_look_up: bool
 
     def plan(self, job: Job, read_input: ReadInput) -> Any:
-        """What `submit` is to send, as whole as can be: nothing is sent yet, and what fails here
-        costs nothing. May be called again."""
+        """The request that `submit` will send. Nothing is sent yet, so a failure costs nothing, and
+        the call may be repeated."""
 
     def submit(self, job: Job, key: str, plan: Any) -> Submitted:
-        """Starts the work: one request, never sent again by itself. `key` names the submission.
+        """Starts the work with one request, which is never repeated. `key` names the submission.
 
         Raises:
             ProviderFailed: when the provider refused it.
             TryLater: when it is certain that nothing was accepted and trying again makes sense.
-            OutcomeUnknown: when it may have been accepted. Any other error counts as this one.
+            OutcomeUnknown: when it may have been accepted. Any other exception means the same.
         """
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
-        """Looks whether the operation is done; free, may be repeated.
+        """Asks whether the operation is done. A poll is free and may be repeated.
 
         Raises:
             ProviderFailed: when the operation failed.
@@ -157,13 +157,14 @@ class Provider(LocalProvider, Protocol):
         """
 
     def cancel(self, job: Job, operation: str) -> CostState:
-        """Stops the operation if it can; what the provider charges: CHARGED, RELEASED, UNCERTAIN.
+        """Stops the operation if that is possible, and returns whether the provider charges for it:
+        CHARGED, RELEASED or UNCERTAIN.
 
-        May raise anything; that counts as UNCERTAIN.
+        May raise anything; an exception counts as UNCERTAIN.
         """
 
     def look_up(self, key: str) -> str | None:
-        """The operation that the submission made, or None when there is none (yet).
+        """The operation that the submission started, or None if there is none (yet).
 
         May raise TryLater.
         """
@@ -173,5 +174,5 @@ Providers = Mapping[str, LocalProvider | Provider]
 
 
 def paid(provider: LocalProvider | Provider | None) -> Provider | None:
-    """The provider if it has submits; None for one that renders in this process."""
+    """The provider if it is a paid one; None for one that renders in this process."""
     return cast(Provider, provider) if hasattr(provider, "submit") else None

@@ -1,4 +1,4 @@
-"""Errors as all of Google's APIs answer them: google.rpc.Status, and what its details say."""
+"""Errors in the form of all of Google's APIs: google.rpc.Status with its details."""
 
 import json
 import re
@@ -12,8 +12,8 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")
 
 
 def read_status(body: Any) -> Fields:
-    """The status in an error's body, as bytes or as JSON: `{error}`, or `[{error}]` from Google's
-    front; empty when there is none."""
+    """The status in the body of an error, given as bytes or as JSON: `{error}`, or `[{error}]` from
+    Google's front end. Empty if there is none."""
     if isinstance(body, bytes):
         try:
             body = json.loads(body)
@@ -25,13 +25,13 @@ def read_status(body: Any) -> Fields:
 
 
 def objects(value: Any) -> list[Fields]:
-    """The objects of a list; none of what is no list."""
+    """The objects of a list; empty if the value is no list."""
     listed = value if isinstance(value, list) else []
     return [item for item in listed if isinstance(item, Mapping)]
 
 
 def details_of(status: Fields) -> list[Fields]:
-    """What a status says besides its text."""
+    """The details of a status."""
     return objects(status.get("details"))
 
 

@@ -1,9 +1,11 @@
 """Results that came inside the answer to a paid call, kept until each is fetched.
 
-They are in the blob store before `submit` returns, as the answer comes once: `results/<key>.<n>`,
-and at last `results/<key>.manifest`, which says what is there. The operation's name is what their
-keys begin with. `workers/upkeep/purge.py` erases what is old. While the store is away they are in
-the spool, and the call's outcome is unknown: it is found by `find` when the store has them.
+The answer comes only once, so `submit` puts the results into the blob store before it returns: each
+under `results/<key>.<n>`, and at last `results/<key>.manifest`, which says what is there. The name
+of the operation is the beginning of these keys. `workers/upkeep/purge.py` erases old results.
+
+While the store is away, the spool keeps the results on this machine and the outcome of the call is
+unknown. `find` tells it as soon as the store has the results.
 """
 
 import json
@@ -16,6 +18,7 @@ from typing import Any
 import structlog
 
 from core.blobs import Blobs
+from core.blobs.keys import RESULTS
 from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
 from core.jobs import CostState, JobFailure
 from core.process.settings import Settings
@@ -24,7 +27,6 @@ from workers.providers.spool import Spool
 
 log = structlog.get_logger()
 
-FOLDER = "results/"
 KEEP_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
 _CHUNK = 1024 * 1024
@@ -60,9 +62,9 @@ class KeptResults:
     ) -> str:
         """Stores what the submission `key` brought, one entry for each output; the operation.
 
-        An output that is none keeps why: `fetch` raises it. All of it is paid by now: when the
-        store is away, it goes to this machine's disk at once, and the store is tried for a while;
-        with a full disk besides, until it is back.
+        For an output that failed it keeps the failure, and `fetch` raises it. All results are paid
+        for by now. If the store is away, `keep` writes them to this machine's disk at once and
+        tries the store for a while. If that disk is full too, it tries until the store is back.
 
         Raises:
             StorageFull, DependencyUnavailable: when the store stays away, and the spool has it.
@@ -70,7 +72,7 @@ class KeptResults:
         files = {str(n): r.data for n, r in enumerate(results) if isinstance(r, Result)}
         manifest = {"charged": charged_micros, "outputs": [_entry(result) for result in results]}
         files["manifest"] = json.dumps(manifest).encode()
-        operation, deadline, spooled = f"{FOLDER}{key}", time.monotonic() + self._seconds, False
+        operation, deadline, spooled = f"{RESULTS}{key}", time.monotonic() + self._seconds, False
         while True:
             try:
                 for name, data in files.items():
@@ -87,16 +89,16 @@ class KeptResults:
         return operation
 
     def upload_spooled(self) -> None:
-        """Stores what is in the spool, whoever put it there.
+        """Stores what is in the spool, whichever process put it there.
 
         Raises:
             StorageFull: when the store is full.
         """
-        self._spool.upload(self._blobs, FOLDER)
+        self._spool.upload(self._blobs, RESULTS)
 
     def find(self, key: str) -> str | None:
-        """The operation of the submission, if its results were kept whole."""
-        operation = f"{FOLDER}{key}"
+        """The operation of the submission, if all of its results are kept."""
+        operation = f"{RESULTS}{key}"
         return operation if self._read(operation) is not None else None
 
     def charged_micros(self, operation: str) -> int | None:
@@ -112,7 +114,7 @@ class KeptResults:
         """Writes output `index` to `path`.
 
         Raises:
-            ProviderFailed: when it is none, or not there any more.
+            ProviderFailed: when the output failed, or is not kept any more.
             RunStopped: when the run was asked to stop.
         """
         outputs = self._manifest(operation)["outputs"]
@@ -176,6 +178,6 @@ def _missing() -> JobFailure:
 
 def _lost(operation: str) -> ProviderFailed:
     message = "The results that the provider had sent are not kept any more."
-    details = {"operation": operation.removeprefix(FOLDER)}
+    details = {"operation": operation.removeprefix(RESULTS)}
     failure = JobFailure(reason=Reason.PROVIDER_OPERATION_LOST, message=message, metadata=details)
     return ProviderFailed(failure, CostState.CHARGED)

@@ -1,4 +1,4 @@
-"""Counts the calls of a provider by what came of them; the provider itself knows nothing of it."""
+"""Counts the calls of a provider by their outcomes. The provider itself does not know."""
 
 import contextlib
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ class _Metered(_MeteredLocal):
         self.can_look_up = provider.can_look_up
 
     def plan(self, job: Job, read_input: ReadInput) -> Any:
-        """Counts nothing: nothing is called."""
+        """Counts nothing, since the provider calls nobody."""
         return self._provider.plan(job, read_input)
 
     def submit(self, job: Job, key: str, plan: Any) -> Submitted:
@@ -80,14 +80,14 @@ class _Metered(_MeteredLocal):
             return submitted
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
-        """Counts PENDING, DONE, FAILED, TRY_LATER, ERROR; one that was given up is an ERROR."""
+        """Counts PENDING, DONE, FAILED, TRY_LATER, ERROR. A poll that was given up is an ERROR."""
         with _counted(self._name, "poll") as count:
             result = await self._provider.poll(job, operation)
             count.outcome = "DONE" if isinstance(result, Done) else "PENDING"
             return result
 
     def cancel(self, job: Job, operation: str) -> CostState:
-        """Counts what it costs: CHARGED, RELEASED, UNCERTAIN; or ERROR."""
+        """Counts the cost after the cancel: CHARGED, RELEASED, UNCERTAIN; or ERROR."""
         with _counted(self._name, "cancel") as count:
             cost = self._provider.cancel(job, operation)
             count.outcome = cost
@@ -102,7 +102,7 @@ class _Metered(_MeteredLocal):
 
 
 class _Count:
-    """What came of one call."""
+    """The outcome of one call."""
 
     def __init__(self, outcome: str) -> None:
         self.outcome = outcome

@@ -1,7 +1,7 @@
 """Which providers this worker has: the built-in one, and those that the settings configure.
 
-A provider that is not configured is not imported either: the SDKs of Google and OpenAI cost a
-second and 60 MiB each, and even a provider loads its own at its first job.
+A provider that is not configured is not imported. The SDKs of Google and OpenAI take a second and
+60 MiB each, so a provider loads its SDK at its first job.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ Open = Callable[[Settings, Catalog, Blobs], Provider]
 
 
 def open_providers(settings: Settings, catalog: Catalog, blobs: Blobs) -> Providers:
-    """The providers that are configured, by name; nobody is called yet.
+    """The configured providers, by name. It calls none of them.
 
     Raises:
-        SettingsInvalid: when one that is configured can't be used, naming the variable.
+        SettingsInvalid: when a configured provider can't be used, naming the variable.
     """
     warn_if_exposed(settings)
     paid = {name: opened for name, opened in _OPEN.items() if name not in settings.missing}

@@ -1,7 +1,7 @@
-"""Paid results that the blob store does not take: on this machine's disk until it does.
+"""Keeps paid results on this machine's disk while the blob store does not take them.
 
-One folder for each submission, `<data_dir>/spool/<key>`, with files that are called as in the store
-after the key. It gets that name when all of it is on the disk, so what has it is whole.
+Each submission has a folder `<data_dir>/spool/<key>`. Its files have the names that follow the key
+in the store. The folder gets its name when all files are on the disk, so it is always whole.
 """
 
 import os
@@ -28,7 +28,7 @@ class Spool:
         self._folder = folder
 
     def write(self, key: str, files: Mapping[str, bytes]) -> None:
-        """Keeps the files of a submission; they are on the disk when this returns.
+        """Keeps the files of a submission. They are on the disk when this returns.
 
         Raises:
             OSError: when the disk does not take them.
@@ -46,12 +46,11 @@ class Spool:
         sync(self._folder)
 
     def erase(self, key: str) -> None:
-        """Forgets the files: the store has them."""
+        """Erases the files, which the store has by now."""
         shutil.rmtree(self._folder / key, ignore_errors=True)
 
     def upload(self, blobs: Blobs, prefix: str) -> None:
-        """Puts all that is here into the store, below `prefix`. Whoever else does the same at the
-        same time does no harm.
+        """Puts all files into the store, below `prefix`. Several processes may do so at once.
 
         Raises:
             DependencyUnavailable, StorageFull: when the store does not take it.
@@ -63,13 +62,13 @@ class Spool:
                 else:
                     self._upload(folder, blobs, prefix)
             except FileNotFoundError:
-                # Another had it in the store first.
+                # Another process put it into the store first.
                 continue
             except OSError as error:
                 log.error("spool_not_read", key=folder.name, error=type(error).__name__)
 
     def _upload(self, folder: Path, blobs: Blobs, prefix: str) -> None:
-        # The manifest, which says that the others are there, is the last of them.
+        # The manifest comes last, since it says that the other files are there.
         for file in sorted(folder.iterdir()):
             blobs.put_bytes(f"{prefix}{folder.name}.{file.name}", file.read_bytes())
         log.info("spooled_results_stored", key=folder.name)
@@ -77,6 +76,6 @@ class Spool:
 
 
 def _erase_old(draft: Path) -> None:
-    """Erases what a process left that was killed while it wrote."""
+    """Erases the leftovers of a process that was killed while it wrote."""
     if time.time() - draft.stat().st_mtime > _LEFT_SECONDS:
         shutil.rmtree(draft, ignore_errors=True)

@@ -9,7 +9,7 @@ import errno
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -18,7 +18,7 @@ from core.blobs import Blobs
 from core.errors import BlobMissing, DependencyUnavailable, LeaseLost, Reason, StorageFull
 from core.ids import new_id
 from core.jobs import EventType, Job, JobFailure, Outcome, Stage, State, Step
-from core.media import Media
+from core.kinds import Result
 from core.process import failpoints, metrics
 from core.store import Database, claims, media, starts, submits, transitions
 from core.store.claims import Claim
@@ -36,7 +36,7 @@ from workers.providers import (
 from workers.runs.journal import Entry
 from workers.runs.lease import Lease, LeaseKeeper
 from workers.runs.reconcile import Reconciler
-from workers.runs.results.media import store_output
+from workers.runs.results import MAKERS
 from workers.runs.submit import Submitter
 
 log = structlog.get_logger()
@@ -213,24 +213,34 @@ class Pipeline:
         for index in missing:
             lease.begin_output(index)
             with _full_disk_told(), _scratch_file(self.work_folder) as path:
-                item = self._fetch_one(claim, provider, lease, index, path)
-            if made_ms is not None:
-                item = replace(item, generation_ms=made_ms)
+                result = self._fetch_one(claim, provider, lease, index, path, made_ms)
             finish = transitions.succeed if index == missing[-1] else transitions.add_output
-            self.teller.tell(finish(self.db, claim.run, item))
+            self.teller.tell(finish(self.db, claim.run, result))
 
     def _fetch_one(
-        self, claim: Claim, provider: LocalProvider, lease: Lease, index: int, path: Path
-    ) -> Media:
+        self,
+        claim: Claim,
+        provider: LocalProvider,
+        lease: Lease,
+        index: int,
+        path: Path,
+        made_ms: int | None,
+    ) -> Result:
         if lease.stopping() or claim.job.cancel_request_time is not None:
             raise RunStopped
         job, begun = claim.job, time.monotonic()
         output = provider.fetch(job, claim.operation, index, path, self._read_input, lease)
-        generation_ms = int((time.monotonic() - begun) * 1000)
+        if made_ms is None:
+            made_ms = int((time.monotonic() - begun) * 1000)
         failpoints.hit("fetch.middle")
         lease.report(Stage.POST_PROCESSING, 1.0, "Storing the result")
-        return store_output(
-            *(self.blobs, job, index, path, output, generation_ms),
+        return MAKERS[job.kind](
+            self.blobs,
+            job,
+            index,
+            path,
+            output,
+            made_ms,
             cost_micros=_share_micros(claim),
             max_bytes=self.max_result_bytes,
         )

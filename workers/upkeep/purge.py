@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import structlog
 
 from core.blobs import Blobs
+from core.blobs.keys import CONTENT, DRAFTS, OWNER, RESULTS, THUMBNAILS
 from core.errors import BlobMissing
 from core.process import failpoints
 from core.store import Database, media
-from workers.providers.kept import FOLDER as RESULTS
 
 log = structlog.get_logger()
 
@@ -17,12 +17,8 @@ log = structlog.get_logger()
 ORPHAN_AGE_MS = 24 * 3600 * 1000
 # Their job has ended by then: see `RUSHES_MAX_FINISH_SECONDS`.
 RESULT_AGE_MS = 2 * ORPHAN_AGE_MS
-# Holds the name of the installation whose database knows the blobs.
-OWNER_KEY = "owner"
 _BATCH = 200
 _FAR_MS = 2**52
-_DRAFTS = "tmp/"
-_FOLDERS = ("media/", "thumbnails/")
 
 
 def empty_bin(db: Database, blobs: Blobs) -> int:
@@ -52,13 +48,13 @@ def owns(db: Database, blobs: Blobs) -> bool:
     """
     installation = db.installation()
     try:
-        return blobs.read(OWNER_KEY) == installation.encode()
+        return blobs.read(OWNER) == installation.encode()
     except BlobMissing:
         pass
-    found = next(_batches(blobs.list_keys("media/", _FAR_MS)), [])
+    found = next(_batches(blobs.list_keys(CONTENT, _FAR_MS)), [])
     if set(found) - media.known_keys(db, found):
         return False
-    blobs.put_bytes(OWNER_KEY, installation.encode())
+    blobs.put_bytes(OWNER, installation.encode())
     return True
 
 
@@ -76,13 +72,13 @@ def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
         return 0
     before = now - ORPHAN_AGE_MS
     count = 0
-    for folder in _FOLDERS:
+    for folder in (CONTENT, THUMBNAILS):
         for keys in _batches(blobs.list_keys(folder, before)):
             orphans = set(keys) - media.known_keys(db, keys)
             failpoints.hit("purge.after_list")
             blobs.delete(sorted(orphans))
             count += len(orphans)
-    for folder, age_ms in ((_DRAFTS, ORPHAN_AGE_MS), (RESULTS, RESULT_AGE_MS)):
+    for folder, age_ms in ((DRAFTS, ORPHAN_AGE_MS), (RESULTS, RESULT_AGE_MS)):
         for keys in _batches(blobs.list_keys(folder, now - age_ms)):
             blobs.delete(keys)
             count += len(keys)

@@ -6,8 +6,8 @@ import structlog
 
 from core.errors import RushesError
 from core.jobs import UNFINISHED
+from core.kinds import queues
 from core.process import metrics
-from core.specs import Kind
 from core.store import Database, overview, workers
 from core.store.overview import Overview
 
@@ -63,7 +63,7 @@ class Statistics:
         return False
 
     def _show(self, seen: Overview) -> None:
-        for queue in Kind:
+        for queue in queues():
             for state in UNFINISHED:
                 count = seen.unfinished.get((queue, state), 0)
                 metrics.UNFINISHED_JOBS.labels(queue, state).set(count)

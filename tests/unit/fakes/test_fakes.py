@@ -13,12 +13,12 @@ import httpx2
 import pytest
 from PIL import Image
 
+from core.files.videos import VideoInfo
 from tests.fakes import media
 from tests.fakes.faults import Faults
 from tests.fakes.ledger import Ledger, read_ledger
 from tests.fakes.openai import KEY
 from workers.runs.results.media import probe_result
-from workers.runs.results.thumbnails import VideoInfo
 
 AUTHORIZATION = {"authorization": f"Bearer {KEY}"}
 

@@ -1,4 +1,4 @@
-"""Frames to an MP4 file: H.264, yuv420p, 24 frames a second, the index in front."""
+"""Writes frames to an MP4 file: H.264, yuv420p, 24 frames a second, with the index in front."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -18,9 +18,9 @@ _ENCODER = {"preset": "superfast", "crf": "22", "threads": "1"}
 
 
 class Film:
-    """An MP4 file being written; frames of another size are scaled to the film's.
+    """An MP4 file that is being written. It scales frames of another size to the size of the film.
 
-    Used with `with`; leaving it by an exception leaves an unfinished file behind.
+    It is a context manager. An exception leaves an unfinished file behind.
     """
 
     def __init__(self, path: Path, width: int, height: int) -> None:
@@ -30,7 +30,7 @@ class Film:
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.thread_count = 1
-        # BT.709, limited range: said aloud, or players guess by frame size.
+        # BT.709, limited range. Without these fields players guess from the frame size.
         context.colorspace = context.color_primaries = context.color_trc = 1
         context.color_range = 1
         self._count = 0

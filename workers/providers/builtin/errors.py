@@ -1,10 +1,10 @@
-"""What rendering raises besides ValueError."""
+"""The exception of rendering besides ValueError."""
 
 from collections.abc import Callable
 
 
 class RenderCancelled(Exception):
-    """Rendering was stopped because the job was cancelled; what was written is unfinished."""
+    """Rendering stopped because the job was cancelled. The file is unfinished."""
 
 
 def stop_if(cancelled: Callable[[], bool]) -> None:

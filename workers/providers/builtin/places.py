@@ -23,7 +23,7 @@ def landscape(stage: Stage) -> list[Layer]:
 
 
 def falling(stage: Stage) -> list[Layer]:
-    """What falls or floats in front of any scene."""
+    """The layers that fall or float in front of any scene."""
     layers: list[Layer] = []
     if stage.has("lightning"):
         layers.append(weather.Lightning(stage))

@@ -1,11 +1,13 @@
 """The built-in provider: renders on this machine, free and without a key."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from core.jobs import Job, Stage
-from core.specs import VideoSpec
+from core.specs import ImageSpec, VideoSpec, media_spec
 from workers.providers import Monitor, Output, ReadInput, RunStopped
 from workers.providers.builtin.render import RenderCancelled, render_image, render_video
 
@@ -13,51 +15,58 @@ _MAX_SEED = 2**31
 
 
 class BuiltinProvider:
-    """Renders at fetch. The seed is the spec's, or made of the job's id: a second run makes the
-    same pixels."""
+    """Renders at fetch. The seed is that of the spec, or follows from the job's id, so a second run
+    makes the same pixels."""
 
     def fetch(
         self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
     ) -> Output:
         """Renders output `index`; each output has a seed of its own."""
-        seed = (_drawn(job.job_id) if job.spec.seed is None else job.spec.seed) + index
+        spec = media_spec(job.spec)
+        seed = (_drawn(job.job_id) if spec.seed is None else spec.seed) + index
+        # The prompt templates have words for the renderer too.
+        spec = replace(spec, prompt=job.final_prompt or spec.prompt)
         try:
-            self._render(job, seed, path, read_input, run)
+            _RENDER[spec.kind](spec, seed, path, read_input, run)
         except RenderCancelled:
             raise RunStopped from None
         return Output(seed=seed)
 
-    def _render(self, job: Job, seed: int, path: Path, read_input: ReadInput, run: Monitor) -> None:
-        # With its templates: they have words for the renderer too.
-        spec = replace(job.spec, prompt=job.final_prompt or job.spec.prompt)
-        if isinstance(spec, VideoSpec):
 
-            def frame_done(done: int, total: int) -> None:
-                run.report(Stage.GENERATING, done / total, f"Rendering frame {done} of {total}")
+def _video(spec: VideoSpec, seed: int, path: Path, read_input: ReadInput, run: Monitor) -> None:
+    def frame_done(done: int, total: int) -> None:
+        run.report(Stage.GENERATING, done / total, f"Rendering frame {done} of {total}")
 
-            frame = read_input(spec.first_frame) if spec.first_frame else None
-            render_video(
-                spec,
-                seed=seed,
-                first_frame=frame,
-                path=path,
-                progress=frame_done,
-                cancelled=run.stopping,
-            )
-            return
+    render_video(
+        spec,
+        seed=seed,
+        first_frame=read_input(spec.first_frame) if spec.first_frame else None,
+        path=path,
+        progress=frame_done,
+        cancelled=run.stopping,
+    )
 
-        def step_done(done: int, total: int) -> None:
-            run.report(Stage.GENERATING, done / total, f"Painting layer {done} of {total}")
 
-        render_image(
-            spec,
-            seed=seed,
-            references=[read_input(media_id) for media_id in spec.references],
-            mask=read_input(spec.mask) if spec.mask else None,
-            path=path,
-            progress=step_done,
-            cancelled=run.stopping,
-        )
+def _image(spec: ImageSpec, seed: int, path: Path, read_input: ReadInput, run: Monitor) -> None:
+    def step_done(done: int, total: int) -> None:
+        run.report(Stage.GENERATING, done / total, f"Painting layer {done} of {total}")
+
+    render_image(
+        spec,
+        seed=seed,
+        references=[read_input(media_id) for media_id in spec.references],
+        mask=read_input(spec.mask) if spec.mask else None,
+        path=path,
+        progress=step_done,
+        cancelled=run.stopping,
+    )
+
+
+# By the kind of job.
+_RENDER: Mapping[str, Callable[[Any, int, Path, ReadInput, Monitor], None]] = {
+    "video": _video,
+    "image": _image,
+}
 
 
 def _drawn(job_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Pixels of a frame: what a ratio with a resolution, or a written size, comes to."""
+"""The pixels of a frame, from a ratio with a resolution or from a written size."""
 
 import math
 

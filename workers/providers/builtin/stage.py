@@ -35,7 +35,7 @@ class Stage:
 
     @property
     def span(self) -> float:
-        """What things are measured by: the height, or nearly the width where that is less."""
+        """The unit of lengths: the height, or nearly the width if that is less."""
         return min(self.height, self.width * 0.95)
 
     def rng(self, part: str) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""What a prompt asks to see: place, hour, elements, colours and style, read from its words."""
+"""Reads the words of a prompt: its place, hour, elements, colours and style."""
 
 import re
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ _TEMPERS = _index(
     }
 )
 
-#: What a place shows without being asked.
+#: What a place shows even if the prompt does not name it.
 _USUAL: dict[str, str] = {
     "sea": "clouds water birds",
     "lake": "clouds water hills pines mist",

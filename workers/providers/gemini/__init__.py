@@ -11,5 +11,5 @@ from workers.providers.gemini.provider import GeminiProvider
 def open_gemini(
     settings: Settings, catalog: Catalog, blobs: Blobs, key: SecretStr
 ) -> GeminiProvider:
-    """The provider as the settings have it; google-genai is loaded by the first plan."""
+    """The provider that the settings describe. Its first plan loads google-genai."""
     return GeminiProvider(settings, key, catalog, blobs)

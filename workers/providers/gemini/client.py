@@ -1,6 +1,6 @@
-"""google-genai, set up for calls that are paid: each goes out once.
+"""A client of google-genai for paid calls, which sends each call once.
 
-Imported when the first call is made: the SDK takes a second and 60 MiB.
+The first call imports this module, because the SDK takes a second and 60 MiB.
 """
 
 from typing import TYPE_CHECKING
@@ -22,12 +22,12 @@ def open_client(http: httpx2.Client, key: SecretStr, base_url: str, seconds: flo
     from google.genai import Client
     from google.genai.types import HttpOptions, HttpRetryOptions
 
-    # Everything is said, as the SDK takes from the environment what is not.
+    # Every option is given, because the SDK takes those that are missing from the environment.
     options = HttpOptions(
         base_url=base_url or GOOGLE,
         api_version=API_VERSION,
         timeout=int(seconds * 1000),
-        # The first attempt counts: none besides it.
+        # The first attempt counts too, so this means no retries.
         retry_options=HttpRetryOptions(attempts=1),
         httpx_client=http,
         async_client_args=unused_async(),

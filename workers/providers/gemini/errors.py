@@ -1,4 +1,4 @@
-"""The classifier: what an answer or an exception means for the job and for its money.
+"""The meaning of answers and exceptions for the job and for its money.
 
 google-genai has two unrelated trees of errors (`errors.APIError` for models and files, the one of
 interactions below `GeminiNextGenAPIClientError`), and both let errors of httpx2 through.
@@ -23,21 +23,21 @@ from workers.providers.http.transport import (
 
 NAME = "Gemini"
 SETTING = "RUSHES_GEMINI_API_KEY"
-# Of a filter, not of a message: messages repeat what they are about.
+# This matches codes of a filter, not messages, which may repeat the prompt.
 _FILTERED = re.compile(r"(IMAGE_)?(SAFETY|PROHIBITED_CONTENT|BLOCKLIST|SPII|RECITATION|JAILBREAK)")
-# Refused, though the status says 400.
+# These refuse the key, though the status is 400.
 _AUTH_REASONS = ("API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED")
-# Quotas of a minute come back by themselves while a job waits; these don't.
+# A quota of a minute comes back while a job waits; these do not.
 _LONG_QUOTA = re.compile(r"PerDay|PerMonth|Spend", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
-# Published by others, and not tried here: an id that is not known is a 400 with this text.
+# As others published; not tried here. An unknown id is answered with a 400 and this text.
 _UNKNOWN_INTERACTION = "invalid interaction name"
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is no 200. `code` is Google's short name for it, `message` its text, which
-    goes nowhere: it may repeat the prompt."""
+    """An answer that is not 200. `code` is Google's short name for it. `message` is its text, which
+    is not passed on, because it may repeat the prompt."""
 
     status: int
     code: str = ""
@@ -48,7 +48,7 @@ class Refusal:
 
 
 def read_refusal(response: httpx2.Response) -> Refusal:
-    """The refusal in an answer of whatever shape, which has been read."""
+    """The refusal in an answer of any shape, whose body was read."""
     error = read_status(response.content)
     details = details_of(error)
     return Refusal(
@@ -62,9 +62,9 @@ def read_refusal(response: httpx2.Response) -> Refusal:
 
 
 def submit_error(error: BaseException) -> ProviderFailed | TryLater | OutcomeUnknown:
-    """What a submit raises for what the SDK raised.
+    """The error that a submit raises for an exception of the SDK.
 
-    Errors of both trees carry the answer if there was one.
+    Exceptions of both trees have the answer, if there was one.
     """
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response):
@@ -73,7 +73,7 @@ def submit_error(error: BaseException) -> ProviderFailed | TryLater | OutcomeUnk
 
 
 def submit_refused(refusal: Refusal) -> ProviderFailed | TryLater | OutcomeUnknown:
-    """What a submit raises for an answer that is no 200."""
+    """The error that a submit raises for an answer that is not 200."""
     status = refusal.status
     if not 400 <= status < 500 or status in (408, 409):
         return OutcomeUnknown(f"{NAME}: {status} {refusal.code}")
@@ -86,10 +86,10 @@ def submit_refused(refusal: Refusal) -> ProviderFailed | TryLater | OutcomeUnkno
 
 
 def poll_refused(refusal: Refusal, operation: str) -> ProviderFailed | TryLater:
-    """What a poll or a fetch raises for an answer that is no 200.
+    """The error that a poll or a fetch raises for an answer that is not 200.
 
-    The operation is paid for: only one that is gone ends the job. Every other refusal may pass,
-    even a wrong key.
+    The operation is paid for, so the job ends only if the operation is gone. Any other refusal may
+    pass, even that of a wrong key.
     """
     gone = refusal.status in (httpx2.codes.NOT_FOUND, httpx2.codes.GONE)
     if gone or _UNKNOWN_INTERACTION in refusal.message.lower():
@@ -104,7 +104,7 @@ def poll_refused(refusal: Refusal, operation: str) -> ProviderFailed | TryLater:
 
 
 def is_filter(code: str) -> bool:
-    """Whether a code of Google's is that of a content filter."""
+    """Whether Google's code is one of a content filter."""
     return _FILTERED.fullmatch(code.rpartition("/")[2].upper()) is not None
 
 
@@ -116,24 +116,24 @@ def filtered(phase: str, code: str) -> JobFailure:
 
 
 def rejected(message: str, code: str) -> JobFailure:
-    """What a job ends with that Gemini would not do, or could not."""
+    """The failure of a job that Gemini refused or could not do."""
     return JobFailure(reason=Reason.PROVIDER_REJECTED, message=message, metadata=_coded(code))
 
 
 def no_result(message: str, code: str = "") -> JobFailure:
-    """What a job ends with whose operation is done and left nothing to use."""
+    """The failure of a job whose operation is done and left no usable result."""
     return JobFailure(reason=Reason.RESULT_INVALID, message=message, metadata=_coded(code))
 
 
 def lost(operation: str) -> JobFailure:
-    """What a job ends with whose operation, or its result, Gemini has not any more."""
+    """The failure of a job whose operation or result Gemini does not have any more."""
     message = f"{NAME} does not know the operation, or its result, any more."
     details = {"operation": operation}
     return JobFailure(reason=Reason.PROVIDER_OPERATION_LOST, message=message, metadata=details)
 
 
 def auth_failed() -> JobFailure:
-    """What a job ends with when the key is not taken."""
+    """The failure of a job whose key Gemini does not accept."""
     message = f"{NAME} does not take the key in {SETTING}, or the key may not use the model."
     details = {"setting": SETTING}
     return JobFailure(reason=Reason.PROVIDER_AUTH_FAILED, message=message, metadata=details)
@@ -144,7 +144,7 @@ def _rejection(refusal: Refusal) -> JobFailure:
         return auth_failed()
     codes = [code for code in (refusal.reason, refusal.code) if is_filter(code)]
     if codes:
-        # A guess: what a blocked interaction's refusal looks like is written nowhere.
+        # A guess, because the refusal of a blocked interaction is not documented.
         return filtered("input" if codes[0].startswith("IMAGE_") else "prompt", codes[0])
     return rejected(f"{NAME} refused the request.", refusal.code or str(refusal.status))
 
@@ -163,6 +163,6 @@ def _coded(code: str) -> dict[str, str]:
 
 
 def _quotas(details: list[Fields]) -> list[str]:
-    """Names of the quotas that are used up, of google.rpc.QuotaFailure."""
+    """Names of the quotas that are used up, from google.rpc.QuotaFailure."""
     violations = [each for item in details for each in objects(item.get("violations"))]
     return [str(each.get("quotaId", "")) for each in violations]

@@ -1,8 +1,9 @@
-"""Interactions as the API answers them (`GET /v1/interactions/{id}`), as `AnswerReader` keeps them:
+"""Interactions as the API answers them (`GET /v1/interactions/{id}`) and `AnswerReader` keeps them:
 plain JSON, with numbers in the place of data.
 
-How a blocked one looks is documented nowhere. Of what others saw in 2026: a refusal of the model is
-`completed` with text in place of a video and without video tokens; a refused request is a 400.
+The form of a blocked interaction is not documented. Others saw in 2026: if the model refuses, the
+interaction is `completed` with text in place of a video and without video tokens; if the service
+refuses the request, it answers 400.
 """
 
 import re
@@ -31,9 +32,9 @@ Interaction = dict[str, Any]
 # The field with the bytes of an input, or of a result that came inside the answer.
 DATA = "data"
 GOOGLE = "https://generativelanguage.googleapis.com"
-# With background=True the service goes on by itself; a POST of ours would be paid once more.
+# With background=True the service goes on by itself. Another POST of ours would be paid again.
 _RUNNING = ("queued", "in_progress", "requires_continuation")
-# An address of a file; it is never followed, only its id is taken.
+# The address of a file. Only its id is used; the address is never followed.
 _FILE = re.compile(
     re.escape(GOOGLE) + r"/v1[a-z0-9]*/files/([A-Za-z0-9_-]{1,100})(?::download)?(?:\?.*)?"
 )
@@ -42,15 +43,15 @@ _WORD = re.compile(r"[a-z_]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """Where the result is: a file of the API by its id, or in the answer itself, as that data of
-    all that it has there."""
+    """Where the result is: a file of the API with that id, or the data of that number in the answer
+    itself."""
 
     file_id: str = ""
     number: int = -1
 
 
 def judge(interaction: Interaction, operation: str, charge: Charge) -> Pending | Done:
-    """How far the interaction is, and what it cost.
+    """How far the interaction is, and its cost.
 
     Raises:
         ProviderFailed: when it ended without a video.
@@ -63,7 +64,7 @@ def judge(interaction: Interaction, operation: str, charge: Charge) -> Pending |
         return Done(charge(interaction_tokens(interaction)))
     failure = _ended(interaction, status, operation)
     if failure is None:
-        # A newer service may have more of them; the job's deadline bounds it.
+        # A newer service may have more statuses. The deadline of the job ends the wait.
         name = status if _WORD.fullmatch(status) else "?"
         log.warning("interaction_status_unknown", status=name)
         return Pending()
@@ -74,13 +75,13 @@ def find_video(interaction: Interaction, charge: Charge) -> Video:
     """The video of a completed interaction.
 
     Raises:
-        ProviderFailed: when there is none that can be had.
+        ProviderFailed: when it has no video that can be fetched.
     """
     for content in _contents(interaction):
         if content.get("type") == "video":
             return _video(content)
     if _video_tokens(interaction):
-        # It was made, and is not where it is looked for.
+        # The video was made, but it is in a place that is not known here.
         failure = no_result(f"{NAME} made a video, and did not say where it is.")
     else:
         failure = filtered("output", _error_code(interaction))
@@ -88,7 +89,7 @@ def find_video(interaction: Interaction, charge: Charge) -> Video:
 
 
 def cancelled_cost(interaction: Interaction) -> CostState:
-    """What an interaction costs after it was asked to stop."""
+    """The cost of an interaction after a cancel."""
     status = interaction.get("status")
     if status == "cancelled":
         return CostState.CHARGED if _video_tokens(interaction) else CostState.RELEASED
@@ -96,8 +97,8 @@ def cancelled_cost(interaction: Interaction) -> CostState:
 
 
 def _failed(interaction: Interaction, failure: JobFailure, charge: Charge) -> ProviderFailed:
-    """Video that was made is charged, and what a filter or a cancel held back is not; else only
-    the usage tells."""
+    """Google charges a video that was made, and does not charge one that a filter or a cancel held
+    back. In other cases only the usage tells."""
     tokens = _video_tokens(interaction)
     if tokens:
         return ProviderFailed(failure, CostState.CHARGED, charge(interaction_tokens(interaction)))
@@ -111,7 +112,7 @@ def _video_tokens(interaction: Interaction) -> int | None:
 
 
 def _ended(interaction: Interaction, status: str, operation: str) -> JobFailure | None:
-    """Why an interaction ended that is not completed; None for a status that is not known."""
+    """The failure of an interaction that ended uncompleted; None for an unknown status."""
     code = _error_code(interaction)
     if status == "failed":
         if is_filter(code):
@@ -124,13 +125,13 @@ def _ended(interaction: Interaction, status: str, operation: str) -> JobFailure 
     if status == "incomplete":
         return no_result(f"{NAME} stopped before the video was whole.", status)
     if status == "requires_action":
-        # There are no tools in our requests whose results it could wait for.
+        # Our requests have no tools, so it can not wait for the result of one.
         return rejected(f"{NAME} waits for something that it was not offered.", status)
     return None
 
 
 def _contents(interaction: Interaction) -> Iterator[dict[str, Any]]:
-    """What the model made, the last first."""
+    """The outputs of the model, the last first."""
     steps = interaction.get("steps")
     for step in reversed(steps if isinstance(steps, list) else []):
         if isinstance(step, dict) and step.get("type") == "model_output":
@@ -152,7 +153,7 @@ def _video(content: dict[str, Any]) -> Video:
 
 
 def _error_code(interaction: Interaction) -> str:
-    """The last part of the first error's code, which is an address or a word."""
+    """The last part of the code of the first error; a code is an address or a word."""
     listed = interaction.get("errors") or [interaction.get("error")]
     for error in listed if isinstance(listed, list) else []:
         if isinstance(error, dict):

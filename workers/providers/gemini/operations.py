@@ -1,6 +1,6 @@
-"""Operations over raw HTTP: all calls that are free, and may be made again.
+"""Operations over raw HTTP: all calls that are free and may be repeated.
 
-The key goes to the API's own address and nowhere else; an address in an answer is never followed.
+Only the address of the API gets the key. An address in an answer is never followed.
 """
 
 import contextlib
@@ -47,13 +47,13 @@ from workers.providers.http.transport import (
 )
 
 FILE_PAUSE_MS = 5000
-# What is longer is read on only as long as it does not say that there is a video in it.
+# A longer answer is read on only until it is known to have a video in it.
 MOST_POLLED_BYTES = 32 * 1024 * 1024
 _COMPLETED = re.compile(rb'"status"\s*:\s*"completed"')
 # An answer may be larger than the video in it: base64 takes four bytes for three.
 _BASE64 = 4 / 3
 _ROOM_BYTES = 1024 * 1024
-# It may repeat the inputs, but nothing else has as many bytes.
+# The answer may repeat the inputs, but nothing else in it has as many bytes.
 _MOST_INPUT_BYTES = int(MAX_INPUT_BYTES * _BASE64) + _ROOM_BYTES
 _GONE = (httpx2.codes.FORBIDDEN, httpx2.codes.NOT_FOUND, httpx2.codes.GONE)
 
@@ -61,7 +61,7 @@ _GONE = (httpx2.codes.FORBIDDEN, httpx2.codes.NOT_FOUND, httpx2.codes.GONE)
 class Operations:
     """Interactions by their ids, and their videos.
 
-    A video inside an answer may have `most_inline_bytes`, one in a file `most_bytes`.
+    A video inside an answer may have `most_inline_bytes`, and a video in a file `most_bytes`.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Operations:
         self._http = download_client()
 
     async def poll(self, operation: str, charge: Charge) -> Pending | Done:
-        """How far the interaction is, and what it cost.
+        """How far the interaction is, and its cost.
 
         Raises:
             ProviderFailed: when it ended without a video, or is gone.
-            TryLater: when it can't be asked for now.
+            TryLater: when the API can't be asked now.
         """
         reader, url = AnswerReader(DATA), self._interaction(operation)
         try:
@@ -91,7 +91,7 @@ class Operations:
         except AnswerUnreadable:
             raise _unreadable() from None
         if _enough(reader):
-            # It is left there, and with it what it cost.
+            # The interaction stays at Google, and so does the record of its cost.
             return Done()
         result = judge(_whole(reader), operation, charge)
         if isinstance(result, Done):
@@ -99,13 +99,13 @@ class Operations:
         return Pending(delay_ms=retry_after_ms(headers))
 
     def cancel(self, operation: str) -> CostState:
-        """Stops the interaction if it still runs; what it costs then.
+        """Stops the interaction if it still runs, and returns its cost.
 
         Raises:
-            httpx2.HTTPError, TryLater: when that is not known.
+            httpx2.HTTPError, TryLater: when the cost is not known.
         """
         address = self._interaction(operation)
-        # What is done can't be cancelled, and costs what it costs.
+        # An interaction that is done can't be cancelled, and its cost stays.
         for method, url in (("POST", f"{address}/cancel"), ("GET", address)):
             with contextlib.suppress(AskRefused):
                 return cancelled_cost(self._ask(method, url))
@@ -115,8 +115,8 @@ class Operations:
         """Writes the video of a completed interaction to `path`.
 
         Raises:
-            ProviderFailed: when there is none that can be had.
-            TryLater: when it can't be had now.
+            ProviderFailed: when it has no video that can be fetched.
+            TryLater: when the video can't be fetched now.
             RunStopped: when the run was asked to stop.
         """
         run.report(Stage.DOWNLOADING, 0.0, "Downloading")
@@ -124,11 +124,11 @@ class Operations:
         with path.open("rb") as answer:
             found = _read(answer)
             if isinstance(judge(found, operation, charge), Pending):
-                # Another answer than the one that made the poll say Done.
+                # This answer differs from the one that made the poll return Done.
                 raise TryLater(unavailable(NAME), sent=True)
             video = find_video(found, charge)
             if not video.file_id:
-                # The answer has no name from here on, and goes when it is closed.
+                # Without a name, so that the disk is free again when the file is closed.
                 path.unlink()
                 self._decode(answer, video.number, path)
         if video.file_id:
@@ -136,7 +136,7 @@ class Operations:
         run.report(Stage.DOWNLOADING, 1.0, "Downloading")
 
     def _download_answer(self, operation: str, path: Path, run: Monitor) -> None:
-        """Writes the interaction with all that is in it to `path`."""
+        """Writes the whole interaction to `path`."""
         most = int(self._most_inline_bytes * _BASE64) + _ROOM_BYTES
 
         def refused(response: httpx2.Response) -> Exception:
@@ -149,7 +149,7 @@ class Operations:
 
         def refused(response: httpx2.Response) -> Exception:
             if response.status_code in _GONE:
-                # Files are kept for two days.
+                # Google keeps files for two days.
                 return ProviderFailed(lost(operation), CostState.CHARGED)
             return poll_refused(read_refusal(response), operation)
 
@@ -157,7 +157,8 @@ class Operations:
         self._download(f"{address}:download?alt=media", path, self._most_bytes, refused, run)
 
     def _check_ready(self, address: str, refused: Refused) -> None:
-        """Returns once the file can be downloaded; it may be worked on when its video is done."""
+        """Checks that the file can be downloaded. Google may still process it when its video is
+        done."""
         try:
             state = self._ask("GET", address).get("state", "ACTIVE")
         except AskRefused as error:
@@ -183,10 +184,10 @@ class Operations:
         )
 
     def _ask(self, method: str, url: str) -> dict[str, Any]:
-        """What is answered in JSON, without any data.
+        """The JSON of the answer, without any data.
 
         Raises:
-            AskRefused, httpx2.HTTPError: when it is not answered.
+            AskRefused, httpx2.HTTPError: when there is no answer.
             TryLater: when the answer can't be read.
         """
         reader = AnswerReader(DATA)
@@ -197,7 +198,7 @@ class Operations:
         return _whole(reader)
 
     def _decode(self, answer: BinaryIO, number: int, path: Path) -> None:
-        """Writes the data of that number to `path`."""
+        """Writes the data with that number to `path`."""
         with path.open("wb") as file:
             decoder = Base64File(number, file, self._most_inline_bytes)
             try:
@@ -214,14 +215,14 @@ class Operations:
 
 
 def _enough(reader: AnswerReader) -> bool:
-    """Whether there is a video in it, which is too long to wait for its end."""
+    """Whether the answer has a video in it; to wait for its end would take too long."""
     if reader.size <= MOST_POLLED_BYTES:
         return False
     return reader.size > _MOST_INPUT_BYTES or reader.says(_COMPLETED)
 
 
 def _read(answer: BinaryIO, take: Take = lambda number, piece: None) -> Interaction:
-    """Reads it from its beginning."""
+    """Reads the answer again, from its beginning."""
     reader = AnswerReader(DATA, take)
     answer.seek(0)
     try:
@@ -233,7 +234,7 @@ def _read(answer: BinaryIO, take: Take = lambda number, piece: None) -> Interact
 
 
 def _whole(reader: AnswerReader) -> dict[str, Any]:
-    """The body of a 200; one that is no object is none of the API's."""
+    """The body of a 200, which must be an object to come from the API."""
     try:
         return reader.close()
     except AnswerUnreadable:

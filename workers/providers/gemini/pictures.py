@@ -1,6 +1,6 @@
-"""The answer of `generate_content`, which brings the image itself.
+"""The answer of `generate_content`, which has the image in it.
 
-A model may show drafts among its thoughts; the last image that is no thought is the result.
+A model may put drafts among its thoughts. The last image that is not a thought is the result.
 """
 
 from typing import TYPE_CHECKING
@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
 _FILTERS = frozenset(
     {
-        *("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"),
-        *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "ESCALATION"),
+        "SAFETY",
+        "RECITATION",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "MODEL_ARMOR",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "ESCALATION",
     }
 )
 _ACCOUNT = "PUP_LIMITED_DISABLED"
@@ -26,7 +34,7 @@ _ACCOUNT = "PUP_LIMITED_DISABLED"
 def read_picture(
     answer: "GenerateContentResponse", *, has_inputs: bool, seed: int | None
 ) -> Result | ProviderFailed:
-    """The image, or why a call that was accepted made none.
+    """The image, or the failure of an accepted call that made none.
 
     Raises:
         ProviderFailed: when the prompt or an input was refused, which costs nothing.
@@ -59,8 +67,8 @@ def _image(candidate: "Candidate") -> bytes | None:
 
 
 def _no_image(answer: "GenerateContentResponse", code: str) -> ProviderFailed:
-    """Image tokens that were made are charged, and what a filter held back is not; else only the
-    usage tells."""
+    """Google charges the image tokens that were made, and nothing for an image that a filter held
+    back. In other cases only the usage tells."""
     tokens = result_tokens(content_tokens(answer.usage_metadata), "image")
     if code in _FILTERS:
         failure = filtered("output", code)

@@ -1,7 +1,7 @@
 """The Gemini Developer API, with a key: Omni's videos by interactions, Nano Banana's images.
 
-A video is an operation that any process can ask for by its id. An image comes inside the answer to
-its call, and is kept in the blob store before `submit` returns.
+A video is an operation, which any process can ask for by its id. An image comes in the answer to
+its call, so `submit` puts it into the blob store before it returns.
 """
 
 import asyncio
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from core.blobs import Blobs
+from core.blobs.keys import RESULTS
 from core.catalog.models import Catalog
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
 from core.process.settings import Settings
+from core.specs import media_spec
 from workers.providers import (
     Done,
     Monitor,
@@ -34,22 +36,22 @@ from workers.providers.gemini.pictures import read_picture
 from workers.providers.gemini.requests import ImagePlan, VideoPlan, plan_request
 from workers.providers.gemini.usage import Charge, Tokens, content_tokens
 from workers.providers.http.transport import is_too_large, submit_client, too_large
-from workers.providers.kept import FOLDER, Result, open_kept
+from workers.providers.kept import Result, open_kept
 
 if TYPE_CHECKING:
     from google.genai import Client
 
-# The header of the submission's key; whether Google looks at it is not known.
+# The header with the key of the submission. Google may ignore it.
 KEY_HEADER = "Idempotency-Key"
 _MEBIBYTE = 1024 * 1024
-# It names the operation, and may repeat the inputs.
+# The answer names the operation, and may repeat the inputs.
 _MOST_ACCEPTED_BYTES = 128 * _MEBIBYTE
 
 
 class GeminiProvider:
     """Implements `Provider`."""
 
-    # An image that was kept before its worker died is found; Google lists nothing itself.
+    # It finds images that were kept before their worker died. Google lists no calls.
     can_look_up = True
 
     def __init__(self, settings: Settings, key: SecretStr, catalog: Catalog, blobs: Blobs) -> None:
@@ -70,7 +72,7 @@ class GeminiProvider:
     def plan(self, job: Job, read_input: ReadInput) -> VideoPlan | ImagePlan:
         """The whole request."""
         plan = plan_request(job, self._catalog, read_input)
-        # The SDK takes a second to load: not after the intent.
+        # The SDK takes a second to load, so it is loaded before the intent is written.
         self._client(type(plan))
         return plan
 
@@ -82,22 +84,22 @@ class GeminiProvider:
         return self._submit_image(client, job, key, plan)
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
-        """How far the operation is; kept results are done."""
-        if operation.startswith(FOLDER):
+        """How far the operation is. An operation with kept results is done."""
+        if operation.startswith(RESULTS):
             return Done(await asyncio.to_thread(self._kept.charged_micros, operation))
         return await self._operations.poll(operation, self._charge(job))
 
     def cancel(self, job: Job, operation: str) -> CostState:
-        """Stops a video that is being made; an image was made before there was an operation."""
-        if operation.startswith(FOLDER):
+        """Stops a video that is being made. An image is done before it has an operation."""
+        if operation.startswith(RESULTS):
             return CostState.CHARGED
         return self._operations.cancel(operation)
 
     def look_up(self, key: str) -> str | None:
-        """The results that the submission left here.
+        """The operation of the submission, if its results were kept.
 
         Raises:
-            TryLater: when there are none. It may have been accepted all the same.
+            TryLater: when they were not. It may have been accepted all the same.
         """
         operation = self._kept.find(key)
         if operation is None:
@@ -108,12 +110,12 @@ class GeminiProvider:
         self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
     ) -> Output:
         """Writes the one output."""
-        if operation.startswith(FOLDER):
+        if operation.startswith(RESULTS):
             output = self._kept.fetch(operation, index, path, run)
             run.report(Stage.DOWNLOADING, 1.0, "Downloading")
             return output
         self._operations.fetch(operation, path, run, self._charge(job))
-        return Output(seed=job.spec.seed)
+        return Output(seed=media_spec(job.spec).seed)
 
     def _submit_video(self, client: "Client", key: str, plan: VideoPlan) -> Submitted:
         try:
@@ -137,7 +139,8 @@ class GeminiProvider:
             result: Result | ProviderFailed = _charged(too_large(self._most_inline_bytes))
             tokens: Tokens = {}
         else:
-            result = read_picture(answer, has_inputs=bool(job.spec.inputs), seed=job.spec.seed)
+            seed = media_spec(job.spec).seed
+            result = read_picture(answer, has_inputs=bool(job.spec.inputs), seed=seed)
             tokens = content_tokens(answer.usage_metadata)
         free = isinstance(result, ProviderFailed) and result.cost is not CostState.CHARGED
         charged = None if free else self._charge(job)(tokens)
@@ -145,13 +148,13 @@ class GeminiProvider:
         return Submitted(operation, done=True, charged_micros=charged)
 
     def _charge(self, job: Job) -> Charge:
-        """How the tokens of the job's model are priced."""
+        """The function that prices the tokens of the job's model."""
         model = self._catalog.get(job.spec.model)
         ability = model.ability(job.kind) if model else None
         return ability.charge_micros if ability else lambda _: None
 
     def _client(self, kind: type) -> "Client":
-        """The client for plans of that kind, opened by the first that needs it."""
+        """The client for plans of that class. The first plan opens it."""
         with self._opening:
             if kind not in self._clients:
                 self._clients[kind] = self._open(kind)
@@ -162,7 +165,7 @@ class GeminiProvider:
         if kind is VideoPlan:
             seconds, most_bytes = settings.submit_timeout_seconds, _MOST_ACCEPTED_BYTES
         else:
-            # Base64 is a third longer than what it says.
+            # Base64 is a third longer than its bytes.
             seconds = settings.synchronous_timeout_seconds
             most_bytes = self._most_inline_bytes * 4 // 3 + _MEBIBYTE
         http = submit_client(seconds, most_bytes)

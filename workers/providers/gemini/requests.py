@@ -1,10 +1,11 @@
-"""From a job to the request that is sent for it: pure, but for reading the inputs.
+"""From a job to its request; pure, but for reading the inputs.
 
-Omni has no fields for the roles of its inputs: tags in the prompt say them (Google's guide to Omni,
-September 2026). Who writes the tags into a prompt by hand is left alone.
+Omni has no fields for the roles of its inputs. Tags in the prompt say them (Google's guide to Omni,
+September 2026). A prompt that has such tags already stays as it is.
 """
 
 import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from core.jobs import Job, JobFailure
 from core.specs import ImageSpec, VideoSpec
 from workers.providers import ProviderFailed, ReadInput
 
-# The API takes 100 MB of JSON, of which base64 takes a third more than the bytes.
+# The API takes 100 MB of JSON, and base64 is a third longer than its bytes.
 MAX_INPUT_BYTES = 70_000_000
 _DECLARED = "[# "
 _AS_REFERENCES = (
@@ -41,7 +42,7 @@ class ImagePlan:
 
 
 def plan_request(job: Job, catalog: Catalog, read_input: ReadInput) -> VideoPlan | ImagePlan:
-    """What is sent for the job.
+    """The request for the job.
 
     Raises:
         ProviderFailed: INPUT_MEDIA_INVALID, when its inputs can't be sent.
@@ -49,13 +50,11 @@ def plan_request(job: Job, catalog: Catalog, read_input: ReadInput) -> VideoPlan
     found = catalog.get(job.spec.model)
     model = found.provider_model if found else job.spec.model
     inputs = _Inputs(read_input)
-    if isinstance(job.spec, VideoSpec):
-        return VideoPlan(_interaction(model, job.final_prompt, job.spec, inputs))
-    return _picture(model, job.final_prompt, job.spec, inputs)
+    return _PLANS[job.kind](model, job.final_prompt, job.spec, inputs)
 
 
 class _Inputs:
-    """Reads inputs, and counts their bytes."""
+    """Reads the inputs, and counts their bytes."""
 
     def __init__(self, read: ReadInput) -> None:
         self._read = read
@@ -79,7 +78,7 @@ class _Inputs:
         return data, mime_type
 
 
-def _interaction(model: str, prompt: str, spec: VideoSpec, inputs: _Inputs) -> dict[str, Any]:
+def _interaction(model: str, prompt: str, spec: VideoSpec, inputs: _Inputs) -> VideoPlan:
     clips = [spec.source_video] if spec.source_video else []
     frames = [frame for frame in (spec.first_frame, spec.last_frame) if frame]
     content = [inputs.part(media_id, "video") for media_id in clips]
@@ -90,8 +89,9 @@ def _interaction(model: str, prompt: str, spec: VideoSpec, inputs: _Inputs) -> d
         "input": [*content, {"type": "text", "text": tagged(prompt, spec)}],
         "response_format": _format(spec),
     }
-    config = _config(spec)
-    return body | {"generation_config": config} if config else body
+    if config := _config(spec):
+        body["generation_config"] = config
+    return VideoPlan(body)
 
 
 def _format(spec: VideoSpec) -> dict[str, str]:
@@ -103,7 +103,7 @@ def _format(spec: VideoSpec) -> dict[str, str]:
         "delivery": "uri",
     }
     if spec.source_video:
-        # The ratio is that of the clip that goes on.
+        # The new part has the ratio of the clip that it extends.
         del form["aspect_ratio"]
     return form
 
@@ -118,7 +118,7 @@ def _config(spec: VideoSpec) -> dict[str, Any]:
 
 
 def _task(spec: VideoSpec) -> str:
-    """Its name for what is asked; empty where no name fits, and the model finds it out."""
+    """Omni's name for the task; empty if no name fits, so that the model finds out."""
     if spec.source_video:
         return "extend"
     if spec.first_frame or spec.last_frame:
@@ -127,7 +127,7 @@ def _task(spec: VideoSpec) -> str:
 
 
 def tagged(prompt: str, spec: VideoSpec) -> str:
-    """The prompt with the roles of its inputs, which are numbered in the order they are sent."""
+    """The prompt with the roles of its inputs, which are numbered in the order of the request."""
     if _DECLARED in prompt:
         return prompt
     if spec.source_video and not prompt:
@@ -154,13 +154,20 @@ def _picture(model: str, prompt: str, spec: ImageSpec, inputs: _Inputs) -> Image
     config: dict[str, Any] = {
         "response_modalities": ["TEXT", "IMAGE"],
         "image_config": {"aspect_ratio": spec.aspect_ratio, "image_size": spec.size},
-        # Else the SDK sends, and pays, again whenever the model stops in the middle.
+        # Or else the SDK sends and pays again whenever the model stops in the middle.
         "automatic_continuation": False,
     }
     if spec.seed is not None:
         config["seed"] = spec.seed
     contents = [{"role": "user", "parts": [*parts, {"text": prompt}]}]
     return ImagePlan(model, contents, config)
+
+
+# By the kind of job.
+_PLANS: Mapping[str, Callable[[str, str, Any, _Inputs], VideoPlan | ImagePlan]] = {
+    "video": _interaction,
+    "image": _picture,
+}
 
 
 def _bad_input(message: str) -> ProviderFailed:

@@ -1,7 +1,7 @@
-"""Tokens that an answer says were used, by the names that the catalog prices them with.
+"""The token counts of an answer, by the names that the catalog has prices for.
 
-Omni's price list has one price for all input, so clips and sound count as images do. What has no
-name there counts as "other", which has no price: then the estimate stands.
+Omni's price list has one price for all input, so clips and sound count as images. A token without a
+name in the catalog counts as "other", which has no price: then the estimate stays the cost.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from google.genai.types import ModalityTokenCount
 
 Tokens = Mapping[str, int]
-# What so many tokens cost in micro-units; None when nobody knows.
+# The cost of so many tokens in micro-units; None if it is not known.
 Charge = Callable[[Tokens], int | None]
 UNNAMED = "other_output"
 _INPUT = {"text": "text_input"} | dict.fromkeys(("image", "video", "audio"), "image_input")
@@ -21,7 +21,7 @@ _OUTPUT = {"text": "text_output", "image": "image_output", "video": "video_outpu
 
 
 def interaction_tokens(interaction: dict[str, Any]) -> Tokens:
-    """Of an interaction; empty when it does not say."""
+    """The counts of an interaction; empty if it has none."""
     usage = interaction.get("usage")
     if not isinstance(usage, dict):
         return {}
@@ -33,7 +33,7 @@ def interaction_tokens(interaction: dict[str, Any]) -> Tokens:
 
 
 def content_tokens(usage: "Usage | None") -> Tokens:
-    """Of a `generate_content`; empty when it does not say."""
+    """The counts of a `generate_content`; empty if it has none."""
     if usage is None:
         return {}
     made = _counts(usage.candidates_tokens_details)
@@ -44,8 +44,7 @@ def content_tokens(usage: "Usage | None") -> Tokens:
 
 
 def result_tokens(tokens: Tokens, kind: str) -> int | None:
-    """Tokens of results of that kind ("video"), which is what costs money; None when that is not
-    known."""
+    """The count of the tokens that make results of that kind ("video"); None if it is not known."""
     made = tokens.get(f"{kind}_output", 0)
     return None if not tokens or (not made and tokens.get(UNNAMED)) else made
 
@@ -64,7 +63,7 @@ def _counted(
     counted: Counter[str] = Counter()
     for modality, count in pairs:
         counted[names.get(modality, f"other_{side}")] += count
-    # The text beside an image is left out of the list.
+    # The list leaves out the text beside an image.
     rest = "text" if pairs else "other"
     counted[f"{rest}_{side}"] += max(0, total - counted.total())
     return counted

@@ -1,1 +1,1 @@
-"""HTTP as the adapters need it: calls that go out once, and answers read piece by piece."""
+"""HTTP for the adapters: it sends a call once, and reads an answer piece by piece."""

@@ -1,4 +1,4 @@
-"""Reads an operation's answer piece by piece, so that inline results are never held in memory."""
+"""Reads the answer of an operation piece by piece, so that no inline result is held in memory."""
 
 import binascii
 import json
@@ -18,22 +18,22 @@ Take = Callable[[int, bytes], None]
 
 
 class AnswerUnreadable(RushesError):
-    """The answer is not the JSON that it should be."""
+    """The answer is not the JSON that the API promises."""
 
 
 class ResultDamaged(RushesError):
-    """The inline result is no base64."""
+    """The inline result is not base64."""
 
 
 class ResultTooLarge(RushesError):
-    """The inline result is larger than it may be."""
+    """The inline result is larger than the limit."""
 
 
 class AnswerReader:
-    """Gets the answer's bytes, and keeps all of it but what the fields `name` hold in base64.
+    """Keeps the answer, but for the base64 data in the fields `name`.
 
-    In the place of each there is its number, from 0 on; empty ones are counted and stay empty.
-    `take` gets them piece by piece, each piece with that number.
+    A number takes the place of each field's data, from 0 on; an empty field has a number too and
+    stays empty. `take` gets the data piece by piece, each piece with the number of its field.
     """
 
     def __init__(self, name: str, take: Take = lambda number, piece: None) -> None:
@@ -53,18 +53,18 @@ class AnswerReader:
         return self._number >= 0
 
     def whole(self, number: int) -> bool:
-        """Whether that inline result has come to its end."""
+        """Whether all of that inline result was read."""
         return self._number > number or (self._number == number and not self._in_data)
 
     def says(self, words: re.Pattern[bytes]) -> bool:
-        """Whether what was kept so far has these words in it."""
+        """Whether the kept part of the answer has these words in it."""
         return words.search(self._kept) is not None
 
     def feed(self, chunk: bytes) -> None:
-        """Reads on.
+        """Reads the next piece.
 
         Raises:
-            AnswerUnreadable: when there is more than an answer without results can be.
+            AnswerUnreadable: when the kept part is longer than an answer without results can be.
         """
         self.size += len(chunk)
         at = 0
@@ -86,7 +86,7 @@ class AnswerReader:
         return values
 
     def _between(self, chunk: bytes, at: int) -> int:
-        """Outside of strings, up to the next one."""
+        """Reads outside of strings, up to the next string."""
         end = chunk.find(b'"', at) + 1 or len(chunk)
         self._keep(chunk[at:end])
         if chunk[end - 1 : end] == b'"':
@@ -97,7 +97,7 @@ class AnswerReader:
         return end
 
     def _in(self, chunk: bytes, at: int) -> int:
-        """Inside of a string, up to what ends it or has to be looked at."""
+        """Reads inside of a string, up to its end or to a character that needs a look."""
         if self._escape:
             return self._in_escape(chunk, at)
         edge = _EDGE.search(chunk, at)
@@ -136,8 +136,8 @@ class AnswerReader:
 
 
 class Base64File:
-    """Decodes the inline result `number` into a file, in whichever alphabet of base64; what
-    `AnswerReader` hands out goes to `take`.
+    """Decodes the inline result `number` into a file, whichever alphabet of base64 it has.
+    `AnswerReader` calls `take`.
 
     Raises:
         ResultDamaged, ResultTooLarge: by `take` and `close`.
@@ -150,7 +150,7 @@ class Base64File:
         self._rest = b""
 
     def take(self, number: int, piece: bytes) -> None:
-        """Decodes a piece; those of other results are dropped."""
+        """Decodes a piece. It ignores the pieces of other results."""
         if number != self._number:
             return
         piece = self._rest + piece.translate(_STANDARD)
@@ -166,13 +166,13 @@ class Base64File:
         self._file.write(data)
 
     def close(self) -> None:
-        """Says whether all of it was base64."""
+        """Checks that all of the result was base64."""
         if self._rest:
             raise ResultDamaged
 
 
 def _unescaped(escape: bytes) -> bytes:
-    """The character of an escape in base64: of Google's answers "/" and "=" come like that."""
+    """The character of an escape in base64: Google's answers escape "/" and "="."""
     try:
         return _ESCAPED[escape[1:]] if len(escape) == 2 else chr(int(escape[2:], 16)).encode()
     except (KeyError, ValueError):

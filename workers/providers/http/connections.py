@@ -1,8 +1,10 @@
-"""What the HTTP clients of a process share: one TLS context; and many connections for polls.
+"""One TLS context for all HTTP clients of a process, and a transport of many connections.
 
-A pool of httpcore2 looks at each idle connection, with a system call, for each request: 200 of them
-cost 1.5 ms of CPU a request, as much as all else together. So there are many small pools; the first
-one with room is used, that the last ones fall idle.
+Polls use that transport.
+
+For each request, a pool of httpcore2 makes a system call for each of its idle connections. With 200
+of them that costs 1.5 ms of CPU a request, as much as all other work on it. So the transport has
+many small pools. It uses the first pool with room, so that the last pools fall idle.
 """
 
 import functools
@@ -12,17 +14,17 @@ from collections.abc import AsyncIterator, Callable
 import httpx2
 
 EACH = 8
-# Longer than most pauses between two questions, shorter than servers keep a connection.
+# Longer than most pauses between two polls, shorter than servers keep a connection.
 IDLE_SECONDS = 30.0
 
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
-    """Whom the clients of this process trust: one for all, as reading that takes 25 ms of CPU."""
+    """The TLS context of all clients of this process; to load one takes 25 ms of CPU."""
     context = httpx2.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
-    # httpcore2 would say that again for each connection; to change what another thread is opening a
-    # connection with can end the process (https://github.com/python/cpython/issues/141012).
+    # httpcore2 would set that again for each connection. To change a context while another thread
+    # opens a connection with it can end the process (https://github.com/python/cpython/issues/141012).
     context.set_alpn_protocols = lambda alpn_protocols: None  # type: ignore[method-assign]
     return context
 
@@ -41,7 +43,7 @@ class ManyConnections(httpx2.AsyncBaseTransport):
         self._busy = [0] * len(self._pools)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Sends it by the first pool with room."""
+        """Sends the request through the first pool with room."""
         place = next((p for p, busy in enumerate(self._busy) if busy < EACH), self._least_busy())
         self._busy[place] += 1
         try:
@@ -66,7 +68,7 @@ class ManyConnections(httpx2.AsyncBaseTransport):
 
 
 class _Counted(httpx2.AsyncByteStream):
-    """Says once when it is closed."""
+    """Calls back once when the stream is closed."""
 
     def __init__(self, inner: httpx2.AsyncByteStream, closed: Callable[[], None]) -> None:
         self._inner = inner
@@ -77,7 +79,7 @@ class _Counted(httpx2.AsyncByteStream):
             yield chunk
 
     async def aclose(self) -> None:
-        """Also when closing fails the pool has no such request any more."""
+        """Calls back even if closing fails: the pool has forgotten the request by then."""
         try:
             await self._inner.aclose()
         finally:

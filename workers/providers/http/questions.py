@@ -1,7 +1,7 @@
-"""Questions about operations: free, and asked again whenever it suits.
+"""Questions about operations: they are free, and may be asked again at any time.
 
-An answer may have a whole result in it. So it goes through an `AnswerReader`, which keeps none of
-that, and only as far as it has something to say.
+An answer may have a whole result in it. So an `AnswerReader` reads it, which does not keep results,
+and reading stops as soon as the reader knows enough.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ Enough = Callable[[AnswerReader], bool]
 
 
 class AskRefused(Exception):
-    """The question was answered with an error; `response` has as much of it as one can say."""
+    """The answer was an error. `response` has as much of its body as an error needs."""
 
     def __init__(self, response: httpx2.Response) -> None:
         super().__init__(response.status_code)
@@ -25,7 +25,7 @@ class AskRefused(Exception):
 
 
 class Polls(RawClient):
-    """Asks from the event loop of the poller."""
+    """Asks in the event loop of the poller."""
 
     async def ask(
         self,
@@ -36,12 +36,12 @@ class Polls(RawClient):
         enough: Enough,
         question: Any = None,
     ) -> httpx2.Headers:
-        """Asks once and feeds the answer to `reader`, until that has `enough`; its headers.
+        """Asks once and feeds the answer to `reader` until it has `enough`. Returns the headers.
 
         Raises:
             AskRefused: when the answer is an error.
-            httpx2.HTTPError: when there was none.
-            AnswerUnreadable: when it is none.
+            httpx2.HTTPError: when there was no answer.
+            AnswerUnreadable: when the answer is not JSON.
         """
         async with self.stream(method, url, headers, question) as response:
             if response.status_code != httpx2.codes.OK:
@@ -62,7 +62,7 @@ def ask(
     enough: Enough,
     question: Any = None,
 ) -> None:
-    """The same, from a thread."""
+    """Asks as `Polls.ask` does, in a thread."""
     with client.stream(method, url, json=question, headers=dict(headers)) as response:
         if response.status_code != httpx2.codes.OK:
             raise AskRefused(read_error(response))

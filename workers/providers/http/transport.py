@@ -1,7 +1,7 @@
-"""HTTP as the adapters need it: calls that go out once, and what a failed one left open.
+"""HTTP clients for the adapters, and the meaning of transport errors.
 
-A client for submits and downloads keeps no connection: one that the other side closes in the same
-moment would make it unknown whether a paid call arrived. Nothing here sends a request again.
+A client for submits and downloads keeps no connection open: if the server closed one just as a paid
+call goes out, nobody would know whether the call arrived. No client here repeats a request.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ CHUNK_BYTES = 1024 * 1024
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 MOST_ERROR_BYTES = 64 * 1024
-# A pause that is longer says nothing: no job waits for it.
+# A longer pause means nothing, since no job waits for so long.
 MOST_PAUSE_SECONDS = 24 * 3600.0
 POLL_SECONDS = 20.0
 MOST_POLLS_AT_ONCE = 200
 _MOST_REDIRECTS = 5
 _NOTHING_KEPT = httpx2.Limits(max_keepalive_connections=0)
-# Raised before a byte of the request left.
+# httpx2 raises these before it sends a byte of the request.
 _NOT_SENT = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -43,27 +43,27 @@ _NOT_SENT = (
     httpx2.UnsupportedProtocol,
     httpx2.InvalidURL,
 )
-# Headers that say how the bytes come.
+# Headers that describe the encoding of the bytes.
 _OF_THE_BYTES = ("content-encoding", "content-length", "transfer-encoding")
 Refused = Callable[[httpx2.Response], Exception]
 
 
 class AnswerTooLarge(RushesError):
-    """The answer is longer than an answer may be."""
+    """The answer is longer than the limit."""
 
 
 def is_too_large(error: BaseException | None) -> bool:
-    """Whether that was it, whatever an SDK made of it."""
+    """Whether the cause is AnswerTooLarge, also inside an exception of an SDK."""
     while error is not None and not isinstance(error, AnswerTooLarge):
         error = error.__cause__
     return error is not None
 
 
 def submit_client(seconds: float, most_bytes: int) -> httpx2.Client:
-    """A client for paid calls: no retry, no redirect, no kept connection; `seconds` for all of an
-    answer of at most `most_bytes`.
+    """A client for paid calls, without retries, redirects and kept connections.
 
-    A longer one raises AnswerTooLarge, which an SDK may wrap.
+    An answer must end within `seconds` and have at most `most_bytes`. A longer answer raises
+    AnswerTooLarge, which an SDK may wrap.
     """
     limit = _Limit(seconds, most_bytes)
     return httpx2.Client(
@@ -76,8 +76,8 @@ def submit_client(seconds: float, most_bytes: int) -> httpx2.Client:
 
 
 def unused_async() -> dict[str, Any]:
-    """What google-genai makes its asynchronous clients of, which nobody uses: else it reads whom to
-    trust anew for each."""
+    """Options for the asynchronous clients of google-genai. Nobody uses those clients, but without
+    the options the SDK would load a TLS context for each."""
     return {"verify": tls_context(), "ssl": tls_context()}
 
 
@@ -90,7 +90,7 @@ def download_client() -> httpx2.Client:
 
 
 def was_sent(error: BaseException) -> bool:
-    """Whether the request that failed like that, or through that, may have arrived."""
+    """Whether the request may have arrived that failed with this error or because of it."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, _NOT_SENT):
@@ -100,21 +100,21 @@ def was_sent(error: BaseException) -> bool:
 
 
 def submit_failed(error: BaseException, provider: str) -> TryLater | OutcomeUnknown:
-    """What a submit raises after a transport error: certainly not sent, or nobody knows."""
+    """The error of a submit after a transport error: certainly not sent, or outcome unknown."""
     if was_sent(error):
         return OutcomeUnknown(f"{provider}: {type(error).__name__}")
     return TryLater(unavailable(provider))
 
 
 def unavailable(provider: str) -> JobFailure:
-    """What a job ends with that found the provider away until its deadline."""
+    """The failure of a job whose provider was away until its deadline."""
     message = f"{provider} could not be reached."
     return JobFailure(reason=Reason.PROVIDER_UNAVAILABLE, message=message)
 
 
 def quota_exhausted(provider: str, code: str = "", wait_ms: int | None = None) -> JobFailure:
-    """What a job ends with that found the quota used up until its deadline, or for long; `code` is
-    the provider's short name for it, `wait_ms` the pause that it asked for."""
+    """The failure of a job that found the quota used up until its deadline, or for a long time.
+    `code` is the provider's short name for it, `wait_ms` the pause that it asked for."""
     details = {"code": code} if code else {}
     if wait_ms is not None:
         details["retry_time"] = iso(time.time_ns() // 1_000_000 + wait_ms)
@@ -123,8 +123,8 @@ def quota_exhausted(provider: str, code: str = "", wait_ms: int | None = None) -
 
 
 def retry_after_ms(headers: Mapping[str, str]) -> int | None:
-    """The pause that an answer asks for: `retry-after-ms`, or `retry-after` as seconds or a date;
-    None when it names none."""
+    """The pause that an answer asks for: `retry-after-ms`, or `retry-after` as seconds or a date.
+    None if it asks for no pause."""
     try:
         if exact := headers.get("retry-after-ms"):
             return pause_ms(float(exact) / 1000)
@@ -139,16 +139,16 @@ def retry_after_ms(headers: Mapping[str, str]) -> int | None:
 
 
 def pause_ms(seconds: float) -> int | None:
-    """A pause that somebody else names, in milliseconds: a day at most; None for no number."""
+    """A pause that a provider names, in milliseconds, a day at most; None if it is no number."""
     if not math.isfinite(seconds):
         return None
     return int(min(max(seconds, 0.0), MOST_PAUSE_SECONDS) * 1000)
 
 
 class RawClient:
-    """The one raw client of a provider's polls, opened in the event loop that asks first.
+    """The one client for a provider's polls. The first poll opens it in its event loop.
 
-    It is closed when that loop shuts its asynchronous generators down, as `asyncio.run` does.
+    It closes when that loop shuts its asynchronous generators down, as `asyncio.run` does.
     """
 
     def __init__(self) -> None:
@@ -160,10 +160,11 @@ class RawClient:
     async def stream(
         self, method: str, url: str, headers: Mapping[str, str], question: Any = None
     ) -> AsyncIterator[httpx2.Response]:
-        """The answer to one request, whatever its status, not read yet; `question` is its JSON.
+        """The answer to one request, whatever its status. Its body is not read yet. `question` is
+        the JSON of the request.
 
         Raises:
-            httpx2.HTTPError: when there was none, or it breaks off.
+            httpx2.HTTPError: when there was no answer, or it breaks off.
         """
         client = await self._open()
         async with client.stream(method, url, headers=dict(headers), json=question) as response:
@@ -181,7 +182,7 @@ class RawClient:
 def _poll_client() -> httpx2.AsyncClient:
     timeout = httpx2.Timeout(POLL_SECONDS, connect=CONNECT_SECONDS)
     if any(getproxies().get(scheme) for scheme in ("http", "https", "all")):
-        # Only the client's own transport knows proxies, and whom to ask without them.
+        # Only the client's own transport knows the proxies, and which hosts need none.
         most, idle = MOST_POLLS_AT_ONCE, IDLE_SECONDS
         limits = httpx2.Limits(max_connections=most, keepalive_expiry=idle)
         return httpx2.AsyncClient(verify=tls_context(), limits=limits, timeout=timeout)
@@ -204,17 +205,17 @@ def download(
     refused: Refused,
     run: Monitor,
 ) -> None:
-    """Writes what is at `url` to `path`, in chunks; `headers` go to the host of `url` alone.
+    """Writes the content of `url` to `path`, in chunks. Only the host of `url` gets `headers`.
 
     Raises:
-        ProviderFailed: RESULT_INVALID, when it is longer than `most_bytes`.
+        ProviderFailed: RESULT_INVALID, when the content is longer than `most_bytes`.
         TryLater: when the connection broke.
         RunStopped: when the run was asked to stop.
-        Exception: what `refused` makes of an answer that is no 200.
+        Exception: the one that `refused` returns for an answer that is not 200.
     """
     try:
         for _ in range(_MOST_REDIRECTS):
-            # The bytes as they are: a result is kept byte for byte.
+            # Without decoding, because a result is kept byte for byte.
             plain = {"accept-encoding": "identity", **headers}
             with client.stream("GET", url, headers=plain) as response:
                 target = _target(response)
@@ -231,7 +232,7 @@ def download(
 
 
 def read_error(response: httpx2.Response) -> httpx2.Response:
-    """The answer with as much of its body as an error has to say, read from the open connection."""
+    """The answer with as much of its body as an error needs, read from the open connection."""
     body = b""
     with contextlib.suppress(httpx2.HTTPError):
         for chunk in response.iter_bytes():
@@ -242,19 +243,20 @@ def read_error(response: httpx2.Response) -> httpx2.Response:
 
 
 def error_of(response: httpx2.Response, body: bytes) -> httpx2.Response:
-    """The same answer with that body, which is decoded."""
+    """The same answer with this body, which is decoded already."""
     headers = {k: v for k, v in response.headers.items() if k not in _OF_THE_BYTES}
     return httpx2.Response(response.status_code, headers=headers, content=body)
 
 
 def too_large(most_bytes: int) -> ProviderFailed:
-    """What a result ends with that is larger than results may be."""
+    """The failure of a job whose result is larger than the limit."""
     message = f"The provider's result is larger than {most_bytes // 1024**2} MiB."
     return ProviderFailed(JobFailure(reason=Reason.RESULT_INVALID, message=message))
 
 
 def _target(response: httpx2.Response) -> str | None:
-    """Where the answer leads; None where that is nowhere, out of https or into our own network."""
+    """The address that the answer redirects to. None if there is none, or if it leaves https or
+    leads into our own network."""
     following = response.next_request
     if following is None or response.url.scheme == "https" != following.url.scheme:
         return None
@@ -264,7 +266,7 @@ def _target(response: httpx2.Response) -> str | None:
 
 
 def _is_public(host: str) -> bool:
-    """Whether it may be somebody else's machine; a name is believed."""
+    """Whether the host may be outside of our network. A host name counts as outside."""
     try:
         return ipaddress.ip_address(host).is_global
     except ValueError:
@@ -289,21 +291,21 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 class _Limit:
-    """Ends an answer that gets too long; in bytes, or in time, as a client's own timeouts count
-    anew with each piece. A hook and no transport, with which a client would know no proxies."""
+    """Ends an answer that has too many bytes or takes too long; the timeouts of a client begin anew
+    with each piece. It is a hook, because a client with a transport of its own knows no proxies."""
 
     def __init__(self, seconds: float, most_bytes: int) -> None:
         self._seconds = seconds
         self._most = most_bytes
 
     def begin(self, request: httpx2.Request) -> None:
-        """The answer's time begins. SDKs name one time for all of a request; a host that is away
-        shows sooner."""
+        """Starts the clock of the answer. An SDK sets one timeout for all of a request, so `begin`
+        sets a shorter one for the connection."""
         request.extensions["timeout"]["connect"] = min(CONNECT_SECONDS, self._seconds)
         request.extensions["rushes_deadline"] = time.monotonic() + self._seconds
 
     def watch(self, response: httpx2.Response) -> None:
-        """The answer's head is here; what follows is counted."""
+        """Counts the bytes of the body, now that the head has come."""
         assert isinstance(response.stream, httpx2.SyncByteStream)
         deadline = response.request.extensions["rushes_deadline"]
         response.stream = _LimitedStream(response.stream, deadline, self._most)

@@ -1,4 +1,4 @@
-"""From the Image API's answer to results that are kept, and to what it says of its cost."""
+"""From the answer of the Image API to results that can be kept, and to its token counts."""
 
 import base64
 import binascii
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def read_results(answer: "ImagesResponse", outputs: int) -> list[Result | ProviderFailed]:
-    """One entry for each output that was asked for; the answer is paid, whatever it holds."""
+    """One entry for each output that the job asked for. The answer is paid, whatever it holds."""
     found = [_result(image) for image in (answer.data or [])[:outputs]]
     missing = "OpenAI's answer has fewer images than were asked for."
     return found + [unusable(missing)] * (outputs - len(found))
 
 
 def read_tokens(answer: "ImagesResponse") -> dict[str, int]:
-    """How many tokens of each kind it took, by the names of the catalog; empty when it is not
-    said in full."""
+    """The token counts, by the names of the catalog. Empty if the answer does not have all of
+    them."""
     usage = answer.usage.to_dict() if answer.usage else {}
     inputs, outputs = usage.get("input_tokens_details"), usage.get("output_tokens_details")
     if outputs is None:
-        # Older models name no parts: what they put out are images.
+        # Older models give one count for their output, which is images only.
         outputs = {"image_tokens": usage.get("output_tokens"), "text_tokens": 0}
     tokens = {
         "text_input": _count(inputs, "text_tokens"),
@@ -40,7 +40,7 @@ def read_tokens(answer: "ImagesResponse") -> dict[str, int]:
 
 
 def unusable(message: str) -> ProviderFailed:
-    """An output that was paid and is no image."""
+    """The failure of an output that is paid and is no image."""
     failure = JobFailure(reason=Reason.RESULT_INVALID, message=message)
     return ProviderFailed(failure, CostState.CHARGED)
 

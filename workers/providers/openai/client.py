@@ -13,17 +13,17 @@ BASE_URL = "https://api.openai.com/v1"
 
 
 def open_client(key: SecretStr, base_url: str, seconds: float, most_bytes: int) -> "openai.OpenAI":
-    """A client that sends each call once: by itself the SDK sends a failed one three times.
+    """A client that sends each call once; by default the SDK sends a failed call three times.
 
-    `base_url` ends in /v1, or is empty for OpenAI's own; an answer has at most `most_bytes` and
+    `base_url` ends in /v1; empty means OpenAI's own. An answer may have `most_bytes` and take
     `seconds`.
     """
-    # Here, because it costs a second and 60 MiB that a worker without a key need not pay.
+    # Imported here: it takes a second and 60 MiB, which a worker without a key does not need.
     import openai
 
     return openai.OpenAI(
         api_key=key.get_secret_value(),
-        # Never left out: the SDK would look for OPENAI_BASE_URL.
+        # Always given, or else the SDK would look for OPENAI_BASE_URL.
         base_url=base_url or BASE_URL,
         max_retries=0,
         timeout=seconds,

@@ -1,7 +1,7 @@
-"""What an error of a call to OpenAI means: one table of status codes and error codes.
+"""The meaning of errors of calls to OpenAI, by status code and error code.
 
-The SDK's classes are not named here: a status is what tells them apart, and without one the
-transport error inside tells whether the call was sent.
+This module does not need the classes of the SDK. An error with a status is told by that status; an
+error without one has a transport error inside, which tells whether the call was sent.
 """
 
 import re
@@ -20,30 +20,33 @@ SETTING = "RUSHES_OPENAI_API_KEY"
 FILTERED = frozenset(
     {"moderation_blocked", "content_policy_violation", "content_filter", "sanitizer_blocked"}
 )
-# Not over in a minute, whatever the status says.
+# These last longer than a minute, whatever the status is.
 NO_MONEY = frozenset(
     {
-        *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"),
-        *("access_terminated", "account_deactivated"),
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "access_terminated",
+        "account_deactivated",
     }
 )
-# The provider may be at work on it: a timeout on its side, a conflict, and all that is no 4xx.
+# After these the provider may still work on the call, as after all that are not 4xx.
 _UNKNOWN = frozenset({408, 409})
-# A code is shown to users: nothing but a short name, which no prompt and no key fits.
+# Users see the code. So it must be a short name, which no prompt and no key can be.
 _CODE = re.compile(r"[a-z][a-z_]{1,48}")
 
 
 def submit_error(
     error: Exception, *, has_inputs: bool
 ) -> ProviderFailed | TryLater | OutcomeUnknown:
-    """What `submit` raises for an exception of the SDK."""
+    """The error that `submit` raises for an exception of the SDK."""
     response = getattr(error, "response", None)
     if not isinstance(response, httpx2.Response):
         return submit_failed(error, NAME)
     status, body = response.status_code, getattr(error, "body", None)
     details = body if isinstance(body, Mapping) else {}
     if not 400 <= status < 500 or status in _UNKNOWN:
-        # A 200 that is no answer the SDK understands may have been paid as well.
+        # A 200 that the SDK does not understand may have been paid too.
         return OutcomeUnknown(f"{NAME}: {status} {type(error).__name__}")
     code = _code(details)
     if code in FILTERED:
@@ -79,7 +82,7 @@ def _failed(reason: Reason, message: str, code: str, setting: str = "") -> Provi
 
 
 def _code(details: Mapping[str, Any]) -> str:
-    """The error's code, or its type where that says more; empty when there is none."""
+    """The code of the error, or its type if that says more; empty if there is neither."""
     for name in ("code", "type"):
         text = details.get(name)
         if isinstance(text, str) and _CODE.fullmatch(text):

@@ -1,4 +1,4 @@
-"""OpenAI's side of the Protocol: one call makes the images and brings them in its answer."""
+"""Images by OpenAI: one call makes the images, and its answer brings them."""
 
 import asyncio
 import threading
@@ -11,7 +11,6 @@ from core.blobs import Blobs
 from core.catalog.models import Catalog
 from core.jobs import CostState, Job
 from core.process.settings import Settings
-from core.specs import Kind
 from workers.providers import (
     Done,
     Monitor,
@@ -37,10 +36,10 @@ _MIB = 1024 * 1024
 
 
 class OpenAIProvider:
-    """Implements `Provider`. An operation is what `KeptResults` made of an answer, so it is done
-    from the start, and any worker that sees the blob store can fetch it."""
+    """Implements `Provider`. `KeptResults` makes an operation of an answer. So it is done from the
+    start, and any worker with the same blob store can fetch it."""
 
-    # What was kept before its worker died is found; what was not may still have been paid.
+    # It finds results that were kept before their worker died. Others may have been paid too.
     can_look_up = True
 
     def __init__(self, settings: Settings, key: SecretStr, catalog: Catalog, blobs: Blobs) -> None:
@@ -58,7 +57,7 @@ class OpenAIProvider:
         return make_request(job, model.provider_model if model else job.spec.model, read_input)
 
     def submit(self, job: Job, key: str, plan: Any) -> Submitted:
-        """Sends it, and keeps what came."""
+        """Sends the request, and keeps the results of the answer."""
         request: Request = plan
         charged = None
         try:
@@ -75,18 +74,18 @@ class OpenAIProvider:
         return Submitted(operation, done=True, charged_micros=charged)
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
-        """It is done; asked only of one that was found later."""
+        """The operation is done. Only one that was found later is polled."""
         return Done(await asyncio.to_thread(self._kept.charged_micros, operation))
 
     def cancel(self, job: Job, operation: str) -> CostState:
-        """Too late: it is made and paid."""
+        """The images are made and paid by now, so a cancel changes nothing."""
         return CostState.CHARGED
 
     def look_up(self, key: str) -> str | None:
-        """The results of that submission, if they were kept.
+        """The operation of that submission, if its results were kept.
 
         Raises:
-            TryLater: when not, because OpenAI lists nothing: it may have been accepted.
+            TryLater: when they were not. OpenAI lists no calls, so it may have been accepted.
         """
         operation = self._kept.find(key)
         if operation is None:
@@ -96,19 +95,19 @@ class OpenAIProvider:
     def fetch(
         self, job: Job, operation: str, index: int, path: Path, read_input: ReadInput, run: Monitor
     ) -> Output:
-        """Copies output `index` from where it is kept."""
+        """Copies output `index` from the kept results."""
         return self._kept.fetch(operation, index, path, run)
 
     def _send(self, request: Request, key: str) -> "ImagesResponse":
         images = self._client().images
         call = images.edit if request.edits else images.generate
-        # Whether OpenAI honours it is not known; it does no harm.
+        # OpenAI may ignore it; it does no harm.
         answer: ImagesResponse = call(**request.fields, extra_headers={"Idempotency-Key": key})
         return answer
 
     def _charged_micros(self, job: Job, answer: "ImagesResponse") -> int | None:
         model = self._catalog.get(job.spec.model)
-        ability = model.ability(Kind.IMAGE) if model else None
+        ability = model.ability(job.kind) if model else None
         return ability.charge_micros(read_tokens(answer)) if ability else None
 
     @property
@@ -119,7 +118,7 @@ class OpenAIProvider:
         with self._lock:
             if self._opened is None:
                 seconds = self._settings.synchronous_timeout_seconds
-                # Base64 is a third longer than what it says.
+                # Base64 is a third longer than its bytes.
                 most_bytes = self._most_bytes * 4 // 3 + _MIB
                 address = self._settings.openai_base_url
                 self._opened = open_client(self._key, address, seconds, most_bytes)

@@ -1,4 +1,4 @@
-"""From a job to what the Image API is sent; pure, but for reading the inputs."""
+"""From a job to the request for the Image API; pure, but for reading the inputs."""
 
 import hashlib
 import io
@@ -14,10 +14,10 @@ from core.specs import ImageSpec
 from workers.providers import ProviderFailed, ReadInput
 from workers.providers.builtin.picture import fitted, opened
 
-# The steps above "high" are not those of every model. Never "auto": nobody could say what it costs.
+# Not every model has a step above "high". Never "auto", because its price is not known before.
 QUALITIES = {"DRAFT": "low", "STANDARD": "medium", "HIGH": "high", "": "medium"}
 FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
-# As bright as this counts as white.
+# A pixel as bright as this counts as white.
 _WHITE = 128
 
 
@@ -31,15 +31,15 @@ class Request:
 
     @property
     def edits(self) -> bool:
-        """Whether it has images to start from."""
+        """Whether the request has images to start from."""
         return "image" in self.fields
 
 
 def make_request(job: Job, model: str, read_input: ReadInput) -> Request:
-    """What the job asks of `model`, the provider's name of it.
+    """The request for the job; `model` is the provider's name of its model.
 
     Raises:
-        ProviderFailed: when an input is gone or no image.
+        ProviderFailed: when an input is gone or is no image.
     """
     spec = job.spec
     if not isinstance(spec, ImageSpec):
@@ -63,7 +63,7 @@ def make_request(job: Job, model: str, read_input: ReadInput) -> Request:
 
 
 def _pseudonym(user_id: str) -> str:
-    """The same for all jobs of a user; OpenAI asks for a hash, to act on one user and not all."""
+    """A hash that all jobs of a user share. OpenAI asks for it, to block one user and not all."""
     return hashlib.sha256(f"rushes:{user_id}".encode()).hexdigest()
 
 
@@ -75,7 +75,7 @@ def _file(name: str, data: bytes) -> tuple[str, bytes, str]:
 
 
 def _transparent(mask: bytes, image: bytes) -> bytes:
-    """The mask as OpenAI takes it: of the image's size, and transparent where ours is white."""
+    """The mask in OpenAI's form: as large as the image, and transparent where ours is white."""
     try:
         size = opened(image).size
         bright = fitted(opened(mask), *size).convert("L")

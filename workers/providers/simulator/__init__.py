@@ -1,4 +1,4 @@
-"""The simulator: a paid provider of play money that does what words in the prompt say."""
+"""The simulator: a provider that charges play money and obeys words in the prompt."""
 
 from workers.providers.simulator.provider import SimulatorProvider
 

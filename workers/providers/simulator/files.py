@@ -1,8 +1,10 @@
-"""What the simulator delivers: small real files, made fast, the same for the same seed."""
+"""The files that the simulator delivers: real, small and fast to make. A seed names a file."""
 
 import colorsys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image, ImageDraw
 from core.specs import ImageSpec, Spec, VideoSpec
 from workers.providers.builtin.sizes import image_size, video_size
 
-# Few frames, because encoding them is all that it costs.
+# Few frames, because most of the time goes into encoding them.
 FRAMES_PER_SECOND = 4
 _ENCODER = {"preset": "ultrafast", "tune": "zerolatency", "crf": "35", "threads": "1"}
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
@@ -21,10 +23,7 @@ NO_MEDIA = b"This is no image and no video.\n"
 
 def make_file(spec: Spec, seed: int, path: Path) -> None:
     """Writes the file that the spec asks for: a plain colour by the seed, with a bar in it."""
-    if isinstance(spec, VideoSpec):
-        _make_video(spec, seed, path)
-    else:
-        _make_image(spec, seed, path)
+    _MAKE[spec.kind](spec, seed, path)
 
 
 def _make_image(spec: ImageSpec, seed: int, path: Path) -> None:
@@ -73,3 +72,7 @@ def _levels(seed: int) -> tuple[int, int, int]:
     red, green, blue = _colour(seed)
     bright = 0.299 * red + 0.587 * green + 0.114 * blue
     return round(bright), round(128 + (blue - bright) * 0.564), round(128 + (red - bright) * 0.713)
+
+
+# By the kind of job.
+_MAKE: dict[str, Callable[[Any, int, Path], None]] = {"video": _make_video, "image": _make_image}

@@ -1,8 +1,8 @@
-"""The ledger: what the simulator accepted and charges, one JSON line each, in a file of its own.
+"""The ledger: one JSON line for each thing that the simulator accepted or charged.
 
-`<data_dir>/simulator/ledger.jsonl`. A line is on the disk before anybody hears of it; lines are
-written under flock, so any number of processes of one host write. Only a line that ends counts: a
-killed writer's torn one is cut off by the next, as its submit was never answered.
+The file is `<data_dir>/simulator/ledger.jsonl`. A line is on the disk before anybody hears of it.
+flock guards the file, so many processes of one host may write. Only a line that ends counts: the
+next writer cuts off the torn line of a killed one, whose submit was never answered.
 
 | event | means | micros |
 |---|---|---|
@@ -10,7 +10,7 @@ killed writer's torn one is cut off by the next, as its submit was never answere
 | cancelled | the operation was stopped | 0: given back |
 | happened | a word that acts once has acted for `job_id` | |
 
-Every line has `time` and `operation`, which is empty where none is meant. Times are milliseconds
+Every line has `time`, and `operation`, which is empty if there is none. Times are milliseconds
 of the host's clock.
 """
 
@@ -44,14 +44,14 @@ class Operation:
 
 @dataclass(slots=True)
 class Books:
-    """What the lines come to."""
+    """The state that the lines describe."""
 
     operations: dict[str, Operation] = field(default_factory=dict)
     by_key: dict[str, Operation] = field(default_factory=dict)
     happened: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, line: Line) -> None:
-        """Takes one more line."""
+        """Adds one line."""
         event = line["event"]
         if event == "accepted":
             operation = _operation(line)
@@ -64,7 +64,7 @@ class Books:
 
 
 class Ledger:
-    """The file, and what is in it: each look reads only what was added since the last one."""
+    """The file and its state. Each look reads only the lines since the last look."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,7 +76,7 @@ class Ledger:
             sync(folder)
 
     def books(self) -> Books:
-        """What the ledger says now; never waits for a writer."""
+        """The state of the ledger now; never waits for a writer."""
         try:
             file = os.open(self._path, os.O_RDONLY)
         except FileNotFoundError:
@@ -87,14 +87,14 @@ class Ledger:
             os.close(file)
 
     def write(self, decide: Callable[[Books], Line | None]) -> Line | None:
-        """Appends the line that `decide` makes of the books, which nobody else changes meanwhile.
+        """Appends the line that `decide` returns for the books. Nobody else changes them meanwhile.
 
-        It is on the disk when this returns.
+        The line is on the disk when this returns.
         """
         with self._locked() as file:
             line = decide(self._read(file))
             if line is not None:
-                # What is left behind the last whole line is a dead writer's.
+                # A dead writer left the bytes after the last whole line.
                 os.ftruncate(file, self._read_to)
                 _write_all(file, json.dumps(line).encode() + b"\n")
                 os.fsync(file)
@@ -115,7 +115,7 @@ class Ledger:
             found = os.fstat(file)
             size = found.st_size
             if found.st_ino != self._inode or size < self._read_to:
-                # Another file than before: the first look, or somebody put one in its place.
+                # This is another file than before: the first look, or somebody replaced it.
                 self._books, self._read_to, self._inode = Books(), 0, found.st_ino
             if size > self._read_to:
                 tail = os.pread(file, size - self._read_to, self._read_to)

@@ -1,6 +1,6 @@
-"""The simulator's side of the Protocol: every answer follows from the ledger and the clock.
+"""The simulator as a provider: every answer follows from the ledger and the clock.
 
-So any process of the host can poll, fetch or cancel what another one submitted.
+So any process of the host can poll, fetch or cancel an operation that another one submitted.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Any
 
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
-from core.specs import Kind
+from core.specs import media_spec
 from core.times import iso
 from workers.providers import (
     Done,
@@ -41,7 +41,8 @@ from workers.providers.simulator.words import (
     words_in,
 )
 
-OPERATION_MS = {Kind.VIDEO: 500, Kind.IMAGE: 100}
+# How long an operation takes, by the kind of job.
+OPERATION_MS = {"video": 500, "image": 100}
 SLOW_MS = 10_000
 POLL_MS = 500
 BUSY_MS = 1000
@@ -70,7 +71,7 @@ class SimulatorProvider:
         self._late_seconds = late_seconds
 
     def plan(self, job: Job, read_input: ReadInput) -> dict[str, bytes]:
-        """The inputs: it draws none of them, but misses one that is gone, as others do."""
+        """The inputs. It uses none of them, but fails if one is gone, as other providers do."""
         return {media_id: read_input(media_id) for media_id in job.spec.inputs}
 
     def submit(self, job: Job, key: str, plan: Any) -> Submitted:
@@ -90,7 +91,7 @@ class SimulatorProvider:
         return Submitted(operation, done=False, delay_ms=min(_operation_ms(job, words), POLL_MS))
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
-        """How far the operation is, by the clock."""
+        """How far the operation is, from the clock."""
         found, now = self._find(operation), self._now_ms()
         left = found.ready_time - now
         if left > 0:
@@ -114,7 +115,7 @@ class SimulatorProvider:
         """The operation of that submission.
 
         Raises:
-            TryLater: while, or because, the word hides it: it may have been accepted.
+            TryLater: while a word hides the operation, so it may have been accepted.
         """
         found = self._ledger.books().by_key.get(key)
         if found is None:
@@ -133,7 +134,8 @@ class SimulatorProvider:
             raise RunStopped
         found = self._find(operation)
         self._trouble(job, found.words)
-        seed = (_drawn(operation) if job.spec.seed is None else job.spec.seed) + index
+        asked = media_spec(job.spec).seed
+        seed = (_drawn(operation) if asked is None else asked) + index
         if Word.BROKEN_FILE in found.words:
             path.write_bytes(NO_MEDIA)
         else:
@@ -179,15 +181,20 @@ class SimulatorProvider:
         return {"event": "cancelled", "time": now, "operation": operation, "micros": 0}
 
     def _acts(self, job: Job, words: frozenset[Word], word: Word) -> bool:
-        """Whether the word acts now: once for each job, whichever process asks."""
+        """Whether the word acts now: once for each job, in whichever process."""
         if word not in words or (job.job_id, word) in self._ledger.books().happened:
             return False
 
         def happened(books: Books) -> Line | None:
             if (job.job_id, word) in books.happened:
                 return None
-            where = {"job_id": job.job_id, "operation": "", "word": word}
-            return {"event": "happened", "time": self._now_ms(), **where}
+            return {
+                "event": "happened",
+                "time": self._now_ms(),
+                "job_id": job.job_id,
+                "operation": "",
+                "word": word,
+            }
 
         return self._ledger.write(happened) is not None
 
@@ -209,7 +216,7 @@ class SimulatorProvider:
         return late
 
     def _details(self, word: Word, operation: Operation | None = None) -> dict[str, str]:
-        """What the failure says that only this moment knows."""
+        """The metadata of the failure that only this moment knows."""
         if word is Word.QUOTA:
             return {"retry_time": iso(self._now_ms() + QUOTA_MS)}
         if operation and word in (Word.TIMEOUT, Word.VANISH):

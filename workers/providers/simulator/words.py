@@ -1,6 +1,6 @@
-"""The words that a prompt may hold, and what each does: data. `docs/simulator.md` is this table.
+"""The words that a prompt may hold, and their effects, as data. `docs/simulator.md` is this table.
 
-A word counts where it stands alone, in capitals or not; several may be combined.
+A word counts if it stands alone, in capitals or not. A prompt may have several.
 """
 
 import re
@@ -15,7 +15,7 @@ _PATTERN = re.compile(r"(?<![\w:-])sim:[a-z]+(?:-[a-z]+)*(?![\w-])", re.IGNORECA
 
 
 class Moment(StrEnum):
-    """When in an operation's life a word acts."""
+    """The moment in the life of an operation when a word acts."""
 
     REACH = "reach"
     REFUSE = "refuse"
@@ -56,9 +56,9 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What a word does: the job's last state with its reason, and where its money ends.
+    """The effect of a word: the last state of the job with its reason, and the state of its cost.
 
-    `metadata` is what the failure says besides; the provider adds what only it knows.
+    `metadata` goes into the failure; the provider adds what only it knows.
     """
 
     at: Moment
@@ -191,7 +191,7 @@ EFFECTS: Mapping[Word, Effect] = {
 
 
 def words_in(prompt: str) -> frozenset[Word]:
-    """The words that the prompt holds; what looks like one and is none means nothing."""
+    """The words that the prompt holds. It ignores text that only looks like a word."""
     found = {match.lower() for match in _PATTERN.findall(prompt)}
     return frozenset(word for word in Word if word in found)
 
@@ -203,7 +203,7 @@ def first_failing(words: Iterable[Word], at: Moment) -> Word | None:
 
 
 def failure(word: Word, **metadata: str) -> JobFailure:
-    """What a job ends with by the word, which must be one that has a reason."""
+    """The failure of a job that the word ends; the word must have a reason."""
     effect = EFFECTS[word]
     if effect.reason is None:
         raise ValueError(f"{word} makes no job fail")

@@ -1,6 +1,6 @@
-"""Veo on Vertex AI: submits by the SDK, polls and results over raw HTTP.
+"""Veo on Vertex AI: the SDK submits, and raw HTTP polls and fetches.
 
-Nothing of Google is imported before the first job needs it.
+The first job imports the libraries of Google.
 """
 
 from core.blobs import Blobs
@@ -14,9 +14,9 @@ from workers.providers.vertex.tokens import Tokens
 
 
 def open_vertex(settings: Settings, catalog: Catalog, blobs: Blobs) -> Provider:
-    """The provider of an installation that has a `vertex_project`; no network is used yet.
+    """The provider of an installation that has a `vertex_project`. It does not use the network yet.
 
-    `blobs` is not used: results stay at Google until they are fetched.
+    `blobs` is not used, because results stay at Google until they are fetched.
 
     Raises:
         SettingsInvalid: when the project, the location or the output folder can't be used.

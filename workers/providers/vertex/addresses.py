@@ -1,4 +1,4 @@
-"""Where things are at Google: the host of a location, an operation by its name, a gs:// object."""
+"""Addresses at Google: the host of a location, an operation by its name, a gs:// object."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ STORAGE = "https://storage.googleapis.com"
 _MULTI_REGIONS = frozenset({"us", "eu"})
 _PROJECT, _LOCATION = "[a-z0-9][a-z0-9:.-]*", "[a-z0-9-]+"
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
-# Nothing else gets into an address.
+# No other text gets into an address.
 _OPERATION = re.compile(
     f"(projects/{_PROJECT}/locations/({_LOCATION})/publishers/google/models/{_NAME})"
     f"/operations/{_NAME}"
@@ -22,8 +22,8 @@ _GS = re.compile(r"gs://([a-z0-9][a-z0-9._-]+[a-z0-9])(?:/(.*))?", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of an installation; `output` is a gs:// folder without a slash at the end, or
-    empty when results come inline."""
+    """The addresses of an installation. `output` is a gs:// folder without a slash at the end, or
+    empty if results come inline."""
 
     base: str
     storage: str
@@ -31,10 +31,10 @@ class Addresses:
 
     @classmethod
     def of(cls, settings: Settings) -> "Addresses":
-        """Those of the settings.
+        """The addresses that the settings describe.
 
         Raises:
-            SettingsInvalid: naming what can't be used.
+            SettingsInvalid: when a setting can't be used, naming it.
         """
         output = settings.vertex_output_uri.rstrip("/")
         if output and not _GS.fullmatch(output):
@@ -50,9 +50,9 @@ class Addresses:
         )
 
     def ask(self, operation: str) -> str | None:
-        """Where to ask for the operation; None when its name is none of Vertex AI.
+        """Where to ask for the operation; None if its name is not one of Vertex AI.
 
-        Its host follows from its own location: the setting may have changed since.
+        The host follows from the location in the name, because the setting may have changed.
         """
         found = _OPERATION.fullmatch(operation)
         if found is None:
@@ -61,11 +61,11 @@ class Addresses:
         return f"{self.base or _host(location)}/{API_VERSION}/{model}:fetchPredictOperation"
 
     def folder(self, key: str) -> str | None:
-        """Where the results of a submission go; None when they come inline."""
+        """The folder for the results of a submission; None if they come inline."""
         return f"{self.output}/{key}/" if self.output else None
 
     def object(self, uri: str) -> str | None:
-        """Where to download the object; None unless it is in the bucket of our results."""
+        """Where to download the object; None if it is not in the bucket of our results."""
         found, ours = _GS.fullmatch(uri), _GS.fullmatch(self.output)
         if found is None or ours is None or found[1] != ours[1] or not found[2]:
             return None
@@ -73,7 +73,7 @@ class Addresses:
 
 
 def short_name(operation: str) -> str:
-    """The operation's name as users may see it: without project and location."""
+    """The name of the operation for users: without project and location."""
     return operation.rpartition("/")[2]
 
 

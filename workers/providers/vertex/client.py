@@ -1,6 +1,6 @@
-"""The one place that makes the SDK's client and its paid requests: one POST each, whatever comes.
+"""The client of the SDK and its paid requests: each sends one POST, whatever happens.
 
-The SDK costs a second and tens of MiB, so it is imported with the first job.
+The first job imports this module, because the SDK takes a second and tens of MiB.
 """
 
 import re
@@ -25,7 +25,7 @@ _MOST_ANSWER_BYTES = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request as the SDK takes it, but for what depends on the submission."""
+    """A request in the form of the SDK, without the parts that depend on the submission."""
 
     model: str
     source: "types.GenerateVideosSource"
@@ -33,7 +33,7 @@ class Prepared:
 
 
 class Submits:
-    """Starts operations; threads share its client."""
+    """Starts operations. All threads share its client."""
 
     def __init__(self, settings: Settings, addresses: Addresses, tokens: Tokens) -> None:
         self._settings = settings
@@ -44,19 +44,19 @@ class Submits:
         self._credentials: Credentials | None = None
 
     def prepare(self, request: VeoRequest) -> Prepared:
-        """The request in the SDK's words; nothing is sent."""
+        """The request in the form of the SDK. Nothing is sent."""
         return Prepared(request.model, _source(request), _config(request))
 
     def ready(self, prepared: Prepared, key: str) -> Callable[[], str]:
-        """All but the sending: what comes back sends the request, once, and gives the name of the
-        operation, which may be empty.
+        """Prepares all but the sending. The function that it returns sends the request once, and
+        returns the name of the operation, which may be empty.
 
         Raises, here, when nothing was sent:
             CredentialsRefused, CredentialsUnreachable: when there is no token.
 
         Raises, when called:
             google.genai.errors.APIError: when the answer was not 200.
-            httpx2.HTTPError: when there was none.
+            httpx2.HTTPError: when there was no answer.
         """
         from google.genai import types
 
@@ -65,7 +65,7 @@ class Submits:
             update={
                 "labels": {LABEL: label(key)},
                 "output_gcs_uri": self._addresses.folder(key),
-                # Not honoured by Google as far as is known, and harmless.
+                # Google seems to ignore it; it does no harm.
                 "http_options": types.HttpOptions(headers={"Idempotency-Key": key}),
             }
         )
@@ -79,7 +79,7 @@ class Submits:
         return send
 
     def _open(self) -> "Client":
-        # Before each submit, so that the SDK finds a token that is good and asks for none itself.
+        # Before each submit, so that the SDK has a good token and does not fetch one itself.
         credentials = self._tokens.credentials()
         with self._lock:
             if self._client is None or self._credentials is not credentials:

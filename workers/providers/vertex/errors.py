@@ -1,8 +1,8 @@
-"""What went wrong at Google, told as a failed job, a later try or an outcome nobody knows.
+"""The meaning of errors at Google: the job fails, is tried later, or has an unknown outcome.
 
-Every failure has its reason and says where the money is: nothing is charged for a submit that was
-refused and for a video that was filtered (Google's own words); an operation that broke is
-UNCERTAIN, as nobody says what it cost.
+Every failure has a reason and the state of its cost. Google says that a refused submit and a
+filtered video cost nothing. The cost of an operation that broke is UNCERTAIN, because no document
+tells it.
 """
 
 import re
@@ -31,11 +31,11 @@ log = structlog.get_logger()
 
 NAME = "Vertex AI"
 PROJECT, OUTPUT = "RUSHES_VERTEX_PROJECT", "RUSHES_VERTEX_OUTPUT_URI"
-# Of a submit's answer: it may have been accepted all the same.
+# After these answers to a submit, it may have been accepted all the same.
 _UNKNOWN = frozenset({408, 409})
 _TOO_MANY = 429
 _GONE = frozenset({404, 410})
-# Reasons of google.rpc.ErrorInfo that are the project's matter, not the key's.
+# Reasons of google.rpc.ErrorInfo that concern the project and not the key.
 _PROJECT_REASONS = frozenset({"SERVICE_DISABLED", "BILLING_DISABLED", "CONSUMER_INVALID"})
 _LONG_QUOTAS = re.compile("PerDay|PerMonth", re.IGNORECASE)
 
@@ -54,7 +54,7 @@ _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,80}")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a code of google.rpc.Code says of an operation that failed."""
+    """The failure of an operation that ended with this code of google.rpc.Code."""
 
     name: str
     reason: Reason
@@ -65,7 +65,7 @@ def _fault(name: str, reason: Reason, cost: CostState = CostState.UNCERTAIN) -> 
     return Fault(name, reason, cost)
 
 
-# An operation that was refused for what it asks never made anything.
+# An operation that was refused for its request made nothing.
 OPERATION_FAULTS: Mapping[int, Fault] = {
     1: _fault("CANCELLED", Reason.PROVIDER_UNAVAILABLE),
     2: _fault("UNKNOWN", Reason.PROVIDER_UNAVAILABLE),
@@ -82,22 +82,22 @@ OPERATION_FAULTS: Mapping[int, Fault] = {
     16: _fault("UNAUTHENTICATED", Reason.PROVIDER_AUTH_FAILED),
 }
 _OTHER_FAULT = _fault("", Reason.PROVIDER_UNAVAILABLE)
-# Operations were seen to end with a status of HTTP as well.
+# Some operations ended with a status of HTTP instead.
 _OF_HTTP = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4}
 
 
 def ready_error(error: Exception) -> ProviderFailed | TryLater:
-    """What a submit raises that did not come to sending."""
+    """The error of a submit that failed before it sent anything."""
     if isinstance(error, CredentialsRefused):
         return ProviderFailed(auth_failed(), CostState.RELEASED)
     if not isinstance(error, CredentialsUnreachable):
-        # Of this machine: authorities or memory that are missing.
+        # This machine lacks something: certificates or memory.
         log.warning("vertex_submit_not_ready", error=type(error).__name__)
     return TryLater(unavailable(NAME))
 
 
 def submit_error(error: Exception) -> ProviderFailed | TryLater | OutcomeUnknown:
-    """What a submit raises that was sent, or tried to be, and ended in `error`."""
+    """The error of a submit that was sent, or nearly, and ended in `error`."""
     if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL):
         return submit_failed(error, NAME)
     code = getattr(error, "code", None)
@@ -110,17 +110,17 @@ def submit_error(error: Exception) -> ProviderFailed | TryLater | OutcomeUnknown
 def ask_error(
     error: CredentialsRefused | CredentialsUnreachable | httpx2.HTTPError,
 ) -> TryLater:
-    """What a question about an operation raises that got no answer; the operation is paid for, and
-    somebody may put the credentials right."""
+    """The error of a question about an operation that got no answer. The operation is paid for, and
+    somebody may repair the credentials."""
     if isinstance(error, CredentialsRefused):
         return TryLater(auth_failed())
     return TryLater(unavailable(NAME))
 
 
 def ask_refused(response: httpx2.Response, operation: str) -> ProviderFailed | TryLater:
-    """What a question about an operation raises that was answered with an error.
+    """The error of a question about an operation that was answered with an error.
 
-    The operation is paid for: only one that is gone ends the job. Whatever else may pass.
+    The operation is paid for, so the job ends only if the operation is gone. Others may pass.
     """
     code = response.status_code
     if code in _GONE:
@@ -133,7 +133,7 @@ def ask_refused(response: httpx2.Response, operation: str) -> ProviderFailed | T
 
 
 def storage_refused(response: httpx2.Response) -> ProviderFailed | TryLater:
-    """What a download from Cloud Storage raises; the video is paid for, as above."""
+    """The error of a download from Cloud Storage. The video is paid for, as above."""
     code = response.status_code
     if code in (401, 403):
         message = "Cloud Storage does not let the credentials read the results."
@@ -147,7 +147,7 @@ def storage_refused(response: httpx2.Response) -> ProviderFailed | TryLater:
 
 
 def operation_failed(code: int, text: str, operation: str) -> ProviderFailed:
-    """What an operation ends with that has an error; `text` is Google's and is not passed on."""
+    """The failure of an operation with an error. `text` is Google's and is not passed on."""
     code = _OF_HTTP.get(code, code)
     if code in (3, 9) and _FILTER.search(text):
         return filtered([text])
@@ -162,7 +162,7 @@ def operation_failed(code: int, text: str, operation: str) -> ProviderFailed:
 
 
 def operation_lost(operation: str) -> ProviderFailed:
-    """What a job ends with whose operation Google does not know."""
+    """The failure of a job whose operation Google does not know."""
     failure = JobFailure(
         reason=Reason.PROVIDER_OPERATION_LOST,
         message=f"{NAME} does not know the operation any more.",
@@ -172,12 +172,12 @@ def operation_lost(operation: str) -> ProviderFailed:
 
 
 def filtered(reasons: Sequence[str], otherwise: str = "output") -> ProviderFailed:
-    """What a job ends with whose prompt, input or output was filtered; that is not charged."""
+    """The failure of a job whose prompt, input or output was filtered, which costs nothing."""
     return ProviderFailed(filter_failure(reasons, otherwise), CostState.RELEASED)
 
 
 def filter_failure(reasons: Sequence[str], otherwise: str = "output") -> JobFailure:
-    """Names the phase, and Google's support codes if there are any."""
+    """The failure with its phase, and Google's support codes if there are any."""
     text = " ".join(reasons)
     phase = "input" if _INPUT.search(text) else "prompt" if _PROMPT.search(text) else otherwise
     codes = sorted({code for found in _CODES.findall(text) for code in re.findall(r"\d+", found)})
@@ -189,7 +189,7 @@ def filter_failure(reasons: Sequence[str], otherwise: str = "output") -> JobFail
 
 
 def auth_failed(setting: str = CREDENTIALS, message: str = "") -> JobFailure:
-    """What a job ends with for which the credentials are not enough."""
+    """The failure of a job whose credentials do not suffice."""
     text = message or f"{NAME} does not accept the credentials."
     return JobFailure(
         reason=Reason.PROVIDER_AUTH_FAILED, message=text, metadata={"setting": setting}
@@ -197,14 +197,14 @@ def auth_failed(setting: str = CREDENTIALS, message: str = "") -> JobFailure:
 
 
 def result_invalid(why: str) -> JobFailure:
-    """What a job ends with whose result is of no use."""
+    """The failure of a job whose result can't be used."""
     return JobFailure(reason=Reason.RESULT_INVALID, message=f"The provider's result {why}.")
 
 
 def _refused(
     code: int, error: Mapping[str, Any], headers: Mapping[str, str]
 ) -> ProviderFailed | TryLater:
-    """A submit that was answered 4xx: nothing was accepted."""
+    """The error of a submit that was answered 4xx: nothing was accepted."""
     if code == _TOO_MANY:
         return _too_many(error, headers)
     if code in (401, 403):

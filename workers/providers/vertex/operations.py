@@ -1,4 +1,4 @@
-"""What an operation's answer says: not done, failed, filtered, or videos."""
+"""The answer about an operation: not done, failed, filtered, or videos."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from workers.providers.vertex import errors
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One result: `uri` is its gs:// object, empty when its bytes came inline."""
+    """One result. `uri` is its gs:// object, or empty if its bytes came inline."""
 
     uri: str
 
@@ -17,7 +17,7 @@ class Video:
 class Finished:
     """An operation with at least one video, in the order of the job's outputs.
 
-    `reasons` is why there are fewer than were asked for: filtered videos leave no gap.
+    `reasons` says why there are fewer than the job asked for. Filtered videos leave no gap.
     """
 
     videos: tuple[Video, ...]
@@ -25,7 +25,7 @@ class Finished:
 
 
 def read_operation(values: dict[str, Any], operation: str) -> Finished | None:
-    """What became of it; None while it runs.
+    """The videos of the operation; None while it runs.
 
     Raises:
         ProviderFailed: when it failed, or all of its videos were filtered.
@@ -44,7 +44,7 @@ def read_operation(values: dict[str, Any], operation: str) -> Finished | None:
         return Finished(videos, reasons)
     if reasons or _int(response.get("raiMediaFilteredCount")):
         raise errors.filtered(reasons)
-    # Done, with nothing: as if it had failed inside.
+    # It is done and has nothing, so it counts as failed inside.
     raise errors.operation_failed(13, "", operation)
 
 

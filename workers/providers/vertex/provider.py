@@ -1,7 +1,7 @@
-"""Vertex AI's side of the Protocol: an operation is known by its name, in any process.
+"""Videos by Vertex AI. Any process can ask for an operation by its name.
 
-Results stay at Google until they are fetched: inside the operation's answer, which may be asked for
-again, or as gs:// objects. Nothing at Google can be cancelled or looked up.
+Results stay at Google until they are fetched: in the answer about the operation, which can be asked
+for again, or as gs:// objects. Google can neither cancel nor look up an operation.
 """
 
 from functools import cached_property
@@ -13,7 +13,7 @@ import httpx2
 from core.catalog.models import Catalog
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
-from core.specs import VideoSpec
+from core.specs import VideoSpec, media_spec
 from workers.providers import (
     Done,
     Monitor,
@@ -42,7 +42,7 @@ from workers.providers.vertex.operations import Finished, read_operation
 from workers.providers.vertex.requests import make_request
 from workers.providers.vertex.tokens import CredentialsRefused, CredentialsUnreachable, Tokens
 
-# What results that come inside an answer are called there.
+# The field of an answer that has the bytes of a result.
 _INLINE = "bytesBase64Encoded"
 _NO_ANSWER = (CredentialsRefused, CredentialsUnreachable, httpx2.HTTPError)
 
@@ -75,7 +75,7 @@ class VertexProvider:
         return download_client()
 
     def plan(self, job: Job, read_input: ReadInput) -> Prepared:
-        """The whole request but its labels; a combination that Veo does not take ends here."""
+        """The whole request but its labels. It refuses a combination that Veo does not take."""
         if not isinstance(job.spec, VideoSpec):
             raise ValueError("Vertex AI makes videos here, and nothing else")
         model = self._catalog.get(job.spec.model)
@@ -83,7 +83,7 @@ class VertexProvider:
         return self._submits.prepare(make_request(job.spec, job.final_prompt, name, read_input))
 
     def submit(self, job: Job, key: str, plan: Prepared) -> Submitted:
-        """One POST; a token is got before it, so that trouble with that is certainly free."""
+        """Gets a token, then sends one POST. A failure to get the token certainly costs nothing."""
         try:
             send = self._submits.ready(plan, key)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent
@@ -93,15 +93,15 @@ class VertexProvider:
         except Exception as error:  # noqa: BLE001 - all of them are judged
             if getattr(error, "code", None) == httpx2.codes.UNAUTHORIZED:
                 self._tokens.forget()
-            # Without the error itself: its text may quote the prompt.
+            # Without the error itself, whose text may quote the prompt.
             raise errors.submit_error(error) from None
         if not operation:
             raise OutcomeUnknown("the answer names no operation")
-        # Of whatever shape: it is paid, and a name that nobody can ask for can still be looked at.
+        # Any name is recorded: the operation is paid, and a person can still look at the name.
         return Submitted(operation, done=False)
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:
-        """Asks once; an inline result is not read, only noticed."""
+        """Asks once. It notices an inline result and does not read it."""
         reader = AnswerReader(_INLINE)
         try:
             headers, url = await self._tokens.headers_async(), self._url(operation)
@@ -121,7 +121,7 @@ class VertexProvider:
         return Done(_charged(job, found))
 
     def cancel(self, job: Job, operation: str) -> CostState:
-        """Veo can't be stopped: what runs on is charged, what failed or was filtered is not."""
+        """Veo can't be stopped. Google charges an operation unless it failed or was filtered."""
         try:
             self._ask(operation, AnswerReader(_INLINE), _is_inline)
         except ProviderFailed as failed:
@@ -137,8 +137,8 @@ class VertexProvider:
     ) -> Output:
         """Asks again and writes output `index`: the part of the answer, or its gs:// object.
 
-        When fewer videos were made than asked for, those come first; the others fail the job as
-        CONTENT_FILTERED, CHARGED for what was made.
+        If Google made fewer videos than the job asked for, those come first. The missing ones fail
+        the job as CONTENT_FILTERED, CHARGED for the videos that were made.
         """
         run.report(Stage.DOWNLOADING, 0.0, "Downloading")
         with path.open("wb") as file:
@@ -150,10 +150,11 @@ class VertexProvider:
             self._object(found.videos[index].uri, path, run)
         run.report(Stage.DOWNLOADING, 1.0, "Downloading")
         # Veo does not say which seed it drew.
-        return Output(seed=job.spec.seed)
+        return Output(seed=media_spec(job.spec).seed)
 
     def _inline(self, operation: str, index: int, file: BinaryIO, run: Monitor) -> Finished | None:
-        """Writes the inline result of that number; None when it did, else what there is."""
+        """Writes the inline result with that number and returns None, or returns the videos if they
+        did not come inline."""
         decoder = Base64File(index, file, self._most_inline_bytes)
         reader = AnswerReader(_INLINE, decoder.take)
 
@@ -174,7 +175,7 @@ class VertexProvider:
             failure = errors.result_invalid(f"came inline and has more than {megabytes} MiB")
             raise ProviderFailed(failure, CostState.CHARGED) from None
         if found is None:
-            # Another answer than the one that made the poll say Done.
+            # This answer differs from the one that made the poll return Done.
             raise TryLater(unavailable(errors.NAME), sent=True)
         return found
 
@@ -183,7 +184,7 @@ class VertexProvider:
             raise ProviderFailed(errors.result_invalid("is empty"), CostState.CHARGED)
         url = self._addresses.object(uri)
         if url is None:
-            # Put back, the setting makes the next try succeed.
+            # The next try succeeds if an operator restores the setting.
             message = "The result is not in the bucket that the setting names."
             raise TryLater(errors.auth_failed(errors.OUTPUT, message), sent=True)
         try:
@@ -202,7 +203,7 @@ class VertexProvider:
         )
 
     def _ask(self, operation: str, reader: AnswerReader, enough: Enough) -> Finished | None:
-        """Asks as `poll` does, in this thread, and reads until it is `enough`: then None, as while
+        """Asks as `poll` does, in this thread, and reads until it is `enough`. None then, and while
         the operation runs."""
         try:
             headers, url = self._tokens.headers(), self._url(operation)
@@ -229,7 +230,7 @@ class VertexProvider:
 
 
 def _is_inline(reader: AnswerReader) -> bool:
-    """Whether a result has come: then the operation is done, and its bytes stay where they are."""
+    """Whether a result has begun. Then the operation is done, and the bytes are not read."""
     return reader.inline
 
 
@@ -241,7 +242,7 @@ def _read(reader: AnswerReader, operation: str) -> Finished | None:
 
 
 def _charged(job: Job, found: Finished) -> int | None:
-    """What the videos cost that were made; None for the whole estimate, as Google names no sum."""
+    """The cost of the videos that were made; None stands for the estimate: Google tells no sum."""
     asked, made = job.spec.output_count, len(found.videos)
     return None if made >= asked else job.cost.estimated_micros * made // asked
 

@@ -1,4 +1,4 @@
-"""What is asked of Veo, made from a job's spec: pure values."""
+"""From the spec of a job to the request for Veo; pure, but for reading the inputs."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from core.jobs import JobFailure
 from core.specs import VideoSpec
 from workers.providers import ProviderFailed, ReadInput
 
-# The only length of an extension, whatever the spec says.
+# An extension always has this length, whatever the spec says.
 EXTENSION_SECONDS = 7
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input's bytes, and what they are."""
+    """The bytes of an input, and their type."""
 
     data: bytes
     mime_type: str
@@ -41,10 +41,10 @@ class VeoRequest:
 
 
 def make_request(spec: VideoSpec, prompt: str, model: str, read_input: ReadInput) -> VeoRequest:
-    """The request for a spec; `prompt` is the final one, `model` Google's name.
+    """The request for a spec. `prompt` is the final prompt, `model` Google's name of the model.
 
     Raises:
-        ProviderFailed: when Veo takes no such combination, or an input is none.
+        ProviderFailed: when Veo does not take the combination, or an input can't be used.
     """
     _check(spec)
     return VeoRequest(
@@ -56,7 +56,7 @@ def make_request(spec: VideoSpec, prompt: str, model: str, read_input: ReadInput
         resolution=spec.resolution,
         count=spec.output_count,
         seed=spec.seed,
-        # Veo 3 demands the field; a film with sound is its own default.
+        # Veo 3 demands the field, and makes sound by default.
         audio=spec.audio is not False,
         first_frame=_picture(spec.first_frame, read_input),
         last_frame=_picture(spec.last_frame, read_input),
@@ -66,7 +66,7 @@ def make_request(spec: VideoSpec, prompt: str, model: str, read_input: ReadInput
 
 
 def _check(spec: VideoSpec) -> None:
-    """What the SDK's own documentation rules out."""
+    """Refuses combinations that the documentation of the SDK rules out."""
     if spec.last_frame and not spec.first_frame:
         raise _refused("last_frame", "needs a first_frame")
     if spec.source_video and (spec.first_frame or spec.last_frame):

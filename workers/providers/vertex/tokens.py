@@ -1,4 +1,4 @@
-"""OAuth tokens for Vertex AI and Cloud Storage: got by google-auth, kept until they are old."""
+"""OAuth tokens for Vertex AI and Cloud Storage. google-auth gets them; they are kept until old."""
 
 import asyncio
 import json
@@ -22,8 +22,8 @@ _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 # More than the 225 s of google-auth, so that the SDK never fetches one by itself.
 _SPARE = timedelta(seconds=300)
 _SECONDS = 10.0
-# Many polls at once must not each wait for what just failed; looking around for Application Default
-# Credentials that are not there takes long.
+# Many polls at once must not all wait for something that just failed. A search for missing
+# Application Default Credentials takes long.
 _HOLD_SECONDS = 3.0
 _LONG_HOLD_SECONDS = 30.0
 
@@ -33,13 +33,13 @@ class CredentialsRefused(RushesError):
 
 
 class CredentialsUnreachable(RushesError):
-    """No token can be had now."""
+    """Google can't be asked for a token now."""
 
 
 class Tokens:
-    """The credentials of a process, loaded at first use; any thread or loop may ask.
+    """The credentials of a process, loaded at first use. Any thread or loop may ask for them.
 
-    `file` is a service account's key; None means Application Default Credentials.
+    `file` is the key of a service account; None means Application Default Credentials.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -64,19 +64,19 @@ class Tokens:
             return self._refreshed()
 
     def headers(self) -> dict[str, str]:
-        """What a request needs to be authorized. Raises as `credentials` does."""
+        """The headers that authorize a request. Raises as `credentials` does."""
         return _headers(self.credentials())
 
     async def headers_async(self) -> dict[str, str]:
-        """The same, without ever blocking the loop."""
+        """The headers, without blocking the loop."""
         credentials = self._credentials
         if credentials is not None and _fresh(credentials):
             return _headers(credentials)
         return await asyncio.to_thread(self.headers)
 
     def forget(self) -> None:
-        """Says that a token was refused before its time: the next is made anew, from the file as it
-        is then. One that is quite new is kept: another would fare no better."""
+        """Forgets a token that was refused before its time. The next one is made from the file as
+        it is then. It keeps a token that is quite new: another would be refused too."""
         with self._lock:
             if time.monotonic() - self._made_at > _LONG_HOLD_SECONDS:
                 self._credentials = None
@@ -101,7 +101,7 @@ class Tokens:
 
 
 def _load(file: Path | None) -> "Credentials":
-    # Only without a file is anything looked up in the surroundings, which can take seconds.
+    # Without a file, google-auth searches the environment, which can take seconds.
     return _default() if file is None else _service_account(file)
 
 
@@ -137,7 +137,7 @@ def _refresh(credentials: "Credentials") -> None:
     except (TransportError, TimeoutError) as error:
         raise CredentialsUnreachable(type(error).__name__) from None
     except RefreshError as error:
-        # Its text may be the whole answer of the endpoint.
+        # The text of the error may be the whole answer of the endpoint.
         kind = CredentialsUnreachable if error.retryable else CredentialsRefused
         raise kind(type(error).__name__) from None
     except (GoogleAuthError, ValueError) as error:
@@ -145,7 +145,7 @@ def _refresh(credentials: "Credentials") -> None:
 
 
 class _Answer:
-    """What google-auth reads of an answer."""
+    """The part of an answer that google-auth reads."""
 
     def __init__(self, response: httpx2.Response) -> None:
         self.status = response.status_code
@@ -161,7 +161,7 @@ def _ask(
     timeout: float | None = None,
     **_: Any,
 ) -> _Answer:
-    """google-auth's transport, over the HTTP client that is here anyway."""
+    """The transport of google-auth, over the HTTP client of this program."""
     from google.auth.exceptions import TransportError
 
     limit = min(timeout or _SECONDS, _SECONDS)
@@ -171,7 +171,7 @@ def _ask(
     except httpx2.HTTPError as error:
         raise TransportError(type(error).__name__) from None  # type: ignore[no-untyped-call]
     if response.status_code >= 500 or response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
-        # Else google-auth tries again here, and sleeps in between.
+        # Or else google-auth tries again here, and sleeps in between.
         raise TransportError(str(response.status_code))  # type: ignore[no-untyped-call]
     return _Answer(response)
 
@@ -179,7 +179,7 @@ def _ask(
 def _fresh(credentials: "Credentials") -> bool:
     if not credentials.token:
         return False
-    # google-auth's times are UTC without saying so.
+    # The times of google-auth are UTC without a time zone.
     now = datetime.now(UTC).replace(tzinfo=None)
     return credentials.expiry is None or credentials.expiry - now > _SPARE
 

@@ -1,34 +1,32 @@
 """From a file that a provider made to a media item whose bytes are whole in the blob store.
 
-Not one byte is changed: what a provider signed stays signed. Videos are never whole in memory.
+The bytes stay as the provider sent them, so a signature of the provider stays valid. A video is
+never whole in memory.
 """
 
 import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from core.blobs import Blobs
+from core.blobs import Blobs, content_key, thumbnail_key
 from core.errors import ImageRefused, Reason, VideoRefused
 from core.files.content_credentials import has_content_credentials
 from core.files.images import ImageInfo, probe_image
+from core.files.sniff import sniff_file
+from core.files.videos import VideoInfo, probe_video
 from core.ids import new_id
 from core.jobs import Job, JobFailure
-from core.media import Media, MediaType
+from core.kinds import KINDS, MediaResult
+from core.media import Media, MediaType, media_type_of
 from core.process import failpoints
-from core.specs import Kind
 from workers.providers import Output, ProviderFailed
-from workers.runs.results.thumbnails import (
-    VideoInfo,
-    make_media_thumbnail,
-    probe_video,
-    sniff_media,
-)
+from workers.runs.results.thumbnails import make_media_thumbnail
 
 _CHUNK = 1024 * 1024
 MAX_RESULT_PIXELS = 64_000_000
-# Pillow takes some parts of a file into memory as they are.
+# Pillow reads some parts of a file into memory as they are.
 MAX_IMAGE_BYTES = 128 * 1024 * 1024
-_KINDS = {Kind.VIDEO: "a video", Kind.IMAGE: "an image"}
+_CALLED = {MediaType.VIDEO: "a video", MediaType.IMAGE: "an image"}
 
 
 def store_output(
@@ -42,8 +40,7 @@ def store_output(
     cost_micros: int,
     max_bytes: int,
 ) -> Media:
-    """Stores the file and its thumbnail; the item is visible, and has a time, once its row is
-    written.
+    """Stores the file and its thumbnail. Users see the item once its row is written.
 
     Raises:
         ProviderFailed: RESULT_INVALID, when the file is not what the job asked for, can't be
@@ -51,7 +48,7 @@ def store_output(
         StorageFull, DependencyUnavailable: when the blob store can't take it.
     """
     try:
-        info = _checked(path, job.kind, max_bytes)
+        info = _checked(path, _type_asked_for(job), max_bytes)
         thumbnail = make_media_thumbnail(path)
     except (ImageRefused, VideoRefused) as error:
         message = f"The provider's result can't be used: {error.message}."
@@ -76,15 +73,15 @@ def _new_media(
         user_id=job.user_id,
         job_id=job.job_id,
         output_index=index,
-        type=MediaType.VIDEO if isinstance(info, VideoInfo) else MediaType.IMAGE,
+        type=media_type_of(info.mime_type),
         mime_type=info.mime_type,
         size_bytes=path.stat().st_size,
         sha256=_sha256(path),
         width=info.width,
         height=info.height,
-        duration_ms=info.duration_ms if isinstance(info, VideoInfo) else None,
-        blob_key=f"media/{media_id}",
-        thumbnail_key=f"thumbnails/{media_id}.webp",
+        duration_ms=info.duration_ms,
+        blob_key=content_key(media_id),
+        thumbnail_key=thumbnail_key(media_id),
         prompt=job.spec.prompt,
         revised_prompt=output.revised_prompt,
         seed=output.seed,
@@ -99,23 +96,30 @@ def probe_result(path: Path) -> ImageInfo | VideoInfo:
     """What the file is, seen from its bytes.
 
     Raises:
-        ImageRefused, VideoRefused: when it is damaged, or of a kind that is not known here.
+        ImageRefused, VideoRefused: when it is damaged, or of a type that is not known here.
     """
-    if (sniff_media(path) or "").startswith("video/"):
+    if (sniff_file(path) or "").startswith("video/"):
         return probe_video(path)
     _refuse_larger(path, MAX_IMAGE_BYTES)
     return probe_image(path, MAX_RESULT_PIXELS)
 
 
-def _checked(path: Path, kind: Kind, max_bytes: int) -> ImageInfo | VideoInfo:
-    """What the file is, if it is what was asked for."""
+def _type_asked_for(job: Job) -> MediaType:
+    result = KINDS[job.kind].result
+    if not isinstance(result, MediaResult):
+        raise TypeError(f"a job of the kind {job.kind} makes no media items")
+    return result.type
+
+
+def _checked(path: Path, asked: MediaType, max_bytes: int) -> ImageInfo | VideoInfo:
+    """What the file is, if it has the type that the job asked for."""
     _refuse_larger(path, max_bytes)
-    if kind is Kind.VIDEO and sniff_media(path) is None:
+    if asked is MediaType.VIDEO and sniff_file(path) is None:
         raise VideoRefused("it is not an MP4 or WebM video")
     info = probe_result(path)
-    found = Kind.VIDEO if isinstance(info, VideoInfo) else Kind.IMAGE
-    if found is not kind:
-        raise ImageRefused(f"it is {_KINDS[found]}, and the job asked for {_KINDS[kind]}")
+    found = media_type_of(info.mime_type)
+    if found is not asked:
+        raise ImageRefused(f"it is {_CALLED[found]}, and the job asked for {_CALLED[asked]}")
     return info
 
 

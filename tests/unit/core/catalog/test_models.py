@@ -7,7 +7,7 @@ import pytest
 from core.catalog.ability import Ability, Price
 from core.catalog.models import DAY_MS, Catalog, Model, read_catalog
 from core.errors import ModelRetired, SettingsInvalid
-from core.specs import Kind
+from core.kinds import KINDS
 from tests.making import IMAGE, VIDEO
 
 ONE_MODEL = """
@@ -67,8 +67,8 @@ def at(now_ms: int, *models: Model) -> Catalog:
 
 
 @pytest.mark.parametrize("quality", ["", "DRAFT", "STANDARD", "HIGH"])
-@pytest.mark.parametrize("kind", list(Kind))
-def test_the_built_in_models_are_the_default_of_every_quality(kind: Kind, quality: str) -> None:
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_built_in_models_are_the_default_of_every_quality(kind: str, quality: str) -> None:
     # Even where every provider has its key: nobody pays without naming a model
     found = read_catalog(None).default(kind, quality)
     assert found is not None
@@ -80,8 +80,8 @@ def test_a_simulator_is_never_taken_for_a_request_that_names_no_model(quality: s
     catalog = read_catalog(None)
     play = Catalog(m for m in catalog.models.values() if m.provider == "simulator")
 
-    assert play.names(Kind.VIDEO) == ["simulator-video"]
-    assert [play.default(kind, quality) for kind in Kind] == [None, None]
+    assert play.names("video") == ["simulator-video"]
+    assert [play.default(kind, quality) for kind in KINDS] == [None, None]
 
 
 def test_a_model_whose_provider_lacks_a_setting_is_known_but_not_offered(tmp_path: Path) -> None:
@@ -90,8 +90,8 @@ def test_a_model_whose_provider_lacks_a_setting_is_known_but_not_offered(tmp_pat
     catalog = read_catalog(tmp_path / "models.toml", {"openai": "RUSHES_P_KEY"})
 
     assert catalog.models["m"].unavailable_reason(0) == "needs RUSHES_P_KEY"
-    assert catalog.names(Kind.IMAGE) == []
-    assert catalog.default(Kind.IMAGE, "") is None
+    assert catalog.names("image") == []
+    assert catalog.default("image", "") is None
 
 
 def test_a_catalog_of_ones_own_takes_the_place_of_the_packaged_one(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_an_entry_does_not_say_has_a_usual_value(tmp_path: Path) -> None:
     found = read_catalog(tmp_path / "models.toml").models["m"]
 
     assert (found.provider_model, found.poll_seconds, found.typical_seconds) == ("m", 30, 0)
-    assert found.queue_of(Kind.IMAGE) == "image"
+    assert found.queue_of("image") == "image"
     assert not found.retired(2**62)
     assert found.warnings(2**62) == ()
 
@@ -120,29 +120,29 @@ def test_an_entry_says_how_its_model_is_called_asked_and_queued(tmp_path: Path) 
     found = catalog.models["m"]
 
     assert (found.provider_model, found.poll_seconds, found.typical_seconds) == ("m-001", 2, 1.5)
-    assert found.queue_of(Kind.IMAGE) == "slow-1"
+    assert found.queue_of("image") == "slow-1"
     assert catalog.queues == ("video", "image", "slow-1")
 
 
 def test_the_first_model_that_fits_a_quality_is_its_default() -> None:
     catalog = Catalog([model("a", "DRAFT"), model("b", "DRAFT", "HIGH"), model("c", "HIGH")])
 
-    def name(kind: Kind, quality: str) -> str | None:
+    def name(kind: str, quality: str) -> str | None:
         found = catalog.default(kind, quality)
         return found.model if found else None
 
-    assert name(Kind.VIDEO, "") == "a"
-    assert name(Kind.VIDEO, "DRAFT") == "a"
-    assert name(Kind.VIDEO, "HIGH") == "b"
-    assert name(Kind.VIDEO, "STANDARD") is None
-    assert name(Kind.IMAGE, "DRAFT") is None
+    assert name("video", "") == "a"
+    assert name("video", "DRAFT") == "a"
+    assert name("video", "HIGH") == "b"
+    assert name("video", "STANDARD") is None
+    assert name("image", "DRAFT") is None
 
 
 def test_a_retired_model_is_refused_and_no_default() -> None:
     catalog = at(END_MS, ending(), model("new", "DRAFT"))
 
-    assert catalog.names(Kind.VIDEO) == ["new"]
-    assert catalog.default(Kind.VIDEO, "") is catalog.models["new"]
+    assert catalog.names("video") == ["new"]
+    assert catalog.default("video", "") is catalog.models["new"]
     with pytest.raises(ModelRetired) as caught:
         catalog.refuse_retired(catalog.models["old"], "models[1]")
     assert caught.value.metadata == {"model": "old", "replacement": "new"}

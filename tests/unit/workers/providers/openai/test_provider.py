@@ -17,7 +17,6 @@ from core.catalog.models import read_catalog
 from core.errors import DependencyUnavailable, Reason
 from core.jobs import CostState, Job
 from core.process.settings import read_settings
-from core.specs import Kind
 from tests.contract.provider_runs import Run
 from tests.fakes import media
 from tests.fakes.openai import KEY, OpenAIFake
@@ -106,7 +105,7 @@ def test_what_it_cost_is_counted_by_its_tokens(provider: OpenAIProvider, fake: O
     submitted = submit(provider, job)
 
     model = read_catalog(None).get(job.spec.model)
-    ability = model.ability(Kind.IMAGE) if model else None
+    ability = model.ability("image") if model else None
     assert ability is not None
     tokens = {"text_input": 3, "image_input": 100, "text_output": 0, "image_output": 2000}
     assert submitted.charged_micros == ability.charge_micros(tokens)

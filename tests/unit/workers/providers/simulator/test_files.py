@@ -7,10 +7,11 @@ import pytest
 
 from core.catalog.models import read_catalog
 from core.errors import ImageRefused
+from core.files.videos import VideoInfo
 from tests.making import IMAGE, VIDEO
 from workers.providers.simulator.files import NO_MEDIA, make_file
 from workers.runs.results.media import probe_result
-from workers.runs.results.thumbnails import VideoInfo, make_media_thumbnail
+from workers.runs.results.thumbnails import make_media_thumbnail
 
 
 @pytest.mark.parametrize(
