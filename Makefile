@@ -17,7 +17,7 @@ export PYTHONWARNINGS ?=
 
 .PHONY: help
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS=":.*?## "}; {printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS=":.*?## "}; {printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: requirements/app.lock requirements/valkey.lock requirements/edge.lock pyproject.toml clients/python/pyproject.toml requirements/install
 	@$(INSTALL) $(VENV) app valkey edge tree
@@ -41,6 +41,10 @@ up: $(VENV)/.ready ## Run everything on this machine (Ctrl-C ends it)
 .PHONY: test
 test: $(VENV)/.ready-dev ## Run all tests (ARGS="-k watch" picks some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-install
+test-install: $(VENV)/.ready-dev ## Install on fresh machines, with newer versions of everything
+	@$(BIN)/python -m pytest tests/install -m install $(ARGS)
 
 .PHONY: crash
 crash: $(VENV)/.ready-dev ## Kill, freeze and cut for some 5 minutes; no promise may break

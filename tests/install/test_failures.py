@@ -41,7 +41,7 @@ def environment(request: pytest.FixtureRequest, machine: Machine) -> str:
 def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A file system of as many megabytes as the test says."""
     if os.geteuid() != 0:
-        missing("the right to mount a file system")
+        pytest.skip("only root may mount a file system")
     mount = ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(tmp_path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         missing("the right to mount a file system")
