@@ -51,6 +51,7 @@ def test_a_lock_has_wheels_for(python: str, lock: str, platform: str, tmp_path: 
 @pytest.mark.parametrize("python", [name for name in pythons() if name != this_python()])
 def test_everything_runs_with(python: str, new_machine: NewMachine) -> None:
     machine = new_machine(python)
+    machine.environment["PIP_COMPILE"] = "0"  # a third of the time, and nothing else
 
     a_job_succeeds(machine)
 
