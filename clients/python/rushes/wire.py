@@ -11,10 +11,19 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from rushes.errors import InvalidRequest, NotSignedIn, RushesError, Unavailable, error_class
+from rushes.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    NotSignedIn,
+    RushesError,
+    Unavailable,
+    error_class,
+)
 
 DOMAIN = "rushes"
 _DETAILS_KEY = "grpc-status-details-bin"
+_REQUEST_ID_KEY = "x-request-id"
+UNREACHABLE = "The server can't be reached."
 _LOOPBACK = ("localhost", "127.", "[::1]", "unix:")
 
 # A small window, so that a slow reader is shown the present: what gRPC has read ahead is stale.
@@ -66,22 +75,43 @@ def call_metadata(token: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {token}"),)
 
 
-def read_error(error: grpc.RpcError) -> RushesError:
+def read_error(error: grpc.RpcError, server: str = "") -> RushesError:
     """The exception that a failed call becomes, with what its details say."""
     code = error.code()
-    text = error.details() or ""
-    status = _read_status(error.trailing_metadata())
+    trailing = _pairs(error.trailing_metadata())
+    status = _read_status(trailing)
     fields: dict[str, Any] = {}
     for detail in status.details:
         fields.update(_read_detail(detail))
-    reason = fields.get("reason", "")
-    kind = error_class(code, reason)
-    if not reason and code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
+    # The edge names the call in the first headers; an answer without a body has only the last.
+    first: Any = getattr(error, "initial_metadata", tuple)
+    headers = {**_pairs(first()), **trailing}
+    fields["request_id"] = str(headers.get(_REQUEST_ID_KEY, ""))
+    if not fields.get("reason"):
+        return _unexplained(code, status.message or error.details() or code.name, server, fields)
+    kind = error_class(code, fields["reason"])
+    return kind(status.message or error.details() or code.name, code=code, **fields)
+
+
+def _unexplained(
+    code: grpc.StatusCode, text: str, server: str, fields: dict[str, Any]
+) -> RushesError:
+    """The exception for a failure of which Rushes said nothing: the connection's, or gRPC's own."""
+    kind = error_class(code, "")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
         kind, text = InvalidRequest, "The request is larger than the server takes."
-    if not reason and code is grpc.StatusCode.CANCELLED:
+    if code is grpc.StatusCode.CANCELLED:
         # Nobody here asked for it: a server that was overrun by calls ends some like this.
         kind = Unavailable
-    return kind(status.message or text or code.name, code=code, **fields)
+    if kind is Unavailable:
+        text = f"The server at {server} can't be reached." if server else UNREACHABLE
+    return kind(text, code=code, **fields)
+
+
+def went_silent() -> DeadlineExceeded:
+    """The error of a stream on which nothing came in time."""
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    return DeadlineExceeded("The server has gone silent.", code=code)
 
 
 def from_transport(error: RushesError) -> bool:
@@ -101,10 +131,13 @@ _BROKEN = frozenset(
 )
 
 
-def _read_status(metadata: Iterable[Any] | None) -> status_pb2.Status:
-    pairs: Mapping[Any, Any] = dict(metadata or ())
+def _pairs(metadata: Iterable[Any] | None) -> Mapping[Any, Any]:
+    return dict(metadata or ())
+
+
+def _read_status(trailing: Mapping[Any, Any]) -> status_pb2.Status:
     try:
-        return status_pb2.Status.FromString(pairs.get(_DETAILS_KEY, b""))
+        return status_pb2.Status.FromString(trailing.get(_DETAILS_KEY, b""))
     except (DecodeError, TypeError):
         return status_pb2.Status()
 

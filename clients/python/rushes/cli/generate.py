@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rushes import Client
 from rushes.cli.commands import command, new_group
 from rushes.cli.exits import INTERRUPTED, JOB_FAILED, Refusal
 from rushes.cli.inputs import (
@@ -23,10 +24,9 @@ from rushes.cli.inputs import (
 from rushes.cli.output import money, note, say, say_json
 from rushes.cli.session import Session
 from rushes.cli.watching import follow
-from rushes.client import Client
 from rushes.download import extension
 from rushes.errors import RushesWarning, UnsupportedByModel, job_ended
-from rushes.requests import ImageFields, ImageJob, JobFields, VideoFields, VideoJob
+from rushes.fields import ImageFields, ImageJob, JobFields, VideoFields, VideoJob
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_pb2 import Media
 

@@ -11,8 +11,9 @@ from google.type.money_pb2 import Money
 
 from rushes.cli.exits import Refusal
 from rushes.download import extension
-from rushes.requests import MediaSource, to_money
+from rushes.fields import MediaSource
 from rushes.v1.job_pb2 import Job
+from rushes.values import to_money
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rushes import is_done
 from rushes.cli.commands import command
 from rushes.cli.generate import HowOptions, finish, noting_warnings
 from rushes.cli.inputs import check_out, out_option, parse_labels
@@ -22,7 +23,6 @@ from rushes.cli.words import (
 )
 from rushes.v1.job_pb2 import Job, QueueInfo
 from rushes.v1.media_service_pb2 import JobEvent
-from rushes.watch import is_done
 
 # A narrower terminal would cut the times and the prompts.
 ROOM_FOR_COST = 110

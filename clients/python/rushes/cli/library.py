@@ -11,7 +11,7 @@ from rushes.cli.inputs import check_out, out_option, parse_labels
 from rushes.cli.output import local_time, say, say_json, say_table, shorten
 from rushes.cli.session import Session
 from rushes.download import extension
-from rushes.requests import LibraryFilter
+from rushes.fields import LibraryFilter
 from rushes.v1.media_pb2 import Media
 
 MediaIds = Annotated[list[str], typer.Argument(metavar="MEDIA_ID...")]

@@ -9,10 +9,10 @@ from typing import Annotated, Self
 
 import typer
 
+from rushes import Client
 from rushes.cli.discovery import Standalone, find_standalone, not_running
 from rushes.cli.exits import NOT_ALLOWED, Refusal
 from rushes.cli.sign_in import Signer, read_key
-from rushes.client import Client
 from rushes.wire import is_loopback, parse_server
 
 RETRY_SECONDS = 5.0

@@ -5,16 +5,15 @@ from typing import Annotated
 
 import typer
 
+from rushes import Client, is_done
 from rushes.cli.commands import command
 from rushes.cli.exits import INTERRUPTED
 from rushes.cli.inputs import parse_labels
 from rushes.cli.output import note, say, say_json
 from rushes.cli.progress import Bars, Lines, Screen
 from rushes.cli.session import Session
-from rushes.client import Client
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import JobEvent, WatchEvent
-from rushes.watch import is_done
 
 # How long a server may be away before the command gives up; the jobs go on.
 OUTAGE_SECONDS = 120.0
