@@ -1,4 +1,4 @@
-"""Fetches a signed media address into a file: whole and checked, or not at all."""
+"""Downloads a signed media address into a file, which appears only when it is complete."""
 
 import errno
 import hashlib
@@ -41,7 +41,7 @@ def extension(media: Media) -> str:
 
 def file_name(media: Media) -> str:
     """The name that a media item takes in a folder: its ID, with the ending of its type."""
-    # Only the last part, so that no server can choose another folder.
+    # Only the last part of the name, so that a server cannot choose another folder.
     return Path(f"{media.media_id}.{extension(media)}").name
 
 
@@ -119,7 +119,7 @@ def download_to_file(media: Media, file: IO[bytes], stop: threading.Event | None
         with _open(media.url) as answer:
             while chunk := answer.read(CHUNK_BYTES):
                 if stop is not None and stop.is_set():
-                    raise Cancelled("The download was given up.", code=grpc.StatusCode.CANCELLED)
+                    raise Cancelled("The download was cancelled.", code=grpc.StatusCode.CANCELLED)
                 digest.update(chunk)
                 file.write(chunk)
     except urllib.error.HTTPError as error:

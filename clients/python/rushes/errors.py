@@ -219,7 +219,7 @@ def outcome(job: Job) -> Job:
 
 
 def not_ended(job_id: str, seconds: float | None) -> DeadlineExceeded:
-    """The error of a wait that was given up; the job goes on."""
+    """The error of a wait that took too long; the job goes on."""
     text = f"Job {job_id} has not ended within {seconds:g} s; it goes on." if seconds else ""
     return DeadlineExceeded(text or f"Job {job_id} has not ended; it goes on.")
 

@@ -25,7 +25,7 @@ from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import WatchEvent, WatchJobsRequest, WatchJobsResponse
 
 DEFAULT_CHECKPOINT_SECONDS = 15.0
-# What the server coerces the checkpoint interval into.
+# The server coerces the checkpoint interval into these bounds, in seconds.
 CHECKPOINT_BOUNDS = (1.0, 60.0)
 SILENT_CHECKPOINTS = 3
 
@@ -69,7 +69,7 @@ class Stop:
 
 @dataclass
 class WatchLimits:
-    """How long a watch puts up with failure, in seconds; None is for ever.
+    """How long a watch tolerates failure, in seconds; None is for ever.
 
     connect: until the first response. outage: without any, later on. total: of all of it.
     """
@@ -122,7 +122,7 @@ class WatchProtocol:
         return request
 
     def receive(self, response: WatchJobsResponse, now: float) -> list[WatchEvent]:
-        """The events of a response that are news. Its token counts from now on."""
+        """The events of a response that are new. Later connections resume from its token."""
         self._heard = now
         self._renewed = False
         self.backoff.reset()
@@ -159,7 +159,7 @@ class WatchProtocol:
         return self._is_new_revision(event.revision, event.job.job)
 
     def _is_new_revision(self, revision: int, job: Job) -> bool:
-        """A snapshot's job (revision 0) always is; nothing up to its own revision can follow."""
+        """True for a job of a snapshot (revision 0), and for a revision above the last one."""
         seen = self._revisions.get(job.user_id, 0)
         if revision and revision <= seen:
             return False
@@ -190,7 +190,7 @@ class WatchProtocol:
 
 
 def is_done(job: Job) -> bool:
-    """Whether a job has ended; a state that is newer than this client counts by its end_time."""
+    """Whether a job has ended. For a state that this client does not know, end_time decides."""
     return job.state in (Job.SUCCEEDED, Job.FAILED, Job.CANCELLED) or job.HasField("end_time")
 
 

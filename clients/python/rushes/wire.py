@@ -1,4 +1,4 @@
-"""What travels beside the messages: error details in trailing metadata, the token, the address.
+"""Reads and writes what travels beside the messages: error details, the token, the address.
 
 No I/O. `grpcio-status` is not used: it pins one protobuf major version, this client runs on two.
 """
@@ -26,7 +26,7 @@ _REQUEST_ID_KEY = "x-request-id"
 UNREACHABLE = "The server can't be reached."
 _LOOPBACK = ("localhost", "127.", "[::1]", "unix:")
 
-# A small window, so that a slow reader is shown the present: what gRPC has read ahead is stale.
+# A small window: what gRPC reads ahead for a slow reader would be stale when it is shown.
 _CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.http2.lookahead_bytes", 16_384),
     ("grpc.http2.bdp_probe", 0),
@@ -61,7 +61,7 @@ def is_loopback(target: str) -> bool:
 
 
 def channel_options(target: str) -> list[tuple[str, Any]]:
-    """Options of the one channel to `target`; no proxy stands before this machine."""
+    """Options of the channel to `target`; a proxy is never used for this machine."""
     return [*_CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0 if is_loopback(target) else 1)]
 
 
@@ -83,7 +83,7 @@ def read_error(error: grpc.RpcError, server: str = "") -> RushesError:
     fields: dict[str, Any] = {}
     for detail in status.details:
         fields.update(_read_detail(detail))
-    # The edge names the call in the first headers; an answer without a body has only the last.
+    # The edge sends the ID in the initial metadata. An error without a body has only the trailing.
     first: Any = getattr(error, "initial_metadata", tuple)
     headers = {**_pairs(first()), **trailing}
     fields["request_id"] = str(headers.get(_REQUEST_ID_KEY, ""))
@@ -96,12 +96,12 @@ def read_error(error: grpc.RpcError, server: str = "") -> RushesError:
 def _unexplained(
     code: grpc.StatusCode, text: str, server: str, fields: dict[str, Any]
 ) -> RushesError:
-    """The exception for a failure of which Rushes said nothing: the connection's, or gRPC's own."""
+    """The exception for an error without a Rushes reason: from the connection or from gRPC."""
     kind = error_class(code, "")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
         kind, text = InvalidRequest, "The request is larger than the server takes."
     if code is grpc.StatusCode.CANCELLED:
-        # Nobody here asked for it: a server that was overrun by calls ends some like this.
+        # The client did not cancel it: an overloaded server ends some calls like this.
         kind = Unavailable
     if kind is Unavailable:
         text = f"The server at {server} can't be reached." if server else UNREACHABLE
@@ -115,7 +115,7 @@ def went_silent() -> DeadlineExceeded:
 
 
 def from_transport(error: RushesError) -> bool:
-    """Whether the connection broke, rather than the server refused: worth another try."""
+    """Whether the connection failed, so that another try may succeed; a refusal is final."""
     if error.reason:
         return error.code is grpc.StatusCode.UNAVAILABLE
     return error.code in _BROKEN

@@ -30,6 +30,8 @@ from rushes.watch_protocol import EventHandler
 class Client(JobCalls):
     """Talks to one Rushes server. Use it with `with`, or call `close()`.
 
+    Threads may share a synchronous client, and the tasks of one event loop an asyncio one.
+
     server: host:port, or an address that starts with http:// or https://; RUSHES_SERVER when it
         is not given, else localhost:8080.
     token: a JWT, or a function that returns one and is called before every call; RUSHES_TOKEN or

@@ -1,4 +1,4 @@
-"""The command line put together."""
+"""Puts the command line together and runs it."""
 
 import sys
 from typing import Annotated
@@ -29,7 +29,7 @@ def _main(
         typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Keeps the options that stand before the command."""
+    """Takes the options that stand before the command; `spread` remembers them."""
 
 
 app = new_group(HELP)

@@ -87,7 +87,7 @@ def spread(function: Function) -> Function:
 
 
 def _remember(session: Session) -> None:
-    """Keeps the options that stand before the subcommand."""
+    """Takes the options that stand before the subcommand; `spread` remembers them."""
 
 
 def _take(group: Any, values: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from rushes.cli.output import complain
 
 DONE, JOB_FAILED, USAGE, NOT_ALLOWED, UNREACHABLE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
-# The first class that fits decides.
+# The first class that an error is an instance of gives the code.
 _CODES: tuple[tuple[type[errors.RushesError], int], ...] = (
     (errors.JobEnded, JOB_FAILED),
     (errors.DownloadDamaged, JOB_FAILED),
@@ -33,7 +33,7 @@ _CODES: tuple[tuple[type[errors.RushesError], int], ...] = (
     (errors.NotSupported, REFUSED),
 )
 
-# What of an error's metadata a person needs, in the order in which it is told.
+# The keys of an error's metadata that a person needs, in the order in which they are shown.
 _FIGURES: dict[str, tuple[str, ...]] = {
     "COST_ABOVE_LIMIT": ("estimated", "max_cost"),
     "BUDGET_EXCEEDED": ("period", "required", "limit", "spent", "reserved", "reset_time"),
@@ -43,7 +43,7 @@ _FIGURES: dict[str, tuple[str, ...]] = {
 
 
 class Refusal(Exception):
-    """What the command line finds wrong by itself: a sentence and an exit code."""
+    """An error that the command line finds without the server: a sentence and an exit code."""
 
     def __init__(self, message: str, code: int = USAGE) -> None:
         super().__init__(message)
@@ -60,13 +60,13 @@ def exit_code(error: errors.RushesError) -> int:
 
 
 def sentence(error: errors.RushesError) -> str:
-    """The error for people: with every wrong option named, and the figures that it is about."""
+    """The error for people: names every wrong option, and the figures behind the refusal."""
     unnamed = [f"{field}: {text}" for field, text in error.violations if field not in error.message]
     return in_options("; ".join([_with_figures(error), *unnamed]))
 
 
 def json_fields(error: errors.RushesError) -> dict[str, Any]:
-    """The error for programs, beside its sentence: `field` is the contract's name of the first."""
+    """The error for programs: `field` is the contract's name of the first wrong field."""
     violations = [
         {"field": field, "option": option(field), "description": text}
         for field, text in error.violations
@@ -84,7 +84,7 @@ def _with_figures(error: errors.RushesError) -> str:
 
 @contextmanager
 def told_errors() -> Iterator[None]:
-    """Ends the command with one sentence and the right code where the block fails."""
+    """When the block fails, prints one sentence and ends the command with the right code."""
     try:
         yield
         sys.stdout.flush()

@@ -1,11 +1,11 @@
-"""Fields of the contract as the options that a person typed: `spec.duration` is `--duration`."""
+"""Turns field names of the contract into options: `spec.duration` becomes `--duration`."""
 
 import re
 
 from rushes.v1.job_pb2 import ImageSpec, VideoSpec
 from rushes.v1.media_service_pb2 import JobOptions
 
-# Those whose option is not simply the field's name with dashes.
+# Fields whose option is not the field's name with dashes.
 _OPTIONS = {
     "output_count": "--count",
     "references": "--reference",

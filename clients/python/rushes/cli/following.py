@@ -22,13 +22,13 @@ OUTAGE_SECONDS = 120.0
 
 
 def new_screen(session: Session, lines: Lines) -> Screen:
-    """Bars on a terminal, else those lines."""
+    """Live bars on a terminal; elsewhere `lines`."""
     live = sys.stdout.isatty() and sys.stderr.isatty() and not session.json
     return Bars() if live else lines
 
 
 def submitted(send: Callable[[], JobHandle]) -> JobHandle:
-    """What `send` gives; what the server says about the submit goes to stderr."""
+    """The handle that `send` returns; the server's warnings go to stderr."""
     try:
         handle = send()
     except KeyboardInterrupt:
@@ -47,7 +47,7 @@ def finish(session: Session, client: Client, job: Job, out: Path | None) -> None
     if session.json:
         say_json(job)
     if job_ended(job):
-        # `_follow` has said how.
+        # `_follow` has shown how it ended.
         raise typer.Exit(JOB_FAILED)
     if out is not None:
         for path in save_outputs(client, job, out):
@@ -59,7 +59,7 @@ def finish(session: Session, client: Client, job: Job, out: Path | None) -> None
 
 
 def _follow(session: Session, client: Client, job_id: str, out: Path | None) -> Job:
-    """The job as it ended, shown on the way; an interrupt leaves it running."""
+    """Shows the job until it ends, and returns it; an interrupt leaves it running."""
     screen = new_screen(session, Lines())
     try:
         with screen:

@@ -41,7 +41,7 @@ def image(
         except UnsupportedByModel as error:
             if spec.format is not None or "spec.output_mime_type" not in dict(error.violations):
                 raise
-        # The ending of --out was a wish; this model chooses the type itself.
+        # The type came from the suffix of --out, and this model chooses the type itself.
         del fields["output_mime_type"]
         return client.submit_image(prompt, **fields)
 

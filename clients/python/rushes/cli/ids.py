@@ -1,4 +1,4 @@
-"""IDs as people type them: whole, or the first characters if no other ID begins so."""
+"""Finds the ID that a person means by its first characters."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,9 +8,9 @@ from rushes import Client
 from rushes.cli.exits import Refusal
 from rushes.values import is_id
 
-# How many of the newest are looked through; an older one must be named in full.
+# Only the newest are searched; an older one must be named in full.
 LOOKED_AT = 10_000
-# How many are named where a beginning fits several.
+# When several IDs fit, the error names this many.
 SHOWN = 3
 _BEGINNING = re.compile(r"[0-9a-fA-F-]{1,35}")
 

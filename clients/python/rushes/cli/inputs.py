@@ -1,4 +1,4 @@
-"""What the caller typed, as values for a request."""
+"""Turns what the caller typed into values for a request."""
 
 from collections.abc import Iterable
 from pathlib import Path

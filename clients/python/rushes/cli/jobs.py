@@ -133,7 +133,7 @@ def retry(
     out: Annotated[Path | None, out_option("File for the result.")] = None,
     wait: Annotated[bool, typer.Option(help="Watch the new job until it ends.")] = False,
 ) -> None:
-    """Submit an ended job once more."""
+    """Submit an ended job again, as a new job."""
     check_out(out)
     with session.client() as client:
         first_id = job_id_of(client, job_id)

@@ -145,7 +145,7 @@ def download(
 
 
 def _outputs(client: Client, found_id: str) -> Job:
-    """The job of that ID, or one whose only output is the media item of that ID."""
+    """The job with this ID; for a media item, a job that has only this output."""
     try:
         return Job(outputs=[client.get_media(found_id)])
     except NotFound:

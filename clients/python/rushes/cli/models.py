@@ -20,7 +20,7 @@ from rushes.v1.model_pb2 import Ability, Model
 estimates = new_group("Price a request on one or several models; nothing is stored.")
 
 
-# As long as the longest reason that names a setting; `rushes models MODEL` shows all of it.
+# The longest reason that names a setting fits; `rushes models MODEL` shows the whole text.
 SHOWN_LENGTH = 31
 COLUMNS = ("MODEL", "MAKES", "AVAILABLE", "SHUTDOWN", "TYPICAL", "PRICE", "SIZES", "RATIOS")
 
@@ -92,7 +92,7 @@ def _estimate_row(estimate: Estimate) -> tuple[str, ...]:
 
 
 def _notes(estimate: Estimate) -> Iterator[str]:
-    """What stands in the way of running it so."""
+    """Why Generate would refuse this request on the model."""
     if not estimate.HasField("cost"):
         yield "has no price here, so it can't be run"
     if estimate.queue.blocked_reason:

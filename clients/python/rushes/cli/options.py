@@ -56,7 +56,7 @@ def text_option(metavar: str, help: str) -> Any:
 class CommonSpec:
     """What images and videos share."""
 
-    # A list, because of an option that is given twice a plain one keeps only the last.
+    # A list, so that a second --model is noticed: a plain option would keep only the last one.
     model: Annotated[list[str], text_option("MODEL", "Model, from `rushes models`.")] = field(
         default_factory=list
     )

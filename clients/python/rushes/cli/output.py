@@ -1,4 +1,4 @@
-"""What is printed: results on stdout, the rest on stderr, nothing that could steer a terminal."""
+"""Prints results on stdout and the rest on stderr, without control characters."""
 
 import json
 import sys
@@ -38,12 +38,12 @@ def _clean(character: str) -> str:
 
 
 def say(text: str) -> None:
-    """One line of result."""
+    """Prints one line of the result."""
     print(_printable(clean(text), sys.stdout.encoding), flush=True)
 
 
 def note(text: str) -> None:
-    """One line for people, beside the result; with --json an object with that one text."""
+    """Prints one line for people on stderr; with --json as {"note": text}."""
     if _aside.as_json:
         _aside.write({"note": text})
     else:
@@ -51,7 +51,7 @@ def note(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """A warning of the server, beside the result."""
+    """Prints a warning of the server on stderr; with --json as {"warning": text}."""
     if _aside.as_json:
         _aside.write({"warning": text})
     else:
@@ -59,7 +59,7 @@ def warn(text: str) -> None:
 
 
 def complain(text: str, fields: Mapping[str, Any] | None = None) -> None:
-    """An error, beside the result; with --json an object with its message and those fields."""
+    """Prints an error on stderr; with --json as an object with its message and `fields`."""
     if _aside.as_json:
         _aside.write({"message": text, "reason": "", **(fields or {})})
     else:
@@ -67,12 +67,12 @@ def complain(text: str, fields: Mapping[str, Any] | None = None) -> None:
 
 
 def use_json_aside() -> None:
-    """From now on notes, warnings and errors are JSON objects, one per line, as results are."""
+    """Makes `note`, `warn` and `complain` print JSON objects from now on."""
     _aside.as_json = True
 
 
 class _Aside:
-    """Stderr, for what is not the result."""
+    """Writes to stderr."""
 
     as_json = False
 
@@ -87,7 +87,7 @@ _aside = _Aside()
 
 
 def say_json(message: Message | dict[str, Any]) -> None:
-    """One JSON object on a line, as REST writes it."""
+    """Prints one JSON object on a line, in the form of the REST API."""
     value = MessageToDict(message) if isinstance(message, Message) else message
     print(json.dumps(value), flush=True)
 
@@ -118,7 +118,7 @@ def say_table(
 def _fitting(
     columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], width: int
 ) -> list[int]:
-    """The numbers of the columns to show, without those that are spare and don't fit."""
+    """The numbers of the columns to show: spare ones are left out until the rest fits."""
     widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
     shown = list(range(len(columns)))
     for name in reversed(spare):
@@ -149,6 +149,6 @@ def shorten(text: str, length: int = 60) -> str:
 
 
 def _printable(text: str, encoding: str | None) -> str:
-    """What a terminal that is no UTF-8 can't show becomes a question mark instead of a crash."""
+    """The text with question marks for characters that the terminal's encoding lacks."""
     name = encoding or "utf-8"
     return text.encode(name, "replace").decode(name)

@@ -14,7 +14,7 @@ from rushes.cli.words import describe, describe_change, doing, left_text, queue_
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import ProgressEvent, WatchEvent
 
-# The time part of an ID and what tells apart the IDs of one millisecond.
+# The first 18 characters hold the time and a counter, so they differ between jobs.
 SHOWN_ID_LENGTH = 18
 
 
@@ -47,7 +47,7 @@ class Lines:
         return None
 
     def show(self, event: WatchEvent) -> None:
-        """Writes the job's state if it is another than before."""
+        """Writes the job's state when it has changed."""
         self._cut_off = False
         if not event.HasField("job"):
             return
@@ -126,7 +126,7 @@ class Bars:
 
     def _finish(self, job: Job) -> None:
         if job.state == Job.SUCCEEDED and job.job_id in self._tasks:
-            # What is seen last of a job that succeeded is that it is complete.
+            # A succeeded job must not disappear at 98 %.
             self._set(job.job_id, 100, "finished")
             self._progress.refresh()
         self._remove(job.job_id)
@@ -134,7 +134,7 @@ class Bars:
 
     def _advance(self, event: ProgressEvent) -> None:
         if event.job_id in self._reconciling:
-            # How far it was says nothing while nobody knows whether the provider works on it.
+            # Nobody knows whether the provider works on it, so a percentage would mislead.
             return
         if event.HasField("queue"):
             self._set(event.job_id, None, queue_text(event.queue))

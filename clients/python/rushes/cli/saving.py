@@ -1,4 +1,4 @@
-"""Where results are saved, and under which names."""
+"""Chooses file names for results, and saves them."""
 
 import mimetypes
 from pathlib import Path
@@ -10,7 +10,7 @@ from rushes.download import check_folder, extension, targets
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_pb2 import Media
 
-# What models make, by the usual endings of files.
+# The types that models make, by suffix.
 _MADE = {
     "image": {
         ".png": "image/png",
@@ -21,12 +21,12 @@ _MADE = {
     "video": {".mp4": "video/mp4", ".webm": "video/webm"},
 }
 _TOLD = {"image": ".png, .jpg or .webp", "video": ".mp4"}
-# The types that Python knows by itself: this machine's tables would make another rule on each one.
+# Only Python's own table: the tables of the machine would make the rule differ between machines.
 _KNOWN = mimetypes.MimeTypes()
 
 
 def image_type(out: Path | None) -> str | None:
-    """The type of image that a file's ending asks for; None when it asks for none."""
+    """The MIME type that belongs to an image file's suffix; None for any other suffix."""
     return _MADE["image"].get(out.suffix.lower()) if out else None
 
 
@@ -59,14 +59,14 @@ def save_outputs(client: Client, job: Job, out: Path) -> list[Path]:
 
 
 def _by_type(path: Path, media: Media) -> Path:
-    """The path, with another ending if its own promises another type."""
+    """The path; with the media's suffix if its own suffix belongs to another type."""
     made = {**_MADE["image"], **_MADE["video"]}
     promised = made.get(path.suffix.lower())
     if promised is None or media.mime_type == promised:
         return path
     renamed = path.with_suffix(f".{extension(media)}")
     if renamed.exists():
-        # Nobody named that one, and it may be what this was made of.
+        # The caller did not name that file, and it may be the input of this job.
         note(f"{path} is {media.mime_type}, because {renamed} exists already.")
         return path
     note(f"The result is {media.mime_type}, so it is saved as {renamed} instead of {path}.")

@@ -39,7 +39,7 @@ class Connection:
     ] = False
 
     def over(self, outer: object) -> Self:
-        """These options, completed by those given before the subcommand."""
+        """These options; those that are missing are taken from before the subcommand."""
         if not isinstance(outer, Connection):
             return self
         values = {f.name: getattr(self, f.name) or getattr(outer, f.name) for f in fields(self)}
@@ -78,7 +78,7 @@ class Session:
 
     @property
     def user(self) -> str:
-        """Whom the local key signs in."""
+        """The user whom the local key signs in."""
         named = self._connection.user or os.environ.get("RUSHES_USER")
         if named:
             return named

@@ -16,7 +16,7 @@ SESSION_TTL_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Signer:
-    """Makes tokens as the server of one installation wants them."""
+    """Makes tokens that the server of one installation accepts."""
 
     key: bytes
     issuer: str = "rushes"

@@ -1,4 +1,4 @@
-"""A job in words: its state, its place in the queue, what it is doing, and its money."""
+"""Describes jobs in words: state, place in the queue, progress and money."""
 
 from google.protobuf.duration_pb2 import Duration
 from google.type.money_pb2 import Money
@@ -32,7 +32,7 @@ def describe(job: Job) -> str:
 
 
 def progress_text(progress: job_pb2.Progress) -> str:
-    """How far a job is, what it is doing, and how long that takes."""
+    """Percent, stage and the time left."""
     text = f"{progress.percent} % {doing(progress)}"
     return f"{text}, {left_text(progress)}" if left_text(progress) else text
 
@@ -45,7 +45,7 @@ def left_text(progress: job_pb2.Progress) -> str:
 
 
 def describe_change(job: Job) -> str:
-    """What `describe` says and, of a job that ended without results, what it cost."""
+    """As `describe`; for a job that failed or was cancelled, also its cost."""
     in_vain = job.state in (Job.FAILED, Job.CANCELLED)
     cost = cost_text(job.cost) if in_vain else ""
     return f"{describe(job)}; {cost}" if cost else describe(job)
