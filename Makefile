@@ -72,10 +72,15 @@ check: $(VENV)/.ready-dev $(PROTO_VENV)/.ready ## Lint, types, import rules, con
 	@$(BIN)/buf lint protos/rushes.binpb --config protos/buf.yaml --path rushes
 	@$(BIN)/buf breaking protos/rushes.binpb --against protos/rushes.released.binpb --config protos/buf.yaml --path rushes
 	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python protos/generate.py --check
+	@$(BIN)/python clients/python/unasync.py --check
 
 .PHONY: proto
 proto: $(VENV)/.ready-dev $(PROTO_VENV)/.ready ## Generate the stubs and the descriptor set from protos/
 	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python protos/generate.py
+
+.PHONY: sync
+sync: $(VENV)/.ready-dev ## Generate the synchronous client from the asyncio one
+	@$(BIN)/python clients/python/unasync.py
 
 .PHONY: lock
 lock: $(VENV)/.ready-dev ## Resolve requirements/*.lock anew

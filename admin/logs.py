@@ -13,7 +13,7 @@ from typing import Any
 USAGE = 2
 BLOCK_BYTES = 64 * 1024
 LOOK_SECONDS = 0.25
-# As Valkey writes it, in the local time.
+# As Valkey writes it. The supervisor starts it in UTC, whatever zone the reader is in.
 _VALKEY = re.compile(r"\d+:[A-Z] (\d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2}\.\d{3}) ([.*#-]) (.*)")
 _VALKEY_LEVELS = {".": "debug", "-": "debug", "*": "info", "#": "warning"}
 # Said by the columns before.
@@ -131,7 +131,7 @@ def _read(process: str, raw: str, last_time: float) -> Line:
     except (ValueError, TypeError, KeyError):
         pass
     if found := _VALKEY.fullmatch(raw):
-        at = datetime.strptime(found[1], "%d %b %Y %H:%M:%S.%f").astimezone()
+        at = datetime.strptime(found[1], "%d %b %Y %H:%M:%S.%f").replace(tzinfo=UTC)
         values = {"level": _VALKEY_LEVELS[found[2]], "event": "valkey_message", "message": found[3]}
         return Line(process, at.timestamp(), raw, values)
     return Line(process, last_time, raw, {"event": "output", "message": raw})

@@ -205,7 +205,7 @@ def _valkey(site: Site) -> Command | None:
     socket = site.socket("valkey.sock")
     argv = valkey_argv(binary, site.data / "valkey", socket)
     probe = functools.partial(valkey_is_ready, socket)
-    return Command("valkey", tuple(argv), without_keys(site.environ), probe)
+    return Command("valkey", tuple(argv), _in_utc(site), probe)
 
 
 def _server(site: Site, redis_url: str, index: int) -> Command:
@@ -230,9 +230,12 @@ def _edge(site: Site, binary: Path, servers: int) -> Command:
     config = site.data / "run" / "envoy.yaml"
     config.write_text(render(edge))
     probe = functools.partial(envoy_is_ready, admin)
-    # Its log lines have the local time otherwise.
-    environment = {**without_keys(site.environ), "TZ": "UTC"}
-    return Command("envoy", tuple(envoy_argv(binary, config)), environment, probe)
+    return Command("envoy", tuple(envoy_argv(binary, config)), _in_utc(site), probe)
+
+
+def _in_utc(site: Site) -> dict[str, str]:
+    """The environment of a process that would else log in the local time."""
+    return {**without_keys(site.environ), "TZ": "UTC"}
 
 
 async def _answers(port: int) -> bool:

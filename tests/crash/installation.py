@@ -12,8 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from rushes import Client
-from rushes.aio import AsyncClient
+from rushes import AsyncClient, Client
 from rushes.errors import RushesError
 from rushes.v1 import media_service_pb2 as pb
 from standalone import envoy

@@ -14,17 +14,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from rushes.aio import AsyncClient
-from rushes.aio_watcher import AsyncWatch, pause
+from rushes import AsyncClient, AsyncEventStream, is_done
+from rushes._async.seam import AsyncClock
 from rushes.errors import DeadlineExceeded, RushesError, Unavailable
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import WatchEvent
-from rushes.watch import is_done
 from tests.crash.history import THIEF, Recorder, user_name
 from tests.crash.plan import Ask, Mix, bursts
 from tests.crash.wiretap import tap
 
 T = TypeVar("T")
+pause = AsyncClock().wait
 Connect = Callable[[str], AsyncClient]
 
 RECENT_SECONDS = 3600.0
@@ -253,7 +253,7 @@ class Load:
                 finally:
                     await watch.aclose()
 
-    async def _follow(self, watcher: Watcher, watch: AsyncWatch, session: int) -> None:
+    async def _follow(self, watcher: Watcher, watch: AsyncEventStream, session: int) -> None:
         """Until it has seen enough for this time, which the patient never have."""
         patience = self._dice.randint(1, 40) if watcher.comes_back else None
         async for event in watch:

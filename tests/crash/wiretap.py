@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from rushes.aio import AsyncClient
+from rushes import AsyncClient
 from rushes.v1 import media_service_pb2 as pb
 from rushes.wire import read_error
 from tests.crash.history import Recorder

@@ -137,6 +137,7 @@ def test_every_setting_that_a_page_names_exists(page: Path) -> None:
         "RUSHES_SERVER",
         "RUSHES_USER",
         "RUSHES_TOKEN",
+        "RUSHES_TOKEN_FILE",
     }:
         assert f"`{name}`" in settings, name
 

@@ -171,7 +171,7 @@ def test_a_job_that_costs_too_much_is_refused_with_both_figures(rushes: CommandL
 
     assert (done.code, done.out) == (REFUSED, "")
     assert ": estimated 0." in done.err
-    assert done.err.endswith(", max_cost 0.001.\n")
+    assert done.err.endswith(", --max-cost 0.001.\n")
 
 
 @pytest.mark.parametrize(

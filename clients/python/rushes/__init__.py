@@ -1,14 +1,23 @@
 """Client for Rushes: generate images and videos, watch every job live.
 
-with rushes.Client(token=...) as client:
-    job = client.generate_video("calm ocean waves at sunset", duration=8)
-    job = client.wait(job.job_id)
-    client.download(job.outputs[0], "waves.mp4")
+with rushes.Client() as client:
+    client.run_video("calm ocean waves at sunset", duration=8, out="waves.mp4")
+
+    job = client.submit_video("calm ocean waves at sunset", duration=8)
+    for event in job.watch():
+        print(event.progress.progress.percent)
+    job.download("waves.mp4")
+
+`Client()` takes the server and the token from RUSHES_SERVER and RUSHES_TOKEN (or
+RUSHES_TOKEN_FILE). `AsyncClient` is the same for asyncio.
 """
 
-from rushes.aio import AsyncClient
-from rushes.aio_watcher import AsyncWatch
-from rushes.client import Client
+from rushes._async.client import AsyncClient
+from rushes._async.event_stream import AsyncEventStream
+from rushes._async.job_handle import AsyncJobHandle
+from rushes._sync.client import Client
+from rushes._sync.event_stream import EventStream
+from rushes._sync.job_handle import JobHandle
 from rushes.errors import (
     BudgetExceeded,
     Cancelled,
@@ -35,19 +44,23 @@ from rushes.errors import (
     Unavailable,
     UnsupportedByModel,
 )
-from rushes.requests import image_spec, media_input, video_spec
+from rushes.requests import image_spec, video_spec
+from rushes.results import JobResult
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, Progress, QueueInfo, VideoSpec
 from rushes.v1.media_pb2 import Media
+from rushes.v1.media_service_pb2 import EstimateCostResponse as _EstimateCostResponse
 from rushes.v1.media_service_pb2 import JobEvent, ProgressEvent, WatchEvent
-from rushes.v1.model_pb2 import Model
-from rushes.watch import is_done
-from rushes.watcher import Watch
+from rushes.v1.model_pb2 import Model, PromptTemplate
+from rushes.values import media_input
+from rushes.watch_protocol import is_done
 
 __version__ = "0.1.0"
+Estimate = _EstimateCostResponse.Estimate
 
 __all__ = [
     "AsyncClient",
-    "AsyncWatch",
+    "AsyncEventStream",
+    "AsyncJobHandle",
     "BudgetExceeded",
     "Cancelled",
     "Client",
@@ -56,6 +69,8 @@ __all__ = [
     "CredentialsExpired",
     "DeadlineExceeded",
     "DownloadDamaged",
+    "Estimate",
+    "EventStream",
     "ImageSpec",
     "InternalError",
     "InvalidRequest",
@@ -64,6 +79,8 @@ __all__ = [
     "JobEnded",
     "JobEvent",
     "JobFailed",
+    "JobHandle",
+    "JobResult",
     "LimitReached",
     "Media",
     "MediaInput",
@@ -76,6 +93,7 @@ __all__ = [
     "PreconditionFailed",
     "Progress",
     "ProgressEvent",
+    "PromptTemplate",
     "QueueInfo",
     "RushesError",
     "RushesWarning",
@@ -83,7 +101,6 @@ __all__ = [
     "Unavailable",
     "UnsupportedByModel",
     "VideoSpec",
-    "Watch",
     "WatchEvent",
     "image_spec",
     "is_done",

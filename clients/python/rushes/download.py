@@ -1,5 +1,6 @@
-"""Fetches a signed media address into a file: whole and checked, or not at all."""
+"""Downloads a signed media address into a file, which appears only when it is complete."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -7,9 +8,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 from urllib.parse import urlsplit
 
 import grpc
@@ -21,6 +23,7 @@ from rushes.wire import is_loopback
 CHUNK_BYTES = 256 * 1024
 IDLE_SECONDS = 60.0
 MIN_LIFETIME_SECONDS = 30
+PathTarget: TypeAlias = str | os.PathLike[str]
 
 _EXTENSIONS = {
     "video/mp4": "mp4",
@@ -34,6 +37,53 @@ _EXTENSIONS = {
 def extension(media: Media) -> str:
     """The usual file ending of a media item, without the dot."""
     return _EXTENSIONS.get(media.mime_type, "bin")
+
+
+def file_name(media: Media) -> str:
+    """The name that a media item takes in a folder: its ID, with the ending of its type."""
+    # Only the last part of the name, so that a server cannot choose another folder.
+    return Path(f"{media.media_id}.{extension(media)}").name
+
+
+def target(to: PathTarget, media: Media) -> Path:
+    """The file for a media item: `to` itself, or one with its name in the folder `to`.
+
+    Raises:
+        FileNotFoundError: when the folder is not there; it names the folder as the caller did.
+    """
+    check_folder(to)
+    path = Path(to)
+    return path / file_name(media) if path.is_dir() else path
+
+
+def targets(to: PathTarget, outputs: Sequence[Media]) -> list[Path]:
+    """The files for the outputs of a job: in the folder `to`, or at `to`, numbered if several.
+
+    Raises:
+        FileNotFoundError: as `target` does.
+    """
+    path, count = Path(to), len(outputs)
+    if path.is_dir() or count == 1:
+        return [target(to, media) for media in outputs]
+    check_folder(to)
+    return [path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(1, count + 1)]
+
+
+def check_folder(to: PathTarget) -> None:
+    """Refuses a place where no file can be made.
+
+    Raises:
+        FileNotFoundError: when its folder is not there.
+        PermissionError: when its folder can't be written to.
+    """
+    # A path forgets the slash at its end, and the folder's name would become the file's.
+    is_folder = os.fspath(to).endswith("/") or Path(to).is_dir()
+    folder = Path(to) if is_folder else Path(to).parent
+    named = os.fspath(to) if is_folder else str(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", named)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "the folder can't be written to", named)
 
 
 def address_runs_out(media: Media) -> bool:
@@ -69,7 +119,7 @@ def download_to_file(media: Media, file: IO[bytes], stop: threading.Event | None
         with _open(media.url) as answer:
             while chunk := answer.read(CHUNK_BYTES):
                 if stop is not None and stop.is_set():
-                    raise Cancelled("The download was given up.", code=grpc.StatusCode.CANCELLED)
+                    raise Cancelled("The download was cancelled.", code=grpc.StatusCode.CANCELLED)
                 digest.update(chunk)
                 file.write(chunk)
     except urllib.error.HTTPError as error:

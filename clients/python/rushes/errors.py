@@ -4,7 +4,7 @@ RushesError
 ├── NotSignedIn                    no token, or a bad one
 │   └── CredentialsExpired
 ├── NotAllowed                     the token lacks a scope
-├── NotFound                       it does not exist, or it is another user's
+├── NotFound                       it does not exist, or it belongs to another user
 ├── InvalidRequest                 `violations` names the fields
 │   └── UnsupportedByModel
 ├── Conflict                       the request_id was used for another request
@@ -15,7 +15,7 @@ RushesError
 │   ├── BudgetExceeded
 │   └── TooManyWatches
 ├── Unavailable                    the server can't be reached or is draining
-├── DeadlineExceeded               it took longer than the caller allowed
+├── DeadlineExceeded               it took longer than the caller allowed; also a TimeoutError
 ├── Cancelled                      the caller gave up the call
 ├── NotSupported                   the server does not know this call
 ├── InternalError                  `metadata["error_id"]` is in the server's log
@@ -45,6 +45,7 @@ class RushesError(Exception):
     violations: (field, description) of every wrong field.
     code: the gRPC code; None for what the client found by itself.
     retry_delay: seconds that the server asks to wait before another try.
+    request_id: finds the call in the server's log; empty when no server answered.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class RushesError(Exception):
         violations: tuple[tuple[str, str], ...] = (),
         code: grpc.StatusCode | None = None,
         retry_delay: float = 0.0,
+        request_id: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -64,6 +66,7 @@ class RushesError(Exception):
         self.violations = violations
         self.code = code
         self.retry_delay = retry_delay
+        self.request_id = request_id
 
 
 class RushesWarning(UserWarning):
@@ -83,7 +86,7 @@ class NotAllowed(RushesError):
 
 
 class NotFound(RushesError):
-    """It does not exist, or it is another user's: the two look the same."""
+    """It does not exist, or it belongs to another user: the two look the same."""
 
 
 class InvalidRequest(RushesError):
@@ -147,15 +150,15 @@ class DownloadDamaged(RushesError):
 
 
 class JobEnded(RushesError):
-    """A job that was waited for ended without results; `job` holds all of it."""
+    """A job that was waited for did not succeed; `job` holds all of it, also partial outputs."""
 
     def __init__(self, message: str, job: Job, reason: str = "") -> None:
-        super().__init__(message, reason=reason)
+        super().__init__(message, reason=reason, metadata=dict(job.error.metadata))
         self.job = job
 
 
 class JobFailed(JobEnded):
-    """The job failed; `job.error` says why and `job.cost` whether it cost money."""
+    """The job failed; `reason` and `metadata` say why, `job.cost` whether it cost money."""
 
 
 class JobCancelled(JobEnded):
@@ -213,6 +216,12 @@ def outcome(job: Job) -> Job:
     if error := job_ended(job):
         raise error
     return job
+
+
+def not_ended(job_id: str, seconds: float | None) -> DeadlineExceeded:
+    """The error of a wait that took too long; the job goes on."""
+    text = f"Job {job_id} has not ended within {seconds:g} s; it goes on." if seconds else ""
+    return DeadlineExceeded(text or f"Job {job_id} has not ended; it goes on.")
 
 
 def warn(texts: Iterable[str]) -> None:

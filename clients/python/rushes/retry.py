@@ -1,4 +1,4 @@
-"""When to try again: pure decisions, told the time and asked for a delay."""
+"""Decides when to try again, without I/O: callers pass the time and get a delay."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ CAP_SECONDS = 5.0
 
 @dataclass
 class Backoff:
-    """Delays that double, each drawn from zero to its bound, so that many clients spread out."""
+    """Random delays below a bound that doubles, so that many clients do not come at once."""
 
     base: float = BASE_SECONDS
     cap: float = CAP_SECONDS
@@ -27,13 +27,13 @@ class Backoff:
         return at_least + bound * self.draw()
 
     def reset(self) -> None:
-        """Forget the failures: something worked."""
+        """Starts again with short delays, after a success."""
         self.tries = 0
 
 
 @dataclass
 class CallTries:
-    """The tries of one unary call. Any may be repeated: what makes a job carries a request_id.
+    """Counts the tries of one unary call. Every call may be repeated: a submit has a request_id.
 
     retry_until: time after which a failure is final. fresh_token: whether another can be had.
     """
@@ -44,7 +44,7 @@ class CallTries:
     _renewed: bool = field(default=False, init=False)
 
     def after(self, error: RushesError, now: float) -> float | None:
-        """Seconds to wait before the same call is sent again; None when the error stands."""
+        """Seconds to wait before the call is sent again; None when the error is final."""
         if isinstance(error, CredentialsExpired) and self.fresh_token and not self._renewed:
             self._renewed = True
             return 0.0

@@ -1,4 +1,4 @@
-"""What travels beside the messages: error details in trailing metadata, the token, the address.
+"""Reads and writes what travels beside the messages: error details, the token, the address.
 
 No I/O. `grpcio-status` is not used: it pins one protobuf major version, this client runs on two.
 """
@@ -11,13 +11,22 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from rushes.errors import InvalidRequest, NotSignedIn, RushesError, Unavailable, error_class
+from rushes.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    NotSignedIn,
+    RushesError,
+    Unavailable,
+    error_class,
+)
 
 DOMAIN = "rushes"
 _DETAILS_KEY = "grpc-status-details-bin"
+_REQUEST_ID_KEY = "x-request-id"
+UNREACHABLE = "The server can't be reached."
 _LOOPBACK = ("localhost", "127.", "[::1]", "unix:")
 
-# A small window, so that a slow reader is shown the present: what gRPC has read ahead is stale.
+# A small window: what gRPC reads ahead for a slow reader would be stale when it is shown.
 _CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.http2.lookahead_bytes", 16_384),
     ("grpc.http2.bdp_probe", 0),
@@ -52,7 +61,7 @@ def is_loopback(target: str) -> bool:
 
 
 def channel_options(target: str) -> list[tuple[str, Any]]:
-    """Options of the one channel to `target`; no proxy stands before this machine."""
+    """Options of the channel to `target`; a proxy is never used for this machine."""
     return [*_CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0 if is_loopback(target) else 1)]
 
 
@@ -66,26 +75,47 @@ def call_metadata(token: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {token}"),)
 
 
-def read_error(error: grpc.RpcError) -> RushesError:
+def read_error(error: grpc.RpcError, server: str = "") -> RushesError:
     """The exception that a failed call becomes, with what its details say."""
     code = error.code()
-    text = error.details() or ""
-    status = _read_status(error.trailing_metadata())
+    trailing = _pairs(error.trailing_metadata())
+    status = _read_status(trailing)
     fields: dict[str, Any] = {}
     for detail in status.details:
         fields.update(_read_detail(detail))
-    reason = fields.get("reason", "")
-    kind = error_class(code, reason)
-    if not reason and code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
+    # The edge sends the ID in the initial metadata. An error without a body has only the trailing.
+    first: Any = getattr(error, "initial_metadata", tuple)
+    headers = {**_pairs(first()), **trailing}
+    fields["request_id"] = str(headers.get(_REQUEST_ID_KEY, ""))
+    if not fields.get("reason"):
+        return _unexplained(code, status.message or error.details() or code.name, server, fields)
+    kind = error_class(code, fields["reason"])
+    return kind(status.message or error.details() or code.name, code=code, **fields)
+
+
+def _unexplained(
+    code: grpc.StatusCode, text: str, server: str, fields: dict[str, Any]
+) -> RushesError:
+    """The exception for an error without a Rushes reason: from the connection or from gRPC."""
+    kind = error_class(code, "")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
         kind, text = InvalidRequest, "The request is larger than the server takes."
-    if not reason and code is grpc.StatusCode.CANCELLED:
-        # Nobody here asked for it: a server that was overrun by calls ends some like this.
+    if code is grpc.StatusCode.CANCELLED:
+        # The client did not cancel it: an overloaded server ends some calls like this.
         kind = Unavailable
-    return kind(status.message or text or code.name, code=code, **fields)
+    if kind is Unavailable:
+        text = f"The server at {server} can't be reached." if server else UNREACHABLE
+    return kind(text, code=code, **fields)
+
+
+def went_silent() -> DeadlineExceeded:
+    """The error of a stream on which nothing came in time."""
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    return DeadlineExceeded("The server has gone silent.", code=code)
 
 
 def from_transport(error: RushesError) -> bool:
-    """Whether the connection broke, rather than the server refused: worth another try."""
+    """Whether the connection failed, so that another try may succeed; a refusal is final."""
     if error.reason:
         return error.code is grpc.StatusCode.UNAVAILABLE
     return error.code in _BROKEN
@@ -101,10 +131,13 @@ _BROKEN = frozenset(
 )
 
 
-def _read_status(metadata: Iterable[Any] | None) -> status_pb2.Status:
-    pairs: Mapping[Any, Any] = dict(metadata or ())
+def _pairs(metadata: Iterable[Any] | None) -> Mapping[Any, Any]:
+    return dict(metadata or ())
+
+
+def _read_status(trailing: Mapping[Any, Any]) -> status_pb2.Status:
     try:
-        return status_pb2.Status.FromString(pairs.get(_DETAILS_KEY, b""))
+        return status_pb2.Status.FromString(trailing.get(_DETAILS_KEY, b""))
     except (DecodeError, TypeError):
         return status_pb2.Status()
 

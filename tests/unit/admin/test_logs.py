@@ -1,6 +1,7 @@
 """`rushes logs`: what processes wrote, in the order of time, for people and as JSON."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,24 @@ def test_valkeys_lines_have_their_time_and_level(written: Logs) -> None:
 
     assert shown.startswith("valkey 2026-11-21 12:00:01.250 warning valkey_message")
     assert shown.endswith('message="Out of memory"')
+
+
+def test_a_reader_far_from_utc_sees_valkeys_lines_where_they_belong(
+    written: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written.add("valkey", "123:M 21 Nov 2026 12:00:01.250 * Ready to accept connections")
+    written.add("worker-1", line(2, "worker_started"))
+
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        shown = written.shown()
+        as_json = written.shown(as_json=True)
+    time.tzset()
+
+    assert [told.split()[0] for told in shown] == ["valkey", "worker-1"]
+    assert "07:00:01.250" in shown[0]
+    assert json.loads(as_json[0])["timestamp"] == "2026-11-21T12:00:01.250000Z"
 
 
 def test_one_process_can_be_chosen_and_the_number_of_lines(written: Logs) -> None:

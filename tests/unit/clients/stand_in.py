@@ -25,7 +25,8 @@ def refuse(
     **fields: Any,
 ) -> NoReturn:
     """Ends the call with an error as Rushes does."""
-    context.set_trailing_metadata(details(reason, code, message, **fields))
+    called = (("x-request-id", fields.pop("request_id", "")),)
+    context.set_trailing_metadata((*details(reason, code, message, **fields), *called))
     context.abort(code, message or reason)
 
 
@@ -57,9 +58,8 @@ class StandIn(media_service_pb2_grpc.MediaServiceServicer):
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         if answer is None:
-            refuse(
-                context, grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND", "There is no such job."
-            )
+            missing = "There is no such job."
+            refuse(context, grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND", missing)
         return answer(request, context) if callable(answer) else answer
 
     def _keep(self, request: Message, context: grpc.ServicerContext) -> None:

@@ -8,7 +8,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from rushes import AsyncClient, errors, watch
+from rushes import AsyncClient, errors, watch_protocol
 from rushes.v1 import media_service_pb2 as pb
 from tests.unit.clients.making import (
     CLIP,
@@ -69,7 +69,7 @@ async def test_a_watch_goes_on_where_it_was_cut(client: AsyncClient, server: Sta
 async def test_a_silent_stream_is_opened_anew(
     client: AsyncClient, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "CHECKPOINT_BOUNDS", (0.05, 60.0))
+    monkeypatch.setattr(watch_protocol, "CHECKPOINT_BOUNDS", (0.05, 60.0))
     server.watches = [stays_open(response(synced(), token="t1")), runs_to(a_job("SUCCEEDED"))]
     async with client.watch(until_done=True, checkpoint_interval=0.05) as events:
         assert [event.revision async for event in events if event.revision] == [2, 3]

@@ -96,6 +96,57 @@ def test_a_price_or_time_that_is_none_is_a_usage_error(
     assert not server.requests
 
 
+def test_an_image_in_a_type_that_nobody_makes_is_refused_before_anything_is_spent(
+    cli: CommandLine, server: StandIn
+) -> None:
+    done = cli("generate", "image", "boat", "--out", "boat.gif")
+    assert (done.code, done.out) == (2, "")
+    assert ".png, .jpg or .webp" in done.err
+    assert server.requests == []
+
+
+def test_errors_are_objects_where_results_are(cli: CommandLine, server: StandIn) -> None:
+    server.answers["GenerateVideo"] = lambda _, context: refuse(
+        context,
+        Code.INVALID_ARGUMENT,
+        "FIELD_INVALID",
+        "spec.duration: too long",
+        violations=(("spec.duration", "too long"),),
+        request_id="the-call",
+    )
+    done = cli("generate", "video", "sea", "--json")
+    assert (done.code, done.out) == (2, "")
+    assert json.loads(done.err) == {
+        "message": "--duration: too long",
+        "reason": "FIELD_INVALID",
+        "requestId": "the-call",
+        "field": "spec.duration",
+        "violations": [
+            {"field": "spec.duration", "option": "--duration", "description": "too long"}
+        ],
+        "metadata": {},
+    }
+    for wrong in (("--duration", "long"), ("--label", "node"), ("--out", "nowhere/x.mp4")):
+        done = cli("generate", "video", "sea", "--json", *wrong)
+        assert (done.code, done.out) == (2, "")
+        assert wrong[0] in json.loads(done.err)["message"]
+
+
+def test_warnings_are_objects_too(cli: CommandLine, server: StandIn) -> None:
+    accepts(server, warnings=["retired soon"])
+    done = cli("generate", "video", "sea", "--no-wait", "--json")
+    assert json.loads(done.err) == {"warning": "retired soon"}
+    # What stands after -- is no option.
+    assert cli("generate", "video", "--no-wait", "--", "--json").err == "Warning: retired soon\n"
+
+
+def test_a_request_id_that_was_used_says_whose_job_it_is(cli: CommandLine, server: StandIn) -> None:
+    accepts(server, deduplicated=True)
+    done = cli("generate", "video", "sea", "--request-id", "mine", "--no-wait")
+    assert (done.code, done.out) == (0, f"{JOB_ID}\n")
+    assert done.err == f"This request ID was used before; this is its job {JOB_ID}.\n"
+
+
 def test_several_results_are_numbered(cli: CommandLine, server: StandIn, files: Files) -> None:
     accepts(server)
     clips = [a_clip(files.put(name, (200, CLIP)), media_id=name) for name in ("a", "b")]
@@ -154,7 +205,8 @@ def test_a_model_that_chooses_the_type_names_the_file_after_it(
     makes_jpegs_only(server, files)
     done = cli("generate", "image", "boat", "--model", "m", "--out", "boat.png")
     assert (done.code, done.out) == (0, "boat.jpg\n")
-    assert done.err.splitlines()[-1] == "boat.png would be image/jpeg; it is saved as boat.jpg"
+    told = "The result is image/jpeg, so it is saved as boat.jpg instead of boat.png."
+    assert done.err.splitlines()[-1] == told
     assert (cli.folder / "boat.jpg").read_bytes() == CLIP
     assert not (cli.folder / "boat.png").exists()
 
@@ -166,7 +218,8 @@ def test_a_file_that_nobody_named_is_not_written_over(
     (cli.folder / "boat.jpg").write_bytes(b"the original")
     done = cli("generate", "image", "boat", "--reference", "boat.jpg", "--out", "boat.png")
     assert (done.code, done.out) == (0, "boat.png\n")
-    assert done.err.splitlines()[-1] == "boat.png is image/jpeg, as there is a boat.jpg already"
+    told = "boat.png is image/jpeg, because boat.jpg exists already."
+    assert done.err.splitlines()[-1] == told
     assert (cli.folder / "boat.jpg").read_bytes() == b"the original"
     assert (cli.folder / "boat.png").read_bytes() == CLIP
 
@@ -177,7 +230,7 @@ def test_a_type_that_was_asked_for_by_name_is_refused_where_there_is_no_choice(
     makes_jpegs_only(server, files)
     done = cli("generate", "image", "boat", "--format", "png", "--out", "boat.png")
     assert done.code == 2
-    assert "spec.output_mime_type" in done.err
+    assert "--format" in done.err
     assert len(server.sent(pb.GenerateImageRequest)) == 1
 
 
@@ -241,7 +294,8 @@ def test_a_job_that_ends_in_vain_is_code_1_and_told_once_with_its_cost(
     done = cli("generate", "video", "sea", "--json")
     assert done.code == 1
     assert json.loads(done.out)["state"] == "CANCELLED"
-    assert done.err.splitlines()[2:] == [f"Job {JOB_ID} cancelled: enough; nothing charged"]
+    told = [json.loads(line)["note"] for line in done.err.splitlines()]
+    assert told[2:] == [f"Job {JOB_ID} cancelled: enough; nothing charged"]
 
 
 def test_an_end_that_the_watch_did_not_show_is_told_too(cli: CommandLine, server: StandIn) -> None:
@@ -274,7 +328,7 @@ def test_a_check_stores_nothing(cli: CommandLine, server: StandIn) -> None:
     job.cost.estimated.currency_code = "USD"
     server.answers["GenerateVideo"] = pb.GenerateVideoResponse(job=job, warnings=["retired soon"])
     done = cli("generate", "video", "sea", "--validate-only")
-    assert done.out == "Valid; it would cost 1.25 USD on builtin-video.\n"
+    assert done.out == "Valid. The job would cost 1.25 USD on builtin-video.\n"
     assert done.err == "Warning: retired soon\n"
     assert server.sent(pb.GenerateVideoRequest)[0].options.validate_only
 
@@ -283,6 +337,7 @@ def test_wrong_usage_is_code_2_and_reaches_no_server(cli: CommandLine, server: S
     for wrong, named in [
         (("--out", "nowhere/x.mp4"), "--out"),
         (("--out", "nowhere/"), "--out"),
+        (("--out", "waves.png"), ".mp4"),
         (("--label", "node"), "--label"),
         (("--first-frame", "nothing.png"), "--first-frame"),
         (("--duration", "long"), "--duration"),
@@ -305,7 +360,7 @@ def test_each_refusal_has_its_code_and_one_sentence(cli: CommandLine, server: St
     field = (("spec.duration", "must be 1 to 10 s"),)
     for status, reason, message, code in [
         (Code.INVALID_ARGUMENT, "FIELD_INVALID", "Some fields are wrong", 2),
-        (Code.ALREADY_EXISTS, "REQUEST_ID_CONFLICT", "The request_id was used", 2),
+        (Code.ALREADY_EXISTS, "REQUEST_ID_CONFLICT", "The key was used", 2),
         (Code.UNAUTHENTICATED, "CREDENTIALS_INVALID", "The token is not valid.", 3),
         (Code.PERMISSION_DENIED, "SCOPE_MISSING", "Not with this token.", 3),
         (Code.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED", "The budget is spent.", 5),
@@ -321,19 +376,20 @@ def test_each_refusal_has_its_code_and_one_sentence(cli: CommandLine, server: St
         )
         done = cli("generate", "video", "sea")
         assert (done.code, done.out) == (code, "")
-        wanted = f"{message}; spec.duration: must be 1 to 10 s" if violations else message
+        wanted = f"{message}; --duration: must be 1 to 10 s" if violations else message
         assert done.err == f"{wanted}\n"
 
 
 def test_control_c_leaves_the_job_running(cli: CommandLine, server: StandIn) -> None:
     accepts(server)
     server.watches = [stays_open(response(current(a_job("RUNNING")), synced()))]
-    process = cli.start("generate", "video", "sea")
+    process = cli.start("generate", "video", "sea", "--out", "my waves.mp4")
     assert process.stderr is not None
     assert process.stderr.readline() == f"Job {JOB_ID} running\n"
     done = cli.interrupt(process)
     assert (done.code, done.out) == (130, "")
-    assert done.err == f"Job {JOB_ID} goes on. Watch it again with: rushes watch {JOB_ID}\n"
+    again = f"rushes watch {JOB_ID} --out 'my waves.mp4'"
+    assert done.err == f"Job {JOB_ID} goes on. Watch it again with: {again}\n"
     assert server.watch_over.wait(DEADLINE_SECONDS)
     assert server.sent(pb.CancelJobRequest) == []
 

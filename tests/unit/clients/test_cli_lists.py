@@ -1,16 +1,22 @@
 """The other commands as processes: jobs, the library, models, prices."""
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import grpc
+import pytest
+import typer.main
 from google.type.money_pb2 import Money
 
+import rushes
+from rushes.cli.app import app, run
 from rushes.v1 import media_service_pb2 as pb
-from rushes.v1.job_pb2 import Job, QueueInfo
+from rushes.v1.job_pb2 import Job, JobError, QueueInfo
 from rushes.v1.media_pb2 import Media
-from rushes.v1.model_pb2 import Ability, Model, PriceLine
+from rushes.v1.model_pb2 import Ability, Model, PriceLine, PromptTemplate
 from tests.unit.clients.conftest import CommandLine
 from tests.unit.clients.making import (
     CLIP,
@@ -104,16 +110,26 @@ def test_a_running_job_shows_what_a_cancel_would_mean(cli: CommandLine, server: 
 
 
 def test_cancel_says_what_happened(cli: CommandLine, server: StandIn) -> None:
+    filtered = JobError(reason="CONTENT_FILTERED", message="not this")
     server.answers["CancelJob"] = [
         pb.CancelJobResponse(
             job=a_job("CANCELLED", cancel_reason="too blue", cost=a_cost("RELEASED"))
         ),
         pb.CancelJobResponse(job=a_job("RUNNING")),
+        pb.CancelJobResponse(job=a_job("SUCCEEDED")),
+        pb.CancelJobResponse(job=a_job("FAILED", error=filtered)),
     ]
     assert cli("cancel", JOB_ID, "--reason", "too blue").out == (
         f"Job {JOB_ID} cancelled: too blue; nothing charged\n"
     )
     assert cli("cancel", JOB_ID).out == f"Job {JOB_ID} will be cancelled.\n"
+    for _ in range(2):
+        late = cli("cancel", JOB_ID)
+        assert (late.code, late.out) == (5, "")
+        told = ("succeeded", "failed: not this (CONTENT_FILTERED)")
+        assert any(
+            late.err == f"Job {JOB_ID} has already {how}; nothing was cancelled.\n" for how in told
+        )
     assert server.sent(pb.CancelJobRequest)[0].reason == "too blue"
 
 
@@ -152,6 +168,7 @@ def test_retry_makes_a_new_job_and_may_wait_for_it(
 ) -> None:
     clip = a_clip(files.put("clip", (200, CLIP)))
     server.answers["RetryJob"] = pb.RetryJobResponse(job=a_job(job_id=OTHER_ID))
+    server.answers["GetJob"] = pb.GetJobResponse(job=a_job("FAILED"))
     server.watches = [runs_to(a_job("SUCCEEDED", OTHER_ID, outputs=[clip]))]
     assert cli("retry", JOB_ID).out == f"{OTHER_ID}\n"
     assert cli("retry", JOB_ID, "--out", "again.mp4").out == "again.mp4\n"
@@ -178,7 +195,7 @@ def test_the_library_is_listed_binned_and_brought_back(cli: CommandLine, server:
     assert request.deleted
     assert cli("rm", MEDIA_ID).out == f"{MEDIA_ID} in the bin\n"
     both = cli("rm", MEDIA_ID, OTHER_ID, "--permanent").out.splitlines()
-    assert both == [f"{MEDIA_ID} erased", f"{OTHER_ID} erased"]
+    assert both == [f"{MEDIA_ID} deleted permanently", f"{OTHER_ID} deleted permanently"]
     assert list(server.sent(pb.BatchDeleteMediaRequest)[0].media_ids) == [MEDIA_ID, OTHER_ID]
     assert cli("undelete", MEDIA_ID).out == f"{MEDIA_ID} back in the library\n"
 
@@ -238,7 +255,7 @@ def test_an_estimate_tells_price_wait_and_run_of_each_model(
     lines = cli("estimate", "video", "sea", "--duration", "4", *models).out.splitlines()
 
     assert [line.split("\t") for line in lines] == [
-        ["a", "0.40 USD", "under 1 s", "3 min", "12", "", "does not support seed"],
+        ["a", "0.40 USD", "under 1 s", "3 min", "12", "", "does not support --seed"],
         ["b", "unknown", "unknown", "unknown", "0", "", "has no price here, so it can't be run"],
     ]
     [request] = server.sent(pb.EstimateCostRequest)
@@ -280,5 +297,164 @@ def test_a_name_of_the_group_alone_shows_its_help(alone: CommandLine) -> None:
         assert done.code == 2
         assert "Usage: " in done.err
         assert done.out == ""
-    assert check("--help").code == 0
-    assert check("--version").out.strip()
+    assert check("--help").code == check("-h").code == 0
+
+
+def test_the_help_of_every_command_is_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups: Any = typer.main.get_command(app)
+    for name in (None, *groups.commands):
+        monkeypatch.setattr(sys, "argv", ["rushes", *([name] if name else []), "-h"])
+        assert run() == 0
+        shown = capsys.readouterr().out
+        assert "-h, --help" in shown
+        assert not re.search(r"<=|<\w+>|list\[", shown)
+        assert name or "--version" in shown
+
+
+def test_the_version_is_told(alone: CommandLine) -> None:
+    assert alone("--version").out == f"{rushes.__version__}\n"
+
+
+def test_a_shell_completes_commands_and_options(alone: CommandLine) -> None:
+    asked = {"_RUSHES_COMPLETE": "complete_bash", "COMP_WORDS": "rushes ge", "COMP_CWORD": "1"}
+    assert alone(**asked).out.split() == ["generate"]
+    asked |= {"COMP_WORDS": "rushes jobs --la", "COMP_CWORD": "2"}
+    assert alone(**asked).out.split() == ["--label"]
+    shown = alone("--show-completion", "bash")
+    assert "_RUSHES_COMPLETE=complete_bash" in shown.out
+
+
+def test_an_id_may_be_shortened_to_a_beginning_that_no_other_has(
+    cli: CommandLine, server: StandIn
+) -> None:
+    other = "02900000-0000-7000-8000-000000000001"
+    known = [a_job(job_id=job_id) for job_id in (other, JOB_ID, OTHER_ID)]
+    server.answers["ListJobs"] = pb.ListJobsResponse(jobs=known)
+    server.answers["GetJob"] = pb.GetJobResponse(job=a_job(job_id=other))
+
+    assert cli("show", "029").code == 0
+    assert server.sent(pb.GetJobRequest)[0].job_id == other
+    several = cli("show", JOB_ID[:-1])
+    assert (several.code, several.out) == (2, "")
+    assert JOB_ID in several.err
+    assert OTHER_ID in several.err
+    assert cli("show", "03").err.startswith("None of your newest 10000 job IDs starts with '03'")
+    assert cli("show", "boat").err == "'boat' is not a valid job ID.\n"
+
+
+def test_every_command_takes_a_beginning(cli: CommandLine, server: StandIn, files: Files) -> None:
+    clip = a_clip(files.put("clip", (200, CLIP)))
+    done = a_job("SUCCEEDED", outputs=[clip])
+    server.watches = [runs_to(done)]
+    server.answers = {
+        "ListJobs": pb.ListJobsResponse(jobs=[a_job()]),
+        "ListMedia": pb.ListMediaResponse(media=[a_clip()]),
+        "ListJobEvents": pb.ListJobEventsResponse(),
+        "CancelJob": pb.CancelJobResponse(job=a_job("CANCELLED")),
+        "RetryJob": pb.RetryJobResponse(job=a_job()),
+        "DeleteMedia": pb.DeleteMediaResponse(),
+        "UndeleteMedia": pb.UndeleteMediaResponse(media=a_clip()),
+        "UpdateMedia": pb.UpdateMediaResponse(media=a_clip()),
+        "GetMedia": pb.GetMediaResponse(media=clip),
+    }
+    job, media = JOB_ID[:-1], MEDIA_ID[:-1] + "A"
+    for arguments in (("events", job), ("cancel", job), ("retry", job), ("watch", job)):
+        assert cli(*arguments).code == 0
+    for arguments in (("rm", media), ("undelete", media), ("update", media, "--no-star")):
+        assert cli(*arguments).code == 0
+    named = [r.job_id for r in server.requests if "job_id" in r.DESCRIPTOR.fields_by_name]
+    assert set(named) == {JOB_ID}
+    assert list(server.sent(pb.WatchJobsRequest)[0].job_ids) == [JOB_ID]
+
+
+def test_a_media_item_gets_a_title_a_star_and_labels(cli: CommandLine, server: StandIn) -> None:
+    renamed = Media(media_id=MEDIA_ID, title="Waves", starred=True)
+    server.answers["UpdateMedia"] = pb.UpdateMediaResponse(media=renamed)
+    done = cli("update", MEDIA_ID, "--title", "Waves", "--star", "--label", "project=")
+    assert (done.code, done.out) == (0, f"{MEDIA_ID} * Waves\n")
+    [request] = server.sent(pb.UpdateMediaRequest)
+    assert (request.title, request.starred, dict(request.labels)) == (
+        "Waves",
+        True,
+        {"project": ""},
+    )
+    nothing = cli("update", MEDIA_ID)
+    assert nothing.code == 2
+    assert "--title" in nothing.err
+
+
+def test_all_outputs_of_a_job_are_downloaded(
+    cli: CommandLine, server: StandIn, files: Files
+) -> None:
+    url = files.put("clip", (200, CLIP))
+    clips = [a_clip(url, media_id=media_id) for media_id in ("a", "b")]
+    server.answers["GetJob"] = pb.GetJobResponse(job=a_job("SUCCEEDED", outputs=clips))
+    assert cli("download", JOB_ID).out.split() == ["a.mp4", "b.mp4"]
+    assert cli("download", JOB_ID, "--out", "x.mp4").out.split() == ["x-1.mp4", "x-2.mp4"]
+    server.answers["GetJob"] = pb.GetJobResponse(job=a_job("FAILED"))
+    assert cli("download", JOB_ID).err == f"Job {JOB_ID} has no outputs.\n"
+    del server.answers["GetJob"]
+    unknown = cli("download", JOB_ID)
+    assert (unknown.code, "no media item and no job" in unknown.err) == (2, True)
+
+
+def test_a_retry_that_can_not_be_saved_is_refused_before_it_is_made(
+    cli: CommandLine, server: StandIn
+) -> None:
+    server.answers["GetJob"] = pb.GetJobResponse(job=a_job("FAILED"))
+    done = cli("retry", JOB_ID, "--out", "waves.png")
+    assert (done.code, ".mp4" in done.err) == (2, True)
+    assert server.sent(pb.RetryJobRequest) == []
+
+
+def test_one_model_is_shown_whole(cli: CommandLine, server: StandIn) -> None:
+    prices = [PriceLine(text=f"per second at {size}", amount=usd("0.40")) for size in ("1K", "2K")]
+    ability = Ability(resolutions=["1K", "2K"], prices=prices, fields=["seed", "first_frame"])
+    for seconds in (4, 5, 6):
+        ability.durations.add(seconds=seconds)
+    server.answers["ListModels"] = pb.ListModelsResponse(
+        models=[Model(model="veo", available=True, video=ability), Model(model="other")]
+    )
+    assert cli("models", "veo").out.splitlines() == [
+        "model:     veo",
+        "available: yes",
+        "makes:     video",
+        "sizes:     1K 2K",
+        "lengths:   4 to 6 s",
+        "options:   --seed --first-frame",
+        "price:     0.40 USD per second at 1K",
+        "price:     0.40 USD per second at 2K",
+    ]
+    unknown = cli("models", "nope")
+    assert (unknown.code, unknown.err) == (
+        2,
+        "There is no model nope. `rushes models` lists them.\n",
+    )
+
+
+def test_an_estimate_says_of_each_model_why_it_has_no_price(
+    cli: CommandLine, server: StandIn
+) -> None:
+    retired = JobError(reason="MODEL_RETIRED", message="It was retired; use new.")
+    estimates = [
+        pb.EstimateCostResponse.Estimate(model="new", cost=usd("0.40"), affordable=True),
+        pb.EstimateCostResponse.Estimate(model="old", error=retired),
+    ]
+    server.answers["EstimateCost"] = pb.EstimateCostResponse(estimates=estimates)
+    done = cli("estimate", "image", "sea", "--model", "new", "--model", "old")
+    new, old = (line.split("\t") for line in done.out.splitlines())
+    assert (done.code, new[:2]) == (0, ["new", "0.40 USD"])
+    assert old == ["old", "", "", "", "", "", "It was retired; use new (MODEL_RETIRED)"]
+
+
+def test_the_presets_are_listed_with_their_texts(cli: CommandLine, server: StandIn) -> None:
+    template = PromptTemplate(
+        field="style_pack", name="nature", description="Landscapes", text="golden light"
+    )
+    server.answers["ListPromptTemplates"] = pb.ListPromptTemplatesResponse(
+        prompt_templates=[template]
+    )
+    assert cli("templates").out == "--style-pack\tnature\tLandscapes\tgolden light\n"
+    assert json.loads(cli("templates", "--json").out)["name"] == "nature"

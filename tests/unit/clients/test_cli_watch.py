@@ -7,15 +7,17 @@ import grpc
 from rushes.v1 import media_service_pb2 as pb
 from tests.unit.clients.conftest import CommandLine
 from tests.unit.clients.making import (
+    CLIP,
     JOB_ID,
     OTHER_ID,
+    a_clip,
     a_job,
     current,
     progress,
     response,
     synced,
 )
-from tests.unit.clients.stand_in import StandIn, refuse, runs_to, stays_open
+from tests.unit.clients.stand_in import Files, StandIn, refuse, runs_to, stays_open
 
 
 def test_each_state_change_is_a_line(cli: CommandLine, server: StandIn) -> None:
@@ -61,6 +63,27 @@ def test_control_c_ends_it_quietly(cli: CommandLine, server: StandIn) -> None:
     assert process.stdout.readline() == f"Job {JOB_ID} queued\n"
     done = cli.interrupt(process)
     assert (done.code, done.out, done.err) == (130, "", "")
+
+
+def test_naming_a_job_ends_the_watch_with_it(cli: CommandLine, server: StandIn) -> None:
+    ended = response(current(a_job("SUCCEEDED", revision=3)), synced(), token="t1")
+    server.watches = [lambda request, context: iter([ended])]
+    done = cli("watch", JOB_ID)
+    assert (done.code, done.out) == (0, f"Job {JOB_ID} succeeded\n")
+    assert server.sent(pb.WatchJobsRequest)[0].until_done
+
+
+def test_the_result_of_a_watched_job_is_saved(
+    cli: CommandLine, server: StandIn, files: Files
+) -> None:
+    clip = a_clip(files.put("clip", (200, CLIP)))
+    server.answers["GetJob"] = pb.GetJobResponse(job=a_job("RUNNING"))
+    server.watches = [runs_to(a_job("SUCCEEDED", outputs=[clip]))]
+    done = cli("watch", JOB_ID, "--out", "waves.mp4")
+    assert (done.code, done.out) == (0, "waves.mp4\n")
+    assert (cli.folder / "waves.mp4").read_bytes() == CLIP
+    for wrong in ((), (JOB_ID, OTHER_ID)):
+        assert cli("watch", *wrong, "--out", "waves.mp4").code == 2
 
 
 def test_an_unknown_job_is_code_2(cli: CommandLine, server: StandIn) -> None:

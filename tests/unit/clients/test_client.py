@@ -11,9 +11,9 @@ import grpc_testing  # type: ignore[import-untyped]
 import pytest
 
 from rushes import Client, RushesWarning, errors
+from rushes._sync.seam import Clock
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.model_pb2 import Model
-from rushes.watcher import Clock
 from tests.unit.clients.making import (
     JOB_ID,
     MEDIA_ID,

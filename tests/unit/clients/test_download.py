@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rushes import Client, errors
-from rushes.download import address_runs_out, extension
+from rushes.download import address_runs_out, extension, target, targets
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.media_pb2 import Media
 from tests.unit.clients.making import CLIP, MEDIA_ID, a_clip
@@ -19,6 +19,40 @@ def test_a_file_arrives_whole(server: StandIn, files: Files, tmp_path: Path) -> 
         client.download(media, tmp_path / "waves.mp4")
     assert (tmp_path / "waves.mp4").read_bytes() == CLIP
     assert [path.name for path in tmp_path.iterdir()] == ["waves.mp4"]
+
+
+def test_in_a_folder_the_file_takes_the_name_of_the_media(
+    server: StandIn, files: Files, tmp_path: Path
+) -> None:
+    media = a_clip(files.put("clip", (200, CLIP)))
+    with Client(server.address) as client:
+        path = client.download(media, tmp_path)
+    assert path == tmp_path / f"{MEDIA_ID}.mp4"
+    assert path.read_bytes() == CLIP
+
+
+def test_a_server_cannot_choose_another_folder(tmp_path: Path) -> None:
+    assert target(tmp_path, a_clip(media_id="../evil")) == tmp_path / "evil.mp4"
+
+
+@pytest.mark.parametrize("to", ["missing/waves.mp4", "missing/"])
+def test_a_folder_that_is_missing_is_named_as_the_caller_did(
+    server: StandIn, files: Files, tmp_path: Path, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    media = a_clip(files.put("clip", (200, CLIP)))
+    with Client(server.address) as client, pytest.raises(FileNotFoundError) as caught:
+        client.download(media, to)
+    assert str(caught.value.filename).rstrip("/") == "missing"
+    assert ".part" not in str(caught.value)
+    assert files.asked == []
+
+
+def test_several_outputs_are_numbered_or_keep_their_names_in_a_folder(tmp_path: Path) -> None:
+    one, two = a_clip(media_id="a"), a_clip(media_id="b")
+    assert targets(tmp_path / "x.mp4", [one]) == [tmp_path / "x.mp4"]
+    assert targets(tmp_path / "x.mp4", [one, two]) == [tmp_path / "x-1.mp4", tmp_path / "x-2.mp4"]
+    assert targets(tmp_path, [one, two]) == [tmp_path / "a.mp4", tmp_path / "b.mp4"]
 
 
 def test_an_id_is_enough_and_an_open_file_too(server: StandIn, files: Files) -> None:

@@ -20,12 +20,16 @@ class Failed(grpc.RpcError):
 
     def __init__(self, code: Code, text: str = "", metadata: Any = ()) -> None:
         self._parts = code, text, metadata
+        self.first: Any = ()
 
     def code(self) -> Code:
         return self._parts[0]
 
     def details(self) -> str:
         return self._parts[1]
+
+    def initial_metadata(self) -> Any:
+        return self.first
 
     def trailing_metadata(self) -> Any:
         return self._parts[2]
@@ -122,11 +126,32 @@ def test_only_a_broken_connection_is_worth_another_try(error: Failed, again: boo
     assert from_transport(read_error(error)) is again
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_the_id_of_the_call_is_on_its_error_whichever_headers_it_came_in(first: bool) -> None:
+    error = Failed(Code.NOT_FOUND, "gone", () if first else (("x-request-id", "the-call"),))
+    error.first = (("x-request-id", "the-call"),) if first else ()
+    assert read_error(error).request_id == "the-call"
+
+
+def test_an_error_without_an_answer_has_no_id() -> None:
+    error = Failed(Code.UNAVAILABLE, "DNS resolution failed", None)
+    error.first = None
+    assert read_error(error).request_id == ""
+
+
+def test_a_server_that_is_away_is_named_and_the_resolver_is_not_quoted() -> None:
+    error = Failed(Code.UNAVAILABLE, "DNS resolution failed for nowhere:1: C-ares status is not")
+    assert str(read_error(error, "nowhere:1")) == "The server at nowhere:1 can't be reached."
+    assert str(read_error(error)) == "The server can't be reached."
+
+
 def test_a_failed_job_raises_with_its_reason() -> None:
-    job = a_job("FAILED", error=JobError(reason="CONTENT_FILTERED", message="not this"))
+    told = JobError(reason="CONTENT_FILTERED", message="not this", metadata={"phase": "prompt"})
+    job = a_job("FAILED", error=told)
     with pytest.raises(errors.JobFailed, match="not this") as caught:
         outcome(job)
     assert caught.value.reason == "CONTENT_FILTERED"
+    assert caught.value.metadata == {"phase": "prompt"}
     assert caught.value.job is job
 
 

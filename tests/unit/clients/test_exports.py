@@ -24,6 +24,6 @@ def test_every_exported_error_is_one_of_ours() -> None:
 
 def test_both_clients_have_the_same_methods() -> None:
     def methods(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
+        return {name for name in dir(kind) if not name.startswith("_")}
 
     assert methods(rushes.Client) == methods(rushes.AsyncClient)

@@ -3,23 +3,25 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.type.money_pb2 import Money
 
 from rushes import image_spec, media_input, video_spec
+from rushes.fields import JobFields
 from rushes.requests import (
     job_options,
     jobs_request,
     library_request,
     next_page,
-    to_duration,
-    to_money,
     update_request,
 )
-from rushes.v1.job_pb2 import MediaInput
+from rushes.v1.job_pb2 import Job, MediaInput
 from rushes.v1.media_pb2 import Media
 from rushes.v1.model_pb2 import Model
+from rushes.values import to_duration, to_money
+from tests.unit.clients.making import MEDIA_ID
 
 
 def test_a_video_spec_takes_every_field() -> None:
@@ -40,7 +42,7 @@ def test_what_is_not_given_stays_unset() -> None:
 
 
 def test_an_image_spec_takes_inputs() -> None:
-    spec = image_spec("boat", references=["id-1", b"x"], mask=b"m", output_mime_type="image/webp")
+    spec = image_spec("boat", references=[MEDIA_ID, b"x"], mask=b"m", output_mime_type="image/webp")
     assert [source.WhichOneof("source") for source in spec.references] == ["media_id", "content"]
     assert spec.mask.content == b"m"
 
@@ -50,10 +52,53 @@ def test_an_input_may_be_a_file_bytes_an_id_or_a_media_item(tmp_path: Path) -> N
     file.write_bytes(b"picture")
     assert media_input(file).content == b"picture"
     assert media_input(b"picture").content == b"picture"
-    assert media_input("an-id").media_id == "an-id"
+    assert media_input(MEDIA_ID).media_id == MEDIA_ID
+    assert media_input(str(file)).content == b"picture"
     assert media_input(Media(media_id="an-id")).media_id == "an-id"
     ready = MediaInput(uri="https://example.com/a.png")
     assert media_input(ready) is ready
+
+
+@pytest.mark.parametrize("field", ["first_frame", "last_frame", "source_video"])
+def test_every_input_of_a_video_takes_a_path_as_text(tmp_path: Path, field: Any) -> None:
+    file = tmp_path / "frame.png"
+    file.write_bytes(b"picture")
+    spec = video_spec("sea", **{field: str(file)}, references=[str(file), file])
+    assert getattr(spec, field).content == b"picture"
+    assert [source.content for source in spec.references] == [b"picture"] * 2
+
+
+def test_a_text_that_is_neither_an_id_nor_a_file_is_refused_with_its_field() -> None:
+    with pytest.raises(ValueError, match=r"^first_frame: 'no.png' is neither a media ID nor"):
+        video_spec("sea", first_frame="no.png")
+    with pytest.raises(ValueError, match=r"^references\[1\]: "):
+        image_spec("sea", references=[b"x", "no.png"])
+    with pytest.raises(TypeError, match=r"^mask: takes a path, bytes, a media ID or a Media, not"):
+        image_spec("sea", mask=7)  # type: ignore[arg-type]
+
+
+def test_an_address_is_sent_as_one() -> None:
+    assert media_input("https://example.com/a.png").uri == "https://example.com/a.png"
+
+
+@pytest.mark.parametrize("name", ["draft", "Draft", "DRAFT", Model.DRAFT])
+def test_a_quality_is_named_in_any_case(name: Any) -> None:
+    assert video_spec("sea", quality=name).quality == Model.DRAFT
+    assert image_spec("sea", quality=name).quality == Model.DRAFT
+
+
+def test_states_and_types_are_named_in_any_case() -> None:
+    assert list(jobs_request(["running", "Failed"], None, 1).states) == [Job.RUNNING, Job.FAILED]
+    assert library_request({"type": "video"}, None).type == Media.VIDEO
+
+
+def test_an_unknown_name_is_refused_with_its_field_and_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"^quality: 'best' is not one of draft, standard, high$"):
+        video_spec("sea", quality="best")
+    with pytest.raises(ValueError, match=r"^states: 'done' is not one of queued, running, "):
+        jobs_request(["done"], None, 1)
+    with pytest.raises(ValueError, match=r"^type: 'gif' is not one of image, video$"):
+        library_request({"type": "gif"}, None)
 
 
 def test_an_input_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
@@ -62,21 +107,20 @@ def test_an_input_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
 
 
 def test_every_job_has_a_request_id_of_its_own() -> None:
-    first, second = (job_options().request_id for _ in range(2))
+    first, second = (job_options({}).request_id for _ in range(2))
     assert len(first) == 32
     assert first != second
-    assert job_options(request_id="mine").request_id == "mine"
+    assert job_options({"request_id": "mine"}).request_id == "mine"
 
 
 def test_options_name_what_they_are_given() -> None:
-    options = job_options(
-        max_cost="0.50 USD", start_within=1.5, finish_within=timedelta(hours=1), labels={"a": "b"}
-    )
+    fields: JobFields = {"max_cost": "0.50 USD", "start_within": 1.5, "labels": {"a": "b"}}
+    options = job_options({**fields, "finish_within": timedelta(hours=1)})
     assert options.max_cost == Money(currency_code="USD", nanos=500_000_000)
     assert options.start_within.ToMilliseconds() == 1500
     assert options.finish_within.seconds == 3600
     assert options.labels == {"a": "b"}
-    plain = job_options()
+    plain = job_options({})
     assert not any(map(plain.HasField, ("max_cost", "start_within", "finish_within")))
 
 
@@ -92,7 +136,7 @@ def test_an_amount_is_exact(given: str | Decimal, units: int, nanos: int) -> Non
 
 @pytest.mark.parametrize("given", ["", "much", "0.1234567891", "NaN", "Infinity"])
 def test_what_is_no_amount_is_refused(given: str) -> None:
-    with pytest.raises(ValueError, match="is no amount"):
+    with pytest.raises(ValueError, match="is not an amount"):
         to_money(given)
 
 

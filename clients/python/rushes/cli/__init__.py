@@ -1,4 +1,4 @@
-"""The command line of Rushes, an extra: `pip install rushes[cli]`."""
+"""The command line of Rushes: the extra `cli` of this distribution."""
 
 import sys
 
@@ -10,5 +10,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("typer", "rich", "jwt"):
             raise
-        sys.exit("The command line needs more packages: pip install 'rushes[cli]'")
+        sys.exit(
+            "The command line needs more packages. "
+            "In a clone of Rushes: pip install './clients/python[cli]'"
+        )
     sys.exit(run())

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 import typer
+from typer.core import TyperArgument, TyperCommand
 
 from rushes.cli.exits import told_errors
 from rushes.cli.session import Connection, Session
@@ -17,11 +18,27 @@ from rushes.cli.session import Connection, Session
 Function = Callable[..., None]
 
 
+class PlainCommand(TyperCommand):
+    """A command whose help shows an argument's name without a Python type behind it."""
+
+    def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """Writes the arguments and the options."""
+        parameters = self.get_params(ctx)
+        arguments = [p for p in parameters if isinstance(p, TyperArgument)]
+        records = [p.get_help_record(ctx) for p in parameters if p not in arguments]
+        if arguments:
+            with formatter.section("Arguments"):
+                formatter.write_dl([(p.display_name_raw, p.help or "") for p in arguments])
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record])
+
+
 def command(app: typer.Typer, name: str) -> Callable[[Function], Function]:
     """Registers a function as a command of `app`; its docstring is the help."""
 
     def register(function: Function) -> Function:
-        app.command(name, help=inspect.getdoc(function))(spread(function))
+        spelled = spread(function)
+        app.command(name, cls=PlainCommand, help=inspect.getdoc(function))(spelled)
         return function
 
     return register
@@ -31,10 +48,10 @@ def new_group(text: str) -> typer.Typer:
     """A group of commands that takes the common options too."""
     app = typer.Typer(
         help=text,
-        add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(help=text)(spread(_remember))
     return app
@@ -59,8 +76,7 @@ def spread(function: Function) -> Function:
             if isinstance(value, Connection):
                 context.obj = value.over(context.obj)
                 arguments[name] = Session(context.obj)
-        session = arguments.get("session")
-        with told_errors(session.shown_server if session else ""):
+        with told_errors():
             function(**arguments, **values)
 
     flat: Any = run
@@ -71,7 +87,7 @@ def spread(function: Function) -> Function:
 
 
 def _remember(session: Session) -> None:
-    """Keeps the options that stand before the subcommand."""
+    """Takes the options that stand before the subcommand; `spread` remembers them."""
 
 
 def _take(group: Any, values: dict[str, Any]) -> Any:

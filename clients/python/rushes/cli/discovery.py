@@ -26,7 +26,7 @@ class Standalone:
 
 
 def find_standalone() -> Standalone | None:
-    """The standalone that runs here, if one does."""
+    """The `make up` that runs on this machine; None when none does."""
     found = find_run()
     if found is None:
         return None
@@ -40,7 +40,7 @@ def find_standalone() -> Standalone | None:
 
 
 def find_run() -> tuple[Path, dict[str, Any]] | None:
-    """The data folder of the standalone that runs here, and what it says of itself."""
+    """The data folder of the running `make up`, and the content of its standalone.json."""
     for folder in data_folders():
         values = _read(folder / "run" / "standalone.json")
         if values is not None and _is_alive(values.get("pid")):
@@ -55,7 +55,7 @@ def find_key_file() -> Path | None:
 
 
 def not_running() -> Refusal:
-    """Says where it was looked for and what to do."""
+    """The refusal when nothing runs here: it names the folders that were searched."""
     return Refusal(
         f"Rushes is not running here (looked in {_looked()}). "
         "Start it with `make up`, or name a server with --server.",
@@ -64,12 +64,12 @@ def not_running() -> Refusal:
 
 
 def no_folder() -> Refusal:
-    """Says that no run has left anything here."""
+    """The refusal when there is no data folder here."""
     return Refusal(f"There is no data folder of Rushes here (looked in {_looked()}).", UNREACHABLE)
 
 
 def data_folders() -> Iterator[Path]:
-    """The data folders that exist and are this user's own, nearest first."""
+    """The data folders that exist and belong to this user, nearest first."""
     for folder in _candidates():
         try:
             owner = folder.stat().st_uid

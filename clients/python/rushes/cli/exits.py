@@ -9,15 +9,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
 from rushes import errors
-from rushes.cli.output import note
+from rushes.cli.field_names import in_options, option
+from rushes.cli.output import complain
 
 DONE, JOB_FAILED, USAGE, NOT_ALLOWED, UNREACHABLE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
-# The first class that fits decides.
+# The first class that an error is an instance of gives the code.
 _CODES: tuple[tuple[type[errors.RushesError], int], ...] = (
     (errors.JobEnded, JOB_FAILED),
     (errors.DownloadDamaged, JOB_FAILED),
@@ -31,7 +33,7 @@ _CODES: tuple[tuple[type[errors.RushesError], int], ...] = (
     (errors.NotSupported, REFUSED),
 )
 
-# What of an error's metadata a person needs, in the order in which it is told.
+# The keys of an error's metadata that a person needs, in the order in which they are shown.
 _FIGURES: dict[str, tuple[str, ...]] = {
     "COST_ABOVE_LIMIT": ("estimated", "max_cost"),
     "BUDGET_EXCEEDED": ("period", "required", "limit", "spent", "reserved", "reset_time"),
@@ -41,7 +43,7 @@ _FIGURES: dict[str, tuple[str, ...]] = {
 
 
 class Refusal(Exception):
-    """What the command line finds wrong by itself: a sentence and an exit code."""
+    """An error that the command line finds without the server: a sentence and an exit code."""
 
     def __init__(self, message: str, code: int = USAGE) -> None:
         super().__init__(message)
@@ -57,12 +59,21 @@ def exit_code(error: errors.RushesError) -> int:
     return UNREACHABLE
 
 
-def sentence(error: errors.RushesError, server: str) -> str:
-    """The error for people, with every wrong field named and the figures that it is about."""
-    if isinstance(error, errors.Unavailable) and not error.reason and error.code is not None:
-        return f"The server at {server} can't be reached."
+def sentence(error: errors.RushesError) -> str:
+    """The error for people: names every wrong option, and the figures behind the refusal."""
     unnamed = [f"{field}: {text}" for field, text in error.violations if field not in error.message]
-    return "; ".join([_with_figures(error), *unnamed])
+    return in_options("; ".join([_with_figures(error), *unnamed]))
+
+
+def json_fields(error: errors.RushesError) -> dict[str, Any]:
+    """The error for programs: `field` is the contract's name of the first wrong field."""
+    violations = [
+        {"field": field, "option": option(field), "description": text}
+        for field, text in error.violations
+    ]
+    fields: dict[str, Any] = {"reason": error.reason, "requestId": error.request_id}
+    fields["field"] = error.violations[0][0] if error.violations else ""
+    return {**fields, "violations": violations, "metadata": error.metadata}
 
 
 def _with_figures(error: errors.RushesError) -> str:
@@ -72,23 +83,23 @@ def _with_figures(error: errors.RushesError) -> str:
 
 
 @contextmanager
-def told_errors(server: str) -> Iterator[None]:
-    """Ends the command with one sentence and the right code where the block fails."""
+def told_errors() -> Iterator[None]:
+    """When the block fails, prints one sentence and ends the command with the right code."""
     try:
         yield
         sys.stdout.flush()
     except errors.RushesError as error:
-        note(sentence(error, server))
+        complain(sentence(error), json_fields(error))
         raise typer.Exit(exit_code(error)) from None
     except Refusal as refusal:
-        note(refusal.message)
+        complain(refusal.message)
         raise typer.Exit(refusal.code) from None
     except BrokenPipeError:
         # The reader has seen enough. Python would complain when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(DONE) from None
     except OSError as error:
-        note(f"{error.filename or 'A file'}: {(error.strerror or str(error)).lower()}.")
+        complain(f"{error.filename or 'A file'}: {(error.strerror or str(error)).lower()}.")
         raise typer.Exit(JOB_FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None

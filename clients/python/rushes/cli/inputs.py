@@ -1,7 +1,5 @@
-"""What the caller typed, as values for a request."""
+"""Turns what the caller typed into values for a request."""
 
-import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,12 +8,11 @@ import typer
 from google.type.money_pb2 import Money
 
 from rushes.cli.exits import Refusal
-from rushes.download import extension
-from rushes.requests import MediaSource, to_money
-from rushes.v1.job_pb2 import Job
+from rushes.fields import MediaSource
+from rushes.values import is_id, to_money
 
+MAX_LIMIT = 1_000_000
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def parse_labels(texts: Iterable[str]) -> dict[str, str]:
@@ -44,18 +41,18 @@ def parse_amount(option: str, text: str) -> Money:
     except ValueError:
         amount = None
     if amount is None:
-        raise Refusal(f"{option}: {text!r} is no amount; write for example 0.50 or 0.50 USD.")
+        raise Refusal(f"{option}: {text!r} is not an amount; write for example 0.50 or 0.50 USD.")
     return amount
 
 
 def parse_media(option: str, text: str) -> MediaSource:
-    """A file, or the media_id of something in the library."""
+    """A file, or the ID of something in the library."""
     path = Path(text)
     if path.is_file():
         return path
-    if _ID.fullmatch(text):
+    if is_id(text):
         return text
-    raise Refusal(f"{option}: {text!r} is neither a file nor a media id.")
+    raise Refusal(f"{option}: {text!r} is neither a file nor a media ID.")
 
 
 def parse_out(text: str) -> Path:
@@ -75,27 +72,19 @@ def out_option(text: str) -> Any:
     return typer.Option(parser=parse_out, metavar="PATH", help=text)
 
 
-def check_out(out: Path | None) -> None:
-    """Refuses a place where no file can be made, before money is spent on what goes there.
+def limit_option() -> Any:
+    """The option --limit of a list."""
+    return typer.Option(metavar="NUMBER", help="How many at most.")
+
+
+def check_number(option: str, value: float | None, low: float, high: float) -> None:
+    """Refuses a number that no request can hold.
 
     Raises:
-        Refusal: naming the folder.
+        Refusal: naming the option.
     """
-    if out is None:
+    if value is None or low <= value <= high:
         return
-    folder = out if out.is_dir() else out.parent
-    if not folder.is_dir():
-        raise Refusal(f"--out: there is no folder {folder}.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise Refusal(f"--out: the folder {folder} can't be written to.")
-
-
-def out_paths(out: Path, job: Job) -> list[Path]:
-    """Where each output goes: to `out`, to name-1, name-2 ... beside it, or into it if a folder."""
-    if out.is_dir():
-        names = [f"{media.media_id}.{extension(media)}" for media in job.outputs]
-        return [out / Path(name).name for name in names]
-    if len(job.outputs) == 1:
-        return [out]
-    count = len(job.outputs)
-    return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, count + 1)]
+    if value < low and low > -(10**6):
+        raise Refusal(f"{option}: must be {low:g} or more.")
+    raise Refusal(f"{option}: {value} is out of range.")

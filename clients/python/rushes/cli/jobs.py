@@ -6,28 +6,29 @@ from typing import Annotated
 
 import typer
 
+from rushes import is_done
 from rushes.cli.commands import command
-from rushes.cli.generate import HowOptions, finish, noting_warnings
-from rushes.cli.inputs import check_out, out_option, parse_labels
-from rushes.cli.output import has_room, local_time, note, say, say_json, say_table, shorten
+from rushes.cli.exits import REFUSED
+from rushes.cli.following import finish, submitted
+from rushes.cli.ids import job_id_of
+from rushes.cli.inputs import MAX_LIMIT, check_number, limit_option, out_option, parse_labels
+from rushes.cli.options import HowOptions
+from rushes.cli.output import complain, local_time, note, say, say_json, say_table, shorten
+from rushes.cli.saving import check_out
 from rushes.cli.session import Session
 from rushes.cli.words import (
     amount_text,
     cost_text,
     describe,
     describe_change,
-    doing,
+    progress_text,
     span_text,
     state_name,
 )
 from rushes.v1.job_pb2 import Job, QueueInfo
 from rushes.v1.media_service_pb2 import JobEvent
-from rushes.watch import is_done
 
-# A narrower terminal would cut the times and the prompts.
-ROOM_FOR_COST = 110
-
-JobId = Annotated[str, typer.Argument(metavar="JOB_ID")]
+JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="ID of the job, or how it begins.")]
 
 
 class StateName(StrEnum):
@@ -50,31 +51,30 @@ def register(app: typer.Typer) -> None:
 def jobs(
     session: Session,
     state: Annotated[
-        list[StateName] | None, typer.Option(help="Only in this state; may be repeated.")
+        list[StateName] | None,
+        typer.Option(metavar="STATE", help=f"Only {', '.join(StateName)}; may be repeated."),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(help="Only with this label, key=value.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this label.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at most.")] = 50,
+    limit: Annotated[int, limit_option()] = 50,
 ) -> None:
     """List your jobs, newest first."""
-    states = [name.name for name in state or ()]
+    check_number("--limit", limit, 1, MAX_LIMIT)
     with session.client() as client:
-        found = client.jobs(states=states, labels=parse_labels(label or ()), limit=limit)
+        found = client.jobs(states=state or (), labels=parse_labels(label or ()), limit=limit)
         if session.json:
             for job in found:
                 say_json(job)
             return
-        priced = has_room(ROOM_FOR_COST)
-        cost = ("COST",) if priced else ()
-        rows = (_row(job, priced) for job in found)
-        say_table(("JOB", "STATE", "TYPE", "CREATED", *cost, "PROMPT"), rows)
+        columns = ("JOB", "STATE", "TYPE", "CREATED", "COST", "PROMPT")
+        say_table(columns, (_row(job) for job in found), spare=("TYPE", "COST"))
 
 
 def show(session: Session, job_id: JobId) -> None:
     """Show one job."""
     with session.client() as client:
-        job = client.get_job(job_id)
+        job = client.get_job(job_id_of(client, job_id))
     if session.json:
         say_json(job)
         return
@@ -86,8 +86,9 @@ def show(session: Session, job_id: JobId) -> None:
 def events(session: Session, job_id: JobId) -> None:
     """List what happened to one job, oldest first."""
     with session.client() as client:
+        found = client.job_events(job_id_of(client, job_id))
         if session.json:
-            for event in client.job_events(job_id):
+            for event in found:
                 say_json(event)
             return
         rows = (
@@ -97,7 +98,7 @@ def events(session: Session, job_id: JobId) -> None:
                 _type_name(event.job),
                 describe(event.job.job),
             )
-            for event in client.job_events(job_id)
+            for event in found
         )
         say_table(("REVISION", "TIME", "EVENT", "STATE"), rows)
 
@@ -105,19 +106,23 @@ def events(session: Session, job_id: JobId) -> None:
 def cancel(
     session: Session,
     job_id: JobId,
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the record.")] = "",
     only_if_free: Annotated[
         bool, typer.Option("--only-if-free", help="Refuse when it may cost something.")
     ] = False,
 ) -> None:
-    """Cancel a job."""
+    """Cancel a job; one that has ended already is left as it is."""
     with session.client() as client:
-        job = client.cancel(job_id, reason, only_if_free=only_if_free)
+        job = client.cancel(job_id_of(client, job_id), reason, only_if_free=only_if_free)
     if session.json:
         say_json(job)
-    elif job.state == Job.CANCELLED or job.HasField("end_time"):
-        say(f"Job {job.job_id} {describe_change(job)}")
-    else:
+    if job.state == Job.CANCELLED:
+        if not session.json:
+            say(f"Job {job.job_id} {describe_change(job)}")
+    elif is_done(job):
+        complain(f"Job {job.job_id} has already {describe(job)}; nothing was cancelled.")
+        raise typer.Exit(REFUSED)
+    elif not session.json:
         say(f"Job {job.job_id} will be cancelled.")
 
 
@@ -128,23 +133,25 @@ def retry(
     out: Annotated[Path | None, out_option("File for the result.")] = None,
     wait: Annotated[bool, typer.Option(help="Watch the new job until it ends.")] = False,
 ) -> None:
-    """Submit an ended job once more."""
+    """Submit an ended job again, as a new job."""
     check_out(out)
     with session.client() as client:
-        job = noting_warnings(lambda: client.retry(job_id, **how.fields()))
+        first_id = job_id_of(client, job_id)
+        if out is not None:
+            check_out(out, _kind(client.get_job(first_id)))
+        handle = submitted(lambda: client.submit_retry(first_id, **how.fields()))
         if wait or out is not None:
-            note(f"Job {job.job_id} accepted")
-            finish(session, client, job, out)
+            note(f"Job {handle.job_id} accepted")
+            finish(session, client, handle.job, out)
         elif session.json:
-            say_json(job)
+            say_json(handle.job)
         else:
-            say(job.job_id)
+            say(handle.job_id)
 
 
-def _row(job: Job, priced: bool) -> tuple[str, ...]:
-    cost = (amount_text(job.cost),) if priced else ()
-    created = local_time(job.create_time)
-    return (job.job_id, state_name(job), _kind(job), created, *cost, _prompt(job))
+def _row(job: Job) -> tuple[str, ...]:
+    created, cost = local_time(job.create_time), amount_text(job.cost)
+    return (job.job_id, state_name(job), _kind(job), created, cost, _prompt(job))
 
 
 def _lines(job: Job) -> list[tuple[str, str]]:
@@ -153,7 +160,7 @@ def _lines(job: Job) -> list[tuple[str, str]]:
         ("job", job.job_id),
         ("state", state_name(job).lower() if job.state == Job.QUEUED else describe(job)),
         *(_queue_lines(job.queue) if job.HasField("queue") else ()),
-        ("progress", f"{job.progress.percent} % {doing(job.progress)}" if _runs(job) else ""),
+        ("progress", progress_text(job.progress) if job.state == Job.RUNNING else ""),
         ("type", _kind(job)),
         ("prompt", _prompt(job, full=True)),
         ("model", job.model),
@@ -189,10 +196,6 @@ def _unfinished_lines(job: Job) -> list[tuple[str, str]]:
             if time.seconds
         ),
     ]
-
-
-def _runs(job: Job) -> bool:
-    return job.state == Job.RUNNING
 
 
 def _kind(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""`rushes ls`, `rm`, `undelete`, `download`: the media library."""
+"""`rushes ls`, `rm`, `undelete`, `update`, `download`: the media library."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,15 +6,19 @@ from typing import Annotated
 
 import typer
 
+from rushes import Client, NotFound
 from rushes.cli.commands import command
-from rushes.cli.inputs import check_out, out_option, parse_labels
+from rushes.cli.exits import Refusal
+from rushes.cli.ids import job_or_media_id_of, media_id_of
+from rushes.cli.inputs import MAX_LIMIT, check_number, limit_option, out_option, parse_labels
 from rushes.cli.output import local_time, say, say_json, say_table, shorten
+from rushes.cli.saving import check_out, save_outputs
 from rushes.cli.session import Session
-from rushes.download import extension
-from rushes.requests import LibraryFilter
+from rushes.fields import LibraryFilter
+from rushes.v1.job_pb2 import Job
 from rushes.v1.media_pb2 import Media
 
-MediaIds = Annotated[list[str], typer.Argument(metavar="MEDIA_ID...")]
+MediaIds = Annotated[list[str], typer.Argument(metavar="MEDIA_ID", help="IDs, or how they begin.")]
 
 
 class TypeName(StrEnum):
@@ -26,94 +30,143 @@ class TypeName(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to `app`."""
-    for function in (ls, rm, undelete, download):
+    for function in (ls, rm, undelete, update, download):
         command(app, function.__name__)(function)
 
 
 def ls(
     session: Session,
-    type: Annotated[TypeName | None, typer.Option(help="Only images, or only videos.")] = None,
-    query: Annotated[str, typer.Option(help="Words in the prompt or the title.")] = "",
+    type: Annotated[
+        TypeName | None, typer.Option(metavar="TYPE", help="Only image, or only video.")
+    ] = None,
+    query: Annotated[
+        str, typer.Option(metavar="WORDS", help="Words in the prompt or the title.")
+    ] = "",
     label: Annotated[
-        list[str] | None, typer.Option(help="Only with this label, key=value.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this label.")
     ] = None,
     starred: Annotated[bool, typer.Option("--starred", help="Only with a star.")] = False,
     bin: Annotated[bool, typer.Option("--bin", help="The bin instead of the library.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at most.")] = 50,
+    limit: Annotated[int, limit_option()] = 50,
 ) -> None:
     """List your images and videos, newest first."""
+    check_number("--limit", limit, 1, MAX_LIMIT)
     wanted = LibraryFilter(
-        labels=parse_labels(label or ()), query=query, starred=starred, deleted=bin
+        labels=parse_labels(label or ()), query=query, starred=starred, deleted=bin, type=type
     )
-    if type is not None:
-        wanted["type"] = type.name
     with session.client() as client:
         found = client.library(limit, **wanted)
         if session.json:
             for media in found:
                 say_json(media)
             return
-        rows = (_row(media) for media in found)
-        say_table(("MEDIA", "TYPE", "SIZE", "CREATED", "TITLE OR PROMPT"), rows)
+        columns = ("MEDIA", "TYPE", "SIZE", "CREATED", "TITLE OR PROMPT")
+        say_table(columns, (_row(media) for media in found), spare=("TYPE", "SIZE"))
 
 
 def rm(
     session: Session,
     media_ids: MediaIds,
     permanent: Annotated[
-        bool, typer.Option("--permanent", help="Erase for good, past the bin.")
+        bool, typer.Option("--permanent", help="Delete permanently, skipping the bin.")
     ] = False,
 ) -> None:
-    """Put images and videos into the bin: all that are named, or none."""
+    """Move images and videos to the bin: all that are named, or none."""
     with session.client() as client:
-        if len(media_ids) == 1:
-            client.delete_media(media_ids[0], permanent=permanent)
+        wanted = [media_id_of(client, text) for text in media_ids]
+        if len(wanted) == 1:
+            client.delete_media(wanted[0], permanent=permanent)
         else:
-            client.batch_delete(media_ids, permanent=permanent)
-    for media_id in media_ids:
+            client.batch_delete(wanted, permanent=permanent)
+    for media_id in wanted:
         if session.json:
             say_json({"mediaId": media_id})
         else:
-            say(f"{media_id} {'erased' if permanent else 'in the bin'}")
+            say(f"{media_id} {'deleted permanently' if permanent else 'in the bin'}")
 
 
 def undelete(session: Session, media_ids: MediaIds) -> None:
     """Take images and videos out of the bin."""
     with session.client() as client:
-        for media_id in media_ids:
-            media = client.undelete_media(media_id)
+        for text in media_ids:
+            media = client.undelete_media(media_id_of(client, text))
             if session.json:
                 say_json(media)
             else:
                 say(f"{media.media_id} back in the library")
 
 
+def update(
+    session: Session,
+    media_ids: MediaIds,
+    title: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="New title; an empty one removes it.")
+    ] = None,
+    star: Annotated[bool | None, typer.Option(help="Give it a star, or take it away.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Set a label; an empty value removes it."),
+    ] = None,
+) -> None:
+    """Change title, star or labels of images and videos."""
+    labels = parse_labels(label or ())
+    if title is None and star is None and not labels:
+        raise Refusal("Nothing to change: give --title, --star, --no-star or --label.")
+    with session.client() as client:
+        for text in media_ids:
+            media_id = media_id_of(client, text)
+            media = client.update_media(media_id, title=title, starred=star, labels=labels)
+            if session.json:
+                say_json(media)
+            else:
+                say("\t".join((media.media_id, *_told(media))))
+
+
 def download(
     session: Session,
-    media_id: Annotated[str, typer.Argument(metavar="MEDIA_ID")],
-    out: Annotated[Path | None, out_option("File or folder; else MEDIA_ID.mp4.")] = None,
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="ID of a media item or of a job, or how it begins."),
+    ],
+    out: Annotated[
+        Path | None, out_option("File or folder; by default MEDIA_ID.mp4 or the like, here.")
+    ] = None,
 ) -> None:
-    """Fetch an image or a video into a file."""
+    """Save an image or a video, or all outputs of a job."""
     check_out(out)
     with session.client() as client:
-        media = client.get_media(media_id)
-        # Only the last part, so that no server can choose another folder.
-        name = Path(f"{media.media_id}.{extension(media)}").name
-        path = out / name if out is not None and out.is_dir() else out or Path(name)
-        client.download(media, path)
-    if session.json:
-        say_json(media)
-    else:
-        say(str(path))
+        job = _outputs(client, job_or_media_id_of(client, wanted))
+        paths = save_outputs(client, job, out if out is not None else Path())
+    for media, path in zip(job.outputs, paths, strict=True):
+        if session.json:
+            say_json(media)
+        else:
+            say(str(path))
+
+
+def _outputs(client: Client, found_id: str) -> Job:
+    """The job with this ID; for a media item, a job that has only this output."""
+    try:
+        return Job(outputs=[client.get_media(found_id)])
+    except NotFound:
+        pass
+    try:
+        job = client.get_job(found_id)
+    except NotFound:
+        raise Refusal(f"There is no media item and no job {found_id}.") from None
+    if not job.outputs:
+        raise Refusal(f"Job {found_id} has no outputs.")
+    return job
 
 
 def _row(media: Media) -> tuple[str, ...]:
     kind = "video" if media.type == Media.VIDEO else "image"
-    star = "* " if media.starred else ""
-    return (
-        media.media_id,
-        kind,
-        f"{media.width}x{media.height}",
-        local_time(media.create_time),
-        star + shorten(media.title or media.prompt),
-    )
+    size = f"{media.width}x{media.height}"
+    star, title = _told(media)
+    created = local_time(media.create_time)
+    return (media.media_id, kind, size, created, f"{star} {title}".strip())
+
+
+def _told(media: Media) -> tuple[str, str]:
+    """The star, and the title or else the prompt."""
+    return "*" if media.starred else "", shorten(media.title or media.prompt)

@@ -13,6 +13,7 @@ import typer
 from rushes.cli.commands import command
 from rushes.cli.discovery import data_folders, find_run, no_folder
 from rushes.cli.exits import Refusal
+from rushes.cli.inputs import MAX_LIMIT, check_number
 from rushes.cli.session import Session
 
 GROUP = "rushes.commands"
@@ -25,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(session: Session) -> None:
-    """Look at everything that Rushes needs on this machine: each line is ok, or says what to do."""
+    """Check what Rushes needs on this machine.
+
+    Each line says that something is in order, or what to do.
+    """
     examine = _installed("doctor")
     folder, state = find_run() or (next(data_folders(), None), None)
     raise typer.Exit(examine(folder, state, session.json))
@@ -33,11 +37,16 @@ def doctor(session: Session) -> None:
 
 def logs(
     session: Session,
-    process: Annotated[str, typer.Argument(help="One process, for example worker-1.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
-    lines: Annotated[int, typer.Option(min=0, help="How many of the last lines.")] = 100,
+    process: Annotated[
+        str, typer.Argument(metavar="PROCESS", help="Only this one, for example worker-1.")
+    ] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")
+    ] = False,
+    lines: Annotated[int, typer.Option(metavar="NUMBER", help="How many of the last lines.")] = 100,
 ) -> None:
-    """Show what the processes of the `make up` on this machine have logged, in order of time."""
+    """Show the logs of this machine's processes, by time."""
+    check_number("--lines", lines, 0, MAX_LIMIT)
     show = _installed("logs")
     run = find_run()
     folder = run[0] if run else next(data_folders(), None)

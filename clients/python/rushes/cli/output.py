@@ -1,9 +1,9 @@
-"""What is printed: results on stdout, the rest on stderr, nothing that could steer a terminal."""
+"""Prints results on stdout and the rest on stderr, without control characters."""
 
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,13 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# Spaces between the columns of a table.
+GAP = 2
 # Control characters, line and paragraph separators, lone surrogates.
 _UNSAFE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 # Format characters that turn the direction of the text around them.
@@ -35,40 +38,94 @@ def _clean(character: str) -> str:
 
 
 def say(text: str) -> None:
-    """One line of result."""
+    """Prints one line of the result."""
     print(_printable(clean(text), sys.stdout.encoding), flush=True)
 
 
 def note(text: str) -> None:
-    """One line for people, beside the result."""
-    print(_printable(clean(text), sys.stderr.encoding), file=sys.stderr, flush=True)
+    """Prints one line for people on stderr; with --json as {"note": text}."""
+    if _aside.as_json:
+        _aside.write({"note": text})
+    else:
+        _aside.write_line(text)
+
+
+def warn(text: str) -> None:
+    """Prints a warning of the server on stderr; with --json as {"warning": text}."""
+    if _aside.as_json:
+        _aside.write({"warning": text})
+    else:
+        _aside.write_line(f"Warning: {text}")
+
+
+def complain(text: str, fields: Mapping[str, Any] | None = None) -> None:
+    """Prints an error on stderr; with --json as an object with its message and `fields`."""
+    if _aside.as_json:
+        _aside.write({"message": text, "reason": "", **(fields or {})})
+    else:
+        _aside.write_line(text)
+
+
+def use_json_aside() -> None:
+    """Makes `note`, `warn` and `complain` print JSON objects from now on."""
+    _aside.as_json = True
+
+
+class _Aside:
+    """Writes to stderr."""
+
+    as_json = False
+
+    def write(self, value: Mapping[str, Any]) -> None:
+        print(json.dumps(value), file=sys.stderr, flush=True)
+
+    def write_line(self, text: str) -> None:
+        print(_printable(clean(text), sys.stderr.encoding), file=sys.stderr, flush=True)
+
+
+_aside = _Aside()
 
 
 def say_json(message: Message | dict[str, Any]) -> None:
-    """One JSON object on a line, as REST writes it."""
+    """Prints one JSON object on a line, in the form of the REST API."""
     value = MessageToDict(message) if isinstance(message, Message) else message
     print(json.dumps(value), flush=True)
 
 
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on a terminal; elsewhere one line per row with tabs between, and no heading."""
+def say_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], spare: Sequence[str] = ()
+) -> None:
+    """A table on a terminal; elsewhere one line per row with tabs between, and no heading.
+
+    spare: columns that a terminal leaves out, the last of them first, until the rest fits.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             print("\t".join(_printable(clean(cell), sys.stdout.encoding) for cell in row))
         return
+    cells = [[clean(cell) for cell in row] for row in rows]
+    shown = _fitting(columns, cells, spare, Console().width)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(
-            column, no_wrap=number == 0, overflow="fold" if number == 0 else "ellipsis"
-        )
-    for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row))
+    for number in shown:
+        first = number == shown[0]
+        overflow: Any = "fold" if first else "ellipsis"
+        table.add_column(columns[number], no_wrap=first, overflow=overflow)
+    for row in cells:
+        table.add_row(*(Text(row[number]) for number in shown))
     Console().print(table)
 
 
-def has_room(columns: int) -> bool:
-    """Whether a table of that width fits; scripts have room for everything."""
-    return not sys.stdout.isatty() or Console().width >= columns
+def _fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], width: int
+) -> list[int]:
+    """The numbers of the columns to show: spare ones are left out until the rest fits."""
+    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    shown = list(range(len(columns)))
+    for name in reversed(spare):
+        if sum(widths[number] + GAP for number in shown) - GAP <= width:
+            break
+        shown.remove(columns.index(name))
+    return shown
 
 
 def money(amount: Money) -> str:
@@ -92,6 +149,6 @@ def shorten(text: str, length: int = 60) -> str:
 
 
 def _printable(text: str, encoding: str | None) -> str:
-    """What a terminal that is no UTF-8 can't show becomes a question mark instead of a crash."""
+    """The text with question marks for characters that the terminal's encoding lacks."""
     name = encoding or "utf-8"
     return text.encode(name, "replace").decode(name)

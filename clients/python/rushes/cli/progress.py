@@ -10,12 +10,12 @@ from rich.text import Text
 
 from rushes import RushesError, is_done
 from rushes.cli.output import clean, note
-from rushes.cli.words import describe, describe_change, doing, queue_text, span_text
+from rushes.cli.words import describe, describe_change, doing, left_text, queue_text
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import ProgressEvent, WatchEvent
 
-# The time part of an id: shorter ones are the same for jobs of one minute.
-SHOWN_ID_LENGTH = 13
+# The first 18 characters hold the time and a counter, so they differ between jobs.
+SHOWN_ID_LENGTH = 18
 
 
 class Screen(Protocol):
@@ -47,7 +47,7 @@ class Lines:
         return None
 
     def show(self, event: WatchEvent) -> None:
-        """Writes the job's state if it is another than before."""
+        """Writes the job's state when it has changed."""
         self._cut_off = False
         if not event.HasField("job"):
             return
@@ -79,6 +79,7 @@ class Bars:
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._reconciling: set[str] = set()
         self._greeted = False
 
     def __enter__(self) -> Self:
@@ -97,7 +98,7 @@ class Bars:
         elif kind == "synced" and not self._greeted:
             self._greeted = True
             if not self._tasks:
-                self._console.print("Nothing is running; new jobs show up here.")
+                self._console.print("Nothing is running. New jobs show up here.")
         elif kind == "progress":
             self._advance(event.progress)
         elif kind == "job":
@@ -110,23 +111,36 @@ class Bars:
 
     def _change(self, job: Job) -> None:
         if is_done(job):
-            self._remove(job.job_id)
-            self._console.print(Text(clean(f"Job {job.job_id} {describe_change(job)}")))
+            self._finish(job)
             return
-        if job.HasField("queue"):
+        self._reconciling.discard(job.job_id)
+        if job.state == Job.RECONCILING:
+            self._reconciling.add(job.job_id)
+            self._set(job.job_id, None, describe(job))
+        elif job.HasField("queue"):
             self._set(job.job_id, None, queue_text(job.queue))
         elif job.HasField("progress"):
             self._advance(ProgressEvent(job_id=job.job_id, progress=job.progress))
         else:
             self._set(job.job_id, None, describe(job))
 
+    def _finish(self, job: Job) -> None:
+        if job.state == Job.SUCCEEDED and job.job_id in self._tasks:
+            # A succeeded job must not disappear at 98 %.
+            self._set(job.job_id, 100, "finished")
+            self._progress.refresh()
+        self._remove(job.job_id)
+        self._console.print(Text(clean(f"Job {job.job_id} {describe_change(job)}")))
+
     def _advance(self, event: ProgressEvent) -> None:
+        if event.job_id in self._reconciling:
+            # Nobody knows whether the provider works on it, so a percentage would mislead.
+            return
         if event.HasField("queue"):
             self._set(event.job_id, None, queue_text(event.queue))
             return
         progress = event.progress
-        left = f"about {span_text(progress.remaining)} left" if progress.remaining.seconds else ""
-        self._set(event.job_id, progress.percent, doing(progress), left)
+        self._set(event.job_id, progress.percent, doing(progress), left_text(progress))
 
     def _set(self, job_id: str, percent: int | None, doing: str, left: str = "") -> None:
         total = None if percent is None else 100.0

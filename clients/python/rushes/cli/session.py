@@ -9,10 +9,10 @@ from typing import Annotated, Self
 
 import typer
 
+from rushes import Client, environment
 from rushes.cli.discovery import Standalone, find_standalone, not_running
 from rushes.cli.exits import NOT_ALLOWED, Refusal
 from rushes.cli.sign_in import Signer, read_key
-from rushes.client import Client
 from rushes.wire import is_loopback, parse_server
 
 RETRY_SECONDS = 5.0
@@ -24,20 +24,22 @@ class Connection:
 
     server: Annotated[
         str | None,
-        typer.Option("--server", help="Server as host:port or http(s) address [RUSHES_SERVER]."),
+        typer.Option(metavar="ADDRESS", help="host:port or http(s)://... [RUSHES_SERVER]"),
     ] = None
     user: Annotated[
         str | None,
-        typer.Option("--user", help="Sign in as this user with the local key [RUSHES_USER]."),
+        typer.Option(metavar="NAME", help="Sign in as NAME with the local key [RUSHES_USER]"),
     ] = None
     token: Annotated[
         str | None,
-        typer.Option("--token", help="Sign in with this token [RUSHES_TOKEN]."),
+        typer.Option(metavar="JWT", help="Sign in with it [RUSHES_TOKEN, RUSHES_TOKEN_FILE]"),
     ] = None
-    json: Annotated[bool, typer.Option("--json", help="Print JSON objects, one per line.")] = False
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON objects, one per line; errors too.")
+    ] = False
 
     def over(self, outer: object) -> Self:
-        """These options, completed by those given before the subcommand."""
+        """These options; those that are missing are taken from before the subcommand."""
         if not isinstance(outer, Connection):
             return self
         values = {f.name: getattr(self, f.name) or getattr(outer, f.name) for f in fields(self)}
@@ -75,13 +77,8 @@ class Session:
         return self.standalone.server
 
     @property
-    def shown_server(self) -> str:
-        """The server for an error's sentence; empty when there is none."""
-        return self.named_server or (self.standalone.server if self.standalone else "")
-
-    @property
     def user(self) -> str:
-        """Whom the local key signs in."""
+        """The user whom the local key signs in."""
         named = self._connection.user or os.environ.get("RUSHES_USER")
         if named:
             return named
@@ -94,14 +91,19 @@ class Session:
         """A client for the server; close it, or use it with `with`."""
         return Client(self.server, self._credentials(), retry_for=RETRY_SECONDS)
 
+    def repeated_options(self) -> list[str]:
+        """The options that another command needs to talk to the same server as the same user."""
+        connection = self._connection
+        given = {"--server": connection.server, "--user": connection.user}
+        return [part for name, value in given.items() if value for part in (name, value)]
+
     def _credentials(self) -> str | Callable[[], str]:
         if self._connection.token and self._connection.user:
             raise Refusal("--user signs in with the local key; it does not go with --token.")
-        token = self._connection.token
-        if not token and not self._connection.user:
-            token = os.environ.get("RUSHES_TOKEN")
-        if token:
-            return token.strip()
+        if self._connection.token:
+            return self._connection.token.strip()
+        if not self._connection.user and (named := environment.token()):
+            return named
         signer, user = self._local_signer(), self.user
         return lambda: signer.token(user)
 

@@ -16,7 +16,7 @@ SESSION_TTL_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Signer:
-    """Makes tokens as the server of one installation wants them."""
+    """Makes tokens that the server of one installation accepts."""
 
     key: bytes
     issuer: str = "rushes"
@@ -51,5 +51,5 @@ def parse_ttl(text: str) -> int:
     """Seconds from "90s", "30m", "12h" or "1d"; at most 24 hours."""
     seconds = parse_span("--ttl", text)
     if not 0 < seconds <= MAX_TTL_SECONDS:
-        raise Refusal("--ttl: a token lives for more than 0 s and at most 24h.")
+        raise Refusal("--ttl: a token is valid for more than 0 s and at most 24h.")
     return seconds

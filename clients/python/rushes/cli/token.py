@@ -19,9 +19,10 @@ def register(app: typer.Typer) -> None:
 
 def token(
     session: Session,
-    ttl: Annotated[str, typer.Option(help="How long it lives, at most 24h.")] = "12h",
+    ttl: Annotated[str, typer.Option(metavar="TIME", help="Its lifetime, at most 24h.")] = "12h",
     key_file: Annotated[
-        Path | None, typer.Option(help="Key in hex, instead of the one found here.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A key in hex, instead of the one found here."),
     ] = None,
 ) -> None:
     """Print a token for --user (or you), for curl and grpcurl."""

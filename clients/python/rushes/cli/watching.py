@@ -1,23 +1,19 @@
-"""`rushes watch`, and following one job to its end."""
+"""`rushes watch`."""
 
-import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rushes.cli.commands import command
-from rushes.cli.exits import INTERRUPTED
-from rushes.cli.inputs import parse_labels
-from rushes.cli.output import note, say, say_json
-from rushes.cli.progress import Bars, Lines, Screen
+from rushes.cli.exits import Refusal
+from rushes.cli.following import OUTAGE_SECONDS, finish, new_screen
+from rushes.cli.ids import job_id_of
+from rushes.cli.inputs import out_option, parse_labels
+from rushes.cli.output import say, say_json
+from rushes.cli.progress import Lines
+from rushes.cli.saving import check_out
 from rushes.cli.session import Session
-from rushes.client import Client
-from rushes.v1.job_pb2 import Job
-from rushes.v1.media_service_pb2 import JobEvent, WatchEvent
-from rushes.watch import is_done
-
-# How long a server may be away before the command gives up; the jobs go on.
-OUTAGE_SECONDS = 120.0
 
 
 def register(app: typer.Typer) -> None:
@@ -28,58 +24,47 @@ def register(app: typer.Typer) -> None:
 def watch(
     session: Session,
     job_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[JOB_ID]...", help="Only these jobs.")
+        list[str] | None,
+        typer.Argument(metavar="JOB_ID", help="Only these jobs: IDs, or how they begin."),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(help="Only jobs with this label, key=value.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only jobs with this label.")
     ] = None,
     until_done: Annotated[
-        bool, typer.Option("--until-done", help="End once no such job is unfinished.")
+        bool,
+        typer.Option("--until-done", help="Exit when all these jobs have ended."),
     ] = False,
+    out: Annotated[
+        Path | None, out_option("File for the result of the one job that is named.")
+    ] = None,
 ) -> None:
-    """Show jobs live: all of yours, or those named."""
+    """Show jobs live, until Ctrl-C or until those named have ended.
+
+    Without a JOB_ID all of your jobs are shown, also those that are submitted later.
+    """
     labels = parse_labels(label or ())
-    screen = _screen(session, Lines(say))
-    with session.client() as client, screen:
-        watching = client.watch(
-            job_ids=job_ids or (),
-            labels=labels,
-            until_done=until_done,
-            outage=OUTAGE_SECONDS,
-            on_retry=screen.trouble,
-        )
-        with watching as events:
-            for event in events:
-                if session.json:
-                    say_json(event)
-                else:
-                    screen.show(event)
-
-
-def follow(session: Session, client: Client, job_id: str) -> Job:
-    """The job as it ended, shown on the way; an interrupt leaves it running."""
-    screen = _screen(session, Lines())
-    try:
+    if out is not None and len(job_ids or ()) != 1:
+        raise Refusal("--out: name the one job whose result is to be saved.")
+    check_out(out)
+    with session.client() as client:
+        wanted = [job_id_of(client, text) for text in job_ids or ()]
+        if out is not None:
+            job = client.get_job(wanted[0])
+            check_out(out, job.WhichOneof("spec") or "")
+            finish(session, client, job, out)
+            return
+        screen = new_screen(session, Lines(say))
         with screen:
             watching = client.watch(
-                job_ids=[job_id],
-                until_done=True,
+                job_ids=wanted,
+                labels=labels,
+                until_done=until_done or bool(wanted),
                 outage=OUTAGE_SECONDS,
                 on_retry=screen.trouble,
             )
             with watching as events:
                 for event in events:
-                    screen.show(event)
-                    if event.HasField("job") and is_done(event.job.job):
-                        return event.job.job
-            job = client.get_job(job_id)
-            screen.show(WatchEvent(job=JobEvent(job=job)))
-            return job
-    except KeyboardInterrupt:
-        note(f"Job {job_id} goes on. Watch it again with: rushes watch {job_id}")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _screen(session: Session, lines: Lines) -> Screen:
-    live = sys.stdout.isatty() and sys.stderr.isatty() and not session.json
-    return Bars() if live else lines
+                    if session.json:
+                        say_json(event)
+                    else:
+                        screen.show(event)

@@ -1,4 +1,4 @@
-"""A job in words: its state, its place in the queue, what it is doing, and its money."""
+"""Describes jobs in words: state, place in the queue, progress and money."""
 
 from google.protobuf.duration_pb2 import Duration
 from google.type.money_pb2 import Money
@@ -6,17 +6,24 @@ from google.type.money_pb2 import Money
 from rushes.cli.output import money
 from rushes.errors import reason_name
 from rushes.v1 import job_pb2
-from rushes.v1.job_pb2 import Cost, Job, QueueInfo
+from rushes.v1.job_pb2 import Cost, Job, JobError, QueueInfo
 
 Stage = job_pb2.Progress.Stage
 
 
+def error_text(error: JobError) -> str:
+    """An error's sentence with its reason."""
+    message = error.message.rstrip(".") or "no reason given"
+    reason = reason_name(error.reason)
+    return f"{message} ({reason})" if reason else message
+
+
 def describe(job: Job) -> str:
-    """A job's state, with the reason when it failed or was cancelled."""
+    """A job's state, with the reason when it failed or was cancelled, or is not known."""
+    if job.state == Job.RECONCILING:
+        return "reconciling: the submit's outcome is not known yet"
     if job.state == Job.FAILED:
-        message = job.error.message.rstrip(".") or "no reason given"
-        reason = reason_name(job.error.reason)
-        return f"failed: {message} ({reason})" if reason else f"failed: {message}"
+        return f"failed: {error_text(job.error)}"
     if job.state == Job.QUEUED and job.queue.position:
         return queue_text(job.queue)
     if job.state == Job.CANCELLED and job.cancel_reason:
@@ -24,8 +31,21 @@ def describe(job: Job) -> str:
     return state_name(job).lower()
 
 
+def progress_text(progress: job_pb2.Progress) -> str:
+    """Percent, stage and the time left."""
+    text = f"{progress.percent} % {doing(progress)}"
+    return f"{text}, {left_text(progress)}" if left_text(progress) else text
+
+
+def left_text(progress: job_pb2.Progress) -> str:
+    """The time left; empty when it is not known."""
+    if not progress.HasField("remaining"):
+        return ""
+    return f"about {span_text(progress.remaining)} left"
+
+
 def describe_change(job: Job) -> str:
-    """What `describe` says and, of a job that ended without results, what it cost."""
+    """As `describe`; for a job that failed or was cancelled, also its cost."""
     in_vain = job.state in (Job.FAILED, Job.CANCELLED)
     cost = cost_text(job.cost) if in_vain else ""
     return f"{describe(job)}; {cost}" if cost else describe(job)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import grpc
 import pytest
 
-from rushes import Client, errors, watch
+from rushes import Client, errors, watch_protocol
+from rushes._sync.seam import Watchdog
 from rushes.v1 import media_service_pb2 as pb
-from rushes.watcher import Watchdog
 from tests.unit.clients.making import a_job, change, current, progress, response, synced
 from tests.unit.clients.stand_in import (
     DEADLINE_SECONDS,
@@ -108,7 +108,7 @@ def test_a_watch_that_is_forgotten_leaves_no_call_and_no_thread(
 
 
 def test_a_silent_stream_is_opened_anew(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "CHECKPOINT_BOUNDS", (0.05, 60.0))
+    monkeypatch.setattr(watch_protocol, "CHECKPOINT_BOUNDS", (0.05, 60.0))
     server.watches = [stays_open(response(synced(), token="t1")), runs_to(a_job("SUCCEEDED"))]
     causes: list[errors.RushesError] = []
     with (

@@ -1,14 +1,13 @@
 """The watch without I/O: what to ask for, which events to hand on, when to connect again.
 
-`Client.watch` and `AsyncClient.watch` are two thin shells around `WatchState`:
+`EventStream` and `AsyncEventStream` do what `WatchProtocol` decides:
 
-    connect with request() ──▶ receive(response) for each ──▶ ended(error) ──▶ Resume(delay): again
-                                                                         └───▶ Stop(error): over
+    connect with request() ──▶ receive(response) for each ──▶ ended(error) ──▶ Reconnect(delay)
+                                                                         └───▶ Stop(error)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypedDict
 
 import grpc
 
@@ -20,14 +19,13 @@ from rushes.errors import (
     error_class,
     reason_name,
 )
-from rushes.requests import Seconds, label_filter, to_duration
 from rushes.retry import Backoff
 from rushes.v1.error_reason_pb2 import ErrorReason
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import WatchEvent, WatchJobsRequest, WatchJobsResponse
 
 DEFAULT_CHECKPOINT_SECONDS = 15.0
-# What the server coerces the checkpoint interval into.
+# The server coerces the checkpoint interval into these bounds, in seconds.
 CHECKPOINT_BOUNDS = (1.0, 60.0)
 SILENT_CHECKPOINTS = 3
 
@@ -54,33 +52,8 @@ _END_CODES: dict[int, grpc.StatusCode] = {
 }
 
 
-class WatchFilter(TypedDict, total=False):
-    """What to watch: rushes.v1.WatchJobsRequest; times in seconds or as timedelta."""
-
-    job_ids: Sequence[str]
-    labels: Mapping[str, str]
-    recent: Seconds
-    until_done: bool
-    resume_token: str
-    progress_interval: Seconds
-    checkpoint_interval: Seconds
-
-
-def watch_request(wanted: WatchFilter) -> WatchJobsRequest:
-    """The request of a watch."""
-    return WatchJobsRequest(
-        resume_token=wanted.get("resume_token", ""),
-        job_ids=wanted.get("job_ids", ()),
-        labels=label_filter(wanted.get("labels")),
-        recent=to_duration(wanted.get("recent")),
-        checkpoint_interval=to_duration(wanted.get("checkpoint_interval")),
-        progress_interval=to_duration(wanted.get("progress_interval")),
-        until_done=wanted.get("until_done", False),
-    )
-
-
 @dataclass(frozen=True)
-class Resume:
+class Reconnect:
     """Connect again after `delay` seconds, because of `error`."""
 
     delay: float
@@ -96,7 +69,7 @@ class Stop:
 
 @dataclass
 class WatchLimits:
-    """How long a watch puts up with failure, in seconds; None is for ever.
+    """How long a watch tolerates failure, in seconds; None is for ever.
 
     connect: until the first response. outage: without any, later on. total: of all of it.
     """
@@ -107,7 +80,7 @@ class WatchLimits:
 
 
 @dataclass
-class WatchState:
+class WatchProtocol:
     """All that one watch remembers between responses and between connections.
 
     A revision is one user's: an administrator's watch sees several, each rising by itself.
@@ -149,7 +122,7 @@ class WatchState:
         return request
 
     def receive(self, response: WatchJobsResponse, now: float) -> list[WatchEvent]:
-        """The events of a response that are news. Its token counts from now on."""
+        """The events of a response that are new. Later connections resume from its token."""
         self._heard = now
         self._renewed = False
         self.backoff.reset()
@@ -158,7 +131,7 @@ class WatchState:
             self.resume_token = response.resume_token
         return news
 
-    def ended(self, error: RushesError | None, now: float) -> Resume | Stop:
+    def ended(self, error: RushesError | None, now: float) -> Reconnect | Stop:
         """What to do after a connection ended; without an error the server closed it with OK."""
         if self.limits.total is not None and now >= self.started + self.limits.total:
             return Stop(DeadlineExceeded("The watch took longer than it was allowed to."))
@@ -167,11 +140,11 @@ class WatchState:
             return Stop()
         if isinstance(cause, CredentialsExpired) and self.fresh_token and not self._renewed:
             self._renewed = True
-            return Resume(0.0, cause)
+            return Reconnect(0.0, cause)
         if cause.code not in _RESUMABLE or isinstance(cause, TooManyWatches):
             return Stop(cause)
         delay = self.backoff.next(cause.retry_delay)
-        return Stop(cause) if self._too_long(now + delay) else Resume(delay, cause)
+        return Stop(cause) if self._too_long(now + delay) else Reconnect(delay, cause)
 
     def _is_news(self, event: WatchEvent) -> bool:
         kind = event.WhichOneof("event")
@@ -186,7 +159,7 @@ class WatchState:
         return self._is_new_revision(event.revision, event.job.job)
 
     def _is_new_revision(self, revision: int, job: Job) -> bool:
-        """A snapshot's job (revision 0) always is; nothing up to its own revision can follow."""
+        """True for a job of a snapshot (revision 0), and for a revision above the last one."""
         seen = self._revisions.get(job.user_id, 0)
         if revision and revision <= seen:
             return False
@@ -217,7 +190,7 @@ class WatchState:
 
 
 def is_done(job: Job) -> bool:
-    """Whether a job has ended; a state that is newer than this client counts by its end_time."""
+    """Whether a job has ended. For a state that this client does not know, end_time decides."""
     return job.state in (Job.SUCCEEDED, Job.FAILED, Job.CANCELLED) or job.HasField("end_time")
 
 

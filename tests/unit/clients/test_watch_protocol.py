@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from rushes import errors
 from rushes.errors import RushesError, error_class
+from rushes.requests import watch_request
 from rushes.retry import Backoff
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import Job
-from rushes.watch import Resume, Stop, WatchLimits, WatchState, is_done, watch_request
+from rushes.watch_protocol import Reconnect, Stop, WatchLimits, WatchProtocol, is_done
 from tests.unit.clients.making import (
     a_job,
     change,
@@ -25,10 +26,10 @@ from tests.unit.clients.making import (
 Code = grpc.StatusCode
 
 
-def a_state(limits: WatchLimits | None = None, *, fresh_token: bool = False) -> WatchState:
+def a_state(limits: WatchLimits | None = None, *, fresh_token: bool = False) -> WatchProtocol:
     backoff = Backoff(base=1.0, draw=lambda: 1.0)
     wanted = watch_request({"job_ids": ["a"], "resume_token": "t0"})
-    return WatchState(wanted, 0.0, limits or WatchLimits(), fresh_token, backoff)
+    return WatchProtocol(wanted, 0.0, limits or WatchLimits(), fresh_token, backoff)
 
 
 def an_error(code: Code, reason: str = "", retry_delay: float = 0.0) -> RushesError:
@@ -119,7 +120,7 @@ def test_cuts_repeats_and_resets_never_lose_or_repeat_a_revision(
     steps: list[tuple[str, object]], split: bool
 ) -> None:
     house, consumer = House(), Consumer()
-    state = WatchState(watch_request({}), 0.0, backoff=Backoff(draw=lambda: 0.0))
+    state = WatchProtocol(watch_request({}), 0.0, backoff=Backoff(draw=lambda: 0.0))
 
     def connect(repeated: int) -> None:
         house.connect(state.request().resume_token, repeated, split)
@@ -137,7 +138,7 @@ def test_cuts_repeats_and_resets_never_lose_or_repeat_a_revision(
         else:
             if step == "restored":
                 house.is_restored(min(int(str(value)), len(house.history)))
-            assert isinstance(state.ended(an_error(Code.UNAVAILABLE), 0.0), Resume)
+            assert isinstance(state.ended(an_error(Code.UNAVAILABLE), 0.0), Reconnect)
             connect(int(str(value)))
     while not house.has_sent_all():
         deliver(3)
@@ -182,7 +183,7 @@ def test_an_event_that_is_newer_than_this_client_is_left_out() -> None:
     ],
 )
 def test_what_may_pass_is_tried_again(code: Code, reason: str) -> None:
-    assert isinstance(a_state().ended(an_error(code, reason), 0.0), Resume)
+    assert isinstance(a_state().ended(an_error(code, reason), 0.0), Reconnect)
 
 
 @pytest.mark.parametrize(
@@ -207,49 +208,49 @@ def test_an_expired_token_is_renewed_once_per_success() -> None:
         a_state(fresh_token=True),
         an_error(Code.UNAUTHENTICATED, "CREDENTIALS_EXPIRED"),
     )
-    assert state.ended(expired, 0.0) == Resume(0.0, expired)
+    assert state.ended(expired, 0.0) == Reconnect(0.0, expired)
     assert state.ended(expired, 0.0) == Stop(expired)
     state.receive(response(token="t1"), 0.0)
-    assert state.ended(expired, 0.0) == Resume(0.0, expired)
+    assert state.ended(expired, 0.0) == Reconnect(0.0, expired)
 
 
 def test_delays_grow_until_a_response_came_and_respect_the_server() -> None:
     state, gone = a_state(), an_error(Code.UNAVAILABLE)
-    assert state.ended(gone, 0.0) == Resume(1.0, gone)
-    assert state.ended(gone, 0.0) == Resume(2.0, gone)
+    assert state.ended(gone, 0.0) == Reconnect(1.0, gone)
+    assert state.ended(gone, 0.0) == Reconnect(2.0, gone)
     state.receive(response(), 0.0)
     busy = an_error(Code.UNAVAILABLE, retry_delay=5.0)
-    assert state.ended(busy, 0.0) == Resume(6.0, busy)
+    assert state.ended(busy, 0.0) == Reconnect(6.0, busy)
 
 
 def test_a_server_that_was_never_there_is_given_up_sooner_than_one_that_went() -> None:
     limits, gone = WatchLimits(connect=10.0, outage=100.0), an_error(Code.UNAVAILABLE)
     state = a_state(limits)
-    assert isinstance(state.ended(gone, 5.0), Resume)
+    assert isinstance(state.ended(gone, 5.0), Reconnect)
     assert state.ended(gone, 9.0) == Stop(gone)
     state.receive(response(), 20.0)
-    assert isinstance(state.ended(gone, 90.0), Resume)
+    assert isinstance(state.ended(gone, 90.0), Reconnect)
     assert state.ended(gone, 119.5) == Stop(gone)
 
 
 def test_without_a_limit_it_never_gives_up() -> None:
     state = a_state()
     state.receive(response(), 0.0)
-    assert isinstance(state.ended(an_error(Code.UNAVAILABLE), 1e9), Resume)
+    assert isinstance(state.ended(an_error(Code.UNAVAILABLE), 1e9), Reconnect)
 
 
 def test_until_done_ends_with_ok_and_nothing_else_does() -> None:
-    state = WatchState(watch_request({"until_done": True}), 0.0)
+    state = WatchProtocol(watch_request({"until_done": True}), 0.0)
     assert state.ended(None, 0.0) == Stop()
     cut = a_state().ended(None, 0.0)
-    assert isinstance(cut, Resume)
+    assert isinstance(cut, Reconnect)
     assert isinstance(cut.error, errors.Unavailable)
 
 
 def test_the_last_event_says_why_where_the_status_was_lost() -> None:
-    state = WatchState(watch_request({"until_done": True}), 0.0)
+    state = WatchProtocol(watch_request({"until_done": True}), 0.0)
     state.receive(response(end("SERVER_DRAINING"), token="t"), 0.0)
-    assert isinstance(state.ended(None, 0.0), Resume)
+    assert isinstance(state.ended(None, 0.0), Reconnect)
     state.request()
     state.receive(response(end("CREDENTIALS_EXPIRED"), token="t"), 0.0)
     step = state.ended(an_error(Code.UNKNOWN), 0.0)
@@ -261,7 +262,7 @@ def test_the_last_event_says_why_where_the_status_was_lost() -> None:
 
 
 def test_the_last_event_of_an_earlier_connection_says_nothing_about_this_one() -> None:
-    state = WatchState(watch_request({"until_done": True}), 0.0)
+    state = WatchProtocol(watch_request({"until_done": True}), 0.0)
     state.receive(response(end("SERVER_DRAINING")), 0.0)
     state.request()
     assert state.ended(None, 0.0) == Stop()
@@ -287,7 +288,7 @@ def test_its_own_time_limit_ends_it() -> None:
 )
 def test_three_missing_checkpoints_are_a_dead_stream(asked: float | None, silence: float) -> None:
     wanted = watch_request({"checkpoint_interval": asked} if asked is not None else {})
-    assert WatchState(wanted, 0.0).read_timeout(1e6) == silence
+    assert WatchProtocol(wanted, 0.0).read_timeout(1e6) == silence
 
 
 def test_a_job_is_done_by_its_state_or_by_its_end_time() -> None:

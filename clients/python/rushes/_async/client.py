@@ -1,0 +1,233 @@
+"""The client: a method for each thing that the service does."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Unpack
+
+from rushes import requests
+from rushes._async.connection import first
+from rushes._async.job_calls import AsyncJobCalls
+from rushes._async.job_handle import AsyncJobHandle
+from rushes.download import PathTarget, check_folder
+from rushes.errors import warn
+from rushes.fields import (
+    ImageFields,
+    ImageJob,
+    JobFields,
+    LibraryFilter,
+    VideoFields,
+    VideoJob,
+    shows_fields,
+)
+from rushes.results import JobResult
+from rushes.v1 import media_service_pb2 as pb
+from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
+from rushes.v1.media_pb2 import Media
+from rushes.v1.model_pb2 import Model, PromptTemplate
+from rushes.watch_protocol import EventHandler
+
+
+class AsyncClient(AsyncJobCalls):
+    """Talks to one Rushes server. Use it with `async with`, or call `close()`.
+
+    Threads may share a synchronous client, and the tasks of one event loop an asyncio one.
+
+    server: host:port, or an address that starts with http:// or https://; RUSHES_SERVER when it
+        is not given, else localhost:8080.
+    token: a JWT, or a function that returns one and is called before every call; RUSHES_TOKEN or
+        the file that RUSHES_TOKEN_FILE names when it is not given.
+    secure: TLS; an https address implies it.
+    timeout: seconds that one call may take, with its repetitions.
+    retry_for: seconds for which a call is repeated while the server can't be reached.
+    channel: a channel made elsewhere, for other credentials; it is closed with the client.
+
+    Every refusal and failure is a `rushes.RushesError`; `rushes.errors` draws the classes. A value
+    that no request can hold (a seed of 20 digits, an unknown `quality`) is a ValueError or a
+    TypeError.
+    """
+
+    @shows_fields(VideoFields, JobFields)
+    async def generate_video(self, prompt: str, **fields: Unpack[VideoJob]) -> Job:
+        """Submits a video job: when this returns, the job is durable."""
+        handle = await self.submit_video(prompt, **fields)
+        warn(handle.warnings)
+        return handle.job
+
+    @shows_fields(ImageFields, JobFields)
+    async def generate_image(self, prompt: str, **fields: Unpack[ImageJob]) -> Job:
+        """Submits an image job: when this returns, the job is durable."""
+        handle = await self.submit_image(prompt, **fields)
+        warn(handle.warnings)
+        return handle.job
+
+    @shows_fields(VideoFields, JobFields)
+    async def submit_video(self, prompt: str, **fields: Unpack[VideoJob]) -> AsyncJobHandle:
+        """As `generate_video`; the answer is a handle to watch, await, cancel and fetch it."""
+        request = requests.video_request(prompt, fields)
+        return self._handle(await self._call(self._stub.GenerateVideo, request))
+
+    @shows_fields(ImageFields, JobFields)
+    async def submit_image(self, prompt: str, **fields: Unpack[ImageJob]) -> AsyncJobHandle:
+        """As `generate_image`; the answer is a handle to watch, await, cancel and fetch it."""
+        request = requests.image_request(prompt, fields)
+        return self._handle(await self._call(self._stub.GenerateImage, request))
+
+    @shows_fields(VideoFields, JobFields)
+    async def run_video(
+        self,
+        prompt: str,
+        *,
+        out: PathTarget | None = None,
+        on_event: EventHandler | None = None,
+        timeout: float | None = None,
+        **fields: Unpack[VideoJob],
+    ) -> JobResult:
+        """Submits a video job, waits until it has succeeded, and saves its outputs to `out`.
+
+        out: a file, or a folder; see `download` of the job's handle. None saves nothing.
+        on_event: is told everything on the way.
+        timeout: seconds after which it raises DeadlineExceeded; the job goes on.
+
+        Raises:
+            JobFailed, JobCancelled: when it ended so.
+        """
+        _check_run(out, fields.get("validate_only"))
+        handle = await self.submit_video(prompt, **fields)
+        warn(handle.warnings)
+        return await _finish(handle, out, on_event, timeout)
+
+    @shows_fields(ImageFields, JobFields)
+    async def run_image(
+        self,
+        prompt: str,
+        *,
+        out: PathTarget | None = None,
+        on_event: EventHandler | None = None,
+        timeout: float | None = None,
+        **fields: Unpack[ImageJob],
+    ) -> JobResult:
+        """Submits an image job, waits until it has succeeded, and saves its outputs to `out`.
+
+        out, on_event, timeout: as in `run_video`.
+        """
+        _check_run(out, fields.get("validate_only"))
+        handle = await self.submit_image(prompt, **fields)
+        warn(handle.warnings)
+        return await _finish(handle, out, on_event, timeout)
+
+    async def job_handle(self, job_id: str) -> AsyncJobHandle:
+        """A handle of a job that was submitted before."""
+        return AsyncJobHandle(self, await self.get_job(job_id))
+
+    @shows_fields(JobFields)
+    async def retry(self, job_id: str, **options: Unpack[JobFields]) -> Job:
+        """A new job from the spec of an ended one, with options of its own."""
+        handle = await self.submit_retry(job_id, **options)
+        warn(handle.warnings)
+        return handle.job
+
+    @shows_fields(JobFields)
+    async def submit_retry(self, job_id: str, **options: Unpack[JobFields]) -> AsyncJobHandle:
+        """As `retry`; the answer is a handle of the new job."""
+        request = requests.retry_request(job_id, options)
+        return self._handle(await self._call(self._stub.RetryJob, request))
+
+    async def estimate_cost(
+        self, spec: VideoSpec | ImageSpec, models: Sequence[str] = ()
+    ) -> list[pb.EstimateCostResponse.Estimate]:
+        """Prices a spec (`video_spec`, `image_spec`) on its own model or on several.
+
+        Each estimate has a cost, or an `error` that says why its model can't be priced.
+        """
+        request = requests.estimate_request(spec, models)
+        return list((await self._call(self._stub.EstimateCost, request)).estimates)
+
+    async def list_models(self) -> list[Model]:
+        """The models of this installation, with limits and prices."""
+        return list((await self._call(self._stub.ListModels, pb.ListModelsRequest())).models)
+
+    async def list_prompt_templates(self) -> list[PromptTemplate]:
+        """The values that `style_pack`, `mood` and `cinematography` may have, with their texts."""
+        request = pb.ListPromptTemplatesRequest()
+        answer = await self._call(self._stub.ListPromptTemplates, request)
+        return list(answer.prompt_templates)
+
+    def jobs(
+        self,
+        *,
+        states: Iterable[Job.State | str] = (),
+        labels: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Job]:
+        """The jobs, newest first; pages are read as they are needed.
+
+        states: of rushes.v1.Job.State, in upper or lower case; any of them must match.
+        labels: all of them must match.
+        """
+        pages = self._pages(self._stub.ListJobs, requests.jobs_request(states, labels, limit))
+        return first(limit, (job async for page in pages for job in page.jobs))
+
+    def job_events(self, job_id: str) -> AsyncIterator[pb.WatchEvent]:
+        """The state changes of one job, oldest first."""
+        request = pb.ListJobEventsRequest(job_id=job_id)
+        pages = self._pages(self._stub.ListJobEvents, request)
+        return (event async for page in pages for event in page.events)
+
+    @shows_fields(LibraryFilter)
+    def library(
+        self, limit: int | None = None, **wanted: Unpack[LibraryFilter]
+    ) -> AsyncIterator[Media]:
+        """The library, or with `deleted` the bin, newest first, read page by page."""
+        pages = self._pages(self._stub.ListMedia, requests.library_request(wanted, limit))
+        return first(limit, (item async for page in pages for item in page.media))
+
+    async def update_media(
+        self,
+        media_id: str,
+        *,
+        title: str | None = None,
+        starred: bool | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Media:
+        """Changes what is given; labels are merged, one with an empty value is removed."""
+        request = requests.update_request(media_id, title, starred, labels)
+        return (await self._call(self._stub.UpdateMedia, request)).media
+
+    async def delete_media(self, media_id: str, *, permanent: bool = False) -> None:
+        """Puts a media item into the bin, or deletes it permanently. Fine to repeat."""
+        request = pb.DeleteMediaRequest(media_id=media_id, permanent=permanent)
+        await self._call(self._stub.DeleteMedia, request)
+
+    async def undelete_media(self, media_id: str) -> Media:
+        """Takes a media item out of the bin. Fine to repeat."""
+        request = pb.UndeleteMediaRequest(media_id=media_id)
+        return (await self._call(self._stub.UndeleteMedia, request)).media
+
+    async def batch_delete(self, media_ids: Sequence[str], *, permanent: bool = False) -> None:
+        """Puts all of them into the bin (or deletes them permanently), or none."""
+        request = pb.BatchDeleteMediaRequest(media_ids=media_ids, permanent=permanent)
+        await self._call(self._stub.BatchDeleteMedia, request)
+
+    def _handle(
+        self, answer: pb.GenerateVideoResponse | pb.GenerateImageResponse | pb.RetryJobResponse
+    ) -> AsyncJobHandle:
+        return AsyncJobHandle(
+            self, answer.job, deduplicated=answer.deduplicated, warnings=answer.warnings
+        )
+
+
+def _check_run(out: PathTarget | None, validate_only: bool | None) -> None:
+    """Finds what would be wrong after the job was paid for."""
+    if validate_only:
+        raise ValueError("validate_only makes no job to wait for; use submit_video or submit_image")
+    if out is not None:
+        check_folder(out)
+
+
+async def _finish(
+    handle: AsyncJobHandle,
+    out: PathTarget | None,
+    on_event: EventHandler | None,
+    timeout: float | None,
+) -> JobResult:
+    job = await handle.wait(on_event, timeout)
+    return JobResult(job, await handle.download(out) if out is not None else [])

@@ -1,0 +1,47 @@
+"""Turns field names of the contract into options: `spec.duration` becomes `--duration`."""
+
+import re
+
+from rushes.v1.job_pb2 import ImageSpec, VideoSpec
+from rushes.v1.media_service_pb2 import JobOptions
+
+# Fields whose option is not the field's name with dashes.
+_OPTIONS = {
+    "output_count": "--count",
+    "references": "--reference",
+    "output_mime_type": "--format",
+    "labels": "--label",
+    "models": "--model",
+    "states": "--state",
+    "page_size": "--limit",
+    "prompt": "PROMPT",
+    "job_id": "JOB_ID",
+    "job_ids": "JOB_ID",
+    "media_id": "MEDIA_ID",
+    "media_ids": "MEDIA_ID",
+}
+_NAMES = "|".join(
+    field.name
+    for message in (VideoSpec, ImageSpec, JobOptions)
+    for field in message.DESCRIPTOR.fields
+)
+_SOURCE = r"(?:\.(?:content|media_id|uri))?"
+_IN_A_MESSAGE = rf"(?<![\w.])(?:spec|options|video|image)\.({_NAMES})\b(?:\[\d+\])?{_SOURCE}"
+_ALONE = r"(?:^|(?<=; ))(job_ids?|media_ids?|models|labels|states|page_size)(?:\[\d+\])?(?=:| |$)"
+_ANYWHERE = r"\b(max_cost|request_id)\b"
+_FIELD = re.compile(f"{_IN_A_MESSAGE}|{_ALONE}|{_ANYWHERE}")
+
+
+def option(field: str) -> str:
+    """The option or argument for a field such as "spec.references[0].content"."""
+    return in_options(field)
+
+
+def in_options(text: str) -> str:
+    """A text in which every field is named as its option."""
+    return _FIELD.sub(_option, text)
+
+
+def _option(found: re.Match[str]) -> str:
+    name = next(group for group in found.groups() if group)
+    return _OPTIONS.get(name) or f"--{name.replace('_', '-')}"
