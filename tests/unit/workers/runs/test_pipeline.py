@@ -7,7 +7,7 @@ import pytest
 from core.blobs import Blobs
 from core.errors import BlobMissing, DependencyUnavailable, Reason, StorageFull
 from core.jobs import EventType, Job, JobFailure, Stage, State
-from core.store import Database, claims, media, transitions
+from core.store import Database, claims, media, starts, transitions
 from tests.making import IMAGE, accepted, new_media
 from tests.unit.workers.conftest import Told
 from tests.unit.workers.running import (
@@ -282,7 +282,7 @@ def test_a_user_who_runs_enough_already_waits(
 def test_a_database_that_is_gone_is_told_to_who_asked_for_a_run(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "claim", failing(DependencyUnavailable("database")))
+    monkeypatch.setattr(starts, "claim_and_start", failing(DependencyUnavailable("database")))
     with pytest.raises(DependencyUnavailable):
         pipeline.run_next("image")
 
