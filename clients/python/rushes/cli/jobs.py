@@ -13,7 +13,16 @@ from rushes.cli.following import finish, submitted
 from rushes.cli.ids import job_id_of
 from rushes.cli.inputs import MAX_LIMIT, check_number, limit_option, out_option, parse_labels
 from rushes.cli.options import HowOptions
-from rushes.cli.output import complain, local_time, note, say, say_json, say_table, shorten
+from rushes.cli.output import (
+    complain,
+    local_time,
+    note,
+    say,
+    say_json,
+    say_table,
+    shorten,
+    table_time,
+)
 from rushes.cli.saving import check_out
 from rushes.cli.session import Session
 from rushes.cli.words import (
@@ -150,7 +159,7 @@ def retry(
 
 
 def _row(job: Job) -> tuple[str, ...]:
-    created, cost = local_time(job.create_time), amount_text(job.cost)
+    created, cost = table_time(job.create_time), amount_text(job.cost)
     return (job.job_id, state_name(job), _kind(job), created, cost, _prompt(job))
 
 

@@ -11,7 +11,7 @@ from rushes.cli.commands import command
 from rushes.cli.exits import Refusal
 from rushes.cli.ids import job_or_media_id_of, media_id_of
 from rushes.cli.inputs import MAX_LIMIT, check_number, limit_option, out_option, parse_labels
-from rushes.cli.output import local_time, say, say_json, say_table, shorten
+from rushes.cli.output import say, say_json, say_table, shorten, table_time
 from rushes.cli.saving import check_out, save_outputs
 from rushes.cli.session import Session
 from rushes.fields import LibraryFilter
@@ -163,7 +163,7 @@ def _row(media: Media) -> tuple[str, ...]:
     kind = "video" if media.type == Media.VIDEO else "image"
     size = f"{media.width}x{media.height}"
     star, title = _told(media)
-    created = local_time(media.create_time)
+    created = table_time(media.create_time)
     return (media.media_id, kind, size, created, f"{star} {title}".strip())
 
 

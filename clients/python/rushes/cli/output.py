@@ -18,6 +18,8 @@ from rich.text import Text
 
 # Spaces between the columns of a table.
 GAP = 2
+# The last column wraps; it needs no more room than this.
+WRAPPED = 24
 # Control characters, line and paragraph separators, lone surrogates.
 _UNSAFE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 # Format characters that turn the direction of the text around them.
@@ -107,9 +109,8 @@ def say_table(
     shown = _fitting(columns, cells, spare, Console().width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number in shown:
-        first = number == shown[0]
-        overflow: Any = "fold" if first else "ellipsis"
-        table.add_column(columns[number], no_wrap=first, overflow=overflow)
+        overflow: Any = "fold" if number == shown[0] else "ellipsis"
+        table.add_column(columns[number], no_wrap=number != shown[-1], overflow=overflow)
     for row in cells:
         table.add_row(*(Text(row[number]) for number in shown))
     Console().print(table)
@@ -120,6 +121,7 @@ def _fitting(
 ) -> list[int]:
     """The numbers of the columns to show: spare ones are left out until the rest fits."""
     widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    widths[-1] = min(widths[-1], WRAPPED)
     shown = list(range(len(columns)))
     for name in reversed(spare):
         if sum(widths[number] + GAP for number in shown) - GAP <= width:
@@ -139,6 +141,13 @@ def local_time(time: Timestamp) -> str:
     """A point in time on this machine's clock."""
     point = datetime.fromtimestamp(time.seconds, UTC).astimezone()
     return point.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def table_time(time: Timestamp) -> str:
+    """A point in time for a table: on a terminal to the minute, without the year."""
+    if not sys.stdout.isatty():
+        return local_time(time)
+    return datetime.fromtimestamp(time.seconds, UTC).astimezone().strftime("%b %d %H:%M")
 
 
 def shorten(text: str, length: int = 60) -> str:
