@@ -96,9 +96,15 @@ def _row(budget: Budget) -> tuple[str, ...]:
     if budget.owner == EACH_USER:
         # What each user spent is in a row of that user.
         return (budget.owner, budget.period, limit, "", "", "", clock(budget.reset_time))
-    used = (amount(budget.spent_micros), amount(budget.reserved_micros))
-    left = "" if budget.left_micros is None else amount(budget.left_micros)
-    return (budget.owner, budget.period, limit, *used, left, clock(budget.reset_time))
+    return (
+        budget.owner,
+        budget.period,
+        limit,
+        amount(budget.spent_micros),
+        amount(budget.reserved_micros),
+        "" if budget.left_micros is None else amount(budget.left_micros),
+        clock(budget.reset_time),
+    )
 
 
 def _as_json(budget: Budget, currency: str) -> dict[str, Any]:
