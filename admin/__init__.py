@@ -1,1 +1,1 @@
-"""What an administrator does at the machine: rushes-admin, and the doctor and logs of `rushes`."""
+"""The tools of an administrator: `rushes-admin`, `rushes doctor` and `rushes logs`."""

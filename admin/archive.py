@@ -1,8 +1,8 @@
 """The form of a backup: a gzipped tar of regular files, its manifest last.
 
-The names of its files begin with the part of the installation that they belong to: `database/`,
-`blobs/`, `keys/`, `journal/`, `simulator/`. The manifest has the digest of each, so an archive that
-was cut off or changed is found out before anything of it is used.
+The name of each file begins with a part of the installation: `database/`, `blobs/`, `keys/`,
+`journal/` or `simulator/`. The manifest has the digest of each file. So an archive that was cut off
+or changed is noticed before anything of it is used.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ from core.process.disk import sync
 FORMAT = 1
 MANIFEST = "manifest.json"
 PARTS = ("database", "blobs", "keys", "journal", "simulator")
-# Pictures and films hardly shrink, and the rest is small.
+# Images and videos hardly shrink, and the other files are small.
 _LEVEL = 1
 _MAX_MANIFEST_BYTES = 1024**3
 _CHUNK = 1024 * 1024
 
 
 class BackupUnusable(RushesError):
-    """The file is no whole backup."""
+    """The file is not a complete backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Manifest:
-    """What a backup holds; `blobs` is False when they are kept in an object store."""
+    """What a backup holds. `blobs` is False when an object store keeps them."""
 
     version: str
     blobs: bool
@@ -69,7 +69,7 @@ class ArchiveWriter:
         self._manifest.files[name] = Entry(size, reader.digest.hexdigest())
 
     def add_manifest(self) -> None:
-        """The last file: without it the archive is not whole."""
+        """Adds the last file. Without it the archive is not complete."""
         data = json.dumps(asdict(self._manifest)).encode()
         self._write(MANIFEST, io.BytesIO(data), len(data))
 
@@ -92,7 +92,7 @@ class _Digesting:
 
 @contextlib.contextmanager
 def packing(file: IO[bytes], manifest: Manifest) -> Iterator[ArchiveWriter]:
-    """Writes a backup, which is whole when nothing was raised."""
+    """Writes a backup. It is complete when the block ends without an error."""
     with (
         gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_LEVEL) as packed,
         tarfile.open(fileobj=packed, mode="w|") as tar,
@@ -103,18 +103,18 @@ def packing(file: IO[bytes], manifest: Manifest) -> Iterator[ArchiveWriter]:
 
 
 def unpack(source: Path, place: Callable[[str], Path]) -> Manifest:
-    """Writes each file of a backup to where `place` wants its part's folder, and checks them all.
+    """Writes each file of a backup below the folder of its part (`place`), and checks all files.
 
     Raises:
-        BackupUnusable: when the file is none, is not whole, or was changed.
+        BackupUnusable: when the file is not a backup, is not complete, or was changed.
     """
     try:
         with source.open("rb") as file, tarfile.open(fileobj=file, mode="r|gz") as tar:
             manifest, found = _unpack(tar, place)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile):
-        raise BackupUnusable(f"{source} is damaged, or no backup.") from None
+        raise BackupUnusable(f"{source} is damaged, or not a backup.") from None
     if manifest is None or manifest.files != found:
-        raise BackupUnusable(f"{source} is not whole, or was changed.")
+        raise BackupUnusable(f"{source} is not complete, or was changed.")
     return manifest
 
 
@@ -135,7 +135,7 @@ def _unpack(
 
 
 def _path(place: Callable[[str], Path], name: str) -> Path:
-    """Where the file goes; never outside the folder of its part."""
+    """The path of the file, never outside the folder of its part."""
     part, *rest = name.split("/")
     plain = rest and all(item not in ("", ".", "..") and "\0" not in item for item in rest)
     if part not in PARTS or not plain:
@@ -167,7 +167,7 @@ def _read_manifest(data: bytes) -> Manifest:
 
 @contextlib.contextmanager
 def appearing(target: Path) -> Iterator[IO[bytes]]:
-    """A new private file that gets its name when it is whole and on the disk."""
+    """A new private file that gets its name when it is complete and on the disk."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

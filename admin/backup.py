@@ -1,6 +1,7 @@
-"""`rushes-admin backup`: one file from which a standalone installation comes back.
+"""`rushes-admin backup`: writes a standalone installation into one file.
 
-The database first, as of one moment; then what its rows name, so that nothing of it is missing.
+It copies the database first, as of one moment, and then the files that its rows name. So none of
+them is missing.
 """
 
 import io
@@ -18,14 +19,15 @@ from core.store.engine.copies import copy_sqlite
 
 DATABASE_NAME = "database/rushes.db"
 SMALL_PARTS = ("keys", "journal", "simulator")
+# The folder of blobs that are not complete yet.
 _DRAFTS = DRAFTS.rstrip("/")
 
 
 def back_up(site: Site, target: Path) -> Manifest:
-    """Writes the backup while the installation runs, or not.
+    """Writes the backup, whether the installation runs or not.
 
     Raises:
-        SettingsInvalid: when the target is there, or the database is none in a file.
+        SettingsInvalid: when the target exists, or the database is not a file.
         DependencyUnavailable: when the database can't be read, or is damaged.
         StorageFull: when there is no room for the backup.
     """
@@ -37,7 +39,7 @@ def back_up(site: Site, target: Path) -> Manifest:
     if not database.is_file():
         raise SettingsInvalid(f"There is no database {database}: name the folder with --data-dir.")
     if target.exists():
-        raise SettingsInvalid(f"{target} is there already: choose another name.")
+        raise SettingsInvalid(f"{target} exists already: choose another name.")
     manifest = Manifest(version=version("rushes-server"), blobs=site.blob_folder is not None)
     with (
         tempfile.TemporaryDirectory(prefix=".rushes-backup-", dir=target.parent) as scratch,
@@ -68,7 +70,7 @@ def _add_blob(writer: ArchiveWriter, root: Path, path: Path) -> None:
     try:
         _add(writer, f"blobs/{path.relative_to(root).as_posix()}", path)
     except FileNotFoundError:
-        # It was erased for good after the moment of the database.
+        # It was deleted permanently after the database was copied.
         return
 
 
@@ -78,7 +80,7 @@ def _add(writer: ArchiveWriter, name: str, path: Path) -> None:
 
 
 def _add_small(writer: ArchiveWriter, name: str, path: Path) -> None:
-    """A file that may change while it is read: what is read at once is what it was."""
+    """Adds a file that may change meanwhile, as it is at one moment."""
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):

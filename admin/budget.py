@@ -15,10 +15,10 @@ from core.times import iso
 app = typer.Typer(help="Budgets: who may spend how much.", no_args_is_help=True)
 NONE = "none"
 
-UserOption = Annotated[str | None, typer.Option("--user", help="This user's own budget.")]
+UserOption = Annotated[str | None, typer.Option("--user", help="The budget of this user.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LimitOption = Annotated[
-    str | None, typer.Option(help="An amount such as 5.00, or none to take it away.")
+    str | None, typer.Option(help="An amount such as 5.00, or none to remove the limit.")
 ]
 
 
@@ -27,15 +27,16 @@ def set_limits(
     context: typer.Context,
     user: UserOption = None,
     installation: Annotated[
-        bool, typer.Option("--installation", help="The budget of all users together.")
+        bool, typer.Option("--installation", help="The shared budget of all users.")
     ] = False,
     each_user: Annotated[
-        bool, typer.Option("--each-user", help="The budget of each user without an own one.")
+        bool,
+        typer.Option("--each-user", help="The budget of each user who has no budget of their own."),
     ] = False,
     day: LimitOption = None,
     month: LimitOption = None,
 ) -> None:
-    """Set or take away a limit; jobs that were accepted before stay."""
+    """Set or remove a limit. Jobs that are accepted already are not affected."""
     owner = _owner(user, installation, each_user)
     limits = {
         period: _limit(f"--{period}", text)
@@ -54,7 +55,7 @@ def set_limits(
 
 @app.command("show")
 def show(context: typer.Context, user: UserOption = None, json: JsonOption = False) -> None:
-    """Show every budget and what was spent; with --user what binds this user."""
+    """Show every budget and what was spent; with --user, the budgets that limit this user."""
     site: Site = context.obj
     with site.database() as db:
         found = budgets.show(db, user)
@@ -93,11 +94,17 @@ def _print(found: list[Budget], currency: str) -> None:
 def _row(budget: Budget) -> tuple[str, ...]:
     limit = NONE if budget.limit_micros is None else amount(budget.limit_micros)
     if budget.owner == EACH_USER:
-        # What each of them spent stands in rows of their own.
+        # What each user spent is in a row of that user.
         return (budget.owner, budget.period, limit, "", "", "", clock(budget.reset_time))
-    used = (amount(budget.spent_micros), amount(budget.reserved_micros))
-    left = "" if budget.left_micros is None else amount(budget.left_micros)
-    return (budget.owner, budget.period, limit, *used, left, clock(budget.reset_time))
+    return (
+        budget.owner,
+        budget.period,
+        limit,
+        amount(budget.spent_micros),
+        amount(budget.reserved_micros),
+        "" if budget.left_micros is None else amount(budget.left_micros),
+        clock(budget.reset_time),
+    )
 
 
 def _as_json(budget: Budget, currency: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""`rushes-admin`: what an administrator does at the machine, straight at the database and files.
+"""`rushes-admin`: commands for an administrator, which work on the database and files directly.
 
-Exit codes as of `rushes`: 0 done · 1 failed · 2 usage or settings · 4 the database can't be reached
-· 5 refused · 130 interrupted.
+Exit codes are those of `rushes`: 0 done · 1 failed · 2 usage or settings · 4 the database can't be
+reached · 5 refused · 130 interrupted.
 """
 
 import os
@@ -32,7 +32,7 @@ from core.store.restore import begin_anew
 from core.times import iso
 
 DONE, FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 0, 1, 2, 4, 5, 130
-# The first class that fits decides.
+# The first class that fits gives the exit code.
 _CODES: tuple[tuple[type[RushesError], int], ...] = (
     (SettingsInvalid, USAGE),
     (NotFound, USAGE),
@@ -42,13 +42,13 @@ _CODES: tuple[tuple[type[RushesError], int], ...] = (
 )
 
 app = typer.Typer(
-    help="Budgets, uncertain costs, backups: for whoever runs Rushes.",
+    help="Manage budgets, uncertain costs, backups and providers of a Rushes installation.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-epoch = typer.Typer(help="The name of the database's history.", no_args_is_help=True)
+epoch = typer.Typer(help="The epoch: the name of the database's history.", no_args_is_help=True)
 app.add_typer(budget.app, name="budget")
 app.add_typer(models.app, name="models")
 app.add_typer(providers.app, name="providers")
@@ -61,7 +61,9 @@ def common(
     context: typer.Context,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="The data folder; else RUSHES_DATA_DIR, or the nearest .rushes."),
+        typer.Option(
+            help="The data folder. Default: RUSHES_DATA_DIR, or the nearest .rushes folder."
+        ),
     ] = None,
 ) -> None:
     """Finds the installation."""
@@ -72,7 +74,7 @@ def common(
 
 @app.command("backup")
 def backup_command(context: typer.Context, file: Path) -> None:
-    """Write database, blobs, keys and journals into one file, while Rushes runs or not."""
+    """Write database, blobs, keys and journals into one file. Rushes may run meanwhile."""
     site: Site = context.obj
     manifest = back_up(site, file.absolute())
     print(f"{file}: {len(manifest.files)} files, {file.stat().st_size} bytes. It holds the keys.")
@@ -85,10 +87,11 @@ def restore_command(
     context: typer.Context,
     file: Path,
     force: Annotated[
-        bool, typer.Option("--force", help="Also where something is; that is set aside.")
+        bool,
+        typer.Option("--force", help="Replace existing data, which is kept under another name."),
     ] = False,
 ) -> None:
-    """Put a backup in place; Rushes must not run."""
+    """Restore a backup. Rushes must not run meanwhile."""
     done = restore(context.obj, file.absolute(), force=force)
     made = iso(int(done.manifest.create_time * 1000))
     print(f"Restored {len(done.manifest.files)} files of {made}.")
@@ -99,7 +102,10 @@ def restore_command(
 
 @epoch.command("renew")
 def renew(context: typer.Context) -> None:
-    """After the database was restored by other means, before anything runs on it."""
+    """Start a new epoch after the database was restored by other means.
+
+    Run it before anything else uses the database.
+    """
     site: Site = context.obj
     with site.database() as db:
         if look(db).live_workers:
@@ -112,14 +118,14 @@ def renew(context: typer.Context) -> None:
 def _say_doubtful(count: int) -> None:
     if count:
         print(
-            f"{count} jobs may have been submitted in the lost time and will not be again: "
+            f"{count} jobs may have been submitted in the lost time and will not be sent again: "
             "see rushes-admin reconcile list"
         )
 
 
 def main() -> int:
     """Runs the command in sys.argv; the exit code."""
-    # What a restore makes is its owner's alone.
+    # Files that a restore makes belong to their owner alone.
     os.umask(0o077)
     run: Callable[..., Any] = app
     try:

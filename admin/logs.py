@@ -1,4 +1,4 @@
-"""`rushes logs`: the logs of all processes of a run, in the order of time, for people."""
+"""`rushes logs`: prints the logs of all processes of a run, ordered by time, for people."""
 
 import json
 import re
@@ -16,7 +16,7 @@ LOOK_SECONDS = 0.25
 # As Valkey writes it. The supervisor starts it in UTC, whatever zone the reader is in.
 _VALKEY = re.compile(r"\d+:[A-Z] (\d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2}\.\d{3}) ([.*#-]) (.*)")
 _VALKEY_LEVELS = {".": "debug", "-": "debug", "*": "info", "#": "warning"}
-# Said by the columns before.
+# Values that the first columns show.
 _COLUMNS = ("event", "level", "timestamp", "role", "process")
 
 
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass
 class LogFile:
-    """The log of one process, read from its end and then on."""
+    """The log of one process: its last lines, and then the lines that are added."""
 
     path: Path
     _offset: int = 0
@@ -41,14 +41,14 @@ class LogFile:
     _time: float = field(default=0.0)
 
     def last(self, count: int) -> list[Line]:
-        """The last lines, also of the part that was put aside; `more` goes on after them."""
+        """The last lines, also from the rotated part. `more` goes on after them."""
         rows = self._tail(self.path, count)
         if len(rows) < count:
             rows = self._tail(self.path.with_name(f"{self.path.name}.1"), count - len(rows)) + rows
         return self._parse(rows)
 
     def more(self) -> list[Line]:
-        """The whole lines since the last call; a file that was put aside begins anew."""
+        """The complete lines since the last call. A rotated file is read from its begin."""
         try:
             with self.path.open("rb") as file:
                 stat = self.path.stat()
@@ -91,10 +91,10 @@ class LogFile:
 
 
 def run(data_dir: Path, process: str, follow: bool, lines: int, as_json: bool) -> int:
-    """Prints the last `lines`, and with `follow` those to come, until it is interrupted.
+    """Prints the last `lines`. With `follow` it prints new lines too, until it is interrupted.
 
-    `process` is the name of one process, or empty for all; as JSON the lines are as they were
-    written, and one that was no JSON is put into an object.
+    `process` is the name of one process, or empty for all. As JSON, lines are printed as they were
+    written, and a line that is not JSON is put into an object.
     """
     folder = data_dir / "logs"
     files = _files(folder, process)
@@ -124,7 +124,7 @@ def _when(line: Line) -> float:
 
 
 def _read(process: str, raw: str, last_time: float) -> Line:
-    """A line; one without a time of its own belongs to the one before."""
+    """The line of a log. A line without a time gets the time of the line before."""
     try:
         values = json.loads(raw)
         return Line(process, datetime.fromisoformat(values["timestamp"]).timestamp(), raw, values)
@@ -166,5 +166,5 @@ def _shown(key: str, value: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    """Nothing that could steer a terminal."""
+    """The text without terminal codes."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,4 +1,4 @@
-"""`rushes-admin models`: is the models file in order, and what can be run here?"""
+"""`rushes-admin models`: checks the models file, and shows which models can be run here."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from core.errors import SettingsInvalid
 from core.money import amount
 
 WRONG = 1
-# The packaged price lists say by their revision that nobody here has compared them.
+# The revision of the packaged price lists. Nobody has compared their prices.
 EXAMPLE = "example"
 
 app = typer.Typer(help="The models that this installation knows.", no_args_is_help=True)
@@ -30,10 +30,10 @@ def models() -> None:
 def check(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Option(help="Another file than that of RUSHES_MODELS_FILE.")
+        Path | None, typer.Option(help="The file to check. Default: RUSHES_MODELS_FILE.")
     ] = None,
 ) -> None:
-    """Read the models file as every process does, and show each model; 1 when it is wrong."""
+    """Read the models file as every process does, and show each model. Exits with 1 on an error."""
     site: Site = context.obj
     settings = site.settings
     source = models_path(file or settings.models_file)
@@ -49,7 +49,7 @@ def check(
     print_table(heads, rows)
     print(f"{source}: {len(known)} models.")
     if any(model.price_revision.startswith(EXAMPLE) for model in known):
-        print("Prices of a revision that starts with example: compare them with your provider's.")
+        print("Some prices are examples: compare them with those of your provider.")
     unpriced = catalog.unpriced_defaults()
     for model in unpriced:
         print(f"{model.model} can't be run without a price: add it.", file=sys.stderr)
@@ -58,7 +58,7 @@ def check(
 
 
 def _rows(model: Model, now_ms: int, currency: str) -> Iterator[tuple[str, ...]]:
-    """A line for each price of each kind; the first one of a kind says the rest."""
+    """One row for each price. Only the first row of a kind has the other columns."""
     reason = model.unavailable_reason(now_ms)
     available = f"no: {reason}" if reason else "yes"
     end = f"{model.shutdown_time} -> {model.replacement}" if model.shutdown_time else ""

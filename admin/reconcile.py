@@ -1,4 +1,4 @@
-"""`rushes-admin reconcile`: submits of which nobody knows whether the provider charged them."""
+"""`rushes-admin reconcile`: settles submits of which nobody knows whether they were charged."""
 
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ _OPEN = (Outcome.OPEN, Outcome.UNKNOWN)
 
 @app.command("list")
 def list_unsettled(context: typer.Context, json: JsonOption = False) -> None:
-    """List them, oldest first, with what to look for at the provider."""
+    """List uncertain submits, oldest first, with what to look for at the provider."""
     site: Site = context.obj
     with site.database() as db:
         now, found = db.now_ms(), submits.unsettled(db)
@@ -40,21 +40,21 @@ def resolve(
     context: typer.Context,
     job_id: Annotated[str, typer.Argument(metavar="JOB")],
     operation: Annotated[
-        str | None, typer.Option(help="The provider took it, under this name: the job goes on.")
+        str | None, typer.Option(help="The provider accepted it under this name: the job goes on.")
     ] = None,
     charged: Annotated[
-        bool, typer.Option("--charged", help="The provider charged it; its result is lost.")
+        bool, typer.Option("--charged", help="The provider charged it, and its result is lost.")
     ] = False,
     not_charged: Annotated[
         bool,
         typer.Option(
             "--not-charged",
             "--not-accepted",
-            help="The provider did not take it, or charged nothing: a waiting job is sent again.",
+            help="The provider did not accept it, or charged nothing: a waiting job is sent again.",
         ),
     ] = False,
 ) -> None:
-    """Say what was found at the provider."""
+    """Tell Rushes what you found at the provider."""
     if (bool(operation), charged, not_charged).count(True) != 1:
         raise SettingsInvalid("Give one of --operation, --charged and --not-charged.")
     site: Site = context.obj
@@ -73,7 +73,7 @@ def _adopt(db: Database, job_id: str, operation: str) -> str:
         )
     event = submits.accepted(db, job_id, intent.number, operation)
     if event is None:
-        return "The operation was recorded; the job does not wait for it any more."
+        return "The operation was recorded, but the job does not wait for it any more."
     return f"The job goes on with {operation}."
 
 

@@ -1,7 +1,7 @@
 """`rushes-admin restore`: puts a backup in place, the database last and in one step.
 
-Until then the file `restoring` keeps a run from starting. Nothing that was there is erased: it is
-set aside under another name.
+Until then, the file `restoring` keeps a run from starting. Existing data is not erased. It is kept
+under another name.
 """
 
 import os
@@ -26,16 +26,16 @@ from core.store.engine.database import connect
 from core.store.engine.migrate import migrate
 from core.store.restore import Restored, begin_anew
 
-# A run does not start while it is there (standalone/preflight.py).
+# A run does not start while this file exists (standalone/preflight.py).
 MARK = "restoring"
-# Its name in a backup.
+# The name of the database in a backup.
 DATABASE = DATABASE_NAME.rpartition("/")[2]
 _DATABASE_FILES = ("", "-wal", "-shm")
 
 
 @dataclass(slots=True)
 class Done:
-    """What a restore did; `set_aside` is what was there before."""
+    """What a restore did. `set_aside` are the new paths of what was there before."""
 
     manifest: Manifest
     restored: Restored
@@ -46,10 +46,10 @@ def restore(site: Site, source: Path, *, force: bool) -> Done:
     """Puts the backup in the place of what is there.
 
     Raises:
-        SettingsInvalid: when a run has the folder, it is not empty and `force` is not given, or a
-            part of it can't be replaced.
+        SettingsInvalid: when a run holds the folder, when the folder is not empty and `force` is
+            not given, or when a part of it can't be replaced.
         BackupUnusable: when the backup is damaged or does not fit; nothing was changed then.
-        DataNewer: when it is of a newer version; nothing was changed then.
+        DataNewer: when a newer version made it; nothing was changed then.
     """
     with site.alone("rushes-admin restore"):
         places = _places(site)
@@ -67,7 +67,7 @@ def restore(site: Site, source: Path, *, force: bool) -> Done:
 
 
 def _places(site: Site) -> dict[str, Path]:
-    """Where each part belongs, the database last."""
+    """The path of each part; the database is last."""
     database = site.database_file
     if database is None:
         raise SettingsInvalid(
@@ -80,13 +80,13 @@ def _places(site: Site) -> dict[str, Path]:
 
 
 def _check_places(places: Iterable[Path], force: bool) -> None:
-    """Refuses what can't be replaced, or must not be."""
+    """Refuses paths that can't be replaced, or must not be."""
     for path in places:
         if path.is_mount():
             raise SettingsInvalid(f"{path} is a mount point: keep the data in a folder below it.")
     present = ", ".join(str(path) for path in places if _is_there(path))
     if present and not force:
-        raise SettingsInvalid(f"There is something already: {present}. Use --force to replace it.")
+        raise SettingsInvalid(f"There is data already: {present}. Use --force to replace it.")
 
 
 def _place(places: dict[str, Path], part: str) -> Path:
@@ -96,7 +96,7 @@ def _place(places: dict[str, Path], part: str) -> Path:
 
 
 def _draft(place: Path) -> Path:
-    """The folder beside the place, where the part waits until all is checked."""
+    """The folder beside the place in which the part waits until everything is checked."""
     return place.with_name(f"{place.name}.{MARK}")
 
 
@@ -110,7 +110,7 @@ def _drop_drafts(places: Iterable[Path]) -> None:
 
 
 def _prepare(draft: Path) -> Restored:
-    """Brings the database up to date and makes it safe to run on, before it has its name."""
+    """Migrates the database and makes it safe to run on, before it gets its name."""
     file = draft / DATABASE
     if not file.is_file():
         raise BackupUnusable("The backup has no database.")
@@ -122,7 +122,7 @@ def _prepare(draft: Path) -> Restored:
 
 
 def _put_in_place(data: Path, places: dict[str, Path], done: Done) -> None:
-    # Everything that was unpacked, in one go.
+    # Makes everything that was unpacked durable at once.
     os.sync()
     (data / MARK).touch(mode=0o600)
     sync(data)
@@ -136,7 +136,7 @@ def _put_in_place(data: Path, places: dict[str, Path], done: Done) -> None:
         if _draft(place).exists():
             _draft(place).rename(place)
             sync(place.parent)
-    # Hints about another history.
+    # Valkey holds hints about the old history.
     shutil.rmtree(data / "valkey", ignore_errors=True)
     failpoints.hit("restore.middle")
     (_draft(database) / DATABASE).rename(database)

@@ -1,4 +1,4 @@
-"""Which installation a command is about: the run of `make up` on a data folder, or this shell's."""
+"""Finds the installation that a command is about: a run of `make up`, or this shell's settings."""
 
 import contextlib
 import json
@@ -24,8 +24,8 @@ _STATE = Path("run", "standalone.json")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An installation, by its settings; `unknown` are the keys of providers, by their variable,
-    that its run has and this shell has not."""
+    """An installation and its settings. `unknown` names the variables of providers' keys that the
+    run has and this shell does not have."""
 
     settings: Settings
     unknown: tuple[str, ...] = ()
@@ -48,11 +48,11 @@ class Site:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[Database]:
-        """The database, as it is: no file is made and no table is changed.
+        """Opens the database as it is. Makes no file and changes no table.
 
         Raises:
-            SettingsInvalid: when there is none, or it is of an older version.
-            DataNewer: when it is of a newer version.
+            SettingsInvalid: when there is none, or when an older version made it.
+            DataNewer: when a newer version made it.
             DependencyUnavailable: when it can't be reached.
         """
         file = self.database_file
@@ -64,7 +64,7 @@ class Site:
         try:
             if pending(db):
                 raise SettingsInvalid(
-                    "The database is of an older version: start this version once, then try again."
+                    "An older version made the database: start this version once, then try again."
                 )
             yield db
         finally:
@@ -72,25 +72,25 @@ class Site:
 
     @contextlib.contextmanager
     def alone(self, purpose: str) -> Iterator[None]:
-        """Holds the data folder, so that no run can start on it.
+        """Holds the lock of the data folder, so that no run can start on it.
 
         Raises:
-            SettingsInvalid: when a run has it.
+            SettingsInvalid: when a run holds it.
         """
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(held(self.data, purpose))
             except FolderHeld:
-                raise SettingsInvalid(f"Rushes runs on {self.data}: end it first.") from None
+                raise SettingsInvalid(f"Rushes runs on {self.data}: stop it first.") from None
             yield
 
 
 def find_site(data_dir: Path | None) -> Site:
-    """The installation of the folder, or of the nearest one.
+    """The installation of the folder, or of the nearest data folder.
 
     Raises:
-        SettingsInvalid: when its settings make no sense, or can't all be known here.
+        SettingsInvalid: when its settings are invalid, or when this shell lacks some of them.
     """
     folder = data_dir or _nearest()
     state = _read_state(folder)
@@ -99,15 +99,17 @@ def find_site(data_dir: Path | None) -> Site:
     needed = [name for name in unknown if name not in KEY_VARIABLES.values()]
     if needed:
         names = ", ".join(needed)
-        raise SettingsInvalid(f"Set {names} here as for the run: a secret is not passed on.")
+        raise SettingsInvalid(
+            f"Set {names} in this shell as for the run: secrets are not passed on."
+        )
     return Site(read_run_settings(folder, state), tuple(unknown))
 
 
 def read_run_settings(data_dir: Path | None, state: Mapping[str, Any] | None) -> Settings:
-    """The settings of a run, which count more than those of this shell; without one this shell's.
+    """The settings of the run, or of this shell when there is no run.
 
     Raises:
-        SettingsInvalid: when they make no sense.
+        SettingsInvalid: when they are invalid.
     """
     if state is None:
         return read_settings(**({} if data_dir is None else {"data_dir": data_dir}))
@@ -123,7 +125,7 @@ def read_run_settings(data_dir: Path | None, state: Mapping[str, Any] | None) ->
 
 
 def _nearest() -> Path | None:
-    """The data folder that is named, or `.rushes` of the working directory or of a parent."""
+    """The data folder of RUSHES_DATA_DIR, or `.rushes` in the working directory or a parent."""
     if named := os.environ.get(DATA_DIR):
         return Path(named)
     here = Path.cwd()
@@ -132,7 +134,7 @@ def _nearest() -> Path | None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is there, and not another user's in a shared place."""
+    """Whether the folder exists, and does not belong to another user."""
     try:
         owner = folder.stat().st_uid
     except OSError:
@@ -141,7 +143,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _read_state(folder: Path | None) -> dict[str, Any] | None:
-    """What a run on the folder says of itself, if one lives."""
+    """What a live run on the folder says about itself; None when there is none."""
     try:
         state = json.loads(((folder or Path(".rushes")) / _STATE).read_text())
         os.kill(int(state["pid"]), 0)

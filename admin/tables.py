@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs."""
+"""Prints tables for people and JSON for programs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from core.times import utc
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns under their heads, as wide as they must be."""
+    """Prints columns under their heads, each as wide as its longest cell."""
     lines = [tuple(head), *(tuple(map(_clean, row)) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
@@ -17,7 +17,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One object or list on one line."""
+    """Prints one object or list on one line."""
     print(json.dumps(value))
 
 
@@ -38,5 +38,5 @@ def age(ms: int) -> str:
 
 
 def _clean(text: str) -> str:
-    """Nothing that could steer a terminal: user names come from tokens."""
+    """The text without terminal codes: user names come from tokens."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -118,6 +118,7 @@ class Stage(StrEnum):
     DOWNLOADING = "DOWNLOADING"
     POST_PROCESSING = "POST_PROCESSING"
     FINISHED = "FINISHED"
+    RECONCILING = "RECONCILING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from core.process.settings import Settings
 from core.process.telemetry import get_logger
 from core.store import open_database
 from core.store.places import Queues
-from core.telling.changes import Teller
+from core.telling.changes import Changes, Teller
 from core.telling.stream import EventStream, connect
 from core.telling.wakeups import JobQueue, open_broker
 from core.tokens import Tokens
@@ -62,7 +62,7 @@ class ServerApp:
         self._redis = connect(settings)
         self._broker = open_broker(self._redis)
         stream = EventStream(self._redis, settings.stream_shards)
-        teller = Teller(stream, JobQueue(self._broker))
+        changes = Changes(self.db, Teller(stream, JobQueue(self._broker)))
         mapper = Mapper(BlobAddresses(blobs, settings.signed_url_ttl_seconds), settings.currency)
         prompts = read_prompts(settings.prompts_file)
         validator = Validator(settings, catalog, prompts)
@@ -74,8 +74,8 @@ class ServerApp:
             mapper=mapper,
             catalog=catalog,
             prompts=prompts,
-            submit=Submit(self.db, queues, blobs, catalog, teller, settings),
-            cancel=Cancel(self.db, queues, teller),
+            submit=Submit(self.db, queues, blobs, catalog, changes, settings),
+            cancel=Cancel(queues, changes),
             read=self._read,
             library=Library(self.db, blobs, tokens, settings),
             watch=WatchCalls(

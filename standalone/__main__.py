@@ -6,12 +6,13 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """Runs everything; the exit code. Never a traceback for what a person can mend."""
+    """Runs everything, and returns the exit code. Prints a sentence, not a traceback, for what a
+    person can fix."""
     try:
         from standalone.run import up
     except ImportError as error:
         print(
-            f"rushes: the installed libraries do not fit ({error}); "
+            f"rushes: the installed libraries do not fit together ({error}); "
             "remove the .venv folder and run `make up` again.",
             file=sys.stderr,
         )

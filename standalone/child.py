@@ -1,7 +1,7 @@
-"""One supervised process: started, watched, started again with back-off, ended.
+"""One supervised process: starts it, watches it, starts it again with back-off, and ends it.
 
-A child tells its state by the systemd notify protocol (READY=1, WATCHDOG=1); one that does not
-speak it (Valkey, Envoy) has a probe that is asked in its place.
+A child tells its state by the systemd notify protocol (READY=1, WATCHDOG=1). A child that does not
+speak it (Valkey, Envoy) has a probe, which the supervisor asks instead.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from standalone.logs import last_words, open_log
-from standalone.notify import NotifySocket
 from standalone.restarts import Restarts
+from standalone.systemd import NotifySocket
 
 PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.5
-# A role of ours ends with it after a sentence about what only a person can mend.
+# The exit code of our own processes after a sentence about what only a person can fix.
 REFUSED = 2
 Probe = Callable[[], Awaitable[bool]]
 # Loaded before any fork: a child between fork and exec must not import or open libraries.
@@ -57,11 +57,11 @@ class Place:
 
 
 class ChildKeepsDying(Exception):
-    """A child cannot be kept running; the message says why, for people."""
+    """A child can't be kept running. The message tells people why."""
 
 
 class Child:
-    """A process that is kept running. `ready` is set while a life of it serves."""
+    """A process that is kept running. `ready` is set while the process serves."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Child:
         return self._process.pid if self._process else None
 
     async def run(self) -> None:
-        """Keeps it running until `terminate`.
+        """Keeps the process running until `terminate`.
 
         Raises:
             ChildKeepsDying: with the reason for people.
@@ -115,17 +115,18 @@ class Child:
                     await self._stopping.wait()
 
     def terminate(self) -> None:
-        """Asks it to drain and end; it is not started again. Only the first call sends SIGTERM."""
+        """Asks the process to drain and end. It is not started again. Only the first call sends
+        SIGTERM."""
         if not self._stopping.is_set():
             self._stopping.set()
             self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends it, and what it started, at once; `run` may start it again."""
+        """Kills the process and what it started. `run` may start it again."""
         self._signal(signal.SIGKILL)
 
     async def _live(self) -> str:
-        """One life, from start to end; how it ended."""
+        """Runs the process once, and says how it ended."""
         loop = asyncio.get_running_loop()
         self._heard_at, self._was_ready = loop.time(), False
         with contextlib.closing(NotifySocket(self._notify_path)) as notify:
@@ -149,7 +150,7 @@ class Child:
                 await asyncio.gather(*guards, return_exceptions=True)
                 loop.remove_reader(notify)
                 self.ready.clear()
-                # Whatever it started and left behind is in its process group.
+                # Kills what the process started and left behind: it is in the process group.
                 self._signal(signal.SIGKILL)
                 self._process = None
 
@@ -160,7 +161,7 @@ class Child:
     async def _spawn(self, notify: Path) -> asyncio.subprocess.Process:
         env = {**self._command.env, "NOTIFY_SOCKET": str(notify)}
         with open_log(self.log) as log:
-            # A log that was put aside begins anew.
+            # A log that was rotated begins at 0.
             self._log_start = min(self._log_start, log.seek(0, os.SEEK_END))
             return await asyncio.create_subprocess_exec(
                 *self._command.argv,
@@ -184,7 +185,7 @@ class Child:
             self.ready.set()
 
     async def _ask(self, probe: Probe) -> None:
-        """Speaks for a child that does not speak itself."""
+        """Asks the probe of a child that does not speak the notify protocol."""
         while True:
             if await probe():
                 self._alive(ready=True)
@@ -194,14 +195,14 @@ class Child:
             )
 
     async def _guard(self) -> None:
-        """Kills a life that has been silent for too long."""
+        """Kills the process when it has been silent for too long."""
         clock = asyncio.get_running_loop().time
         while True:
             before = clock()
             await asyncio.sleep(TICK_SECONDS)
             late = clock() - before - TICK_SECONDS
             if late > TICK_SECONDS:
-                self._heard_at += late  # this process itself stood still; nobody was heard
+                self._heard_at += late  # the supervisor itself stood still and heard nobody
             limit = self._patience.watchdog if self.ready.is_set() else self._patience.start
             if clock() - self._heard_at > limit and not self._stopping.is_set():
                 self._tell(f"{self.name} has been silent for {limit:g} s; ending it")
@@ -231,7 +232,7 @@ class Child:
 
 
 def _die_with(parent: int) -> Callable[[], None] | None:
-    """Makes the kernel kill the child when the supervisor is gone, also after SIGKILL (Linux)."""
+    """What makes the kernel kill the child when the supervisor is gone, also by SIGKILL (Linux)."""
     libc = _libc
     if libc is None:
         return None

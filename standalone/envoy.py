@@ -15,7 +15,7 @@ CONFIG = "envoy.yaml"
 DESCRIPTORS = "protos/rushes.binpb"
 TRANSCODER = "GrpcJsonTranscoder"
 LOOPBACK = "127.0.0.1"
-# Its log lines in the form of ours; %j is the message as JSON wants it.
+# Makes Envoy's log lines look like ours; %j is the message with JSON escapes.
 LOG_FORMAT = (
     '{"event":"envoy_message","library":"%n","message":"%j","level":"%l",'
     '"timestamp":"%Y-%m-%dT%H:%M:%S.%eZ","role":"edge","process":"envoy"}'
@@ -24,7 +24,7 @@ LOG_FORMAT = (
 
 @dataclass(frozen=True)
 class Edge:
-    """Where the edge listens, and what stands behind it. Sockets are absolute paths."""
+    """Where the edge listens, and which processes are behind it. Sockets are absolute paths."""
 
     port: int
     admin: Path
@@ -43,7 +43,7 @@ def find_envoy() -> Path | None:
 
 
 def envoy_argv(binary: Path, config: Path) -> list[str]:
-    """The command line; several Envoys of one machine do not meet."""
+    """The command line. Several Envoys on one machine do not disturb each other."""
     flags = "--disable-hot-restart --concurrency 2 -l warning --file-flush-interval-msec 1000"
     return [str(binary), "-c", str(config), *flags.split(), "--log-format", LOG_FORMAT]
 
@@ -66,7 +66,7 @@ def render(edge: Edge) -> str:
 
 
 async def envoy_is_ready(admin: Path) -> bool:
-    """Whether Envoy itself says that it serves."""
+    """Whether Envoy says that it serves."""
     return await http_status(admin, "/ready") == 200
 
 

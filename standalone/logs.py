@@ -1,4 +1,4 @@
-"""The log files of children: private, rotated once when they have grown, quoted when a run ends."""
+"""The log files of children: private, rotated when they are large, and quoted when a run ends."""
 
 import json
 import os
@@ -25,13 +25,13 @@ def last_words(path: Path, since: int = 0) -> list[str]:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return []
-    # Each life said the same: once is enough.
+    # A process that is started again and again repeats its last words; once is enough.
     told = (_for_people(line) for line in lines if line.strip() and not _is_frame(line))
     return list(dict.fromkeys(told))[-TAIL_LINES:]
 
 
 def _for_people(line: str) -> str:
-    """The event of a JSON line and what it says of it; another line as it is."""
+    """The event, error and message of a JSON line. Any other line is returned as it is."""
     try:
         values = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The one page of metrics of a run: asks every process, and says of each series whose it is."""
+"""The one page with the metrics of a run: asks every process, and labels each series with it."""
 
 import http.client
 import socket
@@ -15,7 +15,7 @@ from core.process import metrics
 
 ASK_SECONDS = 2.0
 PATH = "/metrics"
-# Of some thousand series, those that say how the edge does.
+# Envoy has thousands of series. These show how the edge is doing.
 ENVOY_PATH = "/stats/prometheus?usedonly&filter=" + "|".join(
     (
         r"^http\.\w+\.downstream_(rq_[1-5]xx|cx_active|rq_active)$",
@@ -36,8 +36,8 @@ class Source:
 
 
 class MergedPage(Collector):
-    """All processes' metrics with a `process` label. One that is dead or hangs is left out, and
-    rushes_process_up says so."""
+    """All processes' metrics with a `process` label. A process that is dead or hangs is left out,
+    and rushes_process_up says so."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = list(sources)
@@ -73,7 +73,7 @@ def _merge(merged: dict[str, Metric], process: str, page: Iterable[Metric]) -> N
 
 
 def _ask(source: Source) -> list[Metric]:
-    """The page of one process; empty when it gives none that can be read."""
+    """The page of one process; empty when the process gives none that can be read."""
     if source.socket is None:
         return []
     connection = _SocketConnection(source.socket)
@@ -96,7 +96,7 @@ class _SocketConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Called by the base class."""
+        """Connects to the socket. The base class calls it."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(ASK_SECONDS)
         self.sock.connect(str(self._path))

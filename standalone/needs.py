@@ -1,4 +1,4 @@
-"""What the processes will need, tried once before any of them: what is wrong is one sentence."""
+"""Tries once, before any process starts, what the processes need. A problem is one sentence."""
 
 import contextlib
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def check_needs(settings: Settings) -> None:
     """Reads catalog, prompt templates and keys, opens the database and tries the blob store.
 
     Raises:
-        CannotStart: naming the variable that is to blame.
+        CannotStart: naming the variable that is wrong.
     """
     with _blamed_on("RUSHES_MODELS_FILE"):
         read_catalog(settings.models_file)
@@ -42,7 +42,7 @@ def check_needs(settings: Settings) -> None:
 
 
 def redis_answers(settings: Settings) -> bool:
-    """Whether the Redis of the settings serves now; without it everything works, only slower.
+    """Whether the Redis of the settings answers now. Without it everything works, only slower.
 
     Raises:
         CannotStart: when its address makes no sense, or it is a cluster that can't be reached.

@@ -1,4 +1,4 @@
-"""What must hold before anything is started; what does not is one clear sentence."""
+"""Checks before anything is started. Each refusal is one clear sentence."""
 
 import contextlib
 import errno
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from core.process.disk import LOCK, FolderHeld, held
 
-# Left by `rushes-admin restore` until the whole backup is in place.
+# `rushes-admin restore` leaves this file until the whole backup is in place.
 RESTORING = "restoring"
 SUBFOLDERS = ("run", "logs", "valkey")
 OURS = {LOCK, *SUBFOLDERS, "rushes.db", "blobs", "keys"}
-# What a mounted volume or a desktop puts into an empty folder.
+# Files that a mounted volume or a desktop puts into an empty folder.
 STRANGERS_ALLOWED = {"lost+found", ".DS_Store"}
 MIB = 1024 * 1024
 ROOM_BYTES = 50 * MIB
@@ -25,7 +25,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class CannotStart(Exception):
-    """The message is the sentence for people."""
+    """Rushes can't start here. The message tells people why."""
 
 
 def check_platform() -> None:
@@ -45,7 +45,7 @@ def prepare_folder(folder: Path) -> None:
         names = {path.name for path in folder.iterdir()} - STRANGERS_ALLOWED
         if names and not names & OURS:
             raise CannotStart(
-                f"{folder} holds other files and is no data folder of Rushes; "
+                f"{folder} holds other files and is not a data folder of Rushes; "
                 "choose a new or empty one with RUSHES_DATA_DIR."
             )
         if RESTORING in names:
@@ -77,7 +77,7 @@ def check_room(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, address: str) -> Iterator[None]:
-    """Holds the data folder for this process alone; the kernel lets go of it however we end.
+    """Holds the data folder for this process alone. The kernel releases it however we end.
 
     Raises:
         CannotStart: naming the process that holds it.
@@ -95,7 +95,7 @@ def locked(folder: Path, address: str) -> Iterator[None]:
 
 
 def check_port(port: int, variable: str = "RUSHES_PORT") -> None:
-    """Refuses a port that another program has, on IPv4 or IPv6 loopback.
+    """Refuses a port that another program uses, on IPv4 or IPv6 loopback.
 
     Raises:
         CannotStart: saying how to choose another.
@@ -118,7 +118,7 @@ def check_port(port: int, variable: str = "RUSHES_PORT") -> None:
 
 
 def socket_folder(run: Path, longest_name: int) -> Path:
-    """Where sockets go: `run`, or a private folder with a short and plain path.
+    """The folder for sockets: `run`, or a private folder with a short and plain path.
 
     A unix socket's path has at most 107 bytes (103 on macOS), and gRPC reads it as part of a URI.
     """
@@ -131,13 +131,13 @@ def socket_folder(run: Path, longest_name: int) -> Path:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has just now."""
+    """A loopback port that is free now."""
     return _bind(socket.AF_INET, "127.0.0.1", 0)
 
 
 def _bind(family: int, host: str, port: int) -> int:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As a server would: a port whose last connections still fade away is free.
+        # As servers do: a port whose last connections are still closing counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
         return int(probe.getsockname()[1])
@@ -149,14 +149,16 @@ def _other(port: int) -> int:
 
 @contextlib.contextmanager
 def _said(folder: Path) -> Iterator[None]:
-    """Turns a refusal of the file system into a sentence."""
+    """Turns an error of the file system into a sentence."""
     try:
         yield
     except OSError as error:
         if error.errno in NO_ROOM:
             raise CannotStart(_full(folder, 0)) from None
         if isinstance(error, FileExistsError | NotADirectoryError):
-            raise CannotStart(f"{folder} is no folder; choose another: RUSHES_DATA_DIR.") from None
+            raise CannotStart(
+                f"{folder} is not a folder; choose another one with RUSHES_DATA_DIR."
+            ) from None
         why = (error.strerror or "no reason given").lower()
         raise CannotStart(
             f"the data folder {folder} can't be written ({why}); "

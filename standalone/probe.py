@@ -1,4 +1,4 @@
-"""Asks a process whether it serves, over a unix socket or loopback."""
+"""Asks a process over a unix socket or loopback whether it serves."""
 
 import asyncio
 from contextlib import closing
@@ -8,7 +8,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 async def exchange(peer: Path | int, request: bytes) -> bytes | None:
-    """The first line of the answer, or None when nobody answers.
+    """Sends the request. Returns the first line of the answer, or None when nobody answers.
 
     `peer` is a unix socket or a port of loopback.
     """
@@ -26,7 +26,7 @@ async def exchange(peer: Path | int, request: bytes) -> bytes | None:
 
 
 async def http_status(peer: Path | int, path: str) -> int | None:
-    """The status code that GET `path` is answered with."""
+    """The status code of the answer to GET `path`; None when there is none."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     line = await exchange(peer, request.encode())
     parts = (line or b"").split()

@@ -8,9 +8,10 @@ MAX_SHORT_LIVES = 10
 
 
 class Restarts:
-    """Counts the lives of one child that went wrong in a row.
+    """Counts how often in a row one child ended too soon.
 
-    It gives up after 5 lives in a row that never became ready, or 10 in a row of less than 10 s.
+    It gives up after 5 starts in a row that never became ready, or after 10 in a row that lasted
+    less than 10 s.
     """
 
     def __init__(self) -> None:
@@ -18,7 +19,7 @@ class Restarts:
         self._stillborn = 0
 
     def pause_after(self, lived: float, was_ready: bool) -> float | None:
-        """Seconds to wait after a life of `lived` seconds; None means: give up."""
+        """Seconds to wait after the child has lived for `lived` seconds; None to give up."""
         self._stillborn = 0 if was_ready else self._stillborn + 1
         self._short = 0 if was_ready and lived >= LONG_LIFE_SECONDS else self._short + 1
         if self._stillborn >= MAX_STILLBORN or self._short >= MAX_SHORT_LIVES:

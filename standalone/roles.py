@@ -1,4 +1,4 @@
-"""The composition of the one-command run: which processes, which settings, which sockets."""
+"""The composition root of the one-command run: its processes, their settings and sockets."""
 
 import contextlib
 import functools
@@ -22,11 +22,11 @@ from standalone.supervisor import Roles
 from standalone.valkey import find_valkey, valkey_argv, valkey_is_ready, valkey_url
 
 LONGEST_SOCKET_NAME = len("server-999.metrics")
-# Ctrl-C ends everything within 5 s, so a call that waits can't have a server's usual 10 s.
+# Ctrl-C ends everything within 5 s, so a waiting call can't have the server's usual 10 s.
 DRAIN_CALL_SECONDS = "2.5"
 DRAIN_RUN_SECONDS = 3.5
 STATE_FILE = "standalone.json"
-# What a variable that holds a secret is named, or holds.
+# Names and values of variables that hold a secret.
 SECRET = re.compile(r"_(KEY|SECRET|TOKEN|PASSWORD)\b|://[^/@]*:[^/@]*@|password=", re.IGNORECASE)
 
 
@@ -41,7 +41,7 @@ class Site:
     environ: Mapping[str, str]
     # Without the edge the HTTP process needs a port of its own.
     http_port: int | None
-    # Of the page with the metrics of all processes; 0 for none.
+    # The port of the page with the metrics of all processes; 0 for none.
     metrics_port: int = 0
 
     @property
@@ -58,24 +58,24 @@ class Site:
 
     @property
     def reflection(self) -> bool:
-        """On for people who try things, unless it was chosen."""
+        """Whether reflection is on: for people who try things, unless a setting says otherwise."""
         return self.settings.reflection or "RUSHES_REFLECTION" not in self.environ
 
     @property
     def redis_is_chosen(self) -> bool:
-        """Whether a running Redis was named; else one is started."""
+        """Whether the settings name a running Redis. Otherwise the run starts one."""
         return bool(self.environ.get("RUSHES_REDIS_URL"))
 
     @property
     def redis_url(self) -> str:
-        """The Redis that was named, or the one that is started."""
+        """The address of the Redis that the settings name, or that the run starts."""
         if self.redis_is_chosen:
             return self.settings.redis_url
         return valkey_url(self.socket("valkey.sock"))
 
     @property
     def metrics(self) -> str:
-        """Where the metrics of all processes are; empty when nowhere."""
+        """The address of the metrics of all processes; empty when there is none."""
         return f"http://localhost:{self.metrics_port}/metrics" if self.metrics_port else ""
 
     def socket(self, name: str) -> Path:
@@ -163,7 +163,7 @@ def _metrics_socket(site: Site, name: str) -> Path:
 
 
 def _told_settings(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What tools of this machine must know to look at the same things; secrets only by name."""
+    """The settings that tools of this machine need to find the same run; secrets only by name."""
     ours = {name: value for name, value in environment.items() if name.startswith("RUSHES_")}
     withheld = sorted(name for name, value in ours.items() if SECRET.search(f"{name} {value}"))
     return {
@@ -173,7 +173,7 @@ def _told_settings(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _drain_run_seconds(settings: Settings) -> float:
-    """An answer that is paid for is worth waiting for; play money is not."""
+    """How long the end waits for runs: longer when their answers cost real money."""
     return settings.drain_run_seconds if settings.spends_money else DRAIN_RUN_SECONDS
 
 
@@ -209,7 +209,8 @@ def _valkey(site: Site) -> Command | None:
 
 
 def _server(site: Site, redis_url: str, index: int) -> Command:
-    # A socket per process: behind one shared port a single process would get every connection.
+    # Each process has its own socket: behind one shared port one process would get every
+    # connection.
     socket = f"unix:{site.socket(f'server-{index}.grpc')}"
     where = socket if site.envoy else f"127.0.0.1:{site.settings.port}"
     environment = _environment(site, redis_url, RUSHES_GRPC_LISTEN=where)
@@ -219,7 +220,7 @@ def _server(site: Site, redis_url: str, index: int) -> Command:
 def _python(site: Site, name: str, module: list[str], environment: Mapping[str, str]) -> Command:
     listen = f"unix:{_metrics_socket(site, name)}" if site.metrics_port else ""
     own = {"RUSHES_PROCESS_NAME": name, "RUSHES_METRICS_LISTEN": listen}
-    # -P: a folder named `core` or `server` in the working directory is not ours.
+    # -P: Python must not import a folder `core` or `server` of the working directory.
     return Command(name, (sys.executable, "-P", "-m", *module), {**environment, **own})
 
 

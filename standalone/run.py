@@ -1,4 +1,4 @@
-"""`make up`, from the checks to the end."""
+"""`make up`: checks the machine, starts everything, and ends it."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ OPEN_FILES = 65536
 
 
 def up() -> int:
-    """Runs everything until it is ended; the exit code."""
+    """Runs everything until it is asked to stop; the exit code."""
     screen = Screen()
     os.umask(0o077)
     try:
@@ -64,7 +64,7 @@ def _run(settings: Settings, screen: Screen) -> int:
 
 
 def _metrics_port(settings: Settings, screen: Screen) -> int:
-    """The port for metrics, 0 for none: a taken one is refused only if somebody chose it."""
+    """The port for metrics; 0 for none. A port in use is an error only if a setting chose it."""
     port = settings.metrics_port
     if not port:
         return 0
@@ -81,7 +81,7 @@ def _metrics_port(settings: Settings, screen: Screen) -> int:
 
 
 def _guarded(site: Site, screen: Screen) -> int:
-    """Runs it; a fault of our own goes to a log, and to people as one sentence."""
+    """Runs the site. An unexpected error goes to the log, and to people as one sentence."""
     try:
         check_needs(site.settings)
         slower = site.redis_is_chosen and not redis_answers(site.settings)
@@ -91,7 +91,7 @@ def _guarded(site: Site, screen: Screen) -> int:
     except Exception as error:  # noqa: BLE001 - the log has its place, people one sentence
         screen.keep("run_broke", level="error", exception=describe_exception(error))
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CannotStart(f"it can't go on: {why}; see {screen.record}.") from None
+        raise CannotStart(f"Rushes can't go on: {why}; see {screen.record}.") from None
 
 
 async def _supervise(site: Site, screen: Screen, slower: bool) -> int:
@@ -113,7 +113,7 @@ async def _supervise(site: Site, screen: Screen, slower: bool) -> int:
 
 @contextlib.contextmanager
 def _sockets(run: Path) -> Iterator[Path]:
-    """The folder for sockets; one made for them alone is removed at the end."""
+    """The folder for sockets. A folder that was made for them alone is removed at the end."""
     for old in run.iterdir():
         if old.is_socket():
             old.unlink()
@@ -137,7 +137,7 @@ def _say_what_is_missing(site: Site, screen: Screen) -> None:
 
 
 def _allow_many_files() -> None:
-    """Each watcher is a connection; the usual soft limit of 1024 (256 on macOS) is low."""
+    """Raises the limit of open files: each watcher is a connection, and 1024 are too few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft < wanted:

@@ -1,4 +1,4 @@
-"""What the one-command run prints: short, for people, never a traceback."""
+"""What the one-command run prints: short sentences for people, never a traceback."""
 
 import contextlib
 import json
@@ -30,9 +30,9 @@ class Welcome:
 
 
 class Screen:
-    """Prints to `out`; failures to `err`. A terminal that went away is no reason to fail.
+    """Prints to `out`, and failures to `err`. A terminal that is gone is no reason to fail.
 
-    What happened is also kept in `record`, a log like those of the processes, once it is there.
+    Once `record` is set, everything is also logged there, in the form of the processes' logs.
     """
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
@@ -42,27 +42,27 @@ class Screen:
         self.record: Path | None = None
 
     def starting(self, data: Path) -> None:
-        """The first line."""
+        """Prints the first line."""
         self._print(self._out, f"Rushes starts, with its data in {_short(data)}")
 
     def log(self, sentence: str) -> None:
-        """One line about what happened, with the time."""
+        """Prints one line about what happened, with the time."""
         self.keep("run_told", message=sentence)
         self._print(self._out, f"{time.strftime('%H:%M:%S')} {sentence}")
 
     def fail(self, sentence: str) -> None:
-        """Why it can't start or go on."""
+        """Prints why the run can't start or go on."""
         self.keep("run_failed", level="error", message=sentence)
         self._print(self._err, f"rushes: {sentence}")
 
     def ready(self, welcome: Welcome) -> None:
-        """That a job would run now, where, and what to try."""
+        """Prints that jobs can run now, at which address, and what to try."""
         took = time.monotonic() - self._began
         where = welcome.address if welcome.edge else f"{welcome.server} (gRPC only)"
         self._print(self._out, f"{self._strong('ready')} {where}  ({took:.1f} s)\n{_try(welcome)}")
 
     def keep(self, event: str, level: str = "info", **values: Any) -> None:
-        """Adds a line to the record; a disk that refuses it is no reason to fail either."""
+        """Adds a line to the record. A disk that refuses it is no reason to fail."""
         if self.record is None:
             return
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -106,7 +106,7 @@ def _try(welcome: Welcome) -> str:
 
 
 def _short(path: Path) -> str:
-    """Relative to the working folder where that is shorter."""
+    """The path, relative to the working folder if it is inside."""
     try:
         return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Starts all processes in order, says when a job would really run, and ends them in order.
+"""Starts all processes in order, says when jobs can run, and ends the processes in order.
 
-The order of the end lets watchers see the drain: servers and workers first, then the HTTP process,
-then Envoy, through which the last answers went, and Valkey when nobody needs it any more.
+Servers and workers end first, so that watchers see the drain. The HTTP process follows, then Envoy,
+which carried the last answers. Valkey ends last, when no process needs it any more.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from standalone.child import Child, ChildKeepsDying, Command, Patience, Place, P
 from standalone.screen import Screen
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds after the stop began by which each stage has ended or is no longer waited for.
+# Seconds after the begin of the stop. Each stage has ended by then, or is no longer waited for.
 SERVERS_BY, HTTP_BY, EDGE_BY, WORKERS_BY = 3.0, 3.4, 3.7, 4.0
 VALKEY_SECONDS = 0.3
 POLL_SECONDS = 0.02
@@ -59,7 +59,7 @@ class Supervisor:
 
     @property
     def children(self) -> list[Child]:
-        """All of them, in the order of their start."""
+        """All children, in the order of their start."""
         return [*self.valkey, *self.servers, *self.workers, *self.http, *self.edge]
 
     async def run(self, when_ready: Callable[[], None]) -> int:
@@ -68,7 +68,7 @@ class Supervisor:
         `when_ready` is called once, when a job would run.
         """
         loop = asyncio.get_running_loop()
-        # Under nohup a hangup is to be ignored.
+        # Under nohup a hangup is ignored.
         signals = [
             n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN
         ]
@@ -95,7 +95,7 @@ class Supervisor:
             await _all_ready(self.valkey)
             self._launch([*self.servers, *self.workers, *self.http])
             await _all_ready(self.servers)
-            # After the servers: Envoy's first health check finds them, and no caller a closed door.
+            # Envoy starts after the servers, so that its first health check finds them.
             self._launch(self.edge)
             await _all_ready([*self.edge, *self.http])
             await _any_ready(self.workers)
@@ -114,7 +114,9 @@ class Supervisor:
         await self._ended(self.edge, began + EDGE_BY)
         await self._ended(self.workers, began + WORKERS_BY)
         if self._workers_by > WORKERS_BY and not all(self._is_over(c) for c in self.workers):
-            self.screen.log("waiting for answers that are paid for (once more: at once)")
+            self.screen.log(
+                "waiting for answers that are paid for (Ctrl-C again to stop immediately)"
+            )
             await self._ended(self.workers, began + self._workers_by)
         self._terminate(self.valkey)
         now = asyncio.get_running_loop().time()
@@ -142,7 +144,7 @@ class Supervisor:
         if self._over.is_set():
             self._kill()
         else:
-            self.screen.log("stopping (once more: at once)")
+            self.screen.log("stopping (Ctrl-C again to stop immediately)")
         self._over.set()
 
     def _terminate(self, children: Iterable[Child]) -> None:

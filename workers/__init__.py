@@ -1,1 +1,1 @@
-"""The worker role: claims jobs, runs their steps, rescues what nobody runs."""
+"""The worker role: claims jobs, runs their steps, and rescues jobs that nobody runs."""

@@ -1,4 +1,4 @@
-"""The composition root of the worker role: chooses every part, starts and ends them in order."""
+"""The composition root of the worker role: makes every part, and starts and ends them in order."""
 
 import contextlib
 import os
@@ -7,23 +7,25 @@ import socket
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
-from dramatiq.worker import Worker
 
-from core.blobs import open_blobs
+from core.blobs import Blobs, open_blobs
 from core.catalog.models import read_catalog
 from core.process import failpoints
 from core.process.keys import read_or_make_key
 from core.process.settings import Settings
-from core.store import open_database
+from core.store import Database, open_database
 from core.store.durations import Durations
-from core.telling.changes import Teller
+from core.telling.changes import Changes, Teller
 from core.telling.stream import TIMEOUT_SECONDS, EventStream, connect
 from core.telling.wakeups import JobQueue, open_broker
-from workers.actors import declare_actors
+from workers.actors import WAIT_MS, Listener
 from workers.backoff import Backoff
+from workers.circuits import Circuits
 from workers.endings import Endings
 from workers.polls.paces import FRESH_SECONDS, Paces
 from workers.polls.poller import Poller
@@ -46,123 +48,69 @@ from workers.upkeep.statistics import Statistics
 
 log = structlog.get_logger()
 
-WAIT_MS = 500
 MIB = 1024 * 1024
 LEFT_SECONDS = 24 * 3600
 
 
-def _work_folder(settings: Settings) -> Path:
-    """Where results are made before they are stored; rid of what killed runs left a day ago."""
-    folder = settings.data_dir / "work"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for left in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # of another worker, which is done with it
-            _erase_old(left)
-    return folder
+class Part(Protocol):
+    """Something that runs in the background of the process."""
 
+    def start(self) -> None:
+        """Starts it."""
 
-def _erase_old(left: Path) -> None:
-    if time.time() - left.stat().st_mtime <= LEFT_SECONDS:
-        return
-    if left.is_dir():  # of an older version
-        shutil.rmtree(left, ignore_errors=True)
-    else:
-        left.unlink()
+    def stop(self) -> None:
+        """Asks it to end; returns at once. Nothing happens if it was never started."""
+
+    def close(self) -> None:
+        """Ends it, after `stop`."""
 
 
 class WorkerApp:
-    """One worker process: `worker_threads` runs at once, a lease keeper and a rescuer."""
+    """One worker process: runs `worker_threads` jobs at once, and looks after them."""
 
     def __init__(self, settings: Settings, providers: Providers | None = None) -> None:
         failpoints.arm(settings.failpoints)
-        self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        catalog = read_catalog(settings.models_file, settings.missing)
-        queues = settings.queues or catalog.queues
-        self._db = open_database(settings)
         self._redis = connect(settings)
-        self._broker = open_broker(connect(settings, WAIT_MS / 1000 + TIMEOUT_SECONDS))
         queue = JobQueue(open_broker(self._redis))
         teller = Teller(EventStream(self._redis, settings.stream_shards), queue)
-        self._blobs = blobs = open_blobs(settings, read_or_make_key(settings.signing_key_path))
-        self._keeper = LeaseKeeper(
-            self._db, teller, settings.lease_seconds, settings.heartbeat_seconds
-        )
-        if providers is None:
-            providers = open_providers(settings, catalog, blobs)
-        providers = metered(providers)
-        self._closing = threading.Event()
-        self._grace_ms = int(settings.drain_run_seconds * 1000)
-        self._journal = Journal(settings.data_dir / "journal", self.worker_id)
+        base = self._base = _make_base(settings, providers, queue, teller)
         self._aside = Aside()
-        endings = Endings(db=self._db, teller=teller, backoff=_backoff(settings), aside=self._aside)
-        paces = Paces(catalog, Durations(self._db, FRESH_SECONDS))
-        ticker = Ticker(teller, paces)
-        self._poller = Poller(
-            db=self._db,
-            teller=teller,
-            endings=endings,
-            postponer=_postponer(settings, endings, paces, ticker),
-            providers=providers,
-            queues=queues,
-            worker_id=self.worker_id,
-            lease_ms=self._keeper.lease_ms,
-            look_seconds=settings.rescue_seconds,
+        circuits = _circuits(base)
+        endings = Endings(
+            db=base.db, changes=base.changes, backoff=_backoff(settings), aside=self._aside
         )
-        submitter = self._submitter(settings, endings, paces, ticker)
-        pipeline = Pipeline(
-            db=self._db,
-            blobs=blobs,
-            providers=providers,
-            keeper=self._keeper,
-            teller=teller,
-            endings=endings,
-            submitter=submitter,
-            reconciler=_reconciler(settings, endings, submitter),
-            worker_id=self.worker_id,
-            work_folder=_work_folder(settings),
-            max_attempts=settings.max_attempts,
-            user_concurrency=settings.user_concurrency,
-            max_result_bytes=settings.max_result_megabytes * MIB,
-        )
-        self._rescuer = Rescuer(
-            settings=settings,
-            queues=queues,
-            db=self._db,
-            queue=queue,
-            teller=teller,
-            pipeline=pipeline,
-            journal=self._journal,
-        )
-        kept, days = open_kept(settings, blobs), settings.retention_days
-        self._housekeeper = Housekeeper(self._db, blobs, kept, self.worker_id, days)
-        self._statistics = Statistics(self._db, self.worker_id) if settings.metrics_listen else None
-        declare_actors(self._broker, pipeline, queues)
-        self._worker = Worker(
+        ticker = Ticker(base.teller, base.paces)
+        self._keeper = _keeper(base)
+        self._poller = _poller(base, endings, circuits, ticker)
+        submitter = _submitter(base, endings, circuits, ticker, self._poller)
+        pipeline = _pipeline(base, self._keeper, endings, submitter)
+        self._rescuer = _rescuer(base, pipeline)
+        self._housekeeper = _housekeeper(base)
+        self._broker = open_broker(connect(settings, WAIT_MS / 1000 + TIMEOUT_SECONDS))
+        listener = Listener(
             self._broker,
-            queues=set(queues),
-            worker_threads=settings.worker_threads,
-            worker_timeout=WAIT_MS,
+            pipeline,
+            base.queues,
+            threads=settings.worker_threads,
+            grace_ms=int(settings.drain_run_seconds * 1000),
         )
-        # More than it has threads for would hide jobs from idle workers.
-        self._worker.queue_prefetch = settings.worker_threads
+        # In the order in which they start. Leases are kept before anything claims a job, and jobs
+        # are taken last. They end in the opposite order: the listener's runs end first, while
+        # their leases are still renewed and their calls aside still made.
+        self._parts: list[Part] = [
+            self._keeper,
+            self._aside,
+            self._housekeeper,
+            *([Statistics(base.db, base.worker_id)] if settings.metrics_listen else []),
+            self._rescuer,
+            self._poller,
+            listener,
+        ]
 
-    def _submitter(
-        self, settings: Settings, endings: Endings, paces: Paces, ticker: Ticker
-    ) -> Submitter:
-        return Submitter(
-            db=self._db,
-            teller=endings.teller,
-            endings=endings,
-            paces=paces,
-            ticker=ticker,
-            journal=self._journal,
-            closing=self._closing,
-            nudge_poller=self._poller.nudge,
-            worker_id=self.worker_id,
-            user_concurrency=settings.user_concurrency,
-            circuit_failures=settings.circuit_failures,
-            circuit_ms=int(settings.circuit_seconds * 1000),
-        )
+    @property
+    def worker_id(self) -> str:
+        """The name of this process in the database."""
+        return self._base.worker_id
 
     def start(self) -> None:
         """Starts to take jobs.
@@ -170,70 +118,197 @@ class WorkerApp:
         Raises:
             DependencyUnavailable, StorageFull: when results could not be stored.
         """
-        self._blobs.check()
-        owns(self._db, self._blobs)
-        self._keeper.start()
-        self._rescuer.start()
-        self._poller.start()
-        self._aside.start()
-        self._housekeeper.start()
-        if self._statistics:
-            self._statistics.start()
-        self._worker.start()
+        self._base.blobs.check()
+        owns(self._base.db, self._base.blobs)
+        for part in self._parts:
+            part.start()
         log.info("worker_started", worker_id=self.worker_id)
 
     @property
     def sound(self) -> bool:
-        """Whether the threads that keep leases, poll and rescue jobs live; without them, end it."""
-        threads = (self._keeper, self._rescuer, self._poller, self._housekeeper)
-        return all(thread.alive for thread in threads)
+        """Whether the threads live that keep leases, poll, rescue and clean up. A process without
+        one of them shall end."""
+        vital = (self._keeper, self._rescuer, self._poller, self._housekeeper)
+        return all(part.alive for part in vital)
 
     def close(self) -> None:
-        """Stops claiming, hands back what runs, and closes everything."""
-        # Not worker.pause(): it waits for what runs, and makes the consumers sleep for 3 s.
-        self._keeper.hand_all_back()
-        self._closing.set()
-        self._poller.stop()
-        self._rescuer.stop()
-        self._housekeeper.stop()
-        self._worker.stop(timeout=self._grace_ms)
-        self._poller.close()
-        self._rescuer.close()
-        self._housekeeper.close()
-        if self._statistics:
-            self._statistics.close()
-        self._aside.close()
-        self._keeper.close()
-        self._journal.close()
-        self._db.close()
+        """Stops claiming, hands back the jobs that run, and closes everything."""
+        base = self._base
+        # The keeper is first: its stop asks every run to hand its job back.
+        for part in self._parts:
+            part.stop()
+        base.closing.set()
+        for part in reversed(self._parts):
+            part.close()
+        base.journal.close()
+        base.db.close()
         self._broker.close()
         self._redis.close()
         log.info("worker_stopped", worker_id=self.worker_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    """What the parts of one process are made of. `closing` is set when the process ends."""
+
+    settings: Settings
+    worker_id: str
+    queues: tuple[str, ...]
+    db: Database
+    blobs: Blobs
+    providers: Providers
+    paces: Paces
+    queue: JobQueue
+    teller: Teller
+    changes: Changes
+    journal: Journal
+    closing: threading.Event
+
+
+def _make_base(
+    settings: Settings, providers: Providers | None, queue: JobQueue, teller: Teller
+) -> _Base:
+    worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    catalog = read_catalog(settings.models_file, settings.missing)
+    db = open_database(settings)
+    blobs = open_blobs(settings, read_or_make_key(settings.signing_key_path))
+    if providers is None:
+        providers = open_providers(settings, catalog, blobs)
+    return _Base(
+        settings=settings,
+        worker_id=worker_id,
+        queues=settings.queues or catalog.queues,
+        db=db,
+        blobs=blobs,
+        providers=metered(providers),
+        paces=Paces(catalog, Durations(db, FRESH_SECONDS)),
+        queue=queue,
+        teller=teller,
+        changes=Changes(db, teller),
+        journal=Journal(settings.data_dir / "journal", worker_id),
+        closing=threading.Event(),
+    )
 
 
 def _backoff(settings: Settings) -> Backoff:
     return Backoff(int(settings.retry_seconds * 1000), int(settings.max_retry_seconds * 1000))
 
 
-def _postponer(settings: Settings, endings: Endings, paces: Paces, ticker: Ticker) -> Postponer:
-    return Postponer(
-        db=endings.db,
-        teller=endings.teller,
-        backoff=endings.backoff,
-        paces=paces,
-        ticker=ticker,
-        circuit_failures=settings.circuit_failures,
-        circuit_ms=int(settings.circuit_seconds * 1000),
+def _circuits(base: _Base) -> Circuits:
+    settings = base.settings
+    open_ms = int(settings.circuit_seconds * 1000)
+    return Circuits(db=base.db, failures=settings.circuit_failures, open_ms=open_ms)
+
+
+def _keeper(base: _Base) -> LeaseKeeper:
+    settings = base.settings
+    return LeaseKeeper(
+        base.db, base.teller, settings.lease_seconds, settings.heartbeat_seconds, base.paces
     )
 
 
-def _reconciler(settings: Settings, endings: Endings, submitter: Submitter) -> Reconciler:
-    return Reconciler(
-        db=endings.db,
-        teller=endings.teller,
+def _poller(base: _Base, endings: Endings, circuits: Circuits, ticker: Ticker) -> Poller:
+    postponer = Postponer(
+        db=base.db,
+        teller=base.teller,
+        backoff=_backoff(base.settings),
+        paces=base.paces,
+        ticker=ticker,
+    )
+    return Poller(
+        db=base.db,
+        teller=base.teller,
+        endings=endings,
+        postponer=postponer,
+        circuits=circuits,
+        providers=base.providers,
+        queues=base.queues,
+        worker_id=base.worker_id,
+        lease_ms=int(base.settings.lease_seconds * 1000),
+        look_seconds=base.settings.rescue_seconds,
+    )
+
+
+def _submitter(
+    base: _Base, endings: Endings, circuits: Circuits, ticker: Ticker, poller: Poller
+) -> Submitter:
+    return Submitter(
+        db=base.db,
+        changes=base.changes,
+        endings=endings,
+        circuits=circuits,
+        paces=base.paces,
+        ticker=ticker,
+        journal=base.journal,
+        closing=base.closing,
+        nudge_poller=poller.nudge,
+        worker_id=base.worker_id,
+        user_concurrency=base.settings.user_concurrency,
+    )
+
+
+def _pipeline(base: _Base, keeper: LeaseKeeper, endings: Endings, submitter: Submitter) -> Pipeline:
+    settings = base.settings
+    reconciler = Reconciler(
+        db=base.db,
+        teller=base.teller,
         endings=endings,
         submitter=submitter,
         resubmits=settings.resubmit_policy == "resubmit_after_lookup",
         reconcile_ms=int(settings.reconcile_seconds * 1000),
         look_up_ms=int(settings.look_up_seconds * 1000),
     )
+    return Pipeline(
+        db=base.db,
+        blobs=base.blobs,
+        providers=base.providers,
+        keeper=keeper,
+        changes=base.changes,
+        teller=base.teller,
+        endings=endings,
+        submitter=submitter,
+        reconciler=reconciler,
+        worker_id=base.worker_id,
+        work_folder=_work_folder(settings),
+        max_attempts=settings.max_attempts,
+        user_concurrency=settings.user_concurrency,
+        max_result_bytes=settings.max_result_megabytes * MIB,
+    )
+
+
+def _rescuer(base: _Base, pipeline: Pipeline) -> Rescuer:
+    return Rescuer(
+        settings=base.settings,
+        queues=base.queues,
+        db=base.db,
+        queue=base.queue,
+        changes=base.changes,
+        pipeline=pipeline,
+        journal=base.journal,
+    )
+
+
+def _housekeeper(base: _Base) -> Housekeeper:
+    kept = open_kept(base.settings, base.blobs)
+    days = base.settings.retention_days
+    return Housekeeper(base.db, base.blobs, kept, base.worker_id, days)
+
+
+def _work_folder(settings: Settings) -> Path:
+    """The folder in which results are made before they are stored. Files that killed runs left
+    there a day ago are erased."""
+    folder = settings.data_dir / "work"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another worker has just erased it
+            _erase_old(left)
+    return folder
+
+
+def _erase_old(left: Path) -> None:
+    if time.time() - left.stat().st_mtime <= LEFT_SECONDS:
+        return
+    if left.is_dir():  # an older version made folders
+        shutil.rmtree(left, ignore_errors=True)
+    else:
+        left.unlink()

@@ -1,7 +1,7 @@
-"""How the steps of a run end: for good, for now, or not ours any more.
+"""How the steps of a run end: for good, for now, or because another run owns the job.
 
-Shared by the pipeline, the submits and the poller. A change that can't be written now is left: the
-lease runs out and the next run makes it.
+The pipeline, the submits and the poller share these endings. An ending that can't be written now is
+left out: the lease runs out, and the next run writes it.
 """
 
 from collections.abc import Callable
@@ -14,62 +14,65 @@ from core.events import Event
 from core.jobs import CostState, Job, JobFailure
 from core.store import Database, claims, jobs, submits, transitions
 from core.store.claims import Claim
-from core.telling.changes import Teller
+from core.telling.changes import Changes
 from workers.backoff import Backoff
-from workers.providers import Provider, ProviderFailed, TryLater
+from workers.outcomes import Failed, NotNow
+from workers.providers import Provider
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endings:
-    """Ends, hands back and retries claims."""
+    """Ends, hands back and postpones claims."""
 
     db: Database
-    teller: Teller
+    changes: Changes
     backoff: Backoff
     aside: Callable[[Callable[[], None]], None]
 
-    def fail(self, claim: Claim, error: ProviderFailed) -> None:
+    def fail(self, claim: Claim, failed: Failed) -> None:
         """The job ends FAILED."""
-        log.info("job_failed", **context(claim), reason=error.failure.reason)
-        cost = error.cost, error.charged_micros
-        self.make(lambda: transitions.fail(self.db, claim.run, error.failure, *cost))
+        failure, cost, charged = failed.failure, failed.cost, failed.charged_micros
+        log.info("job_failed", **context(claim), reason=failure.reason)
+        self.make_if_possible(lambda db: transitions.fail(db, claim.run, failure, cost, charged))
 
     def cancel(self, claim: Claim, cost: CostState | None = None) -> None:
         """The job ends CANCELLED."""
-        self.make(lambda: transitions.end_cancelled(self.db, claim.run, cost))
+        self.make_if_possible(lambda db: transitions.end_cancelled(db, claim.run, cost))
 
-    def make(self, transition: Callable[[], Event | None]) -> None:
-        """Makes the transition and tells it."""
+    def make_if_possible(self, change: Callable[[Database], Event | None]) -> None:
+        """Makes the change and tells it. Leaves it when the job is another run's, or when the
+        database is away."""
         try:
-            event = transition()
+            self.changes.make(change)
         except (LeaseLost, DependencyUnavailable, StorageFull) as error:
-            log.warning("run_end_failed", error=type(error).__name__)
-            return
-        if event is not None:
-            self.teller.tell(event)
+            log.warning("change_not_made", error=type(error).__name__)
 
-    def retry(self, claim: Claim, error: TryLater) -> None:
-        """Hands the job back until its next try; one that is not paid for ends at once when that
-        came after its deadline."""
-        delay_ms = error.delay_ms or self.backoff.delay_ms(claim.tries)
+    def retry(self, claim: Claim, answer: NotNow) -> None:
+        """Hands the job back until its next try.
+
+        When that would come after the deadline, a job that may have been paid for waits until the
+        deadline, where the rescuer ends it; any other job fails at once.
+        """
+        delay_ms = answer.delay_ms or self.backoff.delay_ms(claim.tries)
         deadline = claim.job.finish_deadline
         left_ms = delay_ms + 1 if deadline is None else deadline - self.db.now_ms()
         if left_ms <= delay_ms and not claim.at_risk:
-            self.fail(claim, ProviderFailed(error.failure))
+            self.fail(claim, Failed(answer.failure))
             return
-        # What may have been paid for has all its time; the rescuer ends it then.
         delay_ms = min(delay_ms, max(left_ms, 0))
-        log.info("step_postponed", **context(claim), reason=error.failure.reason, delay_ms=delay_ms)
+        reason = answer.failure.reason
+        log.info("step_postponed", **context(claim), reason=reason, delay_ms=delay_ms)
         self.hand_back(claim, delay_ms, tries=claim.tries + 1)
 
     def release(self, provider: Provider, job: Job) -> None:
-        """Stops, aside, the operation of a job that ended without it, and settles its cost."""
+        """Stops the operation of a job that ended without it, and settles its cost. Does so aside:
+        the caller does not wait for the provider."""
         self.aside(lambda: self._release(provider, job))
 
     def release_orphan(self, provider: Provider, user_id: str, job_id: str, operation: str) -> None:
-        """Stops an operation, aside, if it is not the one that its job waits for or had."""
+        """Stops an operation aside, unless it is the one that its job waits for or had."""
         job = jobs.get(self.db, user_id, job_id)
         if job.provider_operation != operation:
             self.release(provider, replace(job, provider_operation=operation))
@@ -79,7 +82,7 @@ class Endings:
         uncertain = job.state.terminal and job.cost.state is CostState.UNCERTAIN
         if uncertain and cost is not CostState.UNCERTAIN:
             charged = cost is CostState.CHARGED
-            self.make(lambda: submits.resolve(self.db, job.job_id, charged=charged))
+            self.make_if_possible(lambda db: submits.resolve(db, job.job_id, charged=charged))
 
     def hand_back(self, claim: Claim, delay_ms: int, tries: int = 0) -> None:
         """Gives the job back, to be run again after the delay."""
@@ -99,16 +102,15 @@ def cancel_operation(provider: Provider, job: Job) -> CostState:
         return CostState.UNCERTAIN
 
 
-def worker_lost(attempts: int) -> ProviderFailed:
-    """What a job ends with that took its workers down again and again."""
+def worker_lost(attempts: int) -> Failed:
+    """How a job ends whose workers were lost again and again."""
     message = f"The job's worker was lost {attempts} times."
     metadata = {"attempts": str(attempts)}
-    failure = JobFailure(reason=Reason.WORKER_LOST, message=message, metadata=metadata)
-    return ProviderFailed(failure)
+    return Failed(JobFailure(reason=Reason.WORKER_LOST, message=message, metadata=metadata))
 
 
 def not_configured(provider: str) -> JobFailure:
-    """What a job ends with whose provider is not configured where it runs."""
+    """Why a job fails whose provider is not configured on this worker."""
     message = f"The provider {provider} is not configured here."
     return JobFailure(reason=Reason.PROVIDER_NOT_CONFIGURED, message=message)
 

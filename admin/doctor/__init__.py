@@ -1,6 +1,7 @@
-"""`rushes doctor`: looks at everything that an installation needs and says what to do.
+"""`rushes doctor`: checks everything that an installation needs, and says what to do.
 
-Each check is a function that returns what it found in order, or raises `Unwell` with what to do.
+Each check is a function. It returns a sentence when all is well, and else raises `Unwell` with what
+to do.
 """
 
 import json
@@ -20,7 +21,7 @@ from admin.doctor.patient import Patient, Unwell, read_patient
 from admin.doctor.stream import check_stream
 from core.errors import RushesError, SettingsInvalid
 
-# Those after `database` need what it opens.
+# The checks after `database` use the database that it opens.
 CHECKS: Mapping[str, Callable[[Patient], str]] = {
     "disk": check_disk,
     "keys": check_keys,
@@ -46,9 +47,9 @@ class Finding:
 
 
 def run(data_dir: Path | None, state: Mapping[str, Any] | None, as_json: bool) -> int:
-    """Prints a line for each check; 0 when all is well, else 1.
+    """Prints a line for each check. Returns 0 when all is well, else 1.
 
-    `state` is what a run of `make up` on this machine says of itself, `data_dir` its folder.
+    `state` is what a run of `make up` on this machine says about itself, `data_dir` its folder.
     """
     findings = examine(data_dir, state)
     well = all(finding.ok for finding in findings)
@@ -61,7 +62,7 @@ def run(data_dir: Path | None, state: Mapping[str, Any] | None, as_json: bool) -
 
 
 def examine(data_dir: Path | None, state: Mapping[str, Any] | None) -> list[Finding]:
-    """The findings of all checks, in order; only the first when the settings make no sense."""
+    """The findings of all checks, in order. With invalid settings there is only the first."""
     try:
         patient = read_patient(data_dir, state)
     except SettingsInvalid as error:

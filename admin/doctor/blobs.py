@@ -1,4 +1,4 @@
-"""Can bytes be stored, read, signed and erased?"""
+"""Checks that blobs can be stored, read, signed and erased."""
 
 import time
 import urllib.error
@@ -18,7 +18,7 @@ FETCH_SECONDS = 5.0
 
 
 def check_blobs(patient: Patient) -> str:
-    """A probe of a few bytes goes the whole way; nothing of it is left."""
+    """Stores, reads, signs and erases a few bytes. Nothing of them is left."""
     settings = patient.settings
     if settings.blobs.startswith("file://"):
         folder = Path(settings.blobs.removeprefix("file://"))

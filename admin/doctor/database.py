@@ -1,4 +1,4 @@
-"""Is the database there, up to date, and does its clock agree with this machine's?"""
+"""Checks that the database answers and is up to date, and that its clock is right."""
 
 import time
 from pathlib import Path
@@ -15,7 +15,7 @@ FUTURE_MS = 5000
 
 
 def check_database(patient: Patient) -> str:
-    """It can be reached and has all tables; it is not changed."""
+    """Checks that the database can be reached and has all tables. Changes nothing."""
     settings = patient.settings
     parts = urlsplit(settings.database)
     if parts.scheme == "sqlite" and not Path(unquote(parts.path[1:])).is_file():
@@ -36,7 +36,8 @@ def check_database(patient: Patient) -> str:
 
 
 def check_clock(patient: Patient) -> str:
-    """Tokens and addresses follow this machine's clock, leases and deadlines the database's."""
+    """Compares the clocks. Tokens and addresses use this machine's clock, leases and deadlines the
+    database's."""
     db = patient.database()
     before = time.time_ns()
     now = db.now_ms()

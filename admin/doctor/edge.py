@@ -1,4 +1,4 @@
-"""Do callers reach the address that they are given?"""
+"""Checks that callers reach the address that they are given."""
 
 import http.client
 import socket
@@ -8,12 +8,12 @@ import urllib.request
 from admin.doctor.patient import Patient, Unwell
 
 SECONDS = 5.0
-# A proxy of this shell is not between callers and the edge.
+# Ignores the proxies of this shell, which are not between callers and the edge.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def check_edge(patient: Patient) -> str:
-    """/healthz answers; a run without an edge has its gRPC port instead."""
+    """Checks that /healthz answers, or the gRPC port of a run without an edge."""
     if patient.state is not None and not patient.state.get("edge"):
         return _check_port(str(patient.state["server"]))
     address = patient.address

@@ -1,4 +1,4 @@
-"""Does somebody run the jobs, and is any of them in trouble?"""
+"""Checks that workers run the jobs, and that no job is in trouble."""
 
 from admin.doctor.patient import Patient, Unwell
 from core.catalog.models import read_catalog
@@ -9,7 +9,7 @@ from core.times import utc
 
 
 def check_workers(patient: Patient) -> str:
-    """Each queue of the models has a live worker, and each in which a job is left."""
+    """Checks that each queue of a model or of an unfinished job has a live worker."""
     seen = patient.overview()
     served = dict.fromkeys([*_queues(patient), *(queue for queue, _ in seen.unfinished if queue)])
     unserved = [queue for queue in served if not seen.live_workers.get(queue)]
@@ -31,7 +31,7 @@ def _queues(patient: Patient) -> tuple[str, ...]:
 
 
 def check_circuits(patient: Patient) -> str:
-    """No provider is left alone."""
+    """Checks that no provider is left alone."""
     until = patient.overview().open_circuits
     if until:
         named = ", ".join(f"{name} until {_clock(ms)}" for name, ms in sorted(until.items()))
@@ -40,7 +40,7 @@ def check_circuits(patient: Patient) -> str:
 
 
 def check_reconciling(patient: Patient) -> str:
-    """No job has an unknown outcome at its provider."""
+    """Checks that no job has an unknown outcome at its provider."""
     unfinished = patient.overview().unfinished
     count = sum(n for (_, state), n in unfinished.items() if state is State.RECONCILING)
     if count:

@@ -1,4 +1,4 @@
-"""Is there room on the disk, and are the keys in order?"""
+"""Checks that the disk has room, and that the keys are usable and private."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 
 def check_disk(patient: Patient) -> str:
-    """New jobs are accepted as long as there is `min_free_megabytes`."""
+    """Checks that `min_free_megabytes` are free. With less, no job is accepted."""
     settings = patient.settings
     folders = [settings.data_dir]
     if settings.blobs.startswith("file://"):
@@ -27,7 +27,7 @@ def check_disk(patient: Patient) -> str:
 
 
 def check_keys(patient: Patient) -> str:
-    """Each key exists, is its owner's alone, and is long enough; so are those of providers."""
+    """Checks that each key exists, is private, and is long enough, also those of providers."""
     settings = patient.settings
     files = [settings.signing_key_path]
     if not settings.jwt_jwks_url:
@@ -44,7 +44,7 @@ def check_keys(patient: Patient) -> str:
             look_at_secret(settings, provider)
         except Trouble as trouble:
             raise Unwell(f"{provider}: {trouble}") from None
-    # Whether they are accepted, only `rushes-admin providers check` asks.
+    # Only `rushes-admin providers check` asks whether the providers accept them.
     paid = f"; those of {', '.join(providers)} are there" if providers else ""
     return f"{len(files)}, private and long enough{paid}"
 

@@ -1,4 +1,4 @@
-"""Can the models and the prompt templates be read, and can the models be run here?"""
+"""Checks the models file and the prompt templates, and which models can be run here."""
 
 from admin.doctor.patient import Patient, Unwell
 from core.catalog.models import read_catalog
@@ -6,7 +6,7 @@ from core.catalog.prompts import read_prompts
 
 
 def check_models(patient: Patient) -> str:
-    """A provider that is off is named; a default that nobody could price is wrong."""
+    """Names providers that are off. Refuses a default model that has no price."""
     settings = patient.settings
     read_prompts(settings.prompts_file)
     catalog = read_catalog(settings.models_file, settings.missing)

@@ -1,4 +1,4 @@
-"""Who is looked at: the run on this machine, else the installation of this shell's settings."""
+"""The installation that is checked: a run on this machine, or that of this shell's settings."""
 
 import os
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from core.store.overview import Overview, look
 
 
 class Unwell(Exception):
-    """Something is not in order; the message says what to do."""
+    """Something is wrong. The message says what to do."""
 
 
 @dataclass
 class Patient:
-    """What the checks look at. `state` is None when no run of `make up` was found.
+    """The installation that the checks look at. `state` is None when no run of `make up` was found.
 
-    `db` is there once the check of the database has passed.
+    `db` is set when the check of the database has passed.
     """
 
     settings: Settings
@@ -30,7 +30,7 @@ class Patient:
 
     @property
     def address(self) -> str:
-        """Where callers reach it."""
+        """The address at which callers reach the installation."""
         return str(self.state["address"]) if self.state else self.settings.address
 
     def database(self) -> Database:
@@ -50,7 +50,7 @@ class Patient:
         return self._overview
 
     def check_settings(self) -> str:
-        """Whether this shell knows what the run knows."""
+        """Checks that this shell has the settings of the run."""
         if self.state is None:
             return "those of this shell; no `make up` runs here"
         unknown = [name for name in self.state.get("withheld", ()) if name not in os.environ]
@@ -65,9 +65,9 @@ class Patient:
 
 
 def read_patient(data_dir: Path | None, state: Mapping[str, Any] | None) -> Patient:
-    """The patient with the settings of its run, which count more than those of this shell.
+    """The installation of the run, or that of this shell when there is no run.
 
     Raises:
-        SettingsInvalid: when they make no sense.
+        SettingsInvalid: when its settings are invalid.
     """
     return Patient(read_run_settings(data_dir, state), state)

@@ -1,4 +1,4 @@
-"""Is Redis there, new enough, and does it keep what it is given?"""
+"""Checks that Redis answers, is new enough, and evicts nothing."""
 
 from typing import Any
 
@@ -13,7 +13,8 @@ POLICY = "noeviction"
 
 
 def check_stream(patient: Patient) -> str:
-    """Without it everything works, only slower; with another policy it forgets what it was told."""
+    """Checks Redis. Without it everything works, only slower. With another eviction policy it
+    forgets events."""
     client = connect(patient.settings)
     try:
         infos = _infos(client, patient.settings.redis_cluster)

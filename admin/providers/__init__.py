@@ -1,4 +1,4 @@
-"""`rushes-admin providers`: does each configured provider take our key?"""
+"""`rushes-admin providers`: checks whether each configured provider accepts its key."""
 
 import sys
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ def check(
     context: typer.Context,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask each configured provider something that is free; 1 when something is wrong."""
+    """Ask each configured provider a free question. Exits with 1 when something is wrong."""
     site: Site = context.obj
     findings = examine(site.settings, site.unknown)
     if json:
@@ -55,13 +55,15 @@ def check(
 
 
 def examine(settings: Settings, unknown: Iterable[str] = ()) -> list[Finding]:
-    """A finding for each configured provider. `unknown` are variables of the run on this machine
-    that this shell does not have."""
+    """A finding for each configured provider. `unknown` names the variables that the run on this
+    machine has and this shell does not have."""
     catalog = read_catalog(settings.models_file, settings.missing)
     lacking = [(name, variable) for name, variable in KEY_VARIABLES.items() if variable in unknown]
     findings = [_examine(settings, name, catalog) for name in configured(settings)]
     return findings + [
-        Finding(name, False, f"set {variable} here as for the run: a secret is not passed on")
+        Finding(
+            name, False, f"set {variable} in this shell as for the run: secrets are not passed on"
+        )
         for name, variable in lacking
     ]
 

@@ -1,4 +1,4 @@
-"""One free question to a provider, and what is wrong when the answer is not there, in words."""
+"""Asks a provider one free question, and says in words why there is no answer."""
 
 import json
 import socket
@@ -17,12 +17,12 @@ CLOCK_SECONDS = 60
 
 
 class Trouble(Exception):
-    """Something is wrong with a provider; the message says what to do. It never holds a key."""
+    """Something is wrong with a provider. The message says what to do, and never holds a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of any status; `headers` and `data` are as google-auth wants them, too."""
+    """An answer of any status, in the form that google-auth needs."""
 
     status: int
     headers: Mapping[str, str]
@@ -30,18 +30,18 @@ class Answer:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The object that it holds; empty when it is none."""
+        """The JSON object of the answer; empty when it is not one."""
         try:
             body = json.loads(self.data)
         except ValueError:
             return {}
-        # Google's front answers with a list of one.
+        # Google's front end answers with a list that holds one object.
         body = body[0] if isinstance(body, list) and body else body
         return body if isinstance(body, dict) else {}
 
     @property
     def error(self) -> dict[str, Any]:
-        """What it says of an error; empty when it says nothing."""
+        """The error in the answer; empty when there is none."""
         error = self.body.get("error")
         return error if isinstance(error, dict) else {}
 
@@ -65,14 +65,14 @@ def send(
     timeout: float | None = None,
     **_: Any,
 ) -> Answer:
-    """Asks once; the parameters are those of google-auth.
+    """Asks once. The parameters are those of google-auth.
 
     Raises:
-        Trouble: when there is no answer, or its time is not ours.
+        Trouble: when there is no answer, or when the clocks differ.
     """
     host = urlsplit(url).hostname or url
     try:
-        # By the proxies of this shell, as the adapters submit.
+        # Uses the proxies of this shell, as the adapters do.
         with httpx2.Client(timeout=min(timeout or SECONDS, SECONDS)) as client:
             answer = client.request(method, url, content=body, headers=dict(headers or {}))
     except httpx2.TimeoutException:

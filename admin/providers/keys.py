@@ -1,4 +1,4 @@
-"""Are the secrets of the providers there and private? Nobody is called."""
+"""Checks that the providers' secrets exist and are private. Calls nobody."""
 
 import json
 
@@ -17,10 +17,10 @@ def configured(settings: Settings) -> list[str]:
 
 
 def look_at_secret(settings: Settings, provider: str) -> None:
-    """Returns when the provider's secret can be used.
+    """Checks the provider's secret.
 
     Raises:
-        Trouble: when it can't, or when others may read it too.
+        Trouble: when it can't be used, or when others may read it.
     """
     if provider in KEYS:
         try:

@@ -1,4 +1,4 @@
-"""What each provider is asked: something that costs nothing and needs the same key as a job."""
+"""The question for each provider: it costs nothing, and needs the same key as a job."""
 
 import json
 import re
@@ -15,7 +15,7 @@ GEMINI = "https://generativelanguage.googleapis.com"
 OPENAI = "https://api.openai.com/v1"
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _MULTI_REGIONS = ("us", "eu")
-# Nobody has an operation of that name.
+# No operation has this name.
 _NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 _MOST_PAGES = 20
 _KEY_REASONS = {"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED", "invalid_api_key"}
@@ -26,7 +26,7 @@ Probe = Callable[[Settings, Sequence[str]], str]
 
 
 def probe_gemini(settings: Settings, models: Sequence[str]) -> str:
-    """Its list of models, page by page."""
+    """Asks for the list of models, page by page."""
     look_at_secret(settings, "gemini")
     base = (settings.gemini_base_url or GEMINI).rstrip("/")
     headers = {"x-goog-api-key": provider_key(settings, "gemini").get_secret_value()}
@@ -44,7 +44,7 @@ def probe_gemini(settings: Settings, models: Sequence[str]) -> str:
 
 
 def probe_openai(settings: Settings, models: Sequence[str]) -> str:
-    """Its list of models."""
+    """Asks for the list of models."""
     look_at_secret(settings, "openai")
     base = (settings.openai_base_url or OPENAI).rstrip("/")
     key = provider_key(settings, "openai").get_secret_value()
@@ -54,8 +54,8 @@ def probe_openai(settings: Settings, models: Sequence[str]) -> str:
 
 
 def probe_vertex(settings: Settings, models: Sequence[str]) -> str:
-    """A token, and for each model a question about an operation that nobody has: it needs the
-    project, the location and the role that jobs need."""
+    """Asks for a token, and for each model about an operation that does not exist. This needs the
+    same project, location and role as a job."""
     look_at_secret(settings, "vertex")
     headers = {"authorization": f"Bearer {_token(settings)}", "content-type": "application/json"}
     place = f"projects/{settings.vertex_project}/locations/{settings.vertex_location}"
@@ -76,7 +76,7 @@ PROBES: Mapping[str, Probe] = {
 
 
 def vertex_host(location: str) -> str:
-    """Where Vertex AI of a location is; `workers/providers/vertex` knows the same."""
+    """The address of Vertex AI in a location, as in `workers/providers/vertex`."""
     if location == "global":
         return "https://aiplatform.googleapis.com"
     if location in _MULTI_REGIONS:
@@ -114,7 +114,7 @@ def _compared(provider: str, listed: Sequence[str], models: Sequence[str]) -> st
 
 
 def _judge_operation(settings: Settings, model: str, answer: Answer) -> None:
-    """That the operation is not there is the good answer."""
+    """Judges the answer. The good one says that the operation does not exist."""
     project, reasons = settings.vertex_project, answer.reasons
     if "SERVICE_DISABLED" in reasons:
         raise Trouble(f"the Vertex AI API is not enabled in the project {project}")
@@ -146,7 +146,7 @@ def _refuse_busy(answer: Answer) -> None:
 
 
 def _token(settings: Settings) -> str:
-    """A new token of the credentials that the settings name."""
+    """A new token for the credentials that the settings name."""
     from google.auth.exceptions import GoogleAuthError
 
     credentials = _credentials(settings)

@@ -13,7 +13,7 @@ from core.events import Event
 from core.jobs import CostState, EventType, JobFailure, Outcome, Stage, State, Step
 from core.process import failpoints
 from core.store import budgets, circuits, intents
-from core.store.change import Locked, Run, apply, as_owner, lock, read_job
+from core.store.change import Locked, Run, apply, as_owner, end, lock, read_job
 from core.store.engine.database import Database, Session, Undo
 from core.store.engine.sql import Statement
 from core.store.intents import Intent, intent_from_row
@@ -186,7 +186,9 @@ def was_free(db: Database, job_id: str, number: int, outcome: Outcome) -> Event 
 
 
 def unknown(db: Database, run: Run) -> Event | None:
-    """Moves the job to RECONCILING: a submit was sent, or may have been; None when it was settled.
+    """Moves the job to RECONCILING: a submit may have been accepted, and somebody may still learn it.
+
+    None when its outcome is known by now.
 
     Raises:
         LeaseLost: when another run owns the job.
@@ -201,12 +203,35 @@ def unknown(db: Database, run: Run) -> Event | None:
             session,
             locked,
             EventType.RECONCILING,
+            stage=Stage.RECONCILING,
             cost_state=CostState.UNCERTAIN,
             lease_expire_time=None,
             next_run_time=locked.now_ms,
         )
 
     event = as_owner(db, run, work)
+    failpoints.hit("reconcile.after_commit")
+    return event
+
+
+def lose(db: Database, job_id: str, number: int) -> Event | None:
+    """The run that sent the intent knows that nobody can ever learn its outcome: the job ends
+    FAILED, or CANCELLED if that was asked for, and its cost is UNCERTAIN.
+
+    The run need not own the job any more. None when the outcome is known by now, or the job ended.
+    """
+
+    def work(session: Session) -> Event:
+        locked = lock(session, _user(session, job_id), job_id)
+        intent = intents.find(session, job_id, number)
+        if locked is None or intent is None or not _can_go_on(locked, intent):
+            raise Undo(None)
+        intents.settle(session, job_id, number, Outcome.UNKNOWN)
+        if locked.cancel_request_time is not None:
+            return end(session, locked, EventType.CANCELLED, CostState.UNCERTAIN)
+        return fail_locked(session, locked, _outcome_unknown(intent), CostState.UNCERTAIN)
+
+    event = db.write(work)
     failpoints.hit("reconcile.after_commit")
     return event
 
@@ -298,6 +323,7 @@ def _send_again(session: Session, locked: Locked, outcome: Outcome = Outcome.NOT
         session,
         locked,
         EventType.STARTED,
+        stage=Stage.SUBMITTING,
         step=Step.SUBMIT,
         at_risk=False,
         cost_state=CostState.RESERVED,
@@ -310,14 +336,17 @@ def _give_up(session: Session, locked: Locked, cost: CostState) -> Event:
     intent = intents.lock_unsettled(session, locked.run.job_id)
     if intent is None or locked.state is not State.RECONCILING:
         raise LeaseLost
-    failure = JobFailure(
-        reason=Reason.SUBMIT_OUTCOME_UNKNOWN,
-        message="The provider was asked, and whether it accepted could not be found out.",
-        metadata={"submit_time": iso(intent.create_time)},
-    )
     if cost is CostState.CHARGED:
         intents.settle(session, locked.run.job_id, intent.number, Outcome.ACCEPTED)
-    return fail_locked(session, locked, failure, cost)
+    return fail_locked(session, locked, _outcome_unknown(intent), cost)
+
+
+def _outcome_unknown(intent: Intent) -> JobFailure:
+    return JobFailure(
+        reason=Reason.SUBMIT_OUTCOME_UNKNOWN,
+        message="The request was sent, and nobody can find out whether the provider accepted it.",
+        metadata={"submit_time": iso(intent.create_time)},
+    )
 
 
 def _correct(session: Session, locked: Locked, charged: bool) -> Event:

@@ -1,6 +1,6 @@
 """The state changes of runs, cancels and deadlines; `submits` has those of paid submits."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.errors import JobStateInvalid, NotFound, Reason
 from core.events import Event
@@ -15,6 +15,13 @@ from core.times import iso
 
 # When the last submit of the job was sent. Index: the primary key.
 _SUBMIT_TIME = Statement("SELECT max(create_time) FROM intent WHERE job_id = :job_id")
+
+
+class Cancelled(NamedTuple):
+    """The job after a cancel was asked for, and the event of that; None when nothing changed."""
+
+    job: Job
+    event: Event | None
 
 
 def start(db: Database, run: Run, user_concurrency: int) -> Event | None:
@@ -101,7 +108,7 @@ def end_cancelled(db: Database, run: Run, cost: CostState | None = None) -> Even
 
 def cancel(
     db: Database, user_id: str, job_id: str, reason: str, only_if_free: bool = False
-) -> tuple[Job, Event | None]:
+) -> Cancelled:
     """Cancels a job that nobody runs, or asks its run to end.
 
     The event is None when the job has ended, or a cancel was asked for before.
@@ -111,12 +118,12 @@ def cancel(
         JobStateInvalid: with `only_if_free`, when it is not certain that cancelling costs nothing.
     """
 
-    def work(session: Session) -> tuple[Job, Event | None]:
+    def work(session: Session) -> Cancelled:
         locked = lock(session, user_id, job_id)
         if locked is None:
             raise NotFound("job")
         if locked.state.terminal or locked.cancel_request_time is not None:
-            raise Undo((read_job(session, job_id), None))
+            raise Undo(Cancelled(read_job(session, job_id), None))
         if only_if_free and locked.at_risk:
             raise JobStateInvalid("Cancelling may cost something now.", state=locked.state)
         now = locked.now_ms
@@ -127,7 +134,7 @@ def cancel(
         else:
             # A queued or reconciling job has no run that could be stopped.
             event = end(session, locked, EventType.CANCELLED, **asked)
-        return event.job, event
+        return Cancelled(event.job, event)
 
     result = db.write(work)
     failpoints.hit("cancel.after_commit")

@@ -1,7 +1,11 @@
-"""Telling, after the commit and best effort: whatever is not told is found in the database."""
+"""Changes of jobs: each is one transaction, and after its commit it is counted and told.
+
+Telling is best effort. What nobody is told of, watchers and workers find in the database.
+"""
 
 import time
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 import dramatiq
 import redis
@@ -11,6 +15,7 @@ from redis.exceptions import RedisClusterException
 from core.events import Event, ProgressTick
 from core.jobs import EventType, Job
 from core.process import failpoints, metrics
+from core.store import Database
 from core.telling.stream import EventStream
 from core.telling.wakeups import JobQueue
 
@@ -18,17 +23,52 @@ log = structlog.get_logger()
 
 PAUSE_SECONDS = 0.5
 TELL_ERRORS = (
-    *(redis.RedisError, RedisClusterException),  # the second is not one of the first
-    *(dramatiq.BrokerConnectionError, OSError),
+    redis.RedisError,
+    RedisClusterException,  # this one is no RedisError
+    dramatiq.BrokerConnectionError,
+    OSError,
 )
-# After these a worker may have something to do.
+# After these events a worker may have something to do.
 _WAKES = {EventType.QUEUED, EventType.UPDATED}
 _ENDS = {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED}
 
 
+class HasEvent(Protocol):
+    """The result of a transaction that may have written an event."""
+
+    @property
+    def event(self) -> Event | None:
+        """The event that the transaction wrote; None when it changed nothing."""
+
+
+Made = TypeVar("Made", bound=Event | HasEvent | None)
+
+
+class Changes:
+    """Makes changes of jobs, and tells each after its commit."""
+
+    def __init__(self, db: Database, teller: "Teller") -> None:
+        self._db = db
+        self._teller = teller
+
+    def make(self, change: Callable[[Database], Made]) -> Made:
+        """Runs the transaction `change`, then counts and tells the event that it wrote.
+
+        Returns what `change` returns. Raises what it raises; then nothing is told.
+        """
+        made = change(self._db)
+        event = made if isinstance(made, Event) or made is None else made.event
+        if event is not None:
+            self._teller.tell(event)
+        return made
+
+
 class Teller:
-    """Tells watchers and workers. Never raises: after a failure it keeps silent for a moment, so
-    that a Redis that hangs does not slow down every request."""
+    """Tells watchers and workers what has happened.
+
+    It never raises. After a failure it keeps silent for a moment, so that a Redis that hangs does
+    not slow down every request.
+    """
 
     def __init__(self, stream: EventStream, queue: JobQueue) -> None:
         self._stream = stream
@@ -36,7 +76,7 @@ class Teller:
         self._silent_until = 0.0
 
     def tell(self, event: Event) -> None:
-        """Tells a committed event to watchers, and to workers what waits."""
+        """Counts a committed event, tells it to watchers, and wakes a worker if a job waits."""
         _count(event)
         failpoints.hit("tell.before_publish")
         self._try("event", lambda: self._stream.publish(event))
@@ -76,7 +116,7 @@ def _count(event: Event) -> None:
 
 
 def _count_charge(job: Job) -> None:
-    """A charge above its estimate is booked in full; but a price of the models file is too low."""
+    """Counts and logs a charge above its estimate: a price in the models file is too low."""
     cost = job.cost
     if cost.actual_micros is not None and cost.actual_micros > cost.estimated_micros:
         metrics.CHARGES_ABOVE_ESTIMATE.labels(job.provider).inc()

@@ -2,19 +2,18 @@
 
 from core.events import QueueInfo
 from core.jobs import Job
-from core.store import Database, transitions
+from core.store import transitions
 from core.store.places import Queues
-from core.telling.changes import Teller
+from core.telling.changes import Changes
 from server.commands.requests import Cancellation
 
 
 class Cancel:
     """Ends a job that waits, asks one that runs to end, and leaves one that has ended alone."""
 
-    def __init__(self, db: Database, queues: Queues, teller: Teller) -> None:
-        self._db = db
+    def __init__(self, queues: Queues, changes: Changes) -> None:
         self._queues = queues
-        self._teller = teller
+        self._changes = changes
 
     def cancel(self, user_id: str, asked: Cancellation) -> tuple[Job, QueueInfo | None]:
         """The job as it is after that. May be repeated.
@@ -23,9 +22,9 @@ class Cancel:
             NotFound: when the user has no such job.
             JobStateInvalid: when only a free cancel is asked for and it may cost something.
         """
-        job, event = transitions.cancel(
-            self._db, user_id, asked.job_id, asked.reason, asked.only_if_free
+        cancelled = self._changes.make(
+            lambda db: transitions.cancel(
+                db, user_id, asked.job_id, asked.reason, asked.only_if_free
+            )
         )
-        if event is not None:
-            self._teller.tell(event)
-        return job, self._queues.place(asked.job_id)
+        return cancelled.job, self._queues.place(asked.job_id)

@@ -10,10 +10,12 @@ from typing import Any
 
 from core.events import QueueInfo, UserChange
 from core.jobs import Job, State
+from core.progress import progress_now
 from core.store import Database, budgets
 from core.store import events as event_store
 from core.store import jobs as job_store
 from core.store.budgets import Budget
+from core.store.durations import Durations
 from core.store.places import Queues
 from core.times import utc
 from core.tokens import ResumePoint, Tokens
@@ -52,6 +54,7 @@ class Read:
         self._queues = queues
         self._tokens = tokens
         self._pool = pool
+        self._durations = Durations(db)
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
@@ -66,7 +69,7 @@ class Read:
         """
         job = job_store.get(self._db, user_id, job_id)
         waits = job.state is State.QUEUED
-        return job, self._queues.place(job_id) if waits else None
+        return self._as_of_now(job), self._queues.place(job_id) if waits else None
 
     async def job_at_end(
         self, user_id: str, job_id: str, wait_ms: int
@@ -118,7 +121,15 @@ class Read:
             resume = self._tokens.resume(user_id, ResumePoint(epoch, revision))
         waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
         places = self._queues.places(waiting)
+        jobs = [self._as_of_now(job) for job in jobs]
         return JobPage(jobs=jobs, places=places, next_page_token=token, resume_token=resume)
+
+    def _as_of_now(self, job: Job) -> Job:
+        """The job with the progress that it has by now, if past runs of its model say that."""
+        runs = self._durations.of(job.spec.model) if job.state is State.RUNNING else None
+        if runs is None:
+            return job
+        return replace(job, progress=progress_now(job, runs.run_ms, self._db.now_ms()))
 
     def events(self, user_id: str, wanted: JobEventList) -> tuple[list[UserChange], str]:
         """A page of a job's events, oldest first, and the token of the next.

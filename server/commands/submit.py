@@ -33,7 +33,7 @@ from core.store import jobs as job_store
 from core.store.accept import NewJob, accept, find_request, refuse_full_queue
 from core.store.places import Queues
 from core.store.turns import read_next
-from core.telling.changes import Teller
+from core.telling.changes import Changes
 from server.commands.inputs import Prepared, check_given, prepare_inline
 from server.commands.requests import Options, Submission
 from server.commands.room import Room
@@ -61,14 +61,14 @@ class Submit:
         queues: Queues,
         blobs: Blobs,
         catalog: Catalog,
-        teller: Teller,
+        changes: Changes,
         settings: Settings,
     ) -> None:
         self._db = db
         self._queues = queues
         self._blobs = blobs
         self._catalog = catalog
-        self._teller = teller
+        self._changes = changes
         self._settings = settings
         self._room = Room(settings)
 
@@ -201,7 +201,7 @@ class Submit:
             return self._validated(new)
         self._store(prepared)
         try:
-            accepted = accept(self._db, new)
+            accepted = self._changes.make(lambda db: accept(db, new))
         except (QueueFull, RequestIdConflict, BudgetExceeded):
             # After a refusal it is certain that no row names them. The purge finds all others.
             self._erase(prepared)
@@ -209,7 +209,6 @@ class Submit:
         if accepted.event is None:
             self._erase(prepared)
             return self._repeated(accepted.job)
-        self._teller.tell(accepted.event)
         place = self._queues.place(accepted.job.job_id)
         return Submitted(job=accepted.job, queue=place)
 

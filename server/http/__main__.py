@@ -6,12 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from core.blobs import AddressSigner, open_blobs
-from core.errors import RushesError, exit_code
 from core.process import failpoints
-from core.process.exposition import metrics_served
 from core.process.keys import read_or_make_key
-from core.process.settings import Settings, read_settings
-from core.process.telemetry import configure_logging
+from core.process.role import run_role
+from core.process.settings import Settings
 from core.store import media, open_database
 from server.http.app import make_app
 from server.http.serve import serve
@@ -19,21 +17,14 @@ from server.http.serve import serve
 
 def main() -> None:
     """Serves until SIGTERM; ends with one sentence when it can't start."""
-    try:
-        settings = read_settings()
-        configure_logging(settings.log_level, "http", settings.process_name)
-        with metrics_served(settings.metrics_listen):
-            _run(settings)
-    except RushesError as error:
-        print(f"rushes: {error.message}", file=sys.stderr)
-        sys.exit(exit_code(error))
+    sys.exit(run_role("http", _run))
 
 
-def _run(settings: Settings) -> None:
+def _run(settings: Settings) -> int:
     failpoints.arm(settings.failpoints)
     signing_key = read_or_make_key(settings.signing_key_path)
     db = open_database(settings)
-    # A connection belongs to its thread, so look-ups have threads of their own that stay.
+    # A database connection belongs to its thread, so look-ups run in a few threads that stay.
     threads = min(settings.server_threads, settings.database_connections)
     with ThreadPoolExecutor(threads, "look-up") as pool:
         app = make_app(
@@ -44,6 +35,7 @@ def _run(settings: Settings) -> None:
         )
         asyncio.run(serve(app, settings.http_listen, settings.drain_call_seconds))
     db.close()
+    return 0
 
 
 if __name__ == "__main__":

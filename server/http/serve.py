@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,11 @@ from starlette.types import ASGIApp
 
 from core.errors import SettingsInvalid
 from core.process import systemd
+from core.process.role import SIGNALS, alive
 from core.process.telemetry import get_logger
 
 log = get_logger(__name__)
 
-_ALIVE_SECONDS = 5.0
 # Longer than the edge keeps an idle connection (1 h): the end that sends must be the one that
 # closes, or a request meets a connection that is just going away.
 _KEEP_ALIVE_SECONDS = 3700
@@ -29,13 +28,12 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
-        for number in signals:
+        for number in SIGNALS:
             loop.add_signal_handler(number, self._stop)
         try:
             yield
         finally:
-            for number in signals:
+            for number in SIGNALS:
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -69,18 +67,8 @@ async def serve(app: ASGIApp, listen: str, drain_seconds: float) -> None:
     )
     with _listening(listen) as listener:
         log.info("http_serving", listen=listen)
-        beat = asyncio.create_task(_beat())
-        try:
+        async with alive():
             await _Server(config).serve(sockets=[listener])
-        finally:
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
-
-
-async def _beat() -> None:
-    while True:
-        systemd.alive()
-        await asyncio.sleep(_ALIVE_SECONDS)
 
 
 @contextlib.contextmanager

@@ -138,6 +138,21 @@ class JobSubmits(JobRuns):
         if job.waits_for_news:
             job.sent_again(Outcome.NOT_SENT)
 
+    @precondition(lambda self: self.sent())
+    @rule(data=st.data(), number=st.sampled_from([1, 1, 2]))
+    def lose(self, data: st.DataObject, number: int) -> None:
+        job = self.pick_sent(data)
+        told = submits.lose(self.db, job.job_id, number)
+        open_one = number <= len(job.intents) and job.intents[number - 1] in UNSETTLED
+        if not open_one or job.state.terminal:
+            assert told is None
+            return
+        job.settle(Outcome.UNKNOWN)
+        end = EventType.CANCELLED if job.cancel_asked else EventType.FAILED
+        job.ended(end, CostState.UNCERTAIN)
+        assert told is not None
+        assert (told.revision, told.job.state) == (job.revision, job.state)
+
     @precondition(lambda self: self.runs)
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:

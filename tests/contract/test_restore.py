@@ -9,6 +9,7 @@ from core.store import Database, budgets, claims, events, jobs, polls, submits, 
 from core.store.budgets import owner_of
 from core.store.engine.sql import Statement
 from core.store.restore import begin_anew
+from core.telling.changes import Changes
 from tests.making import accepted, claimed, new_media, started
 from workers.backoff import Backoff
 from workers.endings import Endings
@@ -230,7 +231,12 @@ def reconciler(db: Database, reconcile_ms: int) -> Reconciler:
     return Reconciler(
         db=db,
         teller=quiet,
-        endings=Endings(db=db, teller=quiet, backoff=Backoff(1, 1), aside=lambda work: work()),
+        endings=Endings(
+            db=db,
+            changes=Changes(db, quiet),
+            backoff=Backoff(1, 1),
+            aside=lambda work: work(),
+        ),
         submitter=cast(Any, None),
         resubmits=True,
         reconcile_ms=reconcile_ms,

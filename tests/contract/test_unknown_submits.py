@@ -52,7 +52,15 @@ def overdue_open(db: Database) -> str:
     return job_id
 
 
-ENDS = [given_up, cancelled, overdue, overdue_open]
+def lost(db: Database) -> str:
+    """Its run knows that nobody can ever learn what came of the submit."""
+    job_id = paid(db)
+    begun(db)
+    assert submits.lose(db, job_id, 1) is not None
+    return job_id
+
+
+ENDS = [given_up, cancelled, overdue, overdue_open, lost]
 End = Callable[[Database], str]
 
 
@@ -69,6 +77,37 @@ def test_a_submit_that_may_have_been_sent_makes_the_job_wait_for_news(db: Databa
     assert (claim.run.job_id, claim.step, claim.at_risk) == (job_id, Step.SUBMIT, True)
     assert claim.job.attempt == 1
     assert submits.unknown(db, claim.run) is None
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_submit_whose_outcome_nobody_can_learn_ends_its_job_whoever_owns_it(
+    db: Database, waits: bool
+) -> None:
+    job_id = paid(db)
+    run = begun(db).run
+    if waits:
+        submits.unknown(db, run)
+        claimed(db)
+    event = submits.lose(db, job_id, 1)
+
+    assert event is not None
+    assert (event.type, event.job.cost.state) == (EventType.FAILED, CostState.UNCERTAIN)
+    assert event.job.failure is not None
+    assert event.job.failure.reason is Reason.SUBMIT_OUTCOME_UNKNOWN
+    assert (outcomes(db, job_id), money(db)) == ([Outcome.UNKNOWN], (0, MICROS))
+    assert submits.lose(db, job_id, 1) is None
+    assert gapless(db)
+
+
+def test_a_submit_whose_outcome_is_known_is_not_lost(db: Database) -> None:
+    job_id = paid(db)
+    begun(db)
+    submits.accepted(db, job_id, 1, "operation")
+    assert submits.lose(db, job_id, 1) is None
+    assert submits.lose(db, job_id, 2) is None
+    assert job_of(db, job_id).state is State.RUNNING
+    with pytest.raises(NotFound):
+        submits.lose(db, "nobody's", 1)
 
 
 def test_a_job_that_waits_for_news_leaves_its_user_room(db: Database) -> None:
@@ -301,13 +340,14 @@ def test_there_is_nothing_to_say_of_a_job_whose_cost_is_certain(db: Database) ->
     assert gapless(db)
 
 
-@pytest.mark.parametrize("race", ["accepted", "give_up"])
+@pytest.mark.parametrize("race", ["accepted", "give_up", "lose"])
 def test_a_cancel_of_a_job_that_waits_for_news_leaves_one_end(db: Database, race: str) -> None:
     for _ in range(5):
         job_id, run = reconciling(db)
         other: dict[str, Callable[[], Event | None]] = {
             "accepted": lambda job_id=job_id: submits.accepted(db, job_id, 1, "late"),  # type: ignore[misc]
             "give_up": lambda run=run: submits.give_up(db, run),  # type: ignore[misc]
+            "lose": lambda job_id=job_id: submits.lose(db, job_id, 1),  # type: ignore[misc]
         }
         with ThreadPoolExecutor(2) as pool:
             cancel = pool.submit(transitions.cancel, db, "alice", job_id, "")

@@ -1,13 +1,12 @@
-"""The poller: looks after all operations at providers, in one asyncio loop per worker process.
+"""The poller: polls all operations at providers, in one asyncio loop per worker process.
 
-Each round writes down what the polls came to that have ended since the last one, claims what is
-due, and asks; nothing waits in a thread, nor for the slowest of its round. A dead poller's claims
-are taken over when their leases end.
+Each round writes down the polls that have ended since the last round, claims the operations that
+are due, and polls them. No poll waits in a thread, or for a slower poll of its round. When a poller
+dies, others take its claims over after their leases.
 """
 
 import asyncio
 import contextlib
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,11 @@ from core.process import failpoints
 from core.store import Database, claims, polls
 from core.store.claims import Claim
 from core.telling.changes import Teller
+from workers.circuits import Circuits, PollCounts, PolledProviders
 from workers.endings import Endings, cancel_operation, context, not_configured
-from workers.polls.postponer import Later, Postponer
+from workers.loop import Loop
+from workers.outcomes import Failed, NotNow, PollOutcome
+from workers.polls.postponer import Postponer, Unfinished
 from workers.providers import (
     Done,
     Pending,
@@ -36,12 +38,11 @@ from workers.providers import (
 log = structlog.get_logger()
 
 T = TypeVar("T")
-# Polls of one provider that are under way at once; nearly as many count as full.
+# How many polls of one provider are under way at once. Three quarters of that count as full.
 AT_ONCE = 200
-# Between two rounds at least: what comes meanwhile shares a transaction.
+# The least pause between two rounds: the polls that end meanwhile share a transaction.
 LEAST_PAUSE_SECONDS = 0.05
-# A provider that wants to be left alone longer than that means the one operation.
-MOST_REST_SECONDS = 60.0
+# How late a time-out may come and still count as the provider's failure.
 ON_TIME_SECONDS = 0.5
 THREADS = 4
 _NO_ANSWER = JobFailure(
@@ -50,7 +51,7 @@ _NO_ANSWER = JobFailure(
 
 
 class Poller:
-    """A thread with an event loop of its own."""
+    """Polls operations, in a thread with an event loop of its own."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Poller:
         teller: Teller,
         endings: Endings,
         postponer: Postponer,
+        circuits: Circuits,
         providers: Providers,
         queues: tuple[str, ...],
         worker_id: str,
@@ -69,6 +71,7 @@ class Poller:
         self._teller = teller
         self._endings = endings
         self._postponer = postponer
+        self._circuits = circuits
         self._providers = providers
         self._queues = queues
         self._worker_id = worker_id
@@ -76,17 +79,13 @@ class Poller:
         self._look_seconds = look_seconds
         self._pool = ThreadPoolExecutor(THREADS, "poller")
         self._loop = asyncio.new_event_loop()
-        self._stopping = False
         self._limits: set[asyncio.Timeout] = set()
         self._woken = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], str] = {}
-        # Since the last round: what is to be polled again, who answered, who could not be reached.
-        self._later: list[Later] = []
-        self._answered: set[str] = set()
-        self._failed: list[str] = []
-        # Providers that asked for a pause, or whose circuit is open, and until when.
-        self._resting: dict[str, float] = {}
-        self._thread = threading.Thread(target=self._main, name="poller", daemon=True)
+        # The polls since the last round after which the operation is polled again.
+        self._unfinished: list[Unfinished] = []
+        self._polled = PolledProviders()
+        self._thread = Loop("poller", self._main, 0)
 
     def start(self) -> None:
         """Starts the thread."""
@@ -95,25 +94,24 @@ class Poller:
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return self._thread.alive
 
     def stop(self) -> None:
-        """Asks the thread to end after the polls that are under way."""
-        self._stopping = True
-        if self._thread.is_alive():
+        """Asks the thread to end, and ends the polls that are under way."""
+        self._thread.stop()
+        if self._thread.alive:
             self._loop.call_soon_threadsafe(self._hurry)
         self.nudge()
 
     def nudge(self) -> None:
         """Says that an operation is to be polled soon."""
-        if self._thread.is_alive():
+        if self._thread.alive:
             self._loop.call_soon_threadsafe(self._woken.set)
 
     def close(self) -> None:
         """Ends the thread."""
         self.stop()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.close()
         self._pool.shutdown()
         self._loop.close()
 
@@ -124,11 +122,11 @@ class Poller:
 
     def _main(self) -> None:
         self._loop.run_until_complete(self._run())
-        # Closes what providers have opened in this loop.
+        # Closes the connections that providers have opened in this loop.
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while not self._thread.stopping:
             await self._wait(await self._safely(self._round))
         await asyncio.gather(*self._under_way)
         await self._safely(self._write_down)
@@ -144,7 +142,7 @@ class Poller:
         return self._look_seconds
 
     async def _wait(self, seconds: float) -> None:
-        if not self._stopping:
+        if not self._thread.stopping:
             await asyncio.sleep(LEAST_PAUSE_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds - LEAST_PAUSE_SECONDS):
@@ -152,7 +150,7 @@ class Poller:
         self._woken.clear()
 
     async def _round(self) -> float:
-        """Writes down, claims and asks; the seconds until the next round, unless a poll ends."""
+        """One round. Returns the seconds until the next one, which a poll that ends brings on."""
         writing = asyncio.ensure_future(self._write_down())
         try:
             return await self._ask_what_is_due()
@@ -162,7 +160,7 @@ class Poller:
     async def _ask_what_is_due(self) -> float:
         full, most = self._room()
         due, next_ms = await self._in_pool(self._claim, full, most)
-        # Half a lease: the answers are written down while the claims are still ours.
+        # Polls end after half a lease, so that they are written down while the claims hold.
         until = self._loop.time() + self._lease_ms / 2000
         for claim in due:
             task = self._loop.create_task(self._look_after(claim, until))
@@ -171,88 +169,79 @@ class Poller:
         return min(next_ms / 1000, self._look_seconds)
 
     def _claim(self, full: list[str], most: int) -> tuple[list[Claim], float]:
-        """What is due, and in how many milliseconds to look again."""
+        """The operations that are due, and in how many milliseconds to look again."""
         # A look costs less than a claim that finds nothing.
         next_ms = polls.next_poll_ms(self._db, self._queues, full)
         if next_ms is None or next_ms > 0:
             return [], float("inf") if next_ms is None else next_ms
-        where = self._db, self._queues, self._worker_id, self._lease_ms
-        return polls.claim_polls(*where, most, full), 0
+        found = polls.claim_polls(
+            self._db, self._queues, self._worker_id, self._lease_ms, most, full
+        )
+        return found, 0
 
     def _room(self) -> tuple[list[str], int]:
-        """The providers that are asked no more now, and for how many polls there is room."""
-        under_way, now = Counter(self._under_way.values()), self._loop.time()
-        self._resting = {name: until for name, until in self._resting.items() if until > now}
-        # So one that hangs keeps no other from being asked.
+        """The providers that are not asked now, and for how many polls there is room."""
+        under_way = Counter(self._under_way.values())
+        # A provider that hangs is full, and does not keep others from being asked.
         full = {name for name, count in under_way.items() if count > AT_ONCE * 3 // 4}
         most = max((count for name, count in under_way.items() if name not in full), default=0)
-        return sorted(full.union(self._resting)), AT_ONCE - most
+        return sorted(full | self._polled.resting()), AT_ONCE - most
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         del self._under_way[task]
         self._woken.set()
 
     async def _look_after(self, claim: Claim, until: float) -> None:
-        result = await self._poll(claim, until)
+        outcome = await self._poll(claim, until)
         cancels = claim.job.cancel_request_time is not None
-        if cancels or isinstance(result, Done | ProviderFailed):
-            await self._in_pool(self._settle, claim, result)
+        if cancels or isinstance(outcome, Done | Failed):
+            await self._in_pool(self._settle, claim, outcome)
         else:
-            self._later.append(Later(claim, result))
+            self._unfinished.append(Unfinished(claim, outcome))
 
-    async def _poll(self, claim: Claim, until: float) -> Pending | Done | ProviderFailed | TryLater:
+    async def _poll(self, claim: Claim, until: float) -> PollOutcome:
         provider = paid(self._providers.get(claim.job.provider))
         if provider is None:
-            # Others may have it; its operation was paid for.
-            return TryLater(not_configured(claim.job.provider))
+            # The operation was paid for, and another worker may have the provider's key.
+            return NotNow(not_configured(claim.job.provider))
         if claim.job.cancel_request_time is not None:
             return Pending(0)
         return await self._ask(claim, provider, until)
 
-    async def _ask(
-        self, claim: Claim, provider: Provider, until: float
-    ) -> Pending | Done | ProviderFailed | TryLater:
+    async def _ask(self, claim: Claim, provider: Provider, until: float) -> PollOutcome:
         name = claim.job.provider
         try:
             async with self._limit(until):
                 result = await provider.poll(claim.job, claim.operation)
             failpoints.hit("poll.after_get")
-            self._answered.add(name)
+            self._polled.answered(name)
             return result
         except ProviderFailed as error:
-            self._answered.add(name)
-            return error
+            self._polled.answered(name)
+            return Failed.of(error)
         except TryLater as error:
-            self._note(name, error)
-            return error
+            answer = NotNow.of(error)
+            self._polled.put_off(name, answer)
+            return answer
         except TimeoutError:
             log.warning("poll_without_answer", **context(claim))
-            if self._stopping:
-                # Given up by us: whoever comes next asks at once.
+            if self._thread.stopping:
+                # This process gave the poll up. The next worker polls at once.
                 return Pending(int(self._look_seconds * 1000), percent=0)
-            # After a time in which this process was frozen nobody knows who did not answer.
+            # A late time-out means that this process was frozen. Then it says nothing of the
+            # provider.
             if self._loop.time() - until < ON_TIME_SECONDS:
-                self._failed.append(name)
+                self._polled.failed(name)
         except Exception as error:  # noqa: BLE001 - a poll that fails costs nothing but time
             log.warning("poll_failed", **context(claim), error=type(error).__name__)
-        return TryLater(_NO_ANSWER)
-
-    def _note(self, provider: str, error: TryLater) -> None:
-        if not error.sent:
-            self._failed.append(provider)
-        elif error.delay_ms is not None:
-            # Its limit is for all that is asked, not for this operation alone.
-            pause = min(error.delay_ms / 1000, MOST_REST_SECONDS)
-            self._rest(provider, pause)
-
-    def _rest(self, provider: str, seconds: float) -> None:
-        until = self._loop.time() + seconds
-        self._resting[provider] = max(until, self._resting.get(provider, until))
+        return NotNow(_NO_ANSWER)
 
     @contextlib.asynccontextmanager
     async def _limit(self, until: float) -> AsyncIterator[None]:
-        """Ends what is under way in the block by then, or when the poller stops."""
-        async with asyncio.timeout_at(self._loop.time() if self._stopping else until) as limit:
+        """Ends the block at `until`, or when the poller stops."""
+        async with asyncio.timeout_at(
+            self._loop.time() if self._thread.stopping else until
+        ) as limit:
             self._limits.add(limit)
             try:
                 yield
@@ -260,38 +249,42 @@ class Poller:
                 self._limits.discard(limit)
 
     async def _write_down(self) -> None:
-        """What came since the last time; what can't be is polled again after its lease."""
-        later, self._later = self._later, []
-        answered, self._answered = self._answered, set()
-        failed, self._failed = self._failed, []
+        """Writes down the polls since the last time. An operation whose poll can't be written down
+        is polled again after its lease."""
+        unfinished, self._unfinished = self._unfinished, []
+        counts = self._polled.take_counts()
         try:
-            left = await self._in_pool(self._postponer.write, later, answered, failed)
+            left = await self._in_pool(self._write, unfinished, counts)
         except RushesError as error:
-            log.warning("polls_not_settled", count=len(later), error=type(error).__name__)
+            log.warning("polls_not_settled", count=len(unfinished), error=type(error).__name__)
             return
         for provider, pause_ms in left.items():
-            self._rest(provider, pause_ms / 1000)
+            self._polled.rest(provider, pause_ms)
 
-    def _settle(self, claim: Claim, result: Pending | Done | ProviderFailed | TryLater) -> None:
-        """Writes down what ends the polls; if it can't, the job is polled again after the lease."""
+    def _write(self, unfinished: list[Unfinished], counts: PollCounts) -> dict[str, int]:
+        self._postponer.write(unfinished)
+        return self._circuits.polls_ended(counts)
+
+    def _settle(self, claim: Claim, outcome: PollOutcome) -> None:
+        """Writes down how polling ended. If that fails, the job is polled again after its lease."""
         try:
             failpoints.hit("poll.before_commit")
-            self._settle_one(claim, result)
+            self._settle_one(claim, outcome)
         except RushesError as error:
             log.warning("poll_not_settled", **context(claim), error=type(error).__name__)
         except Exception as error:
             log.exception("poll_not_settled", **context(claim), error=type(error).__name__)
 
-    def _settle_one(self, claim: Claim, result: Pending | Done | ProviderFailed | TryLater) -> None:
+    def _settle_one(self, claim: Claim, outcome: PollOutcome) -> None:
         provider = paid(self._providers.get(claim.job.provider))
-        if isinstance(result, ProviderFailed):
-            self._endings.fail(claim, result)
-        elif isinstance(result, TryLater):
-            self._endings.retry(claim, result)
-        elif isinstance(result, Pending) and provider is not None:
+        if isinstance(outcome, Failed):
+            self._endings.fail(claim, outcome)
+        elif isinstance(outcome, NotNow):
+            self._endings.retry(claim, outcome)
+        elif isinstance(outcome, Pending) and provider is not None:
             self._endings.cancel(claim, cancel_operation(provider, claim.job))
-        elif isinstance(result, Done) and claims.fetch_next(
-            self._db, claim.run, result.charged_micros
+        elif isinstance(outcome, Done) and claims.fetch_next(
+            self._db, claim.run, outcome.charged_micros
         ):
             self._teller.wake(claim.job.queue)
 

@@ -1,17 +1,17 @@
-"""Moves the bars between two polls: tells estimated progress of operations that wait for the next.
+"""Moves the progress bars between two polls, by estimates.
 
-Only of those that this process has just submitted or polled, until the poll that it planned: then
-somebody has news. What it tells is bounded, so with very many operations each bar moves less often.
+It follows the operations that this process has just submitted or polled, until their next poll.
+The number of ticks a round is bounded, so with very many operations each bar moves less often.
 """
 
 import threading
 import time
 from dataclasses import dataclass, replace
 
+from core import progress as clock
 from core.events import ProgressTick
 from core.jobs import Job, Progress, Stage
 from core.telling.changes import Teller
-from workers.polls.cadence import estimated_percent
 from workers.polls.paces import Paces
 
 TICK_SECONDS = 2.0
@@ -21,7 +21,7 @@ MOST_FOLLOWED = 2000
 
 @dataclass(frozen=True, slots=True)
 class _Followed:
-    """`begun` and `until` by the monotonic clock, in seconds."""
+    """An operation between two polls; `begun` and `until` are seconds of the monotonic clock."""
 
     user_id: str
     job_id: str
@@ -33,7 +33,7 @@ class _Followed:
 
 
 class Ticker:
-    """Called by the poller's loop and the threads that submit."""
+    """Tells estimated progress. The poller and the threads that submit call it."""
 
     def __init__(self, teller: Teller, paces: Paces) -> None:
         self._teller = teller
@@ -43,7 +43,7 @@ class Ticker:
         self._told_at = float("-inf")
 
     def follow(self, job: Job, age_ms: int, pause_ms: int, percent: int) -> None:
-        """Moves the job's bar, which is at `percent` now, until `pause_ms` have passed."""
+        """Moves the job's bar, which is at `percent` now, for `pause_ms`."""
         now = time.monotonic()
         if pause_ms <= TICK_SECONDS * 1000:
             return
@@ -60,13 +60,13 @@ class Ticker:
                 )
 
     def forget(self, job_id: str) -> int:
-        """Leaves the job to others; the percent that was told of it last, or 0."""
+        """Stops moving the job's bar; the percent that was told of it last, or 0."""
         with self._lock:
             found = self._followed.pop(job_id, None)
         return found.percent if found else 0
 
     def tick(self) -> None:
-        """Tells what has moved, if it is time for that.
+        """Tells the bars that have moved, if TICK_SECONDS have passed since the last time.
 
         Raises:
             DependencyUnavailable: when the past runs can't be read.
@@ -77,12 +77,12 @@ class Ticker:
         self._told_at = now
         for followed in self._next(now):
             age_ms = int((now - followed.begun) * 1000)
-            percent = estimated_percent(self._paces.of(followed.model), age_ms)
+            percent = clock.estimated_percent(self._paces.of(followed.model).median_ms, age_ms)
             if percent > followed.percent and self._keep(followed, percent):
-                self._tell(followed, percent)
+                self._tell(followed, percent, self._paces.remaining_ms(followed.model, age_ms))
 
     def _next(self, now: float) -> list[_Followed]:
-        """Those whose turn it is; whose time is over is forgotten."""
+        """The operations whose turn it is. Forgets those whose next poll is due."""
         with self._lock:
             for job_id in [f.job_id for f in self._followed.values() if f.until <= now]:
                 del self._followed[job_id]
@@ -99,8 +99,10 @@ class Ticker:
                 self._followed[followed.job_id] = replace(followed, percent=percent)
             return same
 
-    def _tell(self, followed: _Followed, percent: int) -> None:
-        progress = Progress(stage=Stage.GENERATING, percent=percent, estimated=True)
+    def _tell(self, followed: _Followed, percent: int, remaining_ms: int | None) -> None:
+        progress = Progress(
+            stage=Stage.GENERATING, percent=percent, estimated=True, remaining_ms=remaining_ms
+        )
         tick = ProgressTick(
             user_id=followed.user_id,
             job_id=followed.job_id,

@@ -49,14 +49,20 @@ class TryLater(RushesError):
 
 
 class OutcomeUnknown(RushesError):
-    """A submit was sent and nobody knows whether it was accepted (timeout, reset, 408, 409, 5xx).
+    """A submit was sent, and its answer does not say whether it was accepted (timeout, reset, 408,
+    409, 5xx).
 
-    `late` gives the operation if an answer still comes.
+    `late` gives the operation if an answer still comes. `lost` says that nobody can ever tell: the
+    answer was the result itself, and neither the provider nor this machine has kept anything under
+    a name. Then the job ends at once. Else it waits for its operation to turn up.
     """
 
-    def __init__(self, message: str = "", late: "Future[str] | None" = None) -> None:
+    def __init__(
+        self, message: str = "", late: "Future[str] | None" = None, *, lost: bool = False
+    ) -> None:
         super().__init__(message)
         self.late = late
+        self.lost = lost
 
 
 class RunStopped(Exception):
@@ -132,7 +138,7 @@ class LocalProvider(Protocol):
 class Provider(LocalProvider, Protocol):
     """A paid provider. Every method but `look_up` and `cancel` may raise ProviderFailed."""
 
-    # Whether `look_up` answers; the policy resubmit_after_lookup needs it.
+    # Whether `look_up` answers. The policy resubmit_after_lookup needs it.
     can_look_up: bool
 
     def plan(self, job: Job, read_input: ReadInput) -> Any:

@@ -1,8 +1,8 @@
-"""The journal: an operation is written here, and synced, before the database hears of it.
+"""The journal: keeps an operation on the disk before the database hears of it.
 
-One file per worker process, locked while that lives: `<data_dir>/journal/<worker_id>.jsonl`. What a
-dead process left is told to the database by whoever finds it, so that a paid operation is not lost
-with the database connection or the process.
+Each worker process has one file, `<data_dir>/journal/<worker_id>.jsonl`, and locks it while it
+lives. When the process is dead, another one tells the database what the file holds. So a paid
+operation is not lost with the database connection or the process.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An operation that a submit made, and what the provider says that it charged if it is done."""
+    """An operation that a submit began. `charged_micros` is the provider's figure if it is done."""
 
     job_id: str
     number: int
@@ -34,7 +34,7 @@ class Entry:
 
 
 class Journal:
-    """This process's file, and those that dead processes of this host left."""
+    """The file of this process, and the files that dead processes of this host left."""
 
     def __init__(self, folder: Path, worker_id: str) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -45,32 +45,32 @@ class Journal:
         self._pending: set[Entry] = set()
 
     def write(self, entry: Entry) -> None:
-        """Keeps the entry; it is on the disk when this returns.
+        """Keeps the entry, which is on the disk when this returns.
 
         Raises:
             OSError: when the disk does not take it.
         """
-        # The newline before it parts it from a line that did not get onto the disk whole.
+        # The newline before it ends a line that a crash has cut off.
         values = {name: value for name, value in asdict(entry).items() if value is not None}
         line = b"\n" + json.dumps(values).encode() + b"\n"
         with self._lock:
             self._pending.add(entry)
             if self._file is None:
-                # An answer that comes after the end: others find it when the process is gone.
+                # An answer came after the close. Others find it when the process is gone.
                 self._file = _locked_file(self._path)
             if os.write(self._file, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file)
 
     def settled(self, entry: Entry) -> None:
-        """The database has it; the file is emptied when that is true of all."""
+        """Notes that the database has the entry. Empties the file when it has all entries."""
         with self._lock:
             self._pending.discard(entry)
             if self._file is not None and not self._pending:
                 os.ftruncate(self._file, 0)
 
     def close(self) -> None:
-        """Leaves the file to others if something in it is not settled."""
+        """Closes the file, and leaves it to other processes if an entry in it is not settled."""
         with self._lock:
             if self._file is None:
                 return
@@ -80,7 +80,7 @@ class Journal:
             self._file = None
 
     def adopt_left(self, settle: Callable[[Entry], object]) -> None:
-        """Settles what dead processes left, and removes their files."""
+        """Settles the entries that dead processes left, and removes their files."""
         for path in self._folder.glob("*.jsonl"):
             if path != self._path:
                 try:
@@ -96,7 +96,7 @@ class Journal:
             except (FileNotFoundError, BlockingIOError):
                 return
             if not _is_at(path, file.fileno()):
-                # Another took it meanwhile, and what is there now may be a living process's.
+                # Another process removed it meanwhile. The file at the path may be a live one's.
                 return
             for entry in _entries(file.read()):
                 log.info("operation_found_in_journal", job_id=entry.job_id, number=entry.number)
@@ -111,12 +111,12 @@ def _locked_file(path: Path) -> int:
         if _is_at(path, file):
             sync(path.parent)
             return file
-        # Somebody took it for a dead process's between the two calls.
+        # Between the two calls another process took it for a dead one's, and removed it.
         os.close(file)
 
 
 def _is_at(path: Path, file: int) -> bool:
-    """Whether the open file is the one that the path leads to."""
+    """Whether the open file is still the one at the path."""
     try:
         return path.stat().st_ino == os.fstat(file).st_ino
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def _is_at(path: Path, file: int) -> bool:
 
 
 def _entries(data: bytes) -> Iterator[Entry]:
-    """The whole lines; a torn last one was never acted upon."""
+    """The entries of complete lines. Nobody acted upon a last line that was cut off."""
     for line in filter(None, data.split(b"\n")[:-1]):
         try:
             yield Entry(**json.loads(line))

@@ -1,7 +1,7 @@
-"""A job's run: claim, then step after step until it ends, waits, or is not ours any more.
+"""A job's run: claims the job, and runs step after step until it ends, waits, or is lost.
 
-Each step reads what is recorded and can be repeated by whoever claims the job next, but for the one
-that pays: see `submit`.
+Each step reads what is recorded. Whoever claims the job next can repeat a step, except for the one
+that pays (`submit`).
 """
 
 import contextlib
@@ -22,8 +22,9 @@ from core.kinds import Result
 from core.process import failpoints, metrics
 from core.store import Database, claims, media, starts, submits, transitions
 from core.store.claims import Claim
-from core.telling.changes import Teller
+from core.telling.changes import Changes, Teller
 from workers.endings import Endings, cancel_operation, context, not_configured, worker_lost
+from workers.outcomes import Failed, NotNow
 from workers.providers import (
     LocalProvider,
     Provider,
@@ -42,7 +43,7 @@ from workers.runs.submit import Submitter
 log = structlog.get_logger()
 
 RETRY_MS = 1000
-# How long a thread goes on with a queue's jobs before another queue may have it.
+# How long a thread runs jobs of one queue before it wakes another worker and yields.
 QUEUE_SECONDS = 0.5
 
 
@@ -54,6 +55,7 @@ class Pipeline:
     blobs: Blobs
     providers: Providers
     keeper: LeaseKeeper
+    changes: Changes
     teller: Teller
     endings: Endings
     submitter: Submitter
@@ -65,7 +67,7 @@ class Pipeline:
     max_result_bytes: int
 
     def run_queue(self, queue: str) -> None:
-        """Runs jobs of the queue until there is none, or others have waited for long enough.
+        """Runs jobs of the queue until there is none, or until QUEUE_SECONDS are over.
 
         Raises:
             DependencyUnavailable: when the database can't be asked.
@@ -73,7 +75,7 @@ class Pipeline:
         until = time.monotonic() + QUEUE_SECONDS
         while self.run_next(queue):
             if self.keeper.closing or time.monotonic() > until:
-                # Somebody shall go on: there may be another job, or room for one of the user's.
+                # Another worker goes on: a job may wait, or the user may have room for one.
                 self.teller.wake(queue)
                 return
 
@@ -103,7 +105,7 @@ class Pipeline:
         return claims.claim(self.db, queue, self.worker_id, lease_ms, most)
 
     def release(self, job: Job) -> None:
-        """Stops what an ended job left at its provider."""
+        """Stops the operation that an ended job left at its provider."""
         provider = paid(self.providers.get(job.provider))
         if provider and job.provider_operation:
             self.endings.release(provider, job)
@@ -119,16 +121,17 @@ class Pipeline:
         for intent in submits.of_job(self.db, entry.job_id):
             provider = paid(self.providers.get(intent.provider))
             if provider and intent.operation == entry.operation:
-                where = intent.user_id, intent.job_id, intent.operation
-                self.endings.release_orphan(provider, *where)
+                self.endings.release_orphan(
+                    provider, intent.user_id, intent.job_id, intent.operation
+                )
 
     def _run(self, claim: Claim, lease: Lease) -> None:
         try:
             self._steps(claim, lease)
         except ProviderFailed as error:
-            self.endings.fail(claim, error)
+            self.endings.fail(claim, Failed.of(error))
         except TryLater as error:
-            self.endings.retry(claim, error)
+            self.endings.retry(claim, NotNow.of(error))
         except LeaseLost:
             log.warning("run_lost", **context(claim), step=claim.step)
         except (DependencyUnavailable, StorageFull) as error:
@@ -144,9 +147,10 @@ class Pipeline:
         log.exception("run_crashed", **context(claim), error_id=error_id, error=name)
         pays = paid(self.providers.get(claim.job.provider)) and claim.step is Step.SUBMIT
         if pays and not self._surely_unsent(claim):
-            self.endings.make(lambda: submits.unknown(self.db, claim.run))
+            # The operation may be in this process's journal, which others read when it is gone.
+            self.endings.make_if_possible(lambda db: submits.unknown(db, claim.run))
             return
-        self.endings.fail(claim, ProviderFailed(_internal(error_id)))
+        self.endings.fail(claim, Failed(_internal(error_id)))
 
     def _surely_unsent(self, claim: Claim) -> bool:
         try:
@@ -160,22 +164,24 @@ class Pipeline:
         if claim.job.state is State.RECONCILING:
             self.reconciler.reconcile(claim, paid(provider))
         elif claim.step is Step.SUBMIT and claim.at_risk:
-            # The run that wrote the intent is gone, and with it what it knew.
-            self.endings.make(lambda: submits.unknown(self.db, claim.run))
-            # Somebody may have settled it since the claim; then it goes on now.
+            # The run that wrote the intent is gone. Its journal, or the run itself if it was only
+            # frozen, may still say what came of the submit.
+            self.endings.make_if_possible(lambda db: submits.unknown(db, claim.run))
+            # Somebody may have settled it since the claim; then the job goes on now.
             self.endings.hand_back(claim, 0)
         elif claim.job.attempt > self.max_attempts:
-            raise worker_lost(self.max_attempts)
+            self.endings.fail(claim, worker_lost(self.max_attempts))
         else:
             self._advance(claim, provider, lease)
 
     def _advance(
         self, claim: Claim, provider: LocalProvider | Provider | None, lease: Lease
     ) -> None:
+        if provider is None:
+            self._without_provider(claim)
+            return
         paying = paid(provider)
         try:
-            if provider is None:
-                raise self._no_provider(claim)
             if lease.stopping() or claim.job.cancel_request_time is not None:
                 raise RunStopped
             if paying and claim.step is Step.SUBMIT:
@@ -187,35 +193,40 @@ class Pipeline:
                 return
             self._fetch(claim, provider, lease)
         except RunStopped:
-            # Here, because `claim` has the operation that this very run began.
+            # Caught here, because `claim` has the operation that this very run began.
             self._stop(claim, paying, lease)
 
     @property
     def _local(self) -> list[str]:
-        """The providers whose jobs have no submit."""
+        """The providers that render in this process, so that their jobs have no submit."""
         return [name for name, provider in self.providers.items() if paid(provider) is None]
 
     def _start(self, claim: Claim) -> bool:
-        event = transitions.start(self.db, claim.run, self.user_concurrency)
+        event = self.changes.make(
+            lambda db: transitions.start(db, claim.run, self.user_concurrency)
+        )
         if event is None:
             self.endings.hand_back(claim, RETRY_MS)
             return False
-        self.teller.tell(event)
         return event.type is EventType.STARTED
 
     def _fetch(self, claim: Claim, provider: LocalProvider, lease: Lease) -> None:
         count = claim.job.spec.output_count
         done = {output.output_index for output in claim.job.outputs}
         missing = [index for index in range(count) if index not in done]
-        # What was paid for is there by now; how long it takes to download is not the provider's.
+        # The operation is done by now. The time of the download is not the provider's.
         sent = claim.job.submit_time
         made_ms = None if sent is None else self.db.now_ms() - sent
         for index in missing:
             lease.begin_output(index)
             with _full_disk_told(), _scratch_file(self.work_folder) as path:
                 result = self._fetch_one(claim, provider, lease, index, path, made_ms)
-            finish = transitions.succeed if index == missing[-1] else transitions.add_output
-            self.teller.tell(finish(self.db, claim.run, result))
+            self._keep(claim, result, last=index == missing[-1])
+
+    def _keep(self, claim: Claim, result: Result, *, last: bool) -> None:
+        """Writes the output down; the last one ends the job."""
+        keep = transitions.succeed if last else transitions.add_output
+        self.changes.make(lambda db: keep(db, claim.run, result))
 
     def _fetch_one(
         self,
@@ -256,10 +267,13 @@ class Pipeline:
             self.endings.hand_back(claim, 0)
             self.teller.wake(claim.job.queue)
 
-    def _no_provider(self, claim: Claim) -> ProviderFailed | TryLater:
+    def _without_provider(self, claim: Claim) -> None:
         failure = not_configured(claim.job.provider)
-        # Where money was spent, another worker may have the key.
-        return TryLater(failure) if claim.at_risk else ProviderFailed(failure)
+        if claim.at_risk:
+            # Money was spent, and another worker may have the key.
+            self.endings.retry(claim, NotNow(failure))
+        else:
+            self.endings.fail(claim, Failed(failure))
 
     def _read_input(self, media_id: str) -> bytes:
         item = media.find(self.db, media_id)
@@ -267,7 +281,7 @@ class Pipeline:
             if item is not None:
                 return self.blobs.read(item.blob_key)
         except BlobMissing:
-            # Erased since: rows go first, bytes second.
+            # It was erased meanwhile: the purge erases rows first and bytes second.
             pass
         message = "An input of the job was erased."
         raise ProviderFailed(JobFailure(reason=Reason.INPUT_MEDIA_INVALID, message=message))
@@ -283,8 +297,8 @@ def _share_micros(claim: Claim) -> int:
 
 @contextlib.contextmanager
 def _scratch_file(folder: Path) -> Iterator[Path]:
-    """Where one output is made. No folder of its own: to make and erase one costs more than all
-    else that is done to a small file."""
+    """The file in which one output is made. It has no folder of its own: making and erasing one
+    costs more than everything else that is done to a small file."""
     path = folder / new_id()
     try:
         yield path
@@ -305,6 +319,6 @@ def _full_disk_told() -> Iterator[None]:
 def _internal(error_id: str) -> JobFailure:
     return JobFailure(
         reason=Reason.INTERNAL_ERROR,
-        message="Something went wrong here; the log has it under the error id.",
+        message="Something went wrong in Rushes. The log has the details under the error id.",
         metadata={"error_id": error_id},
     )

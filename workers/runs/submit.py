@@ -1,7 +1,8 @@
-"""The one place where money is spent: intent, call, journal, record; or RECONCILING.
+"""The one place where money is spent: write the intent, call the provider, record its answer.
 
-Whatever happens after the intent was written and was not certainly free makes the job RECONCILING:
-no exception, kill or lost connection leads to a second call.
+Invariant: once the intent is written, no exception, kill or lost connection leads to a second call.
+A submit that was not certainly free makes the job RECONCILING while somebody may still learn its
+outcome, and else ends the job as SUBMIT_OUTCOME_UNKNOWN.
 """
 
 import threading
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -17,15 +18,16 @@ from core.errors import DependencyUnavailable, LeaseLost, NotFound, StorageFull
 from core.events import Event
 from core.jobs import EventType, JobFailure, Outcome, Step
 from core.process import failpoints
-from core.store import Database, circuits, intents, submits
+from core.store import Database, intents, submits
 from core.store.claims import Claim
 from core.store.submits import Begun
-from core.telling.changes import Teller
+from core.telling.changes import Changes
+from workers.circuits import Circuits
 from workers.endings import Endings, context
+from workers.outcomes import Failed, NotNow, SubmitOutcome, Unknown
 from workers.polls.paces import Paces
 from workers.polls.ticker import Ticker
 from workers.providers import (
-    OutcomeUnknown,
     Provider,
     ProviderFailed,
     ReadInput,
@@ -38,15 +40,12 @@ from workers.runs.lease import Lease
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
-# A run that was frozen between the intent and the call must not call: its lease may be over.
+# A run that was frozen for longer between the intent and the call does not call: its lease may be
+# over.
 GUARD_SECONDS = 1.0
-# The one that goes on while the machine sleeps; that of macOS has another name.
+# This clock goes on while the machine sleeps. macOS names it differently.
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 NO_ROOM_MS = 1000
-# A provider that wants to be left alone longer than that means the one job.
-MOST_REST_MS = 60_000
 RECORD_PAUSE_SECONDS = 0.5
 UNKNOWN_FIRST_POLL_MS = 30_000
 
@@ -56,8 +55,9 @@ class Submitter:
     """Submits jobs to paid providers, once each."""
 
     db: Database
-    teller: Teller
+    changes: Changes
     endings: Endings
+    circuits: Circuits
     paces: Paces
     ticker: Ticker
     journal: Journal
@@ -65,154 +65,124 @@ class Submitter:
     nudge_poller: Callable[[], None]
     worker_id: str
     user_concurrency: int
-    circuit_failures: int
-    circuit_ms: int
 
     def submit(
         self, claim: Claim, provider: Provider, lease: Lease, read_input: ReadInput
     ) -> Claim | None:
-        """The claim at FETCH if the provider was done at once, else None: it is somebody's later.
+        """Submits the job. Returns the claim at FETCH if the operation is done already; None when
+        this run has nothing more to do.
 
         Raises:
             LeaseLost: when another run owns the job.
             RunStopped: when the run shall stop, and nothing was sent.
-            ProviderFailed: when it can't be asked for like that, or an input is gone.
+            ProviderFailed: when the provider can't be asked for this, or an input is gone.
         """
-        # Before the intent: what fails here costs nothing.
+        # Before the intent is written: what fails here costs nothing.
         plan = provider.plan(claim.job, read_input)
         began = time.clock_gettime(CLOCK)
         begun = self._begin(claim)
         if begun is None:
             self.endings.hand_back(claim, NO_ROOM_MS)
             return None
-        self.teller.tell(begun.event)
         if begun.number is None:
             return None
         claim = replace(claim, job=begun.event.job, at_risk=True)
         if lease.stopping():
-            self._refused(claim, begun.number, Outcome.NOT_SENT)
+            self._close_intent(claim, begun.number, Outcome.NOT_SENT)
             raise RunStopped
         if _too_late(began, lease):
-            # The database is slow: not again at once.
-            self._refused(claim, begun.number, Outcome.NOT_SENT)
+            # The database is slow, so the next try is not made at once.
+            self._close_intent(claim, begun.number, Outcome.NOT_SENT)
             self.endings.hand_back(claim, NO_ROOM_MS, claim.tries + 1)
             return None
         return self._send(claim, begun.number, provider, plan)
 
-    def _send(self, claim: Claim, number: int, provider: Provider, plan: Any) -> Claim | None:
-        """Makes the call that the intent is for, and writes down what came of it."""
-        try:
-            failpoints.hit("submit.before_send")
-            submitted = self._call(claim, number, provider, plan)
-        except LeaseLost:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, the call may have been made
-            self._unknown(claim, error)
-            return None
-        if isinstance(submitted, TryLater):
-            self.endings.retry(replace(claim, at_risk=False), submitted)
-            return None
-        return self._record(claim, number, provider, submitted) if submitted else None
-
     def adopt(self, entry: Entry) -> Event | None:
-        """Records an operation that was learned of late, or elsewhere.
+        """Records an operation that was learned of late, or by another process.
 
         Raises:
             DependencyUnavailable, StorageFull: when the database can't take it.
         """
-        where = entry.job_id, entry.number, entry.operation
         try:
-            event = submits.accepted(
-                self.db, *where, done=entry.done, charged_micros=entry.charged_micros
-            )
+            event = self.changes.make(lambda db: _accept(db, entry))
         except NotFound:
             log.error("operation_of_unknown_job", job_id=entry.job_id, operation=entry.operation)
             return None
         if event is not None:
             log.info("operation_adopted", job_id=entry.job_id, number=entry.number)
-            self.teller.tell(event)
         return event
 
     def _begin(self, claim: Claim) -> Begun | None:
         try:
-            return submits.begin(self.db, claim.run, self.worker_id, self.user_concurrency)
+            return self.changes.make(
+                lambda db: submits.begin(db, claim.run, self.worker_id, self.user_concurrency)
+            )
         except (DependencyUnavailable, StorageFull):
-            # It may have been committed, and only this run knows that nothing was sent.
-            self._write(lambda: submits.retract(self.db, claim.run))
+            # The intent may have been committed, and only this run knows that nothing was sent.
+            self._write(lambda db: submits.retract(db, claim.run))
             raise
 
-    def _call(
-        self, claim: Claim, number: int, provider: Provider, plan: Any
-    ) -> Submitted | TryLater | None:
-        """What the provider answered; when it refused that is written down: for good (None) or for
-        now."""
+    def _send(self, claim: Claim, number: int, provider: Provider, plan: Any) -> Claim | None:
+        """Makes the call that the intent is for, and writes down what came of it."""
+        try:
+            failpoints.hit("submit.before_send")
+            answer = self._call(claim, number, provider, plan)
+            if isinstance(answer, Submitted):
+                failpoints.hit("submit.after_answer")
+        except Exception as error:  # noqa: BLE001 - a bug of ours, and the call may have been made
+            answer = Unknown.of(error)
+        if isinstance(answer, Submitted):
+            return self._record(claim, number, provider, answer)
+        if isinstance(answer, Failed):
+            self._close_intent(claim, number, Outcome.REJECTED, answer.failure)
+        elif isinstance(answer, NotNow):
+            self._put_off(claim, number, answer)
+        else:
+            self._unknown(claim, number, provider, answer)
+        return None
+
+    def _call(self, claim: Claim, number: int, provider: Provider, plan: Any) -> SubmitOutcome:
         key = intents.submission_key(claim.run.job_id, number)
         try:
-            submitted = provider.submit(claim.job, key, plan)
+            return provider.submit(claim.job, key, plan)
         except ProviderFailed as error:
-            self._refused(claim, number, Outcome.REJECTED, error.failure)
-            return None
+            return Failed.of(error)
         except TryLater as error:
-            self._leave_alone(claim.job.provider, error)
-            self._refused(claim, number, Outcome.REJECTED if error.sent else Outcome.NOT_SENT)
-            return error
-        except Exception as error:
-            # Whatever it was: the provider did not answer.
-            self._count_failure(claim.job.provider)
-            if isinstance(error, OutcomeUnknown) and error.late is not None:
-                error.late.add_done_callback(lambda late: self._late(claim, number, provider, late))
-            raise
-        failpoints.hit("submit.after_answer")
-        return submitted
+            return self.circuits.submit_put_off(claim.job.provider, NotNow.of(error))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the provider may have accepted
+            self.circuits.submit_failed(claim.job.provider)
+            return Unknown.of(error)
 
-    def _refused(
+    def _put_off(self, claim: Claim, number: int, answer: NotNow) -> None:
+        self._close_intent(claim, number, Outcome.REJECTED if answer.sent else Outcome.NOT_SENT)
+        self.endings.retry(replace(claim, at_risk=False), answer)
+
+    def _close_intent(
         self, claim: Claim, number: int, outcome: Outcome, failure: JobFailure | None = None
     ) -> None:
-        """Writes down that nothing was accepted; that is true whoever owns the job by now."""
+        """Writes down that nothing was accepted. That is true whoever owns the job by now."""
         try:
-            self._write(lambda: submits.refused(self.db, claim.run, number, outcome, failure))
+            self._write(lambda db: submits.refused(db, claim.run, number, outcome, failure))
         except LeaseLost:
-            self._write(lambda: submits.was_free(self.db, claim.run.job_id, number, outcome))
+            self._write(lambda db: submits.was_free(db, claim.run.job_id, number, outcome))
             raise
 
-    def _leave_alone(self, provider: str, error: TryLater) -> None:
-        """For as long as all jobs of the provider would meet the same."""
-        if not error.sent:
-            left_ms = self._count_failure(provider)
-            error.delay_ms = max(error.delay_ms or 0, left_ms) or None
-        elif error.delay_ms is not None:
-            rest_ms = min(error.delay_ms, MOST_REST_MS)
-            self._count(lambda: circuits.rest(self.db, provider, rest_ms))
-
-    def _count_failure(self, provider: str) -> int:
-        """For how many milliseconds the provider is left alone now.
-
-        Before the outcome is written: a job that tries whether the provider works again keeps all
-        others from it until then.
-        """
-        most, pause_ms = self.circuit_failures, self.circuit_ms
-        left_ms = self._count(lambda: circuits.failed(self.db, provider, most, pause_ms)) or 0
-        if left_ms:
-            log.warning("provider_left_alone", provider=provider, pause_ms=left_ms)
-        return left_ms
-
-    def _count(self, change: Callable[[], T]) -> T | None:
-        """Changes the circuit, if the database is there: the outcome matters more."""
-        try:
-            return change()
-        except (DependencyUnavailable, StorageFull) as error:
-            log.warning("circuit_not_written", error=type(error).__name__)
-            return None
-
-    def _unknown(self, claim: Claim, error: Exception) -> None:
-        log.warning("submit_outcome_unknown", **context(claim), error=type(error).__name__)
-        self.endings.make(lambda: submits.unknown(self.db, claim.run))
+    def _unknown(self, claim: Claim, number: int, provider: Provider, answer: Unknown) -> None:
+        what = {"error": answer.error, "learnable": answer.learnable}
+        log.warning("submit_outcome_unknown", **context(claim), **what)
+        if answer.late is not None:
+            answer.late.add_done_callback(lambda late: self._late(claim, number, provider, late))
+        if answer.learnable:
+            self.endings.make_if_possible(lambda db: submits.unknown(db, claim.run))
+        else:
+            # Only this run knows that nobody can tell, also when another owns the job by now.
+            self._write(lambda db: submits.lose(db, claim.run.job_id, number))
 
     def _record(
         self, claim: Claim, number: int, provider: Provider, submitted: Submitted
     ) -> Claim | None:
-        where, charged = (claim.run.job_id, number), submitted.charged_micros
-        entry = Entry(*where, submitted.operation, submitted.done, charged)
+        charged = submitted.charged_micros
+        entry = Entry(claim.run.job_id, number, submitted.operation, submitted.done, charged)
         delay_ms = self._first_poll_ms(claim, submitted)
         event = self._written(claim, provider, entry, delay_ms)
         if event is None or not submitted.done or event.type is EventType.STARTED:
@@ -235,51 +205,54 @@ class Submitter:
     def _written(
         self, claim: Claim, provider: Provider, entry: Entry, delay_ms: int = 0
     ) -> Event | None:
-        """Records the operation, however long the database is away; at the end of the process the
-        journal keeps it for others. None when the job does not wait for it any more."""
+        """Records the operation, however long the database is away. None when the job does not wait
+        for it any more, or when the process ends; then the journal keeps it for other workers."""
         try:
             self.journal.write(entry)
         except OSError as error:
             # The database alone must do.
             log.error("journal_not_written", **context(claim), error=type(error).__name__)
         failpoints.hit("journal.after_fsync")
-        where = self.db, entry.job_id, entry.number, entry.operation
-        charged = entry.charged_micros
-        event = self._write(
-            lambda: submits.accepted(
-                *where, done=entry.done, delay_ms=delay_ms, charged_micros=charged
-            ),
-            lambda: self.journal.settled(entry),
-        )
+
+        def accept(db: Database) -> Event | None:
+            event = _accept(db, entry, delay_ms)
+            self.journal.settled(entry)
+            return event
+
+        event = self._write(accept)
         if event is None and not self.closing.is_set():
             run = claim.run
             self.endings.release_orphan(provider, run.user_id, run.job_id, entry.operation)
         return event
 
-    def _write(
-        self, change: Callable[[], Event | None], then: Callable[[], None] = lambda: None
-    ) -> Event | None:
-        """Makes the change and tells it, once the database is there; None also at the end of the
-        process."""
+    def _write(self, change: Callable[[Database], Event | None]) -> Event | None:
+        """Makes the change as soon as the database is there. None also when the process ends."""
         while True:
             try:
-                event = change()
+                return self.changes.make(change)
             except (DependencyUnavailable, StorageFull) as error:
                 log.warning("outcome_not_written", error=type(error).__name__)
                 if self.closing.wait(RECORD_PAUSE_SECONDS):
                     return None
-                continue
-            then()
-            if event is not None:
-                self.teller.tell(event)
-            return event
 
     def _late(self, claim: Claim, number: int, provider: Provider, late: "Future[str]") -> None:
-        """An answer came after the call had been given up."""
+        """Records an answer that came after the call had been given up."""
         if late.cancelled() or late.exception() is not None:
             return
         entry = Entry(claim.run.job_id, number, late.result(), done=False)
         self._written(claim, provider, entry)
+
+
+def _accept(db: Database, entry: Entry, delay_ms: int = 0) -> Event | None:
+    return submits.accepted(
+        db,
+        entry.job_id,
+        entry.number,
+        entry.operation,
+        done=entry.done,
+        delay_ms=delay_ms,
+        charged_micros=entry.charged_micros,
+    )
 
 
 def _too_late(began: float, lease: Lease) -> bool:

@@ -1,11 +1,13 @@
-"""Calls to providers that nobody waits for: a provider that hangs keeps neither a run nor the
+"""Calls of providers that nobody waits for. A provider that hangs delays neither a run nor the
 rescuer, nor the end of the process."""
 
-import queue
-import threading
+import contextlib
+from collections import deque
 from collections.abc import Callable
 
 import structlog
+
+from workers.loop import Loop
 
 log = structlog.get_logger()
 
@@ -13,29 +15,42 @@ CLOSE_SECONDS = 1.0
 
 
 class Aside:
-    """A thread that does one thing after the other."""
+    """A thread that makes one call after the other."""
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._loop = Loop(
+            "aside", self._drain, None, last_round=True, patience_seconds=CLOSE_SECONDS
+        )
 
     def start(self) -> None:
         """Starts the thread."""
-        self._thread.start()
+        self._loop.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._loop.alive
 
     def __call__(self, work: Callable[[], None]) -> None:
-        """Does it soon."""
-        self._waiting.put(work)
+        """Makes the call soon."""
+        self._waiting.append(work)
+        self._loop.wake()
+
+    def stop(self) -> None:
+        """Does nothing: runs that are ending may still have calls to make."""
 
     def close(self) -> None:
-        """Ends the thread; what is under way for too long is left."""
-        self._waiting.put(None)
-        if self._thread.ident is not None:
-            self._thread.join(CLOSE_SECONDS)
+        """Ends the thread. A call that takes too long is left under way."""
+        self._loop.close()
 
-    def _run(self) -> None:
-        while (work := self._waiting.get()) is not None:
-            try:
-                work()
-            except Exception as error:
-                log.exception("aside_failed", error=type(error).__name__)
+    def _drain(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                self._make(self._waiting.popleft())
+
+    def _make(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            log.exception("aside_failed", error=type(error).__name__)

@@ -1,8 +1,8 @@
-"""The housekeeper: empties the bin and forgets what is too old, one worker process at a time; and
-stores the paid results that this machine had to keep.
+"""The housekeeper: empties the bin and forgets what is too old, in one worker process at a time.
+
+In every worker process it also stores the paid results that wait in this machine's spool.
 """
 
-import threading
 import time
 
 import structlog
@@ -10,23 +10,30 @@ import structlog
 from core.blobs import Blobs
 from core.errors import RushesError
 from core.store import Database, retention, workers
+from workers.loop import Loop
 from workers.providers.kept import KeptResults
 from workers.upkeep.purge import empty_bin, erase_orphans
 
 log = structlog.get_logger()
 
 ROUND_SECONDS = 60.0
-# It lists the whole blob store.
+# Looking for orphans lists the whole blob store.
 ORPHAN_ROUND_SECONDS = 3600.0
 DUTY = "housekeeping"
 DAY_MS = 24 * 3600 * 1000
 
 
 class Housekeeper:
-    """A thread of its own: a large store must not keep the rescuer waiting."""
+    """Cleans up in a thread of its own, so that a large store does not keep the rescuer waiting."""
 
     def __init__(
-        self, db: Database, blobs: Blobs, kept: KeptResults, worker_id: str, retention_days: int
+        self,
+        db: Database,
+        blobs: Blobs,
+        kept: KeptResults,
+        worker_id: str,
+        retention_days: int,
+        round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._db = db
         self._blobs = blobs
@@ -34,38 +41,36 @@ class Housekeeper:
         self._worker_id = worker_id
         self._retention_days = retention_days
         self._orphans_at = time.monotonic()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+        self._loop = Loop(
+            "housekeeper", self._round, round_seconds, rests_first=True, patience_seconds=1.0
+        )
 
     def start(self) -> None:
         """Starts the thread."""
-        self._thread.start()
+        self._loop.start()
 
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return self._loop.alive
 
     def stop(self) -> None:
         """Asks the thread to end."""
-        self._stopped.set()
+        self._loop.stop()
 
     def close(self) -> None:
-        """Ends the thread after what it is at; a long round is simply left."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout=1.0)
+        """Ends the thread after its present step. A long round is left unfinished."""
+        self._loop.close()
 
-    def _run(self) -> None:
-        while not self._stopped.wait(ROUND_SECONDS):
-            for work in (self._kept.upload_spooled, self.keep):
-                try:
-                    work()
-                except RushesError as error:
-                    log.warning("housekeeping_failed", error=type(error).__name__)
+    def _round(self) -> None:
+        for work in (self._kept.upload_spooled, self.keep):
+            try:
+                work()
+            except RushesError as error:
+                log.warning("housekeeping_failed", error=type(error).__name__)
 
     def keep(self) -> bool:
-        """One round, if this worker leads; whether it did.
+        """Cleans up once if this worker leads; whether it did.
 
         Raises:
             DependencyUnavailable: when the database or the blob store is away.

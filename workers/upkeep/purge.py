@@ -1,4 +1,4 @@
-"""Empties the bin, and erases bytes that no row names: what a crash between two steps left."""
+"""Empties the bin, and erases bytes that no row names, which a crash between two steps left."""
 
 from collections.abc import Iterator
 
@@ -12,19 +12,19 @@ from core.store import Database, media
 
 log = structlog.get_logger()
 
-# Bytes are put before their row is written, so young ones may just be waiting for it. A worker
-# that is frozen for longer has lost its job by then and writes no row.
+# Bytes are stored before their row is written, so young bytes may still get their row. A worker
+# that was frozen for longer has lost its job and writes no row.
 ORPHAN_AGE_MS = 24 * 3600 * 1000
-# Their job has ended by then: see `RUSHES_MAX_FINISH_SECONDS`.
+# The jobs of older results have ended: see `RUSHES_MAX_FINISH_SECONDS`.
 RESULT_AGE_MS = 2 * ORPHAN_AGE_MS
 _BATCH = 200
 _FAR_MS = 2**52
 
 
 def empty_bin(db: Database, blobs: Blobs) -> int:
-    """Erases items whose time in the bin is over; how many.
+    """Erases the items whose time in the bin is over; how many.
 
-    Rows go first, bytes second: what a crash leaves between the two is an orphan later.
+    Rows are erased first and bytes second. Bytes that a crash leaves in between are orphans.
 
     Raises:
         DependencyUnavailable: when the database or the blob store is away; simply run it again.
@@ -39,9 +39,9 @@ def empty_bin(db: Database, blobs: Blobs) -> int:
 
 
 def owns(db: Database, blobs: Blobs) -> bool:
-    """Whether the blobs are this installation's: another database would find all of them orphans.
+    """Whether the blobs belong to this installation. Another would take all of them for orphans.
 
-    A store without an owner becomes ours when we know what is in it.
+    A store without an owner becomes this installation's when its database knows what is in it.
 
     Raises:
         DependencyUnavailable: when the database or the blob store is away.
@@ -59,10 +59,10 @@ def owns(db: Database, blobs: Blobs) -> bool:
 
 
 def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
-    """Erases blobs without a row that are older than a day, and kept results of providers that
-    are older than two; how many. `now` in milliseconds.
+    """Erases blobs without a row that are older than a day, and kept results of providers that are
+    older than two days; how many. `now` is in milliseconds.
 
-    Nothing is erased in a store that another installation owns.
+    Erases nothing in a store that another installation owns.
 
     Raises:
         DependencyUnavailable: when the database or the blob store is away; simply run it again.

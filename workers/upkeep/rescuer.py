@@ -1,7 +1,7 @@
-"""The rescuer: every worker process looks each second for jobs that nobody runs; no one leads.
+"""The rescuer: each second, every worker process looks for jobs that nobody runs. No one leads.
 
-It tops the queue up to what could be claimed now, so a lost or repeated wake-up means nothing. When
-the queue itself can't be reached, it runs the jobs here.
+It tops the queue up to the number of jobs that could be claimed now, so a lost or repeated wake-up
+means nothing. When the queue itself can't be reached, it runs the jobs in this process.
 """
 
 import threading
@@ -14,8 +14,9 @@ from core.errors import RushesError
 from core.process import failpoints, metrics
 from core.process.settings import Settings
 from core.store import Database, claims, transitions, workers
-from core.telling.changes import TELL_ERRORS, Teller
+from core.telling.changes import TELL_ERRORS, Changes
 from core.telling.wakeups import JobQueue
+from workers.loop import Loop
 from workers.runs.journal import Journal
 from workers.runs.pipeline import Pipeline
 
@@ -25,7 +26,7 @@ MOST_WAKE_UPS = 64
 
 
 class Rescuer:
-    """The thread that looks after the jobs of everybody."""
+    """Wakes workers for jobs that wait, ends overdue jobs, and adopts what dead workers left."""
 
     def __init__(
         self,
@@ -34,7 +35,7 @@ class Rescuer:
         queues: tuple[str, ...],
         db: Database,
         queue: JobQueue,
-        teller: Teller,
+        changes: Changes,
         pipeline: Pipeline,
         journal: Journal,
     ) -> None:
@@ -42,51 +43,44 @@ class Rescuer:
         self._queues = queues
         self._db = db
         self._queue = queue
-        self._teller = teller
+        self._changes = changes
         self._pipeline = pipeline
         self._journal = journal
-        self._stopped = threading.Event()
         self._own_threads = ThreadPoolExecutor(settings.worker_threads, "queueless")
         self._own_room = threading.Semaphore(settings.worker_threads)
         self._beat_at = float("-inf")
-        self._thread = threading.Thread(target=self._run, name="rescuer", daemon=True)
+        self._loop = Loop("rescuer", self._round, settings.rescue_seconds, rests_first=True)
 
     def start(self) -> None:
-        """Starts the thread; the worker is known to live from then on."""
+        """Starts the thread. From then on the worker counts as alive."""
         self._beat()
-        self._thread.start()
+        self._loop.start()
 
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return self._loop.alive
 
     def stop(self) -> None:
         """Asks the thread to end."""
-        self._stopped.set()
+        self._loop.stop()
 
     def close(self) -> None:
-        """Ends the thread and says that the worker leaves."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        """Ends the thread, and says that the worker leaves."""
+        self._loop.close()
         self._own_threads.shutdown()
         try:
             workers.leave(self._db, self._pipeline.worker_id)
         except RushesError as error:
             log.warning("leave_failed", error=type(error).__name__)
 
-    def _run(self) -> None:
-        while not self._stopped.wait(self._settings.rescue_seconds):
-            try:
-                self._beat()
-                for queue in self._queues:
-                    self._top_up(queue)
-                failpoints.hit("rescue.middle")
-                self._fail_overdue()
-                self._journal.adopt_left(self._pipeline.adopt)
-            except RushesError as error:
-                log.warning("rescue_failed", error=type(error).__name__)
+    def _round(self) -> None:
+        self._beat()
+        for queue in self._queues:
+            self._top_up(queue)
+        failpoints.hit("rescue.middle")
+        self._fail_overdue()
+        self._journal.adopt_left(self._pipeline.adopt)
 
     def _beat(self) -> None:
         now = time.monotonic()
@@ -123,7 +117,9 @@ class Rescuer:
 
     def _fail_overdue(self) -> None:
         for user_id, job_id in claims.overdue(self._db):
-            event = transitions.fail_overdue(self._db, user_id, job_id)
-            if event is not None:
-                self._teller.tell(event)
-                self._pipeline.release(event.job)
+            self._fail(user_id, job_id)
+
+    def _fail(self, user_id: str, job_id: str) -> None:
+        event = self._changes.make(lambda db: transitions.fail_overdue(db, user_id, job_id))
+        if event is not None:
+            self._pipeline.release(event.job)

@@ -1,7 +1,5 @@
 """The statistics: one worker process at a time counts the installation for the metrics."""
 
-import threading
-
 import structlog
 
 from core.errors import RushesError
@@ -10,48 +8,53 @@ from core.kinds import queues
 from core.process import metrics
 from core.store import Database, overview, workers
 from core.store.overview import Overview
+from workers.loop import Loop
 
 log = structlog.get_logger()
 
 ROUND_SECONDS = 5.0
 DUTY = "statistics"
 GAUGES = (
-    *(metrics.UNFINISHED_JOBS, metrics.QUEUE_AGE, metrics.LIVE_WORKERS),
-    *(metrics.SPEND, metrics.OPEN_CIRCUITS),
+    metrics.UNFINISHED_JOBS,
+    metrics.QUEUE_AGE,
+    metrics.LIVE_WORKERS,
+    metrics.SPEND,
+    metrics.OPEN_CIRCUITS,
 )
 
 
 class Statistics:
-    """A thread of its own, so that a scrape never waits for the database, nor a rescue for it.
+    """Counts in a thread of its own, so that neither a scrape nor a rescue waits for the counting.
 
-    Who does not lead, or can't reach the database, shows none of these gauges: no old figures.
+    A worker that does not lead, or can't reach the database, shows none of these gauges. So nobody
+    sees old figures.
     """
 
     def __init__(self, db: Database, worker_id: str) -> None:
         self._db = db
         self._worker_id = worker_id
         self._providers: set[str] = set()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
+        self._loop = Loop("statistics", self.count, ROUND_SECONDS, patience_seconds=1.0)
 
     def start(self) -> None:
         """Starts the thread."""
-        self._thread.start()
+        self._loop.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._loop.alive
+
+    def stop(self) -> None:
+        """Asks the thread to end."""
+        self._loop.stop()
 
     def close(self) -> None:
-        """Ends the thread; a look that takes long is simply left."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout=1.0)
-
-    def _run(self) -> None:
-        while True:
-            self.count()
-            if self._stopped.wait(ROUND_SECONDS):
-                return
+        """Ends the thread. A look that takes long is left under way."""
+        self._loop.close()
 
     def count(self) -> bool:
-        """One look, if this worker leads; whether it did."""
+        """Counts once if this worker leads; whether it did."""
         try:
             if workers.lead(self._db, DUTY, self._worker_id, int(3 * ROUND_SECONDS * 1000)):
                 self._show(overview.look(self._db))

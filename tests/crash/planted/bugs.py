@@ -71,7 +71,8 @@ BUGS = {
         (
             Edit(
                 "core/store/submits.py",
-                "EventType.RECONCILING,\n            cost_state=CostState.UNCERTAIN,",
+                "EventType.RECONCILING,\n            stage=Stage.RECONCILING,\n"
+                "            cost_state=CostState.UNCERTAIN,",
                 "EventType.UPDATED,\n            at_risk=False,",
             ),
         ),
@@ -81,9 +82,8 @@ BUGS = {
         (
             Edit(
                 "workers/runs/submit.py",
-                "submitted = provider.submit(claim.job, key, plan)",
-                f"submitted = {CODE}.retried("
-                "lambda: provider.submit(claim.job, key, plan), OutcomeUnknown)",
+                "return provider.submit(claim.job, key, plan)",
+                f"return {CODE}.retried(lambda: provider.submit(claim.job, key, plan))",
             ),
         ),
     ),

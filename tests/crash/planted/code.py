@@ -10,6 +10,7 @@ from typing import Any
 from core.jobs import State
 from core.store.engine.sql import Statement
 from core.store.jobs import revision
+from workers.providers import OutcomeUnknown
 
 MOMENT_SECONDS = 0.1
 
@@ -24,11 +25,11 @@ def believed(locked: Any) -> Any:
     return replace(locked, state=State.RUNNING) if locked.state.terminal else locked
 
 
-def retried(call: Callable[[], Any], unknown: type[Exception]) -> Any:
+def retried(call: Callable[[], Any]) -> Any:
     """What an SDK does."""
     try:
         return call()
-    except unknown:
+    except OutcomeUnknown:
         return call()
 
 

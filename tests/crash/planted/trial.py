@@ -31,7 +31,10 @@ _HEADS = Statement("SELECT user_id, revision FROM user_stream")
 IMAGES = Mix({"simulator-image": 70, "builtin-image": 30}, {"": 1})
 FILMS = Mix({"builtin-video": 1}, {"": 1})
 PAID = Mix({"simulator-image": 1}, {"": 1})
-TROUBLED = Mix({"simulator-image": 1}, {"": 6, "sim:lost-answer": 2, "sim:rejected": 2})
+TROUBLED = Mix(
+    {"simulator-image": 1},
+    {"": 6, "sim:lost-answer": 1, "sim:lost-answer-listed": 1, "sim:rejected": 2},
+)
 
 
 @dataclass

@@ -23,7 +23,7 @@ def test_every_model_is_shown_with_what_it_needs_costs_and_when_it_ends(place: P
     assert "0.055 USD more for each input" in said.out
     assert lines["dall-e-3"].endswith("2026-05-12 -> gpt-image-2.5-flare")
     assert f"{models_path(None)}: 16 models." in said.out
-    assert "compare them with your provider's" in said.out
+    assert "compare them with those of your provider" in said.out
 
 
 def test_its_prices_are_in_the_installation_s_currency(

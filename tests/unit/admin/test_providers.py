@@ -306,7 +306,7 @@ def test_a_key_of_the_run_that_this_shell_has_not_is_asked_for(
     assert place.run("budget", "show").code == 0
     said = place.run("providers", "check")
     assert said.code == 1
-    assert "set RUSHES_GEMINI_API_KEY here as for the run" in said.out
+    assert "set RUSHES_GEMINI_API_KEY in this shell as for the run" in said.out
 
 
 def test_the_doctor_says_the_same_words_without_a_call(well: Installation, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_an_operation_of_a_job_that_has_ended_is_recorded(place: Place, job_id: 
         transitions.cancel(db, "alice", job_id, "")
     said = place.run("reconcile", "resolve", job_id, "--operation", "op-7")
     assert said.code == 0
-    assert said.out == "The operation was recorded; the job does not wait for it any more.\n"
+    assert said.out == "The operation was recorded, but the job does not wait for it any more.\n"
     [item] = json.loads(place.run("reconcile", "list", "--json").out)
     assert item["operation"] == "op-7"
 

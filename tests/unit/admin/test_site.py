@@ -40,7 +40,7 @@ def test_a_secret_of_the_run_must_be_given_here_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     announce(tmp_path, withheld=["RUSHES_DATABASE_URL"])
-    with pytest.raises(SettingsInvalid, match="Set RUSHES_DATABASE_URL here"):
+    with pytest.raises(SettingsInvalid, match="Set RUSHES_DATABASE_URL in this shell"):
         find_site(tmp_path)
     monkeypatch.setenv("RUSHES_DATABASE_URL", "postgresql://me:secret@host/name")
     site = find_site(tmp_path)

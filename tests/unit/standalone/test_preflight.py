@@ -82,7 +82,7 @@ def test_a_folder_that_can_not_be_written_is_named() -> None:
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
 
-    with pytest.raises(CannotStart, match="data is no folder"):
+    with pytest.raises(CannotStart, match="data is not a folder"):
         preflight.prepare_folder(tmp_path / "data")
 
 

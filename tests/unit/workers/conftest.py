@@ -16,9 +16,10 @@ from core.process import failpoints
 from core.process.settings import read_settings
 from core.store import Database, open_database
 from core.store.durations import Durations
-from core.telling.changes import Teller
+from core.telling.changes import Changes, Teller
 from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid
 from workers.backoff import Backoff
+from workers.circuits import Circuits
 from workers.endings import Endings
 from workers.polls.paces import Paces
 from workers.polls.poller import Poller
@@ -73,6 +74,16 @@ def teller(told: Told) -> Teller:
 
 
 @pytest.fixture
+def changes(db: Database, teller: Teller) -> Changes:
+    return Changes(db, teller)
+
+
+@pytest.fixture
+def circuits(db: Database) -> Circuits:
+    return Circuits(db=db, failures=3, open_ms=60_000)
+
+
+@pytest.fixture
 def provider() -> ScriptedLocal:
     """The one that "scripted" jobs have: free, in this process."""
     return ScriptedLocal()
@@ -90,17 +101,17 @@ def providers(provider: ScriptedLocal, payee: ScriptedPaid) -> Providers:
 
 
 @pytest.fixture
-def keeper(db: Database, teller: Teller) -> Iterator[LeaseKeeper]:
+def keeper(db: Database, teller: Teller, paces: Paces) -> Iterator[LeaseKeeper]:
     """Looks often for what was cancelled; not started."""
-    made = LeaseKeeper(db, teller, lease_seconds=60, heartbeat_seconds=0.04)
+    made = LeaseKeeper(db, teller, lease_seconds=60, heartbeat_seconds=0.04, paces=paces)
     yield made
     made.close()
 
 
 @pytest.fixture
-def endings(db: Database, teller: Teller) -> Endings:
+def endings(db: Database, changes: Changes) -> Endings:
     backoff = Backoff(1000, 60_000)
-    return Endings(db=db, teller=teller, backoff=backoff, aside=lambda work: work())
+    return Endings(db=db, changes=changes, backoff=backoff, aside=lambda work: work())
 
 
 @pytest.fixture
@@ -141,16 +152,15 @@ def postponer(
         backoff=endings.backoff,
         paces=paces,
         ticker=ticker,
-        circuit_failures=3,
-        circuit_ms=60_000,
     )
 
 
 @pytest.fixture
 def submitter(
     db: Database,
-    teller: Teller,
+    changes: Changes,
     endings: Endings,
+    circuits: Circuits,
     journal: Journal,
     closing: threading.Event,
     paces: Paces,
@@ -158,8 +168,9 @@ def submitter(
 ) -> Submitter:
     return Submitter(
         db=db,
-        teller=teller,
+        changes=changes,
         endings=endings,
+        circuits=circuits,
         paces=paces,
         ticker=ticker,
         journal=journal,
@@ -167,8 +178,6 @@ def submitter(
         nudge_poller=lambda: None,
         worker_id="worker",
         user_concurrency=4,
-        circuit_failures=3,
-        circuit_ms=60_000,
     )
 
 
@@ -191,6 +200,7 @@ def pipeline(
     blobs: Blobs,
     providers: Providers,
     keeper: LeaseKeeper,
+    changes: Changes,
     teller: Teller,
     endings: Endings,
     submitter: Submitter,
@@ -202,6 +212,7 @@ def pipeline(
         blobs=blobs,
         providers=providers,
         keeper=keeper,
+        changes=changes,
         teller=teller,
         endings=endings,
         submitter=submitter,
@@ -216,7 +227,12 @@ def pipeline(
 
 @pytest.fixture
 def poller(
-    db: Database, teller: Teller, endings: Endings, postponer: Postponer, providers: Providers
+    db: Database,
+    teller: Teller,
+    endings: Endings,
+    postponer: Postponer,
+    circuits: Circuits,
+    providers: Providers,
 ) -> Iterator[Poller]:
     """Looks often for what is due; not started."""
     made = Poller(
@@ -224,6 +240,7 @@ def poller(
         teller=teller,
         endings=endings,
         postponer=postponer,
+        circuits=circuits,
         providers=providers,
         queues=("image", "video"),
         worker_id="worker",

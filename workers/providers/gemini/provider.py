@@ -35,7 +35,7 @@ from workers.providers.gemini.operations import Operations
 from workers.providers.gemini.pictures import read_picture
 from workers.providers.gemini.requests import ImagePlan, VideoPlan, plan_request
 from workers.providers.gemini.usage import Charge, Tokens, content_tokens
-from workers.providers.http.transport import is_too_large, submit_client, too_large
+from workers.providers.http.transport import is_too_large, submit_client, too_large, without_name
 from workers.providers.kept import Result, open_kept
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class GeminiProvider:
             )
         except Exception as error:
             if not is_too_large(error):
-                raise submit_error(error) from error
+                raise without_name(submit_error(error)) from error
             result: Result | ProviderFailed = _charged(too_large(self._most_inline_bytes))
             tokens: Tokens = {}
         else:

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -104,6 +104,17 @@ def submit_failed(error: BaseException, provider: str) -> TryLater | OutcomeUnkn
     if was_sent(error):
         return OutcomeUnknown(f"{provider}: {type(error).__name__}")
     return TryLater(unavailable(provider))
+
+
+E = TypeVar("E", bound=Exception)
+
+
+def without_name(error: E) -> E:
+    """What a submit raises when its answer would have been the result itself. After an unknown
+    outcome nobody can find that result any more, because nothing gave it a name."""
+    if isinstance(error, OutcomeUnknown):
+        error.lost = True
+    return error
 
 
 def unavailable(provider: str) -> JobFailure:

@@ -21,7 +21,7 @@ from workers.providers import (
     Submitted,
     TryLater,
 )
-from workers.providers.http.transport import is_too_large, unavailable
+from workers.providers.http.transport import is_too_large, unavailable, without_name
 from workers.providers.kept import Result, open_kept
 from workers.providers.openai.answers import read_results, read_tokens, unusable
 from workers.providers.openai.client import open_client
@@ -64,7 +64,7 @@ class OpenAIProvider:
             answer = self._send(request, key)
         except Exception as error:
             if not is_too_large(error):
-                raise submit_error(error, has_inputs=request.edits) from error
+                raise without_name(submit_error(error, has_inputs=request.edits)) from error
             message = f"OpenAI's answer is larger than {self._most_bytes // _MIB} MiB."
             results: list[Result | ProviderFailed] = [unusable(message)] * request.outputs
         else:

@@ -87,7 +87,7 @@ class SimulatorProvider:
         if Word.LATE_ANSWER in words:
             raise OutcomeUnknown("no answer in time", late=self._answer_late(operation))
         if words & {Word.LOST_ANSWER, Word.LOST_ANSWER_LISTED}:
-            raise OutcomeUnknown("the connection was cut")
+            raise OutcomeUnknown("the connection was cut", lost=Word.LOST_ANSWER in words)
         return Submitted(operation, done=False, delay_ms=min(_operation_ms(job, words), POLL_MS))
 
     async def poll(self, job: Job, operation: str) -> Pending | Done:

@@ -185,6 +185,7 @@ class Progress(_message.Message):
         DOWNLOADING: _ClassVar[Progress.Stage]
         POST_PROCESSING: _ClassVar[Progress.Stage]
         FINISHED: _ClassVar[Progress.Stage]
+        RECONCILING: _ClassVar[Progress.Stage]
     STAGE_UNSPECIFIED: Progress.Stage
     WAITING: Progress.Stage
     SUBMITTING: Progress.Stage
@@ -192,6 +193,7 @@ class Progress(_message.Message):
     DOWNLOADING: Progress.Stage
     POST_PROCESSING: Progress.Stage
     FINISHED: Progress.Stage
+    RECONCILING: Progress.Stage
     STAGE_FIELD_NUMBER: _ClassVar[int]
     PERCENT_FIELD_NUMBER: _ClassVar[int]
     ESTIMATED_FIELD_NUMBER: _ClassVar[int]

@@ -9,11 +9,11 @@ import redis
 from redis.exceptions import RedisClusterException
 from structlog.testing import capture_logs
 
-from core.errors import Reason
+from core.errors import DependencyUnavailable, Reason
 from core.events import Event, ProgressTick
 from core.jobs import Cost, CostState, EventType, JobFailure, Progress, Stage, State
 from core.process.settings import read_settings
-from core.telling.changes import PAUSE_SECONDS, Teller
+from core.telling.changes import PAUSE_SECONDS, Changes, Teller
 from core.telling.stream import EventStream, connect
 from core.telling.wakeups import JobQueue, open_broker
 from tests.counting import growth
@@ -200,3 +200,45 @@ def test_a_charge_above_its_estimate_is_counted_and_logged_once(
 
     assert above() == counts
     assert [entry["event"] for entry in logs] == ["charged_above_estimate"] * counts
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a transaction gives back besides its event."""
+
+    event: Event | None
+
+
+@pytest.fixture
+def changes(teller: Teller, recorder: Recorder) -> Changes:
+    return Changes(recorder, teller)  # type: ignore[arg-type] # stands in for the database
+
+
+@pytest.mark.parametrize("made", [event(), Result(event())])
+def test_a_change_is_told_after_its_commit(
+    changes: Changes, recorder: Recorder, made: Event | Result
+) -> None:
+    def change(db: object) -> Event | Result:
+        assert db is recorder
+        recorder.told.append("commit")
+        return made
+
+    assert changes.make(change) is made
+    assert recorder.told == ["commit", "event", "wake video"]
+
+
+@pytest.mark.parametrize("made", [None, Result(None)])
+def test_a_transaction_that_changed_nothing_tells_nothing(
+    changes: Changes, recorder: Recorder, made: Result | None
+) -> None:
+    assert changes.make(lambda _: made) is made
+    assert recorder.told == []
+
+
+def test_a_transaction_that_is_undone_tells_nothing(changes: Changes, recorder: Recorder) -> None:
+    def change(_: object) -> Event:
+        raise DependencyUnavailable("database")
+
+    with pytest.raises(DependencyUnavailable):
+        changes.make(change)
+    assert recorder.told == []

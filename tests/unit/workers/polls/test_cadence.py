@@ -6,9 +6,7 @@ import pytest
 
 from workers.polls.cadence import (
     JITTER,
-    MOST_PERCENT,
     Pace,
-    estimated_percent,
     first_poll_ms,
     next_poll_ms,
     retry_poll_ms,
@@ -84,12 +82,3 @@ def test_chance_makes_a_pause_up_to_a_fifth_longer_and_never_shorter(jitter: flo
 def test_of_a_model_that_was_never_measured_its_typical_time_counts() -> None:
     assert unmeasured(100_000, 30_000) == Pace(early_ms=50_000, median_ms=100_000, poll_ms=30_000)
     assert unmeasured(0, 30_000).median_ms == 60_000
-
-
-def test_the_estimate_rises_to_eighty_at_the_expected_end_and_never_passes_its_most() -> None:
-    percents = [estimated_percent(FILM, age * MINUTE) for age in range(200)]
-    assert percents == sorted(percents)
-    assert (percents[0], percents[5], percents[10]) == (0, 40, 80)
-    assert 90 <= percents[-1] < MOST_PERCENT
-    assert estimated_percent(FILM, -5) == 0
-    assert estimated_percent(Pace(early_ms=0, median_ms=0, poll_ms=1), 1000) <= MOST_PERCENT

@@ -3,8 +3,11 @@
 import pytest
 
 from core.jobs import Job, Progress, Stage
+from core.store import Database
 from tests.making import IMAGE, job_value
 from tests.unit.workers.conftest import Told
+from tests.unit.workers.polls.test_poller_pace import TOOK
+from tests.unit.workers.running import paid_image
 from workers.polls import ticker as module
 from workers.polls.ticker import MOST_TICKS, TICK_SECONDS, Ticker
 
@@ -49,6 +52,16 @@ def test_the_bar_of_an_operation_moves_by_the_clock(
     tick = told.ticks[0]
     assert (tick.user_id, tick.job_id, tick.attempt) == ("alice", job.job_id, 1)
     assert tick.progress == Progress(stage=Stage.GENERATING, percent=12, estimated=True)
+
+
+def test_a_tick_says_how_long_the_operation_still_takes_if_past_runs_are_known(
+    ticker: Ticker, told: Told, clock: Clock, db: Database
+) -> None:
+    job_id = paid_image(db)
+    db.write(lambda session: session.run(TOOK, job_id=job_id, run_ms=100_000))
+    ticker.follow(operation(), age_ms=10_000, pause_ms=LONG_MS, percent=0)
+    ticker.tick()
+    assert told.ticks[0].progress.remaining_ms == 90_000
 
 
 def test_it_is_told_no_more_often_than_every_two_seconds(

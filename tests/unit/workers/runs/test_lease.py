@@ -16,9 +16,12 @@ from tests.making import IMAGE, VIDEO, accepted, claimed, started
 from tests.services import wait_for
 from tests.unit.workers.conftest import Told
 from tests.unit.workers.scripted import steal
-from workers.runs.lease import TICK_SECONDS, Lease, LeaseKeeper
+from workers.runs.lease import KEEP_SECONDS, TICK_SECONDS, Lease, LeaseKeeper
 
 LEASE = Statement("SELECT lease_expire_time - {now} FROM job WHERE job_id = :job_id")
+TOOK = Statement(
+    "UPDATE job SET state = 'SUCCEEDED', start_time = 0, end_time = :run_ms WHERE job_id = :job_id"
+)
 OUTPUTS = 4
 
 
@@ -79,6 +82,42 @@ def test_a_lease_is_renewed_with_how_far_its_run_is(
         assert not lease.stopping()
     assert job_of(db, claim).progress.message == "Frame 4 of 10"
     assert job_of(db, claim).revision == 2  # progress is no state
+
+
+def test_a_reader_sees_how_far_a_run_is_long_before_its_heartbeat(
+    db: Database, teller: Teller, claim: Claim, clock: Clock
+) -> None:
+    keeper = LeaseKeeper(db, teller, lease_seconds=600, heartbeat_seconds=300)
+    keeper.start()
+    try:
+        with keeper.hold(claim) as lease:
+            lease.report(Stage.GENERATING, 0.27, "")
+            clock.now += KEEP_SECONDS
+            wait_for(lambda: job_of(db, claim).progress.percent == 27, "the first progress")
+            assert job_of(db, claim).progress.stage is Stage.GENERATING
+
+            # And what hardly moved waits for the heartbeat
+            wait_for(lambda: not lease.moved, "the keeper to note what it wrote")
+            lease.report(Stage.GENERATING, 0.28, "")
+            clock.now += KEEP_SECONDS
+            assert not keeper._is_due(lease, KEEP_SECONDS)
+    finally:
+        keeper.close()
+
+
+def test_a_tick_says_how_long_the_run_still_takes_if_past_runs_are_known(
+    db: Database, keeper: LeaseKeeper, clock: Clock, told: Told
+) -> None:
+    for past_run_ms in (None, 20_000):
+        if past_run_ms is not None:
+            job_id = accepted(db).job.job_id
+            db.write(lambda session, job_id=job_id: session.run(TOOK, job_id=job_id, run_ms=20_000))
+        accepted(db)
+        with keeper.hold(claimed(db)) as lease:
+            clock.now += 5
+            lease.report(Stage.GENERATING, 0.5, "")
+
+    assert [tick.progress.remaining_ms for tick in told.ticks] == [None, 15_000]
 
 
 def test_a_lease_is_not_renewed_once_its_block_has_ended(
@@ -188,7 +227,7 @@ def test_a_closing_worker_asks_all_its_runs_to_stop(
     late = claimed(db)
     with keeper.hold(claim) as lease:
         assert not lease.stopping()
-        keeper.hand_all_back()
+        keeper.stop()
         assert lease.handing_back
     with keeper.hold(late) as lease:
         assert lease.stopping()
@@ -260,9 +299,8 @@ def test_a_new_stage_is_told_though_the_percent_stays(
     lease.report(Stage.GENERATING, 0.1, "")
     clock.now += TICK_SECONDS + 0.01
     lease.report(Stage.POST_PROCESSING, 0.1, "Storing")
-    assert [tick.progress.stage for tick in told.ticks] == [
-        *(Stage.GENERATING, Stage.POST_PROCESSING)
-    ]
+    stages = [tick.progress.stage for tick in told.ticks]
+    assert stages == [Stage.GENERATING, Stage.POST_PROCESSING]
 
 
 def test_what_follows_the_start_at_once_is_not_told(lease: Lease, clock: Clock, told: Told) -> None:

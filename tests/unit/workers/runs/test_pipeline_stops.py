@@ -152,7 +152,7 @@ def test_a_closing_worker_claims_nothing_and_hands_back_what_it_has(
     pipeline: Pipeline, db: Database, provider: ScriptedLocal, keeper: LeaseKeeper, told: Told
 ) -> None:
     def fetch(job: Job, index: int, path: Path, read: ReadInput, run: Monitor) -> Output:
-        keeper.hand_all_back()
+        keeper.stop()
         assert run.stopping()
         raise RunStopped
 

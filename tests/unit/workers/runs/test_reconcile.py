@@ -32,7 +32,7 @@ CANT_TELL = [TryLater(AWAY), OSError(), ZeroDivisionError()]
 
 
 def in_doubt(pipeline: Pipeline, db: Database, payee: ScriptedPaid) -> str:
-    """A job with a submit of which no answer came."""
+    """A job with a submit of which no answer came, and whose operation may still turn up."""
     payee.submitting = failing(OutcomeUnknown())
     job_id = paid_image(db)
     pipeline.run_next("image")
@@ -149,7 +149,7 @@ def test_a_cancel_ends_it_also_when_it_was_asked_before(
     # Given a cancel while the provider is called
     def submit(job: object, read: object) -> None:
         transitions.cancel(db, "alice", job_id, "")
-        raise OutcomeUnknown
+        raise OutcomeUnknown()
 
     payee.submitting = submit
     job_id = paid_image(db)

@@ -1,5 +1,6 @@
 """The one place where money is spent: four outcomes, and never a second call by mistake."""
 
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.errors import DependencyUnavailable, Reason, StorageFull
-from core.jobs import CostState, JobFailure, Outcome, State
+from core.jobs import CostState, JobFailure, Outcome, Stage, State
 from core.process import failpoints
 from core.process.failpoints import FailpointHit
 from core.store import Database, claims, submits, transitions
@@ -37,11 +38,20 @@ AWAY = JobFailure(reason=Reason.PROVIDER_UNAVAILABLE, message="It is away.")
 OVERDUE = Statement("UPDATE job SET finish_deadline = 0 WHERE job_id = :job_id")
 # Every place of a paid run where its process may break.
 PLACES = [
-    *("claim.after", "intent.before_commit", "intent.after_commit"),
-    *("submit.before_send", "submit.after_answer", "journal.after_fsync"),
-    *("adopt.before_commit", "operation.after_commit"),
-    *("tell.before_publish", "tell.after_publish"),
-    *("fetch.middle", "blob.after_put", "settle.before_commit", "settle.after_commit"),
+    "claim.after",
+    "intent.before_commit",
+    "intent.after_commit",
+    "submit.before_send",
+    "submit.after_answer",
+    "journal.after_fsync",
+    "adopt.before_commit",
+    "operation.after_commit",
+    "tell.before_publish",
+    "tell.after_publish",
+    "fetch.middle",
+    "blob.after_put",
+    "settle.before_commit",
+    "settle.after_commit",
 ]
 
 
@@ -154,10 +164,12 @@ def test_what_was_not_accepted_is_sent_again_later(
     assert money(db) == (0, MICROS)
 
 
-@pytest.mark.parametrize(
-    "error", [OutcomeUnknown(), TimeoutError(), ZeroDivisionError(), StorageFull(), SystemExit()]
-)
-def test_what_may_have_been_sent_is_never_sent_again(
+NEWS = [OutcomeUnknown(), OutcomeUnknown(late=Future()), TimeoutError(), ZeroDivisionError()]
+NEWS += [StorageFull(), SystemExit()]
+
+
+@pytest.mark.parametrize("error", NEWS)
+def test_a_submit_whose_outcome_somebody_may_still_tell_waits_and_is_never_sent_again(
     pipeline: Pipeline, db: Database, payee: ScriptedPaid, error: BaseException
 ) -> None:
     payee.submitting = failing(error)
@@ -166,7 +178,84 @@ def test_what_may_have_been_sent_is_never_sent_again(
 
     job = job_of(db, job_id)
     assert (job.state, job.cost.state) == (State.RECONCILING, CostState.UNCERTAIN)
+    assert job.progress.stage is Stage.RECONCILING
     assert (len(payee.submitted), outcomes(db, job_id)) == (1, [Outcome.UNKNOWN])
+
+
+def test_a_submit_whose_outcome_nobody_can_learn_ends_the_job_at_once(
+    pipeline: Pipeline, db: Database, payee: ScriptedPaid, told: Told
+) -> None:
+    payee.submitting = failing(OutcomeUnknown("a complete 500", lost=True))
+    job_id = paid_image(db)
+    pipeline.run_next("image")
+
+    # Then the job has ended, and its trail says why
+    failure = failure_of(db, job_id)
+    assert failure.reason is Reason.SUBMIT_OUTCOME_UNKNOWN
+    assert "submit_time" in failure.metadata
+    assert types(db, job_id) == ["QUEUED", "STARTED", "FAILED"]
+    assert told.events[-1].job == job_of(db, job_id)
+    # And it counts as spent, until an administrator settles it
+    assert (job_of(db, job_id).cost.state, money(db)) == (CostState.UNCERTAIN, (0, MICROS))
+    assert (len(payee.submitted), outcomes(db, job_id)) == (1, [Outcome.UNKNOWN])
+    assert submits.resolve(db, job_id, charged=False) is not None
+    assert (job_of(db, job_id).cost.state, money(db)) == (CostState.RELEASED, (0, 0))
+
+
+def test_a_cancel_during_a_submit_whose_outcome_nobody_can_learn_cancels_the_job(
+    pipeline: Pipeline, db: Database, payee: ScriptedPaid
+) -> None:
+    def submit(job: object, read: object) -> None:
+        transitions.cancel(db, "alice", job_id, "")
+        raise OutcomeUnknown(lost=True)
+
+    payee.submitting = submit
+    job_id = paid_image(db)
+    pipeline.run_next("image")
+
+    job = job_of(db, job_id)
+    assert (job.state, job.cost.state) == (State.CANCELLED, CostState.UNCERTAIN)
+
+
+def test_a_run_that_lost_its_job_still_says_that_nobody_can_learn_the_outcome(
+    pipeline: Pipeline, db: Database, payee: ScriptedPaid
+) -> None:
+    # Given a run that was frozen in the call, so that the job waits for its news
+    def submit(job: Any, read: Any) -> None:
+        execute(db, RUN_OUT, job.job_id)
+        claim = claims.claim(db, "image", "other", 60_000, 4)
+        assert claim is not None
+        submits.unknown(db, claim.run)
+        raise OutcomeUnknown(lost=True)
+
+    payee.submitting = submit
+    job_id = paid_image(db)
+    pipeline.run_next("image")
+
+    assert failure_of(db, job_id).reason is Reason.SUBMIT_OUTCOME_UNKNOWN
+    assert types(db, job_id) == ["QUEUED", "STARTED", "RECONCILING", "FAILED"]
+    assert money(db) == (0, MICROS)
+
+
+def test_without_the_database_the_run_remembers_that_nobody_can_learn_the_outcome(
+    pipeline: Pipeline, db: Database, payee: ScriptedPaid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.runs.submit.RECORD_PAUSE_SECONDS", 0.001)
+    tries: list[str] = []
+    real = submits.lose
+
+    def flaky(*values: Any) -> Any:
+        tries.append("tried")
+        if len(tries) < 4:
+            raise DependencyUnavailable("database")
+        return real(*values)
+
+    monkeypatch.setattr(submits, "lose", flaky)
+    payee.submitting = failing(OutcomeUnknown(lost=True))
+    job_id = paid_image(db)
+    pipeline.run_next("image")
+
+    assert failure_of(db, job_id).reason is Reason.SUBMIT_OUTCOME_UNKNOWN
 
 
 @pytest.mark.usefixtures("quiet")
@@ -346,7 +435,7 @@ def test_a_worker_that_shall_end_does_not_call(
     real = submits.begin
 
     def begin(*values: Any) -> Any:
-        keeper.hand_all_back()
+        keeper.stop()
         return real(*values)
 
     monkeypatch.setattr(submits, "begin", begin)

@@ -27,7 +27,8 @@ def spool(tmp_path: Path) -> Spool:
 
 @pytest.fixture
 def housekeeper(db: Database, blobs: Blobs, spool: Spool) -> Housekeeper:
-    return Housekeeper(db, blobs, KeptResults(blobs, spool), "worker", retention_days=30)
+    kept = KeptResults(blobs, spool)
+    return Housekeeper(db, blobs, kept, "worker", retention_days=30, round_seconds=0.01)
 
 
 def over(db: Database, blobs: Blobs) -> str:
@@ -106,7 +107,6 @@ def test_the_whole_store_is_listed_less_often(
 def test_it_goes_on_by_itself_after_a_failure(
     db: Database, blobs: Blobs, housekeeper: Housekeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ROUND_SECONDS", 0.01)
     failures: list[str] = []
 
     def away(*_: object) -> None:
@@ -123,15 +123,10 @@ def test_it_goes_on_by_itself_after_a_failure(
 
 
 def test_paid_results_of_this_machine_are_stored_whoever_leads(
-    db: Database,
-    blobs: Blobs,
-    housekeeper: Housekeeper,
-    spool: Spool,
-    monkeypatch: pytest.MonkeyPatch,
+    db: Database, blobs: Blobs, housekeeper: Housekeeper, spool: Spool
 ) -> None:
     assert workers.lead(db, DUTY, "another", 60_000)
     spool.write("job.1", {"0": b"paid", "manifest": b"{}"})
-    monkeypatch.setattr(module, "ROUND_SECONDS", 0.01)
     housekeeper.start()
     wait_for(lambda: list(blobs.list_keys("results/", 2**52)), "the results")
     housekeeper.close()
@@ -142,7 +137,7 @@ def test_closing_ends_its_thread(housekeeper: Housekeeper) -> None:
     housekeeper.start()
     housekeeper.stop()
     housekeeper.close()
-    assert not housekeeper._thread.is_alive()
+    assert not housekeeper.alive
 
 
 def test_one_that_never_started_can_be_closed(housekeeper: Housekeeper) -> None:

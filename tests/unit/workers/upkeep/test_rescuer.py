@@ -14,7 +14,7 @@ from core.jobs import CostState, State
 from core.process.settings import Settings, read_settings
 from core.store import Database, claims, jobs, starts, workers
 from core.store.engine.sql import Statement
-from core.telling.changes import Teller
+from core.telling.changes import Changes
 from tests.counting import growth
 from tests.making import IMAGE, MICROS, accepted, claimed, money, started
 from tests.services import wait_for
@@ -65,7 +65,7 @@ def queue() -> Queue:
 
 @pytest.fixture
 def start(
-    db: Database, teller: Teller, pipeline: Pipeline, queue: Queue, journal: Journal
+    db: Database, changes: Changes, pipeline: Pipeline, queue: Queue, journal: Journal
 ) -> Iterator[Start]:
     """Starts a rescuer that looks a hundred times a second, until the test ends."""
     with ExitStack() as stack:
@@ -76,7 +76,7 @@ def start(
                 queues=QUEUES,
                 db=db,
                 queue=queue,  # type: ignore[arg-type]
-                teller=teller,
+                changes=changes,
                 pipeline=pipeline,
                 journal=journal,
             )
@@ -286,14 +286,14 @@ def test_a_passing_failure_does_not_end_it(
 
 
 def test_one_that_never_started_can_be_closed(
-    db: Database, teller: Teller, pipeline: Pipeline, queue: Queue, journal: Journal
+    db: Database, changes: Changes, pipeline: Pipeline, queue: Queue, journal: Journal
 ) -> None:
     Rescuer(
         settings=FAST,
         queues=QUEUES,
         db=db,
         queue=queue,  # type: ignore[arg-type]
-        teller=teller,
+        changes=changes,
         pipeline=pipeline,
         journal=journal,
     ).close()

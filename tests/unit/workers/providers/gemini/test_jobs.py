@@ -83,6 +83,17 @@ def test_an_answer_that_was_lost_is_never_asked_for_by_a_second_call(
     assert (len(fake.ledger.paid), sum(fake.posts.values())) == (1, 1)
 
 
+@pytest.mark.parametrize("word", ["cut-after", "503-after"])
+def test_an_image_whose_answer_was_lost_ends_its_job_at_once(
+    fake: GeminiFake, pipeline: Pipeline, db: Database, image_job: Make, word: str
+) -> None:
+    job_id = queued(db, image_job(f"fake:{word}"))
+    assert pipeline.run_next("image")
+    assert failure_of(db, job_id).reason is Reason.SUBMIT_OUTCOME_UNKNOWN
+    assert job_of(db, job_id).cost.state is CostState.UNCERTAIN
+    assert (len(fake.ledger.paid), sum(fake.posts.values())) == (1, 1)
+
+
 def test_an_image_that_was_kept_is_found_after_its_worker_died(
     fake: GeminiFake,
     pipeline: Pipeline,

@@ -1,4 +1,7 @@
-"""The receiving side of the systemd notify protocol (sd_notify(3)): a socket per child."""
+"""The receiving side of the systemd notify protocol (sd_notify(3)): one socket for each child.
+
+The sending side is `core.process.systemd`.
+"""
 
 import socket
 from pathlib import Path
@@ -7,9 +10,9 @@ MESSAGE_BYTES = 4096
 
 
 class NotifySocket:
-    """A datagram socket that one child tells its state to.
+    """A datagram socket to which one child tells its state.
 
-    Each life of a child has a fresh one, so nothing that the last life said counts for the next.
+    Each start of a child gets a new socket, so nothing that an earlier process said still counts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,7 +23,7 @@ class NotifySocket:
         self._socket.bind(str(path))
 
     def fileno(self) -> int:
-        """For a selector or an event loop."""
+        """The descriptor, for a selector or an event loop."""
         return self._socket.fileno()
 
     def read(self) -> set[str]:
@@ -34,6 +37,6 @@ class NotifySocket:
             said.update(message.decode(errors="replace").split("\n"))
 
     def close(self) -> None:
-        """Ends it and removes its file."""
+        """Closes the socket and removes its file."""
         self._socket.close()
         self.path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.process import systemd
-from standalone.notify import NotifySocket
+from standalone.systemd import NotifySocket
 
 
 def test_what_a_child_says_arrives_in_order_of_no_importance(
