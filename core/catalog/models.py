@@ -65,7 +65,8 @@ class Model:
         if self.shutdown_time and not self.replacement:
             raise ValueError("replacement is missing: a model that is shut down needs one")
         if not self.kinds:
-            raise ValueError("video or image is missing")
+            rendered = [kind.name for kind in KINDS.values() if kind.rendering]
+            raise ValueError(f"{' or '.join(rendered)} is missing")
         object.__setattr__(self, "provider_model", self.provider_model or self.model)
         return self
 
