@@ -186,7 +186,7 @@ def was_free(db: Database, job_id: str, number: int, outcome: Outcome) -> Event 
 
 
 def unknown(db: Database, run: Run) -> Event | None:
-    """Moves the job to RECONCILING: a submit may have been accepted, and somebody may still learn it.
+    """Moves the job to RECONCILING: a submit may have been accepted, and somebody may still say so.
 
     None when its outcome is known by now.
 
