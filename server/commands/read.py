@@ -69,7 +69,7 @@ class Read:
         """
         job = job_store.get(self._db, user_id, job_id)
         waits = job.state is State.QUEUED
-        return self._as_of_now(job), self._queues.place(job_id) if waits else None
+        return self._as_of(self._db.now_ms(), job), self._queues.place(job_id) if waits else None
 
     async def job_at_end(
         self, user_id: str, job_id: str, wait_ms: int
@@ -121,15 +121,16 @@ class Read:
             resume = self._tokens.resume(user_id, ResumePoint(epoch, revision))
         waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
         places = self._queues.places(waiting)
-        jobs = [self._as_of_now(job) for job in jobs]
+        now_ms = self._db.now_ms()
+        jobs = [self._as_of(now_ms, job) for job in jobs]
         return JobPage(jobs=jobs, places=places, next_page_token=token, resume_token=resume)
 
-    def _as_of_now(self, job: Job) -> Job:
-        """The job with the progress that it has by now, if past runs of its model say that."""
+    def _as_of(self, now_ms: int, job: Job) -> Job:
+        """The job with its progress at that time, if past runs of its model say that."""
         runs = self._durations.of(job.spec.model) if job.state is State.RUNNING else None
         if runs is None:
             return job
-        return replace(job, progress=progress_now(job, runs.run_ms, self._db.now_ms()))
+        return replace(job, progress=progress_now(job, runs.run_ms, now_ms))
 
     def events(self, user_id: str, wanted: JobEventList) -> tuple[list[UserChange], str]:
         """A page of a job's events, oldest first, and the token of the next.
