@@ -1,4 +1,4 @@
-"""The composition root of the gRPC role: chooses every part, starts and drains them in order."""
+"""The composition root of the gRPC role: it chooses every part, starts and drains them in order."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -18,29 +18,23 @@ from core.process.telemetry import get_logger
 from core.store import open_database
 from core.store.places import Queues
 from core.telling.changes import Changes, Teller
-from core.telling.stream import EventStream, connect
+from core.telling.stream import RedisStream, connect
 from core.telling.wakeups import JobQueue, open_broker
 from core.tokens import Tokens
-from rushes.v1 import media_service_pb2 as pb
-from rushes.v1 import media_service_pb2_grpc as rpc
-from server.commands.cancel import Cancel
-from server.commands.library import Library
 from server.commands.read import Read
-from server.commands.submit import Submit
 from server.interceptors import build_chain
-from server.interceptors.credentials import JwksKeys, KeySource, LocalKey, Verifier
+from server.interceptors.jwt_verifier import JwksKeys, KeySource, LocalKey, Verifier
 from server.interceptors.unknown import UnknownMethods
 from server.mapping import Mapper
 from server.mapping.addresses import BlobAddresses
+from server.parts import Parts
 from server.reflection import add_reflection
-from server.services.media import MediaService
+from server.services import SERVICES
 from server.validation import Validator
 from server.watch.calls import WatchCalls
-from server.watch.hub import Hub
 
 log = get_logger(__name__)
 
-SERVICE_NAME = pb.DESCRIPTOR.services_by_name["MediaService"].full_name
 MAX_SEND_BYTES = 8 * 1024 * 1024
 STUCK_WATCH_GRACE_SECONDS = 1.0
 _DRAIN_STEP_SECONDS = 0.02
@@ -52,67 +46,82 @@ class ServerApp:
     def __init__(self, settings: Settings) -> None:
         failpoints.arm(settings.failpoints)
         self._settings = settings
-        signing_key = read_or_make_key(settings.signing_key_path)
-        verifier = Verifier(_key_source(settings), settings)
-        catalog = read_catalog(settings.models_file, settings.missing)
-        blobs = open_blobs(settings, signing_key)
-        tokens = Tokens(signing_key)
         self.db = open_database(settings)
         self._pool = ThreadPoolExecutor(settings.server_threads, "call")
         self._redis = connect(settings)
         self._broker = open_broker(self._redis)
-        stream = EventStream(self._redis, settings.stream_shards)
-        changes = Changes(self.db, Teller(stream, JobQueue(self._broker)))
-        mapper = Mapper(BlobAddresses(blobs, settings.signed_url_ttl_seconds), settings.currency)
-        prompts = read_prompts(settings.prompts_file)
-        validator = Validator(settings, catalog, prompts)
-        queues = Queues(self.db, settings.user_concurrency)
-        self._hub = Hub(settings, self.db, self._pool, mapper, queues)
-        self._read = Read(self.db, queues, tokens, self._pool)
-        service = MediaService(
-            validator=validator,
-            mapper=mapper,
-            catalog=catalog,
-            prompts=prompts,
-            submit=Submit(self.db, queues, blobs, catalog, changes, settings),
-            cancel=Cancel(queues, changes),
-            read=self._read,
-            library=Library(self.db, blobs, tokens, settings),
-            watch=WatchCalls(
-                hub=self._hub,
-                db=self.db,
-                mapper=mapper,
-                tokens=tokens,
-                validator=validator,
-                settings=settings,
-            ),
-            pool=self._pool,
-        )
+        parts = self._parts()
+        self._watch = parts.watch
+        self._read = parts.read
         aio_health: Any = health
         self._health: Any = aio_health.aio.HealthServicer()
-        self._server = grpc.aio.server(
-            interceptors=build_chain(settings, verifier, self._pool),
+        self._server = self._make_server(parts)
+        self.port = 0
+
+    def _parts(self) -> Parts:
+        settings, db, pool = self._settings, self.db, self._pool
+        signing_key = read_or_make_key(settings.signing_key_path)
+        tokens = Tokens(signing_key)
+        blobs = open_blobs(settings, signing_key)
+        catalog = read_catalog(settings.models_file, settings.missing)
+        prompts = read_prompts(settings.prompts_file)
+        queues = Queues(db, settings.user_concurrency)
+        stream = RedisStream(self._redis, settings)
+        mapper = Mapper(BlobAddresses(blobs, settings.signed_url_ttl_seconds), settings.currency)
+        return Parts(
+            settings=settings,
+            db=db,
+            pool=pool,
+            blobs=blobs,
+            tokens=tokens,
+            catalog=catalog,
+            prompts=prompts,
+            queues=queues,
+            changes=Changes(db, Teller(stream, JobQueue(self._broker))),
+            validator=Validator(settings, catalog, prompts),
+            mapper=mapper,
+            read=Read(db, queues, tokens, pool),
+            watch=WatchCalls(
+                settings=settings,
+                db=db,
+                pool=pool,
+                queues=queues,
+                stream=stream,
+                mapper=mapper,
+                tokens=tokens,
+            ),
+        )
+
+    def _make_server(self, parts: Parts) -> grpc.aio.Server:
+        """The gRPC server with every service of SERVICES, health, and reflection if it is on."""
+        settings = self._settings
+        verifier = Verifier(_key_source(settings), settings)
+        descriptors = [service.descriptor for service in SERVICES]
+        server = grpc.aio.server(
+            interceptors=build_chain(settings, verifier, parts.pool, descriptors),
             options=server_options(settings),
         )
-        rpc.add_MediaServiceServicer_to_server(service, self._server)
+        for service in SERVICES:
+            service.add(service.build(parts), server)
         add_health: Any = health_pb2_grpc.add_HealthServicer_to_server
-        add_health(self._health, self._server)
+        add_health(self._health, server)
+        names = [service.name for service in SERVICES]
         if settings.reflection:
-            add_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
-        self._server.add_generic_rpc_handlers((UnknownMethods(),))
-        self.port = 0
+            add_reflection(server, (*names, health.SERVICE_NAME))
+        server.add_generic_rpc_handlers((UnknownMethods(names),))
+        return server
 
     @property
     def watch_count(self) -> int:
         """How many watches are open."""
-        return self._hub.watch_count
+        return self._watch.count
 
     async def broken(self) -> None:
-        """Returns when a part of this process died that it can't do without."""
-        await self._hub.broken.wait()
+        """Returns when a part died without which this process is of no use."""
+        await self._watch.broken()
 
     async def start(self) -> None:
-        """Listens and serves; `port` is the TCP port, 0 on a unix socket.
+        """Listens and serves. Then `port` is the TCP port, or 0 on a unix socket.
 
         Raises:
             SettingsInvalid: when it can't listen there.
@@ -125,23 +134,24 @@ class ServerApp:
             raise SettingsInvalid(f"RUSHES_GRPC_LISTEN: can't listen on {listen}") from None
         if listen.startswith("unix:"):
             self.port = 0
-        await self._hub.start()
+        await self._watch.start()
         await self._server.start()
         serving: Any = health_pb2.HealthCheckResponse
-        await self._health.set(SERVICE_NAME, serving.SERVING)
+        for service in SERVICES:
+            await self._health.set(service.name, serving.SERVING)
         log.info("server_started", listen=listen, port=self.port)
 
     async def stop(self) -> None:
-        """Drains: no new calls are sent here, watches end first, then calls have their time."""
+        """Drains: health says NOT_SERVING, then watches end, then calls get time to finish."""
         failpoints.hit("drain.begin")
         await self._health.enter_graceful_shutdown()
-        self._hub.drain()
+        self._watch.drain()
         self._read.drain()
         # A watcher that does not read can't be told anything: calls would wait for it in vain.
         grace = self._settings.drain_call_seconds
         ended = await self._watches_ended()
         await self._server.stop(grace if ended else min(grace, STUCK_WATCH_GRACE_SECONDS))
-        await self._hub.close()
+        await self._watch.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._broker.close()
         self._redis.close()
@@ -151,18 +161,18 @@ class ServerApp:
     async def _watches_ended(self) -> bool:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.drain_watch_seconds
-        while self._hub.watch_count and loop.time() < deadline:  # noqa: ASYNC110
+        while self._watch.count and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_DRAIN_STEP_SECONDS)
-        return not self._hub.watch_count
+        return not self._watch.count
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
     """Channel arguments of the server."""
     return [
-        # By default a third of 10,000 streams opened at once is killed with CANCELLED.
+        # With gRPC's default, a third of 10,000 streams opened at once ends with CANCELLED.
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 200_000),
-        # Half-open connections are found, and clients may ask as often as every 10 s.
+        # Pings find half-open connections. Clients may ping as often as every 10 s.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -170,7 +180,7 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_receive_message_length", settings.max_request_bytes),
         ("grpc.max_send_message_length", MAX_SEND_BYTES),
-        # Two processes on one port would look like one: each has its own.
+        # Two processes on one port would look like one, so each needs a port of its own.
         ("grpc.so_reuseport", 0),
     ]
 

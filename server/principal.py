@@ -1,4 +1,4 @@
-"""Who calls, kept for the time of the call."""
+"""The caller, kept while its call runs."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ from core.errors import CredentialsMissing
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller. From `expire_time` on (milliseconds of this host's clock, leeway
-    included) its token is no longer taken: a stream ends then."""
+    """The authenticated caller.
+
+    Its token is good until `expire_time` (milliseconds of this host's clock, leeway included). A
+    stream ends then.
+    """
 
     user_id: str
     expire_time: int

@@ -11,8 +11,11 @@ _V1 = "grpc.reflection.v1.ServerReflection"
 
 
 def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
-    """Offers the services' descriptors. The library speaks v1alpha only; v1 is the same on the
-    wire under another name, which is not listed because no descriptor has it."""
+    """Offers the descriptors of the services.
+
+    The library has v1alpha only. v1 is the same on the wire under another name. That name is not
+    listed, because no descriptor has it.
+    """
     names = (*services, reflection.SERVICE_NAME)
     build: Any = reflection_aio.ReflectionServicer
     enable: Any = reflection.enable_server_reflection

@@ -1,7 +1,8 @@
-"""The edge: finds Envoy's binary and renders its configuration from `envoy.yaml`."""
+"""The edge: this module finds Envoy's binary and renders its configuration from `envoy.yaml`."""
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import yaml
 
 from standalone.assets import find_asset
+from standalone.descriptors import read_services
 from standalone.probe import http_status
 
 CONFIG = "envoy.yaml"
 DESCRIPTORS = "protos/rushes.binpb"
 TRANSCODER = "GrpcJsonTranscoder"
 LOOPBACK = "127.0.0.1"
+STATISTICS = "grpc_stats.v3.FilterConfig"
 # Makes Envoy's log lines look like ours; %j is the message with JSON escapes.
 LOG_FORMAT = (
     '{"event":"envoy_message","library":"%n","message":"%j","level":"%l",'
@@ -48,8 +51,13 @@ def envoy_argv(binary: Path, config: Path) -> list[str]:
     return [str(binary), "-c", str(config), *flags.split(), "--log-format", LOG_FORMAT]
 
 
-def render(edge: Edge) -> str:
-    """The configuration of one run, as YAML."""
+def render(edge: Edge, descriptors: Path | None = None) -> str:
+    """The configuration of one run, as YAML, for the services of the descriptor set.
+
+    Without `descriptors` it is the set that belongs to this version.
+    """
+    descriptors = descriptors or find_asset(DESCRIPTORS)
+    services = read_services(descriptors)
     config = yaml.safe_load(find_asset(CONFIG).read_text())
     config["admin"]["address"] = {"pipe": {"path": str(edge.admin), "mode": 0o600}}
     resources = config["static_resources"]
@@ -60,8 +68,14 @@ def render(edge: Edge) -> str:
         sockets = edge.servers if cluster["name"] == "server" else (edge.http,)
         endpoints = [{"endpoint": {"address": {"pipe": {"path": str(path)}}}} for path in sockets]
         cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": endpoints}]
-    for transcoder in _transcoders(config):
-        transcoder["proto_descriptor"] = str(find_asset(DESCRIPTORS))
+    for block in _blocks(config):
+        if TRANSCODER in block["@type"] and "proto_descriptor" in block:
+            block["proto_descriptor"] = str(descriptors)
+            block["services"] = list(services)
+        elif STATISTICS in block["@type"]:
+            block["individual_method_stats_allowlist"]["services"] = [
+                {"name": name, "method_names": methods} for name, methods in services.items()
+            ]
     return _dump(config)
 
 
@@ -70,15 +84,16 @@ async def envoy_is_ready(admin: Path) -> bool:
     return await http_status(admin, "/ready") == 200
 
 
-def _transcoders(node: Any) -> list[dict[str, Any]]:
-    """Every transcoder block that reads the descriptor set from a file."""
+def _blocks(node: Any) -> Iterator[dict[str, Any]]:
+    """Every block of the configuration that names its type."""
     if isinstance(node, list):
-        return [found for item in node for found in _transcoders(item)]
-    if not isinstance(node, dict):
-        return []
-    if TRANSCODER in str(node.get("@type")) and "proto_descriptor" in node:
-        return [node]
-    return [found for item in node.values() for found in _transcoders(item)]
+        for item in node:
+            yield from _blocks(item)
+    elif isinstance(node, dict):
+        if "@type" in node:
+            yield node
+        for item in node.values():
+            yield from _blocks(item)
 
 
 class _PlainDumper(yaml.SafeDumper):

@@ -21,7 +21,7 @@ from core.process.settings import Settings
 from core.store import Database, open_database
 from core.store.durations import Durations
 from core.telling.changes import Changes, Teller
-from core.telling.stream import TIMEOUT_SECONDS, EventStream, connect
+from core.telling.stream import TIMEOUT_SECONDS, RedisStream, connect
 from core.telling.wakeups import JobQueue, open_broker
 from workers.actors import WAIT_MS, Listener
 from workers.backoff import Backoff
@@ -72,7 +72,7 @@ class WorkerApp:
         failpoints.arm(settings.failpoints)
         self._redis = connect(settings)
         queue = JobQueue(open_broker(self._redis))
-        teller = Teller(EventStream(self._redis, settings.stream_shards), queue)
+        teller = Teller(RedisStream(self._redis, settings), queue)
         base = self._base = _make_base(settings, providers, queue, teller)
         self._aside = Aside()
         circuits = _circuits(base)

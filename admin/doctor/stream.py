@@ -5,8 +5,7 @@ from typing import Any
 import redis
 
 from admin.doctor.patient import Patient, Unwell
-from core.telling.changes import TELL_ERRORS
-from core.telling.stream import connect
+from core.telling.stream import REDIS_ERRORS, connect
 
 OLDEST_MAJOR = 7
 POLICY = "noeviction"
@@ -18,7 +17,7 @@ def check_stream(patient: Patient) -> str:
     client = connect(patient.settings)
     try:
         infos = _infos(client, patient.settings.redis_cluster)
-    except TELL_ERRORS as error:
+    except REDIS_ERRORS as error:
         raise Unwell(
             f"it does not answer ({type(error).__name__}): jobs and watches are slower until "
             "Valkey or Redis runs at RUSHES_REDIS_URL"

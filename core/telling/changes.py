@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-import dramatiq
-import redis
 import structlog
-from redis.exceptions import RedisClusterException
 
+from core.errors import DependencyUnavailable
 from core.events import Event, ProgressTick
 from core.jobs import EventType, Job
 from core.process import failpoints, metrics
@@ -22,12 +20,6 @@ from core.telling.wakeups import JobQueue
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 0.5
-TELL_ERRORS = (
-    redis.RedisError,
-    RedisClusterException,  # this one is no RedisError
-    dramatiq.BrokerConnectionError,
-    OSError,
-)
 # After these events a worker may have something to do.
 _WAKES = {EventType.QUEUED, EventType.UPDATED}
 _ENDS = {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED}
@@ -98,10 +90,10 @@ class Teller:
             return
         try:
             tell()
-        except TELL_ERRORS as error:
+        except DependencyUnavailable as error:
             self._silent_until = time.monotonic() + PAUSE_SECONDS
             metrics.TELL_FAILURES.labels(what).inc()
-            log.warning("tell_failed", error=type(error).__name__)
+            log.warning("tell_failed", error=type(error.__cause__ or error).__name__)
 
 
 def _count(event: Event) -> None:

@@ -15,6 +15,8 @@ import redis
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
 
+from core.telling.stream import reaching
+
 NAMESPACE = "{rushes}"
 ACTOR = "run_next"
 HEARTBEAT_MS = 15_000
@@ -81,7 +83,7 @@ def open_broker(client: redis.Redis) -> WakingBroker:
 
 
 class JobQueue:
-    """Wakes workers up; raises what `core.telling.changes.TELL_ERRORS` lists when that fails."""
+    """Wakes workers up."""
 
     def __init__(self, broker: RedisBroker) -> None:
         self._broker = broker
@@ -90,22 +92,30 @@ class JobQueue:
         """Says that a job waits in the queue, unless many wake-ups wait there already.
 
         Those are enough: a worker wakes another one at its end, and the rescuer tops up.
+
+        Raises:
+            DependencyUnavailable: when the queue can't be reached.
         """
         if self.size(queue) >= MAX_WAKES:
             return
         message: dramatiq.Message[Any] = dramatiq.Message(
             queue_name=queue, actor_name=ACTOR, args=(queue,), kwargs={}, options={}
         )
-        self._broker.enqueue(message)
-        with self._broker.client.pipeline(transaction=False) as pipe:
-            pipe.rpush(wake_key(queue), 1)
-            pipe.ltrim(wake_key(queue), -MAX_WAKES, -1)
-            pipe.execute()
+        with reaching("job queue", dramatiq.BrokerConnectionError):
+            self._broker.enqueue(message)
+            with self._broker.client.pipeline(transaction=False) as pipe:
+                pipe.rpush(wake_key(queue), 1)
+                pipe.ltrim(wake_key(queue), -MAX_WAKES, -1)
+                pipe.execute()
 
     def size(self, queue: str) -> int:
         """How many wake-ups of the queue no worker has taken yet.
 
         This is not the broker's own count, which has what dead workers took for HEARTBEAT_MS.
+
+        Raises:
+            DependencyUnavailable: when the queue can't be reached.
         """
-        size: int = self._broker.client.llen(f"{NAMESPACE}:{queue}")
+        with reaching("job queue"):
+            size: int = self._broker.client.llen(f"{NAMESPACE}:{queue}")
         return size

@@ -37,8 +37,11 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What one model would take for a spec, in micro-units (None: it has no price), whether the
-    caller's budgets have room for that, and where the job would wait."""
+    """What one model would cost for a spec, and where the job would wait.
+
+    `cost_micros` is None when the model has no price. `affordable` says whether the caller's
+    budgets have room for the cost.
+    """
 
     candidate: Candidate
     cost_micros: int | None
@@ -58,7 +61,7 @@ class Read:
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
-        """Lets everyone who waits for a job's end have their answer now."""
+        """Answers every call that waits for a job's end now."""
         self._draining.set()
 
     def job(self, user_id: str, job_id: str) -> tuple[Job, QueueInfo | None]:
@@ -103,7 +106,7 @@ class Read:
         """
         listing = "jobs:" + json.dumps([wanted.states, sorted(wanted.labels.items())])
         after = self._position(user_id, listing, wanted.page_token)
-        # Before the rows: a restore in between must make the token old, not new.
+        # The epoch is read before the rows, so that a restore in between makes the token too old.
         epoch = "" if wanted.page_token else self._db.epoch()
         found, revision = job_store.list_page(
             self._db,

@@ -1,4 +1,4 @@
-"""One log line per request, with the path and never the query: signatures are there."""
+"""Logs a line per request, with the path and never the query, which holds a signature."""
 
 import time
 
@@ -13,7 +13,7 @@ _MAX_PATH = 200
 
 
 class AccessLog:
-    """Wraps the whole application, so refusals and failures are logged too."""
+    """Wraps the whole application, so that it logs refusals and failures too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

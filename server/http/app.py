@@ -30,7 +30,7 @@ def make_app(
     pool: Executor,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application; `find` looks an item up, whoever has it, and runs in `pool`."""
+    """The application. `find` looks an item up, whichever user has it, and runs in `pool`."""
     shelf = Shelf(find=find, blobs=blobs, signer=signer, pool=pool, now=now)
 
     async def media(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""One signed address: who may read it, and the bytes."""
+"""Serves one signed address: it checks the signature, then sends the bytes."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ _SAFETY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """What the process serves from. `find` is run in `pool`: it may block. `now` in seconds."""
+    """The parts that a request needs. `find` may block, so it runs in `pool`. `now` in seconds."""
 
     find: Callable[[str], Media | None]
     blobs: Blobs
@@ -118,7 +118,7 @@ def _look_up(shelf: Shelf, media_id: str, variant: Variant) -> _Blob:
     if variant is Variant.CONTENT:
         key, mime_type, etag = media.blob_key, media.mime_type, f'"{media.sha256}"'
     else:
-        # Made from the content once, so the content's checksum names it too.
+        # The thumbnail is made from the content once, so the content's checksum names it too.
         key, mime_type, etag = media.thumbnail_key, THUMBNAIL_TYPE, f'"{media.sha256}-thumbnail"'
     if not key:
         raise NotFound("thumbnail")

@@ -20,8 +20,9 @@ class Unsatisfiable(Exception):
 
 
 def parse_range(header: str | None, size: int) -> Span | None:
-    """The one range that is asked for, or None when all of the blob is to be sent: without a
-    header, with a malformed one, another unit, or several ranges.
+    """The one range that is asked for; None when the whole blob must be sent.
+
+    That is so without a header, with a malformed one, with another unit, or with several ranges.
 
     Raises:
         Unsatisfiable: when no byte of the blob is in the range.
@@ -50,6 +51,8 @@ def matches(header: str | None, etag: str) -> bool:
 
 
 def range_applies(if_range: str | None, etag: str) -> bool:
-    """Whether a range may be served under this If-Range header; dates are never sent, so no date
-    can match."""
+    """Whether a range may be served under this If-Range header.
+
+    A date never matches, because this server sends none.
+    """
     return if_range is None or if_range.strip() == etag

@@ -1,4 +1,4 @@
-"""The one shape of errors over HTTP: what the edge's JSON transcoder makes of a gRPC status."""
+"""Errors over HTTP, in the shape that the edge's JSON transcoder gives to a gRPC status."""
 
 from collections.abc import Mapping
 

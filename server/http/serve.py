@@ -16,14 +16,14 @@ from core.process.telemetry import get_logger
 
 log = get_logger(__name__)
 
-# Longer than the edge keeps an idle connection (1 h): the end that sends must be the one that
-# closes, or a request meets a connection that is just going away.
+# The edge keeps an idle connection for 1 h. This must be longer, so that the edge closes first:
+# else it may send a request on a connection that is just going away.
 _KEEP_ALIVE_SECONDS = 3700
 _BACKLOG = 2048
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that ends with exit code 0 on SIGTERM; it would raise the signal again."""
+    """Uvicorn with exit code 0 after SIGTERM. By itself it would raise the signal again."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from core.errors import CredentialsInvalid, CredentialsMissing
-from server.interceptors.credentials import Verifier
+from server.interceptors.jwt_verifier import Verifier
 from server.interceptors.layer import Behaviour, Call, Context, Layer, Metadata
 from server.principal import Principal, set_principal
 

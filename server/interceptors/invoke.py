@@ -14,9 +14,11 @@ from server.interceptors.layer import Behaviour, Call, Context, Handler, Layer, 
 
 
 class Invoke(Layer):
-    """Parses bytes itself: what gRPC can't deserialize it answers with UNKNOWN before any handler.
+    """Parses the request and runs the handler.
 
-    grpc.aio gives a sync handler a context that can't abort with details: ours never needs one.
+    It parses by itself, because gRPC answers UNKNOWN to bytes that it can't parse, without asking
+    any handler. Plain handlers raise errors and never abort: the context that grpc.aio has for them
+    can't abort with details.
     """
 
     def __init__(self, pool: Executor) -> None:
@@ -53,7 +55,7 @@ def _parse(parse: Callable[[bytes], Any], raw: bytes) -> Any:
 
 
 async def _stream(handle: Callable[..., Any], request: Any, context: Context) -> None:
-    """Runs a streaming handler, be it an async generator or a coroutine that writes."""
+    """Runs a streaming handler: an async generator, or a coroutine that writes by itself."""
     answers = handle(request, context)
     if inspect.isawaitable(answers):
         await answers

@@ -1,4 +1,4 @@
-"""One step of the way that every call of rushes.v1 takes, unary and streaming alike."""
+"""A layer surrounds every call of our services, unary and streaming alike."""
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ OUR_SERVICES = "/rushes."
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is known of a call before its request is read."""
+    """A call before its request is read."""
 
     method: str
     metadata: Metadata
@@ -26,7 +26,7 @@ class Call:
 
 
 class Layer(ServerInterceptor):
-    """Runs `around` about every call of our services; health and reflection pass untouched."""
+    """Runs `around` for every call of our services. Health and reflection pass untouched."""
 
     async def intercept_service(
         self,
@@ -41,8 +41,11 @@ class Layer(ServerInterceptor):
         return self.wrap(call, handler)
 
     def wrap(self, call: Call, handler: Handler) -> Handler:
-        """The handler with this layer about it. Both kinds become one shape: a stream's behaviour
-        writes to the context and returns nothing."""
+        """The handler with this layer around it.
+
+        Unary and streaming behaviours get one shape: that of a stream writes to the context and
+        returns nothing.
+        """
         inner: Any = handler.unary_stream or handler.unary_unary
 
         async def behaviour(request: Any, context: Context) -> Any:
@@ -56,7 +59,7 @@ class Layer(ServerInterceptor):
 
 
 def make_handler(call: Call, behaviour: Behaviour, deserializer: Any, of: Handler) -> Handler:
-    """A handler with another behaviour and deserializer, otherwise like `of`."""
+    """A handler like `of` with another behaviour and another deserializer."""
     any_behaviour: Any = behaviour
     if call.streaming:
         return grpc.unary_stream_rpc_method_handler(any_behaviour, deserializer, _or_bytes(of))
@@ -64,7 +67,7 @@ def make_handler(call: Call, behaviour: Behaviour, deserializer: Any, of: Handle
 
 
 def _or_bytes(of: Handler) -> Callable[[Any], bytes]:
-    """Serializes what is not serialized yet: a watch writes bytes that many watchers share."""
+    """A serializer that passes bytes on: a watch writes bytes that many watchers share."""
     serialize: Any = of.response_serializer
 
     def serialize_or_pass(answer: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""How many unary requests one user may send: a token bucket per user, in this process."""
+"""Limits how many unary requests a user may send, by a token bucket per user and process."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _SWEEP_ABOVE = 10_000
 
 
 class Buckets:
-    """A bucket for each user that sent something lately; for one event loop, so without a lock."""
+    """The buckets of users that sent something lately. One event loop uses it, without a lock."""
 
     def __init__(
         self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic
@@ -42,15 +42,18 @@ class Buckets:
         return min(self._burst, left + (now - then) * self._per_second)
 
     def _sweep(self, now: float) -> None:
-        """A full bucket says no more than none at all. The mark rises with what has to stay, or
-        each request of many users would sweep again."""
+        """Forgets full buckets, which mean the same as none.
+
+        The next sweep comes when the number of buckets has doubled. With a fixed limit, each
+        request would sweep once that many users are active.
+        """
         kept = {u: b for u, b in self._buckets.items() if self._left(u, now) < self._burst}
         self._buckets = kept
         self._sweep_above = max(_SWEEP_ABOVE, 2 * len(kept))
 
 
 class Limit(Layer):
-    """Refuses what is above the user's rate; streams are limited by their number instead."""
+    """Refuses unary calls above the user's rate. Streams are limited by their number instead."""
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets

@@ -1,35 +1,45 @@
-"""The outermost layer: a request id and one log line for each call."""
+"""The outermost layer gives each call a request id, one log line and its metrics."""
 
 import time
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.descriptor import ServiceDescriptor
 
 from core.ids import is_id, new_id
 from core.process import metrics
 from core.process.telemetry import get_logger
-from rushes.v1 import media_service_pb2 as pb
 from server.interceptors.layer import Behaviour, Call, Context, Layer
 from server.principal import current_principal
 
 log = get_logger(__name__)
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _HEADER = "x-request-id"
-# The names of our methods are shorter; one that is not ours is as long as its caller likes.
+# The names of our methods are shorter. A caller can make up a name of any length.
 _MAX_NAME = 64
-_METHODS = frozenset(pb.DESCRIPTOR.services_by_name["MediaService"].methods_by_name)
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 def request_id() -> str:
-    """The id of this call: the edge's, or our own."""
+    """The id that the edge gave this call, or else one of our own."""
     return _request_id.get() or new_id()
 
 
 class Observe(Layer):
-    """Logs `rpc_finished` with method, code, milliseconds and user, and nothing of the request."""
+    """Logs `rpc_finished` with method, code, milliseconds and user, and nothing of the request.
+
+    Only methods of `services` become labels of the metrics: a caller's own words must not.
+    """
+
+    def __init__(self, services: Iterable[ServiceDescriptor]) -> None:
+        self._labels = {
+            f"/{service.full_name}/{method.name}": method.name
+            for service in services
+            for method in service.methods
+        }
 
     async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
         started = time.perf_counter()
@@ -44,23 +54,21 @@ class Observe(Layer):
         finally:
             principal = current_principal()
             seconds = time.perf_counter() - started
-            method = call.method.rpartition("/")[2][:_MAX_NAME]
             code = "OK" if finished else _code(context)
-            _count(method, call.streaming, code, seconds)
+            self._count(call, code, seconds)
             log.info(
                 "rpc_finished",
-                method=method,
+                method=call.method.rpartition("/")[2][:_MAX_NAME],
                 code=code,
                 ms=round(seconds * 1000, 1),
                 user_id=principal.user_id if principal else "",
             )
 
-
-def _count(method: str, streaming: bool, code: str, seconds: float) -> None:
-    known = method if method in _METHODS else "unknown"
-    metrics.CALLS.labels(known, code).inc()
-    if not streaming:
-        metrics.CALL_SECONDS.labels(known).observe(seconds)
+    def _count(self, call: Call, code: str, seconds: float) -> None:
+        label = self._labels.get(call.method, "unknown")
+        metrics.CALLS.labels(label, code).inc()
+        if not call.streaming:
+            metrics.CALL_SECONDS.labels(label).observe(seconds)
 
 
 def _given_id(call: Call) -> str:
@@ -71,7 +79,7 @@ def _given_id(call: Call) -> str:
 
 
 def _code(context: Context) -> str:
-    """What the call was aborted with; a call that was not is one that the caller left."""
+    """The code that the call was aborted with. Without one, the caller left."""
     code: Any = context.code()
     number = code.value[0] if isinstance(code, grpc.StatusCode) else code
     return _NAMES.get(number, "CANCELLED") if number else "CANCELLED"

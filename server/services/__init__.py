@@ -1,1 +1,38 @@
-"""The gRPC services: one short method for each RPC."""
+"""The gRPC services of this server: one list, and one file for each service.
+
+The app, reflection, health, the labels of the metrics, the answers to unknown methods and the tests
+derive from SERVICES. A new service takes its proto, one file in this folder and one entry here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from rushes.v1 import media_service_pb2, media_service_pb2_grpc
+from server.parts import Parts
+from server.services.media import build_media_service
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service: its descriptor, what makes its servicer, and what adds that to a gRPC server."""
+
+    descriptor: ServiceDescriptor
+    build: Callable[[Parts], object]
+    add: Callable[[Any, Any], None]
+
+    @property
+    def name(self) -> str:
+        """The name on the wire, for instance `rushes.v1.MediaService`."""
+        return str(self.descriptor.full_name)
+
+
+SERVICES = (
+    Service(
+        media_service_pb2.DESCRIPTOR.services_by_name["MediaService"],
+        build_media_service,
+        media_service_pb2_grpc.add_MediaServiceServicer_to_server,
+    ),
+)

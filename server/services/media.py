@@ -1,6 +1,6 @@
-"""MediaService: for each RPC the caller, the checked request, one command, and the answer mapped.
+"""MediaService: each RPC takes the caller, checks the request, runs one command, maps the answer.
 
-Plain functions run in a thread of the pool (`interceptors.invoke`), async ones in the event loop.
+Plain methods run in a thread of the pool (`interceptors.invoke`), async methods in the event loop.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from server.commands.submit import Submit
 from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.mapping.models import template_to_proto
+from server.parts import Parts
 from server.principal import require_principal
 from server.validation import Validator
 from server.watch.calls import WatchCalls
@@ -29,7 +30,7 @@ def _user() -> str:
 
 
 class MediaService(rpc.MediaServiceServicer):
-    """Holds no rules: those are in `validation` and `commands`."""
+    """Holds no rules: `validation` and `commands` have them."""
 
     def __init__(
         self,
@@ -94,7 +95,8 @@ class MediaService(rpc.MediaServiceServicer):
         return pb.ListPromptTemplatesResponse(prompt_templates=templates)
 
     def WatchJobs(self, request: pb.WatchJobsRequest, context: Context) -> Any:
-        return self._watch.serve(request, context, require_principal())
+        query = self._check.watch_jobs(request)
+        return self._watch.serve(require_principal(), query, context.write)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
         job_id, wait_ms = self._check.get_job(request)
@@ -177,3 +179,22 @@ class MediaService(rpc.MediaServiceServicer):
         raise MethodUnimplemented(
             "CreateUpload is not supported yet; send the bytes as content.", method="CreateUpload"
         )
+
+
+def build_media_service(parts: Parts) -> MediaService:
+    """The service with its commands, made of the parts of this process."""
+    submit = Submit(
+        parts.db, parts.queues, parts.blobs, parts.catalog, parts.changes, parts.settings
+    )
+    return MediaService(
+        validator=parts.validator,
+        mapper=parts.mapper,
+        catalog=parts.catalog,
+        prompts=parts.prompts,
+        submit=submit,
+        cancel=Cancel(parts.queues, parts.changes),
+        read=parts.read,
+        library=Library(parts.db, parts.blobs, parts.tokens, parts.settings),
+        watch=parts.watch,
+        pool=parts.pool,
+    )

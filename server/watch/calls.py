@@ -1,45 +1,60 @@
-"""WatchJobs as the service calls it: one watcher per call."""
+"""The watches of one process, as the service and the app see them."""
+
+from concurrent.futures import Executor
 
 import grpc
 
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
 from core.store import Database
+from core.store.places import Queues
+from core.telling.stream import EventStream
 from core.tokens import Tokens
-from rushes.v1 import media_service_pb2 as pb
-from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.principal import Principal
-from server.validation import Validator
 from server.watch.hub import Hub
-from server.watch.watcher import Watcher
+from server.watch.lines import LineMaker
+from server.watch.places import Places
+from server.watch.query import WatchQuery
+from server.watch.reader import Reader
+from server.watch.tasks import Tasks
+from server.watch.watcher import Watcher, Write
 
 log = get_logger(__name__)
 
 
 class WatchCalls:
-    """Serves watches with what all of them share."""
+    """Serves each watch with what all of them share. Belongs to one event loop."""
 
     def __init__(
         self,
         *,
-        hub: Hub,
+        settings: Settings,
         db: Database,
+        pool: Executor,
+        queues: Queues,
+        stream: EventStream,
         mapper: Mapper,
         tokens: Tokens,
-        validator: Validator,
-        settings: Settings,
     ) -> None:
-        self._hub = hub
-        self._db = db
+        self._settings = settings
         self._mapper = mapper
         self._tokens = tokens
-        self._validator = validator
-        self._settings = settings
+        self._tasks = Tasks()
+        self._reader = Reader(db, pool, LineMaker(mapper))
+        self._hub = Hub(settings, self._reader, stream, self._tasks)
+        self._places = Places(queues, pool, lambda: self._hub.feeds)
 
-    async def serve(
-        self, request: pb.WatchJobsRequest, context: Context, principal: Principal
-    ) -> None:
+    async def start(self) -> None:
+        """Begins to compare with the database, and to tell places.
+
+        Raises:
+            DependencyUnavailable: when the database can't be reached.
+        """
+        await self._hub.start()
+        self._tasks.start(self._places.tell_forever(), vital=True)
+
+    async def serve(self, principal: Principal, query: WatchQuery, write: Write) -> None:
         """Writes responses until the caller leaves or the watch is done.
 
         Raises:
@@ -47,12 +62,13 @@ class WatchCalls:
         """
         watcher = Watcher(
             hub=self._hub,
-            db=self._db,
+            reader=self._reader,
+            places=self._places,
             mapper=self._mapper,
             tokens=self._tokens,
             principal=principal,
-            query=self._validator.watch_jobs(request),
-            write=context.write,
+            query=query,
+            write=write,
             stuck_seconds=self._settings.watcher_stuck_seconds,
         )
         try:
@@ -60,3 +76,21 @@ class WatchCalls:
         except grpc.aio.InternalError:
             # The caller went away while a response was on its way: nobody is left to be told.
             log.debug("watcher_gone", user_id=principal.user_id)
+
+    @property
+    def count(self) -> int:
+        """How many watches are open."""
+        return self._hub.watch_count
+
+    async def broken(self) -> None:
+        """Returns when a task died without which watchers would wait for ever."""
+        await self._tasks.broken.wait()
+
+    def drain(self) -> None:
+        """Makes every watch end, with the reason and a token."""
+        self._hub.drain()
+
+    async def close(self) -> None:
+        """Ends every task and every connection to the stream."""
+        await self._tasks.close()
+        await self._hub.close()

@@ -1,4 +1,4 @@
-"""Bytes of WatchJobsResponse: events are serialized once per process, each response joins them."""
+"""Bytes of WatchJobsResponse. A process serializes each event once; each response joins some."""
 
 from rushes.v1 import media_service_pb2 as pb
 
@@ -13,7 +13,7 @@ def event_frame(event: pb.WatchEvent) -> bytes:
 
 
 def response(frames: list[bytes], resume_token: str) -> bytes:
-    """A response of these events; protobuf's concatenation is its merge."""
+    """A response of these events. In protobuf, joined bytes are a merged message."""
     token = resume_token.encode()
     return b"".join(frames) + _TOKEN_TAG + _varint(len(token)) + token
 

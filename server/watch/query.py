@@ -1,7 +1,8 @@
-"""What a watch asks for: filters, intervals, where to go on."""
+"""The parsed request of a watch: filters, intervals, and where to go on."""
 
 from dataclasses import dataclass
 
+from core.events import JOB_KIND
 from core.jobs import Job
 
 MAX_JOB_IDS = 1000
@@ -20,10 +21,12 @@ class WatchQuery:
     checkpoint_ms: int
     progress_ms: int
     until_done: bool
+    # The kinds of durable changes that the watch sends.
+    kinds: frozenset[str] = frozenset({JOB_KIND})
 
     @property
     def filtered(self) -> bool:
-        """Whether it asks for some of the jobs only."""
+        """Whether the watch asks for some of the jobs only."""
         return bool(self.job_ids or self.labels)
 
     def wants(self, job: Job) -> bool:

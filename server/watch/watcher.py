@@ -1,8 +1,8 @@
 """One open watch: a loop that sends everything above `last`, on a first visit and on a return.
 
-State changes go out at once, progress at most once per `progress_interval`, and at most one write
-is under way: gRPC's windows are a queue too, and a stale one. What a slow watcher has not taken yet
-is merged, so it hurts only itself.
+Durable changes go out at once, progress at most once per `progress_interval`. At most one write
+is under way, because gRPC's windows are a queue too, and a stale one. What a slow watcher has not
+taken yet is merged, so it hurts only itself.
 """
 
 import asyncio
@@ -13,18 +13,22 @@ from collections.abc import Awaitable, Callable
 from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
 from core.jobs import Job, State
 from core.process import failpoints, metrics
-from core.store import Database, events
 from core.store.events import Snapshot
 from core.tokens import ResumePoint, Tokens
 from server.mapping import Mapper, end_to_proto, reset_to_proto, synced_to_proto
 from server.principal import Principal
-from server.watch.feed import Feed, Line, Signal, Tick
+from server.watch.feed import Feed, Signal
 from server.watch.frames import event_frame, response
 from server.watch.hub import Hub
+from server.watch.lines import Line
+from server.watch.places import Places
+from server.watch.progress import Tick
 from server.watch.query import WatchQuery
+from server.watch.reader import Reader
 
-# A client takes 4 MiB unless it says otherwise, and one job is at most some 100 KiB.
+# A client takes responses of 4 MiB unless it says otherwise; one job has at most some 100 KiB.
 RESPONSE_BYTES = 256 * 1024
+TOO_OLD = "the token is too old"
 Write = Callable[[bytes], Awaitable[None]]
 
 
@@ -35,7 +39,8 @@ class Watcher:
         self,
         *,
         hub: Hub,
-        db: Database,
+        reader: Reader,
+        places: Places,
         mapper: Mapper,
         tokens: Tokens,
         principal: Principal,
@@ -44,7 +49,8 @@ class Watcher:
         stuck_seconds: float,
     ) -> None:
         self._hub = hub
-        self._db = db
+        self._reader = reader
+        self._places = places
         self._mapper = mapper
         self._tokens = tokens
         self._principal = principal
@@ -62,7 +68,7 @@ class Watcher:
         """Writes until the caller leaves or the watch is done.
 
         Raises:
-            RequestError: why the server ends the stream; it was said in the last event too.
+            RequestError: why the server ends the stream; the last event says it too.
         """
         try:
             point = self._read_token()
@@ -73,7 +79,7 @@ class Watcher:
                         return
                     if await self._follow(feed, signal):
                         return
-                # Another history began: what the token stands for is not of it.
+                # Another history began, and the token stands for something of the old one.
                 point = ResumePoint("", 0)
         except RequestError as error:
             if self._begun and not isinstance(error, WatcherTooSlow):
@@ -93,24 +99,20 @@ class Watcher:
         if not point.whole:
             return await self._reset(feed, "the snapshot was not complete")
         if self._query.filtered or self._query.until_done:
-            # Before the head is read: what ends in between is in the replay then.
+            # This is read before the head, so that the replay has what ends in between.
             self._note(await self._read_snapshot())
-        user_id, revision = self._principal.user_id, point.revision
-        head = await self._hub.run(lambda: events.continuable(self._db, user_id, revision))
+        head = await self._reader.continuable(self._principal.user_id, point.revision)
         if head is None:
-            return await self._reset(feed, "the token is too old")
-        self._last = revision
+            return await self._reset(feed, TOO_OLD)
+        self._last = point.revision
         return await self._replay(feed, head)
 
     async def _reset(self, feed: Feed, cause: str) -> bool:
         return await self._snapshot(feed, [event_frame(reset_to_proto(cause))])
 
     async def _read_snapshot(self) -> Snapshot:
-        query, user_id = self._query, self._principal.user_id
-        job_ids = sorted(query.job_ids)
-        found = await self._hub.run(
-            lambda: events.snapshot(self._db, user_id, job_ids=job_ids, recent_ms=query.recent_ms)
-        )
+        job_ids = sorted(self._query.job_ids)
+        found = await self._reader.snapshot(self._principal.user_id, job_ids, self._query.recent_ms)
         if found.missing:
             raise NotFound("job")
         return found
@@ -118,11 +120,11 @@ class Watcher:
     async def _snapshot(self, feed: Feed, frames: list[bytes]) -> bool:
         found = await self._read_snapshot()
         failpoints.hit("watch.in_snapshot")
-        self._hub.expect(feed, found.revision)
+        feed.expect(found.revision)
         self._note(found)
         self._last, self._told = found.revision, {}
         waiting = [job.job_id for job in found.jobs if job.state is State.QUEUED]
-        places = await self._hub.places(waiting)
+        places = await self._places.of(waiting)
         now_ms, size = time.time_ns() // 1_000_000, 0
         for job in filter(self._query.wants, found.jobs):
             if size > RESPONSE_BYTES:
@@ -139,12 +141,16 @@ class Watcher:
 
     async def _replay(self, feed: Feed, head: int) -> bool:
         """Everything up to the revision that the database has now, also what was never told."""
-        self._hub.expect(feed, head)
+        feed.expect(head)
         frames: list[bytes] = []
         while self._last < head:
             if frames:
                 await self._send(frames)
-            frames = self._take(await self._hub.lines_after(feed, self._last))
+            lines = await feed.lines_after(self._last, until=head)
+            if not lines or lines[0].revision != self._last + 1:
+                # They were kept when the watch began, and are forgotten by now.
+                return await self._reset(feed, TOO_OLD)
+            frames = self._take(lines)
         return await self._synced(frames)
 
     async def _synced(self, frames: list[bytes]) -> bool:
@@ -158,19 +164,19 @@ class Watcher:
         return True
 
     async def _follow(self, feed: Feed, signal: Signal) -> bool:
-        """What happens, live; True when the watch is done, False when the history changed."""
+        """Sends what happens; True when the watch is done, False when the history changed."""
         while self._hub.epoch == self._epoch:
             self._refuse_to_go_on()
             signal.event.clear()
-            lines = await self._hub.news_after(feed, self._last)
+            lines = await feed.lines_after(self._last)
             frames = self._take(lines)
-            # Only one who has every state change may see progress: it never follows a job's end.
+            # Progress never follows its job's end: a watcher must have every change first.
             if self._last == feed.head:
                 frames += self._progress(feed)
             if frames or self._left(self._written_at, self._query.checkpoint_ms) <= 0:
                 await self._send(frames)
             if lines:
-                _count_lag(lines[0])
+                _count_lag(lines)
                 if await self._done():
                     return True
             else:
@@ -178,18 +184,31 @@ class Watcher:
         return False
 
     def _take(self, lines: list[Line]) -> list[bytes]:
-        """Frames of the lines that pass the filters, as many as fit; those are seen then."""
+        """Frames of as many lines as fit into a response. `last` moves past all lines of those.
+
+        A line that this watch does not send is a gap in its revisions, and no loss.
+        """
         frames: list[bytes] = []
         size = 0
         for line in lines:
             if size > RESPONSE_BYTES:
                 break
             self._last = line.revision
-            if line.event is not None and self._query.wants(line.event.job):
-                self._note_job(line.event.job)
+            if self._sends(line):
                 frames.append(line.frame)
                 size += len(line.frame)
         return frames
+
+    def _sends(self, line: Line) -> bool:
+        """Whether the watch sends the line. The filters look at jobs' events alone."""
+        if line.kind not in self._query.kinds:
+            return False
+        if line.event is None:
+            return True
+        if not self._query.wants(line.event.job):
+            return False
+        self._note_job(line.event.job)
+        return True
 
     def _note_job(self, job: Job) -> None:
         if job.state.terminal:
@@ -205,7 +224,7 @@ class Watcher:
             raise CredentialsExpired
 
     def _progress(self, feed: Feed) -> list[bytes]:
-        """The latest progress of each job, if it is time for progress again."""
+        """The latest progress of each job, if progress is due."""
         if self._left(self._progress_at, self._query.progress_ms) > 0:
             return []
         fresh = self._fresh_ticks(feed)
@@ -219,13 +238,13 @@ class Watcher:
         told, all_jobs = self._told, not self._query.filtered
         return [
             tick
-            for tick in feed.ticks.values()
+            for tick in feed.progress.ticks.values()
             if tick.number > told.get(tick.job_id, 0)
             and (all_jobs or tick.job_id in self._unfinished)
         ]
 
     async def _wait(self, feed: Feed, signal: Signal) -> None:
-        """Until there is news, or something is due. Ticks wake only one who may send them."""
+        """Waits until there is news, or something is due. Ticks wake it only if it may send one."""
         progress_left = self._left(self._progress_at, self._query.progress_ms)
         signal.ticks = progress_left <= 0
         if signal.ticks and self._fresh_ticks(feed):
@@ -260,9 +279,9 @@ class Watcher:
         self._begun = True
 
 
-def _count_lag(oldest: Line) -> None:
-    if oldest.event is None:
-        return
+def _count_lag(lines: list[Line]) -> None:
     # By two clocks, the database's and this machine's; `rushes doctor` shows how far they differ.
-    lag_ms = time.time_ns() // 1_000_000 - oldest.event.event_time
-    metrics.WATCH_LAG.observe(max(lag_ms, 0) / 1000)
+    oldest = next((line.event for line in lines if line.event is not None), None)
+    if oldest is not None:
+        lag_ms = time.time_ns() // 1_000_000 - oldest.event_time
+        metrics.WATCH_LAG.observe(max(lag_ms, 0) / 1000)

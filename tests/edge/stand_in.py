@@ -9,12 +9,11 @@ from pathlib import Path
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_status import rpc_status
 
 from rushes.v1 import job_pb2, media_service_pb2, media_service_pb2_grpc
 
-SERVICE = "rushes.v1.MediaService"
 # The default kills part of many streams that are opened at once.
 OPTIONS = [
     ("grpc.server.max_pending_requests", 20_000),
@@ -89,7 +88,6 @@ async def serving(servicer: StandIn, socket: Path) -> AsyncIterator[grpc.aio.Ser
     media_service_pb2_grpc.add_MediaServiceServicer_to_server(servicer, server)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    await checks.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     try:

@@ -53,6 +53,16 @@ async def test_server_sent_events_arrive_one_by_one(start_edge: StartEdge) -> No
     assert second == b'data: {"resumeToken":"t2"}\n\n'
 
 
+async def test_a_unary_answer_is_json_also_for_who_takes_events(start_edge: StartEdge) -> None:
+    async with one_server(start_edge) as (edge, _):
+        accept = {"accept": "application/json, text/event-stream"}
+        async with http(edge.port, "GET /v1/jobs/j1", accept) as answer:
+            body = await answer.json()
+
+    assert answer.headers["content-type"] == "application/json"
+    assert body["job"]["jobId"] == "j1"
+
+
 async def test_grpc_web_messages_arrive_one_by_one(start_edge: StartEdge) -> None:
     async with one_server(start_edge) as (edge, stand_in):
         stand_in.release()

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from core.ids import new_id
 from rushes.v1 import media_service_pb2 as pb
+from server.services import SERVICES
 from tests.house import House
 from tests.rpc.requests import image, video
 
@@ -20,6 +21,7 @@ EVERY: list[tuple[str, Message]] = [
     ("GenerateImage", image()),
     ("EstimateCost", pb.EstimateCostRequest()),
     ("ListModels", pb.ListModelsRequest()),
+    ("ListPromptTemplates", pb.ListPromptTemplatesRequest()),
     ("WatchJobs", pb.WatchJobsRequest()),
     ("GetJob", pb.GetJobRequest(job_id=new_id())),
     ("ListJobs", pb.ListJobsRequest()),
@@ -37,8 +39,8 @@ EVERY: list[tuple[str, Message]] = [
 
 
 def test_every_method_is_tried_here() -> None:
-    methods = pb.DESCRIPTOR.services_by_name["MediaService"].methods
-    assert {name for name, _ in EVERY} == {method.name for method in methods}
+    methods = {method.name for service in SERVICES for method in service.descriptor.methods}
+    assert {name for name, _ in EVERY} == methods
 
 
 @pytest.mark.parametrize(("method", "request_"), EVERY, ids=[name for name, _ in EVERY])
@@ -96,7 +98,7 @@ def test_all_bad_tokens_are_refused_in_the_same_words(house: House) -> None:
 
 def test_health_is_open_and_says_serving(house: House) -> None:
     check: Any = health_pb2_grpc.HealthStub(house.channel)
-    for service in ("", "rushes.v1.MediaService"):
+    for service in ("", *(service.name for service in SERVICES)):
         answer = check.Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 

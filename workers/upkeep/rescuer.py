@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from core.errors import RushesError
+from core.errors import DependencyUnavailable, RushesError
 from core.process import failpoints, metrics
 from core.process.settings import Settings
 from core.store import Database, claims, transitions, workers
-from core.telling.changes import TELL_ERRORS, Changes
+from core.telling.changes import Changes
 from core.telling.wakeups import JobQueue
 from workers.loop import Loop
 from workers.runs.journal import Journal
@@ -96,8 +96,10 @@ class Rescuer:
             for _ in range(most - self._queue.size(queue)):
                 self._queue.wake(queue)
                 metrics.RESCUES.labels(queue, "wake_up").inc()
-        except TELL_ERRORS as error:
-            log.warning("queue_unreachable", queue=queue, error=type(error).__name__)
+        except DependencyUnavailable as error:
+            log.warning(
+                "queue_unreachable", queue=queue, error=type(error.__cause__ or error).__name__
+            )
             self._run_here(queue, most)
 
     def _run_here(self, queue: str, most: int) -> None:

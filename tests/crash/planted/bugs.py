@@ -176,7 +176,8 @@ BUGS = {
             Edit(
                 "server/watch/watcher.py",
                 "                frames.append(line.frame)\n",
-                "                if len(lines) < 3 or not line.event.job.state.terminal:\n"
+                "                event = line.event\n"
+                "                if len(lines) < 3 or not (event and event.job.state.terminal):\n"
                 "                    frames.append(line.frame)\n",
             ),
         ),

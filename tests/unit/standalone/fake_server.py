@@ -5,11 +5,10 @@ import os
 import signal
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
 from core.process import systemd
 
-SERVICE = "rushes.v1.MediaService"
 BEAT_SECONDS = 1.0
 
 
@@ -19,7 +18,6 @@ async def main() -> None:
     server = grpc.aio.server()
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    await checks.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
     server.add_insecure_port(os.environ["RUSHES_GRPC_LISTEN"])
     await server.start()
     systemd.ready()

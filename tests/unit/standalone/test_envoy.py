@@ -1,12 +1,16 @@
 """Envoy's configuration, judged by Envoy: the one at the root and a rendered one."""
 
+import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from standalone.descriptors import read_services
 from standalone.envoy import Edge, envoy_argv, find_envoy, render
 from tests.services import missing
 
@@ -106,3 +110,52 @@ def test_no_query_is_logged() -> None:
     assert "%PATH(NQ)%" in config
     assert "REQ(:PATH)" not in config
     assert "ORIGINAL-PATH" not in config
+
+
+def test_the_configuration_at_the_root_has_every_service_of_the_contract() -> None:
+    config = yaml.safe_load((ROOT / "envoy.yaml").read_text())
+    services = list(read_services(ROOT / "protos" / "rushes.binpb"))
+
+    listed = [block["services"] for block in transcoders(config)]
+
+    assert listed == [services, services]
+
+
+def test_a_rendered_configuration_has_statistics_of_every_method(edge: Edge) -> None:
+    config = yaml.safe_load(render(edge))
+    [statistics] = [block for block in blocks(config) if "grpc_stats" in block["@type"]]
+
+    listed = statistics["individual_method_stats_allowlist"]["services"]
+
+    methods = read_services(ROOT / "protos" / "rushes.binpb")
+    assert {entry["name"]: entry["method_names"] for entry in listed} == methods
+
+
+def test_every_method_that_streams_has_the_route_without_a_time_limit_and_no_other() -> None:
+    files = FileDescriptorSet.FromString((ROOT / "protos" / "rushes.binpb").read_bytes()).file
+    methods = {
+        f"/{file.package}.{service.name}/{method.name}": method.server_streaming
+        for file in files
+        for service in file.service
+        for method in service.method
+    }
+    [listener] = yaml.safe_load((ROOT / "envoy.yaml").read_text())["static_resources"]["listeners"]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    [first, *_] = manager["route_config"]["virtual_hosts"][0]["routes"]
+    pattern = first["match"]["safe_regex"]["regex"]
+
+    assert first["route"]["timeout"] == "0s"
+    assert {path: bool(re.fullmatch(pattern, path)) for path in methods} == methods
+
+
+def transcoders(config: Any) -> list[dict[str, Any]]:
+    """The transcoders that read the contract."""
+    return [block for block in blocks(config) if "proto_descriptor" in block]
+
+
+def blocks(node: Any) -> Iterator[dict[str, Any]]:
+    """Every block that names its type."""
+    for item in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
+        yield from blocks(item)
+    if isinstance(node, dict) and "@type" in node:
+        yield node

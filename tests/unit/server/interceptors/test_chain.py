@@ -21,6 +21,7 @@ from server.principal import Principal, current_principal, require_principal
 from tests.house import read_refusal
 
 SECRET = "the secret prompt"
+SERVICE = pb.DESCRIPTOR.services_by_name["MediaService"]
 
 
 class StandIn(rpc.MediaServiceServicer):  # type: ignore[misc]
@@ -72,7 +73,7 @@ class ByName:
 async def serving(stand_in: StandIn, **options: Any) -> AsyncIterator[grpc.aio.Channel]:
     verifier: Any = ByName()
     with ThreadPoolExecutor(4, "call") as pool:
-        chain = build_chain(read_settings(**options), verifier, pool)
+        chain = build_chain(read_settings(**options), verifier, pool, [SERVICE])
         server = grpc.aio.server(interceptors=chain)
         rpc.add_MediaServiceServicer_to_server(stand_in, server)
         port = server.add_insecure_port("127.0.0.1:0")

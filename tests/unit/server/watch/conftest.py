@@ -13,7 +13,7 @@ from tests.unit.server.watch.place import Place
 @pytest_asyncio.fixture
 async def place(tmp_path: Any, valkey: Valkey) -> AsyncIterator[Place]:
     made = Place(read_settings(data_dir=tmp_path, redis_url=valkey.url, compare_seconds=0.2))
-    await made.hub.start()
+    await made.start()
     try:
         yield made
     finally:

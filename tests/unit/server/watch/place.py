@@ -11,7 +11,7 @@ from core.process.settings import Settings
 from core.store import Database, open_database
 from core.store.places import Queues
 from core.telling.changes import Teller
-from core.telling.stream import EventStream, connect
+from core.telling.stream import EventStream, RedisStream, connect, shard_of, stream_key
 from core.telling.wakeups import JobQueue, open_broker
 from core.tokens import Tokens
 from rushes.v1 import media_service_pb2 as pb
@@ -19,9 +19,13 @@ from server.mapping import Mapper
 from server.mapping.addresses import Signed
 from server.principal import Principal
 from server.watch.hub import Hub
+from server.watch.lines import LineMaker
+from server.watch.places import Places
 from server.watch.query import WatchQuery
+from server.watch.reader import Reader
+from server.watch.tasks import Tasks
 from server.watch.watcher import Watcher
-from tests.making import accepted
+from tests.making import accepted, noted
 from tests.services import wait_for_async
 
 DEADLINE_SECONDS = 10.0
@@ -71,19 +75,27 @@ class Seen:
 class Place:
     """A hub with its database and stream."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stream: EventStream | None = None) -> None:
         self.settings = settings
         self.db: Database = open_database(settings)
         self.redis = connect(settings)
         self.broker = open_broker(self.redis)
-        self.stream = EventStream(self.redis, settings.stream_shards)
-        self.teller = Teller(self.stream, JobQueue(self.broker))
+        self.stream = stream or RedisStream(self.redis, settings)
+        self.queue = JobQueue(self.broker)
+        self.teller = Teller(self.stream, self.queue)
         self.tokens = Tokens(b"k" * 32)
         self.pool = ThreadPoolExecutor(4)
         self.mapper = Mapper(NoAddresses(), "USD")
         queues = Queues(self.db, settings.user_concurrency)
-        self.hub = Hub(settings, self.db, self.pool, self.mapper, queues)
+        self.background = Tasks()
+        self.reader = Reader(self.db, self.pool, LineMaker(self.mapper))
+        self.hub = Hub(settings, self.reader, self.stream, self.background)
+        self.places = Places(queues, self.pool, lambda: self.hub.feeds)
         self.tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        await self.hub.start()
+        self.background.start(self.places.tell_forever(), vital=True)
 
     def accept(self, user_id: str = "alice", *, tell: bool = True, **changes: Any) -> Event:
         made = accepted(self.db, user_id, **changes)
@@ -91,6 +103,13 @@ class Place:
         if tell:
             self.teller.tell(made.event)
         return made.event
+
+    def change_elsewhere(self) -> None:
+        """A durable change of a kind that no version knows, at the user's next revision, told."""
+        change = noted(self.db)
+        fields = {"kind": change.kind, "user": change.user_id, "revision": change.revision}
+        key = stream_key(shard_of(change.user_id, self.settings.stream_shards))
+        self.redis.xadd(key, {**fields, "job": "", "attempt": 0, "payload": "{}"})
 
     def tick(self, event: Event, percent: int, attempt: int = 0) -> None:
         tick = ProgressTick(
@@ -122,7 +141,8 @@ class Place:
         }
         watcher = Watcher(
             hub=self.hub,
-            db=self.db,
+            reader=self.reader,
+            places=self.places,
             mapper=self.mapper,
             tokens=self.tokens,
             principal=Principal(user_id, expire_time),
@@ -146,6 +166,7 @@ class Place:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.background.close()
         await self.hub.close()
         self.pool.shutdown()
         self.broker.close()

@@ -6,12 +6,11 @@ from unittest.mock import Mock
 import grpc
 import pytest
 
-from rushes.v1 import media_service_pb2 as pb
 from server.watch import calls
 from server.watch.calls import WatchCalls
 
 pytestmark = pytest.mark.asyncio
-PARTS = ("hub", "db", "mapper", "tokens", "validator", "settings")
+PARTS = ("settings", "db", "pool", "queues", "stream", "mapper", "tokens")
 
 
 async def test_a_caller_that_goes_while_it_is_written_to_is_no_fault(
@@ -26,4 +25,4 @@ async def test_a_caller_that_goes_while_it_is_written_to_is_no_fault(
 
     monkeypatch.setattr(calls, "Watcher", Gone)
     watch = WatchCalls(**{name: Mock() for name in PARTS})
-    await watch.serve(pb.WatchJobsRequest(), Mock(), Mock(user_id="alice"))
+    await watch.serve(Mock(user_id="alice"), Mock(), Mock())

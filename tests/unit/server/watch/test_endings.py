@@ -59,7 +59,7 @@ async def test_a_job_that_ends_while_a_watch_begins_is_not_lost(
         transitions.cancel(db, user_id, event.job.job_id, "")
         return head
 
-    monkeypatch.setattr("server.watch.watcher.events.continuable", read_late)
+    monkeypatch.setattr("server.watch.reader.events.continuable", read_late)
 
     # When it is watched until it is done, then its end is seen
     seen, task = place.watch(until_done=True, resume_token=token)
@@ -126,7 +126,7 @@ async def test_a_user_has_a_limited_number_of_watches(tmp_path: Any, valkey: Val
     from core.process.settings import read_settings
 
     place = Place(read_settings(data_dir=tmp_path, redis_url=valkey.url, max_watches=2))
-    await place.hub.start()
+    await place.start()
     try:
         await place.synced()
         _, second = place.watch()
@@ -146,9 +146,9 @@ async def test_a_hub_that_breaks_says_so(place: Place, monkeypatch: pytest.Monke
         raise ZeroDivisionError
 
     await place.synced()
-    monkeypatch.setattr("server.watch.hub.events.revisions", bug)
+    monkeypatch.setattr("server.watch.reader.events.revisions", bug)
     async with asyncio.timeout(DEADLINE_SECONDS):
-        await place.hub.broken.wait()
+        await place.background.broken.wait()
 
 
 async def test_what_left_leaves_nothing_behind(place: Place) -> None:

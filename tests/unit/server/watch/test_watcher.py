@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,11 @@ from core.errors import (
     NotFound,
     ResumeTokenInvalid,
 )
-from core.store import retention, transitions
+from core.process.settings import read_settings
+from core.store import Database, events, retention, transitions
 from core.store.engine.sql import Statement
+from core.telling.changes import Teller
+from core.telling.memory_stream import MemoryStream
 from core.telling.stream import stream_key
 from rushes.v1 import job_pb2
 from tests.making import VIDEO, noted
@@ -136,7 +140,7 @@ async def test_without_redis_changes_still_come(place: Place, valkey: Valkey) ->
 async def test_garbage_in_the_stream_stops_nothing(place: Place) -> None:
     seen = await place.synced()
     place.redis.xadd(stream_key(0), {"garbage": b"\xff"})
-    fields = {"kind": "event", "user": "alice", "revision": 1, "job": "x", "attempt": 0}
+    fields = {"kind": "job", "user": "alice", "revision": 1, "job": "x", "attempt": 0}
     place.redis.xadd(stream_key(0), {**fields, "payload": "{not json"})
     place.accept()
     await seen.until(lambda: seen.revisions() == [1])
@@ -232,6 +236,30 @@ async def test_a_history_that_changes_under_a_watch_resets_it(place: Place) -> N
     await seen.until(lambda: seen.revisions() == [2])
 
 
+async def test_changes_that_are_forgotten_while_a_replay_begins_get_a_reset(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given changes that go just after the watch has found that they are kept
+    monkeypatch.setattr("server.watch.feed.RING_LINES", 1)
+    seen = await place.synced()
+    token = seen.token
+    for _ in range(3):
+        place.accept()
+    await seen.until(lambda: len(seen.revisions()) == 3)
+    read = events.continuable
+
+    def read_early(db: Database, user_id: str, after: int) -> int | None:
+        head = read(db, user_id, after)
+        db.write(lambda s: s.run(Statement("DELETE FROM job_event WHERE revision < 3")))
+        return head
+
+    monkeypatch.setattr("server.watch.reader.events.continuable", read_early)
+
+    # When they are asked for, then the loss is not silent
+    seen = await place.synced(resume_token=token)
+    assert seen.kinds() == ["reset", "job", "job", "job", "synced"]
+
+
 async def test_a_large_snapshot_that_was_cut_is_begun_again(place: Place) -> None:
     spec = dataclasses.replace(VIDEO, prompt="a" * 4000)
     for _ in range(100):
@@ -283,3 +311,65 @@ async def test_a_thousand_resumes_under_writing_miss_and_repeat_nothing(place: P
         writing = False
         await writer
     assert revisions == list(range(1, len(revisions) + 1))
+
+
+async def test_a_change_of_another_kind_that_is_told_moves_the_token_on_and_nothing_else(
+    place: Place,
+) -> None:
+    # Given a watch, and a change of its user that is no job's event
+    seen = await place.synced(checkpoint_ms=50)
+    place.accept()
+    await seen.until(lambda: seen.revisions() == [1])
+    place.change_elsewhere()
+
+    # When a job changes after it
+    event = place.accept()
+
+    # Then the watch has a gap where the other change is
+    await seen.until(lambda: seen.revisions() == [1, 3])
+    assert event.revision == 3
+
+    # And so has a token that stands for the gap
+    place.change_elsewhere()
+    point = place.tokens.read_resume
+    await seen.until(lambda: point("alice", seen.token).revision == 4)
+    other = await place.synced(resume_token=seen.token)
+    assert other.kinds() == ["synced"]
+
+
+async def test_a_watch_until_done_does_not_count_changes_of_another_kind(place: Place) -> None:
+    event = place.accept()
+    seen, task = place.watch(until_done=True, labels=frozenset())
+    await seen.until(lambda: "synced" in seen.kinds())
+    place.change_elsewhere()
+    _, ended = transitions.cancel(place.db, "alice", event.job.job_id, "")
+    assert ended is not None
+    place.teller.tell(ended)
+    await asyncio.wait_for(task, DEADLINE_SECONDS)
+    assert seen.revisions() == [3]
+
+
+async def test_a_hub_runs_on_any_stream(tmp_path: Path) -> None:
+    # Given a hub on a stream in memory, which compares so rarely that it can't help
+    stream = MemoryStream()
+    settings = read_settings(
+        data_dir=tmp_path, redis_url="unix:///nowhere/valkey.sock", compare_seconds=60
+    )
+    place = Place(settings, stream)
+    await place.start()
+    try:
+        seen = await place.synced()
+
+        # When something is told, then it comes
+        place.accept()
+        await seen.until(lambda: seen.revisions() == [1])
+
+        # And after an outage of the stream the feed reads what it missed
+        stream.reachable = False
+        place.accept()
+        stream.reachable = True
+        place.teller = Teller(stream, place.queue)
+        place.accept()
+        await seen.until(lambda: seen.revisions() == [1, 2, 3])
+    finally:
+        await place.close()

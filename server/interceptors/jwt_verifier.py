@@ -1,4 +1,4 @@
-"""What makes a bearer token good. Every failure but expiry looks the same to the caller."""
+"""Verifies bearer tokens, which are JWTs. Every failure but expiry looks the same to the caller."""
 
 import functools
 import time
@@ -18,7 +18,7 @@ _MAX_KNOWN = 1024
 _JWKS_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 _JWKS_TIMEOUT_SECONDS = 5
 _REQUIRED = ("exp", "iat", "sub", "aud", "iss")
-# Times are checked below: the library takes strings and floats for numbers.
+# `verify` checks the times itself, because the library takes strings and floats for numbers.
 _OPTIONS: Any = {
     "require": list(_REQUIRED),
     "strict_aud": True,
@@ -48,7 +48,7 @@ class LocalKey:
 
 
 class JwksKeys:
-    """The keys behind a JWKS address; looking one up may wait for the network."""
+    """The keys behind a JWKS address. Looking a key up may wait for the network."""
 
     blocking = True
 
@@ -69,7 +69,7 @@ class JwksKeys:
 
 
 class Verifier:
-    """Turns a token into a principal."""
+    """Verifies a token and names the principal that it speaks for."""
 
     def __init__(
         self, keys: KeySource, settings: Settings, clock: Callable[[], float] = time.time
@@ -77,7 +77,7 @@ class Verifier:
         self._keys = keys
         self._settings = settings
         self._clock = clock
-        # What a key of this process signed stays so; a key server may take a key back.
+        # A token of a local key stays good, so its claims are kept. A key server may revoke a key.
         known = functools.lru_cache(_MAX_KNOWN)(self._claims)
         self._find = self._claims if keys.blocking else known
 
@@ -123,7 +123,7 @@ class Verifier:
             )
         except DependencyUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - whatever a forged token breaks must look the same
+        except Exception:  # noqa: BLE001 - every fault of a forged token must look the same
             raise CredentialsInvalid from None
         return claims
 

@@ -18,7 +18,7 @@ from core.errors import (
 )
 from core.process.settings import read_settings
 from server.interceptors.auth import bearer_token
-from server.interceptors.credentials import JwksKeys, LocalKey, Verifier
+from server.interceptors.jwt_verifier import JwksKeys, LocalKey, Verifier
 
 NOW = 1_800_000_000
 KEY = bytes(range(32))

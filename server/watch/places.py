@@ -1,0 +1,44 @@
+"""The places of waiting jobs in their queues, as watchers are told them."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+
+from core.errors import RushesError
+from core.events import QueueInfo
+from core.process.telemetry import get_logger
+from core.store.places import Queues
+from server.watch.feed import Feed
+
+log = get_logger(__name__)
+
+PLACES_SECONDS = 1.0
+
+
+class Places:
+    """Reads places in threads of the pool. Places are progress, never revisions."""
+
+    def __init__(self, queues: Queues, pool: Executor, feeds: Callable[[], Iterable[Feed]]) -> None:
+        self._queues = queues
+        self._pool = pool
+        self._feeds = feeds
+
+    async def of(self, job_ids: Sequence[str]) -> dict[str, QueueInfo]:
+        """The places of those of the jobs that wait."""
+        if not job_ids:
+            return {}
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._queues.places, job_ids)
+
+    async def tell_forever(self) -> None:
+        """Offers the feeds the places of their jobs, with one query for all watched users."""
+        while True:
+            await asyncio.sleep(PLACES_SECONDS)
+            waiting = [job_id for feed in self._feeds() for job_id in feed.progress.waiting]
+            try:
+                places = await self.of(waiting)
+            except RushesError as error:
+                log.warning("places_failed", error=type(error).__name__)
+                continue
+            for feed in self._feeds():
+                feed.offer_places(places)

@@ -1,0 +1,57 @@
+"""The reader looks into the database for the feeds and the watchers of one process."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from core.jobs import State
+from core.store import Database, events
+from core.store.events import Snapshot
+from server.watch.lines import Line, LineMaker
+
+T = TypeVar("T")
+PAGE_LINES = 500
+
+
+class Reader:
+    """Runs each read in a thread of the pool. All methods raise DependencyUnavailable."""
+
+    def __init__(self, db: Database, pool: Executor, lines: LineMaker) -> None:
+        self._db = db
+        self._pool = pool
+        self.lines = lines
+
+    async def epoch(self) -> str:
+        """The name of the database's history."""
+        return await self._run(self._db.epoch)
+
+    async def revisions(self, user_ids: Sequence[str]) -> dict[str, int]:
+        """The revision of each of the users that has one."""
+        return await self._run(lambda: events.revisions(self._db, user_ids))
+
+    async def live_jobs(self, user_id: str) -> tuple[int, dict[str, State]]:
+        """The user's revision, and the states of the jobs that have not ended at that revision."""
+        return await self._run(lambda: events.live_jobs(self._db, user_id))
+
+    async def lines_after(self, user_id: str, revision: int) -> list[Line]:
+        """The first PAGE_LINES durable changes above the revision, in order."""
+
+        def read() -> list[Line]:
+            stored = events.events_after(self._db, user_id, revision, PAGE_LINES)
+            return [self.lines.make(one.revision, one.kind, one.payload) for one in stored]
+
+        return await self._run(read)
+
+    async def continuable(self, user_id: str, revision: int) -> int | None:
+        """The user's revision; None when not every change above the given one is still kept."""
+        return await self._run(lambda: events.continuable(self._db, user_id, revision))
+
+    async def snapshot(self, user_id: str, job_ids: Sequence[str], recent_ms: int) -> Snapshot:
+        """The user's jobs and revision, of one moment."""
+        return await self._run(
+            lambda: events.snapshot(self._db, user_id, job_ids=job_ids, recent_ms=recent_ms)
+        )
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
