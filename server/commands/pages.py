@@ -1,4 +1,4 @@
-"""Pages that fit into one message: clients take 4 MiB, and a thousand long prompts are more."""
+"""Pages that fit into one message: clients accept 4 MiB, and 1000 long prompts are more."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from core.specs import spec_to_json
 
 T = TypeVar("T")
 MAX_PAGE_BYTES = 3 * 1024 * 1024
-# What an item takes on the wire besides its texts, signed addresses included; on the safe side.
+# An upper bound of what an item takes on the wire besides its texts, with its signed addresses.
 _JOB_BYTES = 1000
 _MEDIA_BYTES = 3000
 

@@ -80,7 +80,7 @@ class Place:
         self.teller = Teller(self.stream, JobQueue(self.broker))
         self.tokens = Tokens(b"k" * 32)
         self.pool = ThreadPoolExecutor(4)
-        self.mapper = Mapper(NoAddresses(), "USD")
+        self.mapper = Mapper(NoAddresses(), "USD", 4)
         queues = Queues(self.db, settings.user_concurrency)
         self.hub = Hub(settings, self.db, self.pool, self.mapper, queues)
         self.tasks: list[asyncio.Task[None]] = []
