@@ -347,8 +347,27 @@ def test_addresses_end_in_time_and_are_empty_in_the_bin() -> None:
     blobs: Any = StubBlobs()
     addresses = BlobAddresses(blobs, 3600, clock=lambda: 1000.7)
     live = replace(MEDIA, delete_time=None)
-    assert addresses.sign(live).url == "m/content/video/mp4/4600"
-    assert addresses.sign(live, 60).thumbnail_url == "m/thumbnail/image/webp/1060"
-    assert addresses.sign(live, 60).expire_time == 1_060_000
+    assert addresses.sign(live).url == "m/content/video/mp4/5400"
+    assert addresses.sign(live, 60).thumbnail_url == "m/thumbnail/image/webp/1065"
+    assert addresses.sign(live, 60).expire_time == 1_065_000
     assert addresses.sign(replace(live, thumbnail_key="")).thumbnail_url == ""
     assert addresses.sign(MEDIA) == Signed()
+
+
+@pytest.mark.parametrize(("ttl", "step"), [(3600, 900), (60, 15), (3, 1), (86_400, 3600)])
+def test_an_address_stays_the_same_for_a_quarter_of_its_life(ttl: int, step: int) -> None:
+    # Given a time just after one at which addresses change
+    now = [900_000_000.5]
+    addresses = BlobAddresses(StubBlobs(), ttl, clock=lambda: now[0])  # type: ignore[arg-type]
+    live = replace(MEDIA, delete_time=None)
+    first = addresses.sign(live)
+
+    # Then it is the same until the next, lives as long as was promised, and hardly longer
+    seen = []
+    for passed in range(step + 1):
+        now[0] = 900_000_000.5 + passed
+        seen.append(addresses.sign(live))
+        left = (seen[-1].expire_time or 0) / 1000 - now[0]
+        assert ttl <= left <= ttl + step
+    assert set(seen[:-1]) == {first}
+    assert seen[-1] != first
