@@ -5,7 +5,7 @@ RushesError
 ├── DataNewer                  (start-up only: the data belongs to a newer version)
 ├── LeaseLost                  (workers only: another run owns the job now)
 ├── BlobMissing                (inside only: a key of the blob store holds nothing)
-├── ImageRefused · VideoRefused  (inside only: who asked knows which field or output it was)
+├── ImageRefused · VideoRefused  (inside only: the caller knows which field or output it was)
 └── RequestError               (reaches the caller, with `reason`)
     ├── CredentialsMissing · CredentialsInvalid · CredentialsExpired
     ├── NotFound
@@ -17,7 +17,8 @@ RushesError
     └── ServerDraining · DependencyUnavailable · WatcherTooSlow
 
 The gRPC code of each reason is in `server/interceptors/boundary.py`. A class's docstring is its
-default message. Job failures are values (`core.jobs.JobFailure`), not exceptions of a call.
+default message, so it is a sentence for the caller: what is wrong, and what would be right.
+Job failures are values (`core.jobs.JobFailure`), not exceptions of a call.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from typing import ClassVar
 
 
 class Reason(StrEnum):
-    """Names of rushes.v1.ErrorReason; a test holds the two together."""
+    """Names of rushes.v1.ErrorReason; a test compares the two."""
 
     CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
     CREDENTIALS_INVALID = "CREDENTIALS_INVALID"
@@ -78,7 +79,7 @@ class RushesError(Exception):
 
 
 def exit_code(error: RushesError) -> int:
-    """Of a process that can't start: 2 when starting again would not help, 75 when it may."""
+    """The exit code of a process that can't start: 2 when another start would fail too, else 75."""
     return 2 if isinstance(error, SettingsInvalid | DataNewer) else 75
 
 
@@ -95,11 +96,11 @@ class LeaseLost(RushesError):
 
 
 class BlobMissing(RushesError):
-    """There are no bytes under this key."""
+    """The blob store has no bytes under this key."""
 
 
 class ImageRefused(RushesError):
-    """The bytes are no image that can be used."""
+    """The bytes are not an image that can be used."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -107,7 +108,7 @@ class ImageRefused(RushesError):
 
 
 class VideoRefused(RushesError):
-    """The file is no video that can be used."""
+    """The file is not a video that can be used."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -116,7 +117,7 @@ class VideoRefused(RushesError):
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One field of a request that is wrong, by its path ("spec.prompt"), and why."""
+    """One wrong field of a request: its path ("spec.prompt"), and what would be right."""
 
     field: str
     description: str
@@ -147,13 +148,13 @@ class CredentialsMissing(RequestError):
 
 
 class CredentialsInvalid(RequestError):
-    """The token is not valid."""
+    """The token is not valid: it is damaged, or it is not signed with this server's key."""
 
     reason = Reason.CREDENTIALS_INVALID
 
 
 class CredentialsExpired(RequestError):
-    """The token has expired."""
+    """The token has expired; get a new one."""
 
     reason = Reason.CREDENTIALS_EXPIRED
 
@@ -193,15 +194,18 @@ class CapabilityUnsupported(RequestError):
     reason = Reason.MODEL_CAPABILITY_UNSUPPORTED
 
     def __init__(self, model: str, field: str, supported: str) -> None:
-        text = f"{field}: {model} supports {supported or 'no such field'}"
-        violation = FieldViolation(field, f"{model} supports {supported or 'no such field'}")
+        cause = f"{model} supports {supported}" if supported else f"{model} does not support this"
         super().__init__(
-            text, violations=(violation,), model=model, field=field, supported=supported
+            f"{field}: {cause}",
+            violations=(FieldViolation(field, cause),),
+            model=model,
+            field=field,
+            supported=supported,
         )
 
 
 class InputInvalid(RequestError):
-    """An input is not an image that can be used."""
+    """An input can't be used."""
 
     reason = Reason.INPUT_MEDIA_INVALID
 
@@ -211,17 +215,17 @@ class InputInvalid(RequestError):
 
 
 class PageTokenInvalid(RequestError):
-    """The page token is damaged, expired, or of another list."""
+    """The page token is damaged, expired, or from another list; list from the first page."""
 
     reason = Reason.PAGE_TOKEN_INVALID
 
     def __init__(self) -> None:
-        cause = "is damaged, expired, or of another list"
+        cause = "is damaged, expired, or from another list"
         super().__init__(violations=(FieldViolation("page_token", cause),))
 
 
 class ResumeTokenInvalid(RequestError):
-    """The resume token is damaged or another user's."""
+    """The resume token is damaged or another user's; watch without a token."""
 
     reason = Reason.RESUME_TOKEN_INVALID
 
@@ -231,7 +235,7 @@ class ResumeTokenInvalid(RequestError):
 
 
 class RequestIdConflict(RequestError):
-    """The request_id was used for a different request."""
+    """This request_id was used for a different request; use a new one."""
 
     reason = Reason.REQUEST_ID_CONFLICT
 
@@ -243,7 +247,7 @@ class JobStateInvalid(RequestError):
 
 
 class ModelRetired(RequestError):
-    """The model is retired."""
+    """This model is no longer offered."""
 
     reason = Reason.MODEL_RETIRED
 
@@ -252,6 +256,11 @@ class ProviderNotConfigured(RequestError):
     """The model's provider is not configured here."""
 
     reason = Reason.PROVIDER_NOT_CONFIGURED
+
+    def __init__(self, provider: str, setting: str) -> None:
+        super().__init__(
+            f"The provider {provider} needs {setting}.", provider=provider, setting=setting
+        )
 
 
 class MethodUnimplemented(RequestError):
@@ -265,33 +274,40 @@ class CostAboveLimit(RequestError):
 
     reason = Reason.COST_ABOVE_LIMIT
 
+    def __init__(self, estimated: str, max_cost: str) -> None:
+        super().__init__(
+            f"This job would cost {estimated}, more than max_cost ({max_cost}).",
+            estimated=estimated,
+            max_cost=max_cost,
+        )
+
 
 class BudgetExceeded(RequestError):
-    """The budget does not have room for this job."""
+    """This job would exceed your budget."""
 
     reason = Reason.BUDGET_EXCEEDED
 
 
 class PriceUnknown(RequestError):
-    """The model has no price here, so it can't be run."""
+    """This model has no price here, so it can't be run; take another, or add its price."""
 
     reason = Reason.PRICE_UNKNOWN
 
 
 class QueueFull(RequestError):
-    """Too many of your jobs wait in the queue."""
+    """Too many of your jobs are queued; wait until some have run."""
 
     reason = Reason.QUEUE_FULL
 
 
 class TooManyWatches(RequestError):
-    """Too many watches are open."""
+    """You have too many open watches; close one. One watch can follow all of your jobs."""
 
     reason = Reason.TOO_MANY_WATCHES
 
 
 class RateLimited(RequestError):
-    """Too many requests."""
+    """Too many requests; slow down."""
 
     reason = Reason.RATE_LIMITED
     retry_seconds = 1.0
@@ -311,13 +327,13 @@ class ServerDraining(RequestError):
 
 
 class DependencyUnavailable(RequestError):
-    """Something that the server needs can't be reached."""
+    """Something that the server needs can't be reached; try again."""
 
     reason = Reason.DEPENDENCY_UNAVAILABLE
     retry_seconds = 1.0
 
     def __init__(self, dependency: str) -> None:
-        super().__init__(f"The {dependency} can't be reached now.", dependency=dependency)
+        super().__init__(f"The {dependency} can't be reached; try again.", dependency=dependency)
 
 
 class WatcherTooSlow(RequestError):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Generates the Python stubs and the descriptor set from protos/; with --check, proves them fresh.
+"""Generates the Python stubs, the descriptor set and protos/google; --check proves them fresh.
 
 PROTOC_PYTHON names the interpreter that has grpcio-tools 1.76.0: its stubs import on protobuf 6.33
 and on 7.x, those of newer generators only on 7.x.
@@ -20,16 +20,32 @@ DESCRIPTORS = Path("protos/rushes.binpb")
 PYTHON = os.environ.get("PROTOC_PYTHON", sys.executable)
 # Envoy's JSON transcoder turns error details into JSON only if it knows their types.
 ERROR_DETAILS = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
+# Copies of what the contract imports and what errors carry, so that protos/ builds alone.
+GOOGLE = [
+    *ERROR_DETAILS,
+    "google/api/annotations.proto",
+    "google/api/http.proto",
+    "google/type/money.proto",
+]
 
 
-def google_protos() -> str:
+def google_protos() -> Path:
     """The folder in which googleapis-common-protos keeps google/api/*.proto."""
     code = "import google.rpc as p, pathlib; print(pathlib.Path(list(p.__path__)[0]).parent.parent)"
-    return subprocess.check_output([PYTHON, "-c", code], text=True).strip()
+    return Path(subprocess.check_output([PYTHON, "-c", code], text=True).strip())
 
 
-def protoc(*arguments: str) -> None:
-    include = [f"-I{PROTOS}", f"-I{google_protos()}"]
+def copy_google(root: Path) -> None:
+    source = google_protos()
+    for name in GOOGLE:
+        copy = root / "protos" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, copy)
+
+
+def protoc(google: Path, *arguments: str) -> None:
+    # The committed copies come second: before the first generation there are none.
+    include = [f"-I{PROTOS}", f"-I{google}"]
     plugins = f"{Path(PYTHON).absolute().parent}{os.pathsep}{os.environ['PATH']}"
     command = [PYTHON, "-W", "ignore", "-m", "grpc_tools.protoc", *include, *arguments]
     subprocess.run(command, check=True, env={**os.environ, "PATH": plugins})
@@ -39,18 +55,22 @@ def generate(root: Path) -> None:
     files = sorted(str(p.relative_to(PROTOS)) for p in (PROTOS / "rushes").rglob("*.proto"))
     out = root / STUBS.parent.parent
     out.mkdir(parents=True, exist_ok=True)
-    protoc(f"--python_out={out}", f"--pyi_out={out}", f"--grpc_python_out={out}", *files)
-    protoc(f"--mypy_grpc_out=quiet:{out}", *files)
+    copy_google(root)
+    google = root / "protos"
+    stubs = [f"--python_out={out}", f"--pyi_out={out}", f"--grpc_python_out={out}"]
+    protoc(google, *stubs, *files)
+    protoc(google, f"--mypy_grpc_out=quiet:{out}", *files)
     descriptors = root / DESCRIPTORS
     descriptors.parent.mkdir(parents=True, exist_ok=True)
     kept = ["--include_imports", "--include_source_info", f"--descriptor_set_out={descriptors}"]
-    protoc(*kept, *files, *ERROR_DETAILS)
+    protoc(google, *kept, *files, *ERROR_DETAILS)
 
 
 def stale(root: Path) -> list[str]:
     """The generated files in the tree that differ from those in `root`."""
     made = [p.relative_to(root) for p in root.rglob("*") if p.is_file()]
     there = [p.relative_to(ROOT) for p in (ROOT / STUBS).glob("*_pb2*")]
+    there += [p.relative_to(ROOT) for p in (PROTOS / "google").rglob("*.proto")]
     names = sorted(set(made) | set(there))
     return [
         str(name)

@@ -67,7 +67,8 @@ class ServerApp:
         prompts = read_prompts(settings.prompts_file)
         queues = Queues(db, settings.user_concurrency)
         stream = RedisStream(self._redis, settings)
-        mapper = Mapper(BlobAddresses(blobs, settings.signed_url_ttl_seconds), settings.currency)
+        addresses = BlobAddresses(blobs, settings.signed_url_ttl_seconds)
+        mapper = Mapper(addresses, settings.currency, settings.max_outputs)
         return Parts(
             settings=settings,
             db=db,

@@ -1,5 +1,6 @@
 """Blobs in an object store: S3, and by the same code, untried, Google Cloud Storage and Azure."""
 
+import functools
 import hashlib
 import os
 import time
@@ -21,6 +22,8 @@ from core.files.sniff import HEAD_BYTES, UNKNOWN, sniff_mime_type
 from core.ids import new_id
 
 PIECE_BYTES = 256 * 1024
+# Signed addresses that are kept, of about 500 bytes each.
+MAX_PRESIGNED = 10_000
 # Each part has 5 MiB; obstore's own 12 parts take 66 MiB of memory for a large file.
 PARTS_AT_ONCE = 4
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -51,6 +54,7 @@ class ObjectBlobs:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._presigned = functools.lru_cache(MAX_PRESIGNED)(self._presign)
 
     def put_file(self, key: str, path: Path) -> None:
         """Uploads a draft, compares what arrived, then gives the draft its name."""
@@ -108,7 +112,14 @@ class ObjectBlobs:
         blob_key: str,
         expire_time_s: int,
     ) -> str:
-        """An address that the store signs; its content type was set when the blob was put."""
+        """An address that the store signs; its content type was set when the blob was put.
+
+        The store signs the time too, so it would give another address at each call. This keeps
+        what it gave, so that callers can cache by address.
+        """
+        return self._presigned(blob_key, expire_time_s)
+
+    def _presign(self, blob_key: str, expire_time_s: int) -> str:
         seconds = max(1, expire_time_s - int(time.time()))
         store = cast(S3Store | GCSStore | AzureStore, self._store)
         with translated():

@@ -18,7 +18,8 @@ from core.kinds import KINDS, queues
 from core.specs import QUEUE_NAME, Spec, media_spec
 
 # The providers that this version of the workers has.
-PROVIDERS = ("builtin", "simulator", "gemini", "vertex", "openai")
+SIMULATOR = "simulator"
+PROVIDERS = ("builtin", SIMULATOR, "gemini", "vertex", "openai")
 # Providers that render on this machine: a run costs nothing and may be repeated.
 LOCAL_PROVIDERS = frozenset({"builtin"})
 DAY_MS = 24 * 3600 * 1000
@@ -174,10 +175,10 @@ class Catalog:
         now = self.clock()
         if not model.retired(now):
             return
-        violation = FieldViolation(field, f"{model.model} is {model.unavailable_reason(now)}")
+        text = f"{model.model} was {model.unavailable_reason(now)}"
         raise ModelRetired(
-            f"{model.model} is {model.unavailable_reason(now)}.",
-            violations=(violation,) if field else (),
+            f"{text}.",
+            violations=(FieldViolation(field, text),) if field else (),
             model=model.model,
             replacement=model.replacement,
         )

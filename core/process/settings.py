@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.addresses import is_address, is_of_this_machine
+from core.addresses import is_address, is_host, may_carry_keys
 from core.errors import SettingsInvalid
 from core.specs import QUEUE_NAME
 
@@ -160,6 +167,11 @@ class Settings(BaseSettings):
     circuit_seconds: Seconds = _setting(
         30, "Time for which a provider that keeps failing is left alone."
     )
+    plain_http_hosts: str = _setting(
+        "",
+        "Hosts, with commas, to which the key of a provider may go by plain http: servers in your"
+        " own network. This machine always may.",
+    )
     gemini_api_key: SecretStr | None = _setting(
         None, "Key of the Gemini Developer API; better in a file than in a variable."
     )
@@ -254,11 +266,21 @@ class Settings(BaseSettings):
 
     @field_validator("gemini_base_url", "vertex_base_url", "storage_base_url", "openai_base_url")
     @classmethod
-    def _check_provider_url(cls, url: str) -> str:
+    def _check_provider_url(cls, url: str, info: ValidationInfo) -> str:
         # Every request carries a key or a token.
-        if url and not (is_address(url, ("https",)) or is_of_this_machine(url)):
-            raise ValueError("use https://host; plain http is for this machine only")
+        if url and not may_carry_keys(url, _names(info.data.get("plain_http_hosts", ""))):
+            raise ValueError(
+                "use https://host; plain http needs the host in RUSHES_PLAIN_HTTP_HOSTS"
+            )
         return url
+
+    @field_validator("plain_http_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: str) -> str:
+        hosts = hosts.lower()
+        if (hosts and not _names(hosts)) or not all(map(is_host, _names(hosts))):
+            raise ValueError("use names or IP addresses of hosts, with commas, such as gpu.lan")
+        return hosts
 
     @field_validator("redis_url")
     @classmethod

@@ -26,6 +26,11 @@ class Period(StrEnum):
     DAY = "day"
     MONTH = "month"
 
+    @property
+    def adjective(self) -> str:
+        """For people: "daily"."""
+        return {Period.DAY: "daily", Period.MONTH: "monthly"}[self]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
@@ -156,10 +161,10 @@ def shortage(db: Database, user_id: str, micros: int) -> Budget | None:
 
 
 def exceeded(budget: Budget, micros: int) -> BudgetExceeded:
-    """The error that refuses a job for which the budget has no room."""
-    whose = "This installation's" if budget.owner == INSTALLATION else "Your"
+    """The refusal of a job that would exceed the budget."""
+    whose = "the installation's" if budget.owner == INSTALLATION else "your"
     error = BudgetExceeded(
-        f"{whose} budget of the {budget.period} has no room for this job.",
+        f"This job would exceed {whose} {budget.period.adjective} budget.",
         period=budget.period,
         required=amount(micros),
         reset_time=iso(budget.reset_time),

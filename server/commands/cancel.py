@@ -1,4 +1,4 @@
-"""Cancelling a job."""
+"""Cancels a job."""
 
 from core.events import QueueInfo
 from core.jobs import Job
@@ -9,14 +9,14 @@ from server.commands.requests import Cancellation
 
 
 class Cancel:
-    """Ends a job that waits, asks one that runs to end, and leaves one that has ended alone."""
+    """Ends a queued job, asks a running one to end, and changes nothing of one that has ended."""
 
     def __init__(self, queues: Queues, changes: Changes) -> None:
         self._queues = queues
         self._changes = changes
 
     def cancel(self, user_id: str, asked: Cancellation) -> tuple[Job, QueueInfo | None]:
-        """The job as it is after that. May be repeated.
+        """The job as it is then. Repeating the call is safe.
 
         Raises:
             NotFound: when the user has no such job.

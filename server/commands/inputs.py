@@ -1,4 +1,4 @@
-"""Inputs of a job: items of the caller's library, or bytes that become such items."""
+"""Inputs of a job: items of the caller's library, or inline bytes that become such items."""
 
 import hashlib
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def check_given(db: Database, user_id: str, given: Iterable[tuple[str, str]]) ->
 
     Raises:
         NotFound: when the user has no such item; it names the field.
-        InputInvalid: when it is in the bin, or no image.
+        InputInvalid: when it is in the bin, or is not an image.
     """
     for field, media_id in given:
         try:
@@ -34,9 +34,9 @@ def check_given(db: Database, user_id: str, given: Iterable[tuple[str, str]]) ->
         except NotFound:
             raise NotFound("media item", field) from None
         if media.delete_time is not None:
-            raise InputInvalid(field, "it is in the bin")
+            raise InputInvalid(field, "it is in the bin; undelete it first")
         if media.type is not MediaType.IMAGE:
-            raise InputInvalid(field, "it is no image")
+            raise InputInvalid(field, "it is not an image")
 
 
 def prepare_inline(
@@ -45,7 +45,7 @@ def prepare_inline(
     """Items of the bytes that came with a request.
 
     Raises:
-        InputInvalid: naming the field whose bytes are no image that can be used.
+        InputInvalid: naming the field whose bytes are not an image that can be used.
     """
     media: list[Media] = []
     blobs: list[tuple[str, bytes]] = []

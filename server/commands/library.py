@@ -1,4 +1,4 @@
-"""The library: finding, naming, binning and erasing media items."""
+"""The library: finds, changes, bins and erases media items."""
 
 import json
 import time
@@ -112,11 +112,12 @@ class Library:
         labels = self.item(user_id, change.media_id).labels | dict(change.labels)
         count, most = sum(bool(value) for value in labels.values()), self._settings.max_labels
         if count > most:
-            raise field_invalid("labels", f"the item would have {count} labels, at most {most}")
+            text = f"the item would have {count} labels; at most {most} are allowed"
+            raise field_invalid("labels", text)
 
 
 def _listing(wanted: MediaList) -> str:
-    """The filters of a list: a page token is good for the same ones only."""
+    """The filters of a list: a page token works only with the filters that it was made for."""
     filters = [
         wanted.type,
         sorted(wanted.labels.items()),

@@ -1,4 +1,4 @@
-"""Reading jobs, their events, and what a job would cost."""
+"""Reads jobs and their events, and estimates what a job would cost."""
 
 import asyncio
 import json
@@ -8,6 +8,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from core.catalog.models import Model
+from core.errors import ProviderNotConfigured, RequestError
 from core.events import QueueInfo, UserChange
 from core.jobs import Job, State
 from core.progress import progress_now
@@ -20,7 +22,7 @@ from core.store.places import Queues
 from core.times import utc
 from core.tokens import ResumePoint, Tokens
 from server.commands.pages import cut, event_bytes, job_bytes
-from server.commands.requests import Candidate, JobEventList, JobList
+from server.commands.requests import Candidate, JobEventList, JobList, Unpriced
 
 WAIT_STEP_SECONDS = 0.5
 
@@ -37,20 +39,28 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What one model would cost for a spec, and where the job would wait.
+    """What one model would take for a spec.
 
-    `cost_micros` is None when the model has no price. `affordable` says whether the caller's
-    budgets have room for the cost.
+    `lines` are the parts of the price with their micro-units, `affordable` says whether the
+    caller's budgets have room for them now, `queue` is where the job would wait. `error` is why
+    Generate would refuse the model; of a provider that is not configured the price is known all
+    the same.
     """
 
     candidate: Candidate
-    cost_micros: int | None
+    lines: list[tuple[str, int]]
     affordable: bool
     queue: QueueInfo
+    error: RequestError | None = None
+
+    @property
+    def cost_micros(self) -> int:
+        """What the lines come to."""
+        return sum(micros for _, micros in self.lines)
 
 
 class Read:
-    """Looks at jobs and changes nothing."""
+    """Reads, and changes nothing."""
 
     def __init__(self, db: Database, queues: Queues, tokens: Tokens, pool: Executor) -> None:
         self._db = db
@@ -151,10 +161,31 @@ class Read:
         more = len(found) > len(events)
         return events, self._page(user_id, listing, [events[-1].revision]) if more else ""
 
-    def estimates(self, user_id: str, candidates: list[Candidate]) -> list[Estimate]:
+    def estimates(
+        self, user_id: str, asked: list[Candidate | Unpriced]
+    ) -> list[Estimate | Unpriced]:
         """What each candidate would cost, and where in the queue it would start."""
         bound = budgets.show(self._db, user_id)
-        return [_estimate(c, self._next_place(user_id, c), bound) for c in candidates]
+        return [
+            one if isinstance(one, Unpriced) else self._estimate(user_id, one, bound)
+            for one in asked
+        ]
+
+    def _estimate(self, user_id: str, candidate: Candidate, bound: list[Budget]) -> Estimate:
+        model, place = candidate.model, self._next_place(user_id, candidate)
+        lines = model.cost_lines(candidate.spec, candidate.final_prompt)
+        cost = sum(micros for _, micros in lines)
+        short = next((budget for budget in bound if not budget.has_room(cost)), None)
+        if short is not None:
+            reason = _why_short(short, cost)
+            place = replace(place, blocked_reason=reason, estimated_wait_ms=None)
+        return Estimate(
+            candidate=candidate,
+            lines=lines,
+            affordable=short is None,
+            queue=place,
+            error=_unconfigured(model),
+        )
 
     def _next_place(self, user_id: str, candidate: Candidate) -> QueueInfo:
         model = candidate.model
@@ -176,18 +207,14 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _estimate(candidate: Candidate, place: QueueInfo, bound: list[Budget]) -> Estimate:
-    cost = candidate.model.estimate_micros(candidate.spec, candidate.final_prompt)
-    short = None if cost is None else next((b for b in bound if not b.has_room(cost)), None)
-    if cost is not None and short is not None:
-        reason = _why_short(short, cost)
-        place = replace(place, blocked_reason=reason, estimated_wait_ms=None)
-    affordable = cost is not None and short is None
-    return Estimate(candidate=candidate, cost_micros=cost, affordable=affordable, queue=place)
+def _unconfigured(model: Model) -> ProviderNotConfigured | None:
+    if not model.missing_setting:
+        return None
+    return ProviderNotConfigured(provider=model.provider, setting=model.missing_setting)
 
 
 def _why_short(budget: Budget, cost_micros: int) -> str:
     if budget.limit_micros is not None and cost_micros > budget.limit_micros:
-        return f"it costs more than the {budget.period}'s budget"
+        return f"it costs more than the whole {budget.period.adjective} budget"
     reset = utc(budget.reset_time)
-    return f"the {budget.period}'s budget resets at {reset:%Y-%m-%d %H:%M} UTC"
+    return f"the {budget.period.adjective} budget resets at {reset:%Y-%m-%d %H:%M} UTC"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.catalog.models import Model
+from core.errors import RequestError
 from core.jobs import State
 from core.media import MediaType
 from core.specs import Spec
@@ -60,6 +61,14 @@ class Candidate:
     spec: Spec
     final_prompt: str = ""
     unsupported_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpriced:
+    """A model, by the name in the request, on which the spec can't be priced, and why."""
+
+    model: str
+    error: RequestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Room on the disks: a job is refused before it is accepted, not lost in the middle."""
+"""Refuses jobs while a disk is too full, so that none is accepted that could not be finished."""
 
 import shutil
 import time
@@ -14,7 +14,7 @@ _MIB = 1024 * 1024
 
 
 class Room:
-    """Whether the disks that jobs are written to have space; looks at most once a second."""
+    """Whether the disks for rows and blobs have space; looks at most once a second."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._megabytes = settings.min_free_megabytes
@@ -26,26 +26,26 @@ class Room:
     def refuse_full(self) -> None:
         """
         Raises:
-            StorageFull: when one of the disks has less than the settings ask for.
+            StorageFull: when a disk has less free space than RUSHES_MIN_FREE_MEGABYTES.
         """
-        # Threads that look at the same time see the same disk.
+        # No lock: threads that look at the same time see the same disk.
         if self._clock() >= self._next_look:
             self._full = any(self._lacks(folder) for folder in self._folders)
             self._next_look = self._clock() + LOOK_SECONDS
         if self._full:
             limit = f"{self._megabytes} MiB"
-            raise StorageFull(f"Less than {limit} of storage are free.", limit=limit)
+            raise StorageFull(f"Less than {limit} of storage is free.", limit=limit)
 
     def _lacks(self, folder: Path) -> bool:
         try:
             return shutil.disk_usage(folder).free < self._megabytes * _MIB
         except OSError:
-            # What can't be asked is told by the write itself.
+            # Then the write itself will say what is wrong.
             return False
 
 
 def _folders(settings: Settings) -> set[Path]:
-    """The local folders that take rows and bytes, as far as they are local."""
+    """The folders on this machine that rows and blobs are written to."""
     folders = {settings.data_dir.absolute()}
     database = sqlite_path(settings.database)
     if database is not None:

@@ -1,4 +1,4 @@
-"""Submitting a job: the checks first, then the bytes, then one transaction, then the telling."""
+"""Submits a job: checks everything, stores the bytes, commits one transaction, then tells."""
 
 import contextlib
 import hashlib
@@ -80,12 +80,12 @@ class Submit:
             RequestIdConflict: when the request_id belongs to another request.
             ModelRetired: when its model is shut down.
             ProviderNotConfigured: when its model's provider can't run here.
-            FieldInvalid: when the job would have to start after its end.
-            PriceUnknown: when nobody knows what it costs.
+            FieldInvalid: when `start_within` is longer than `finish_within`.
+            PriceUnknown: when its model has no price.
             CostAboveLimit: when it costs more than the caller allows.
-            StorageFull: when a disk has no room for it.
-            QueueFull: when too many jobs of the user wait.
-            BudgetExceeded: when a budget has no room for it.
+            StorageFull: when a disk is too full.
+            QueueFull: when too many of the user's jobs are queued.
+            BudgetExceeded: when it would exceed a budget.
         """
         fingerprint = _fingerprint(asked.options, _spec_as_asked(asked))
         if known := self._known(user_id, asked.options, fingerprint):
@@ -112,10 +112,12 @@ class Submit:
             return known
         job = job_store.get(self._db, user_id, job_id)
         if not job.state.terminal:
-            raise JobStateInvalid(state=job.state)
+            text = "Only a job that has ended can be retried; cancel it, or wait for its end."
+            raise JobStateInvalid(text, state=job.state)
         model = self._catalog.get(job.spec.model)
         if model is None or model.ability(job.kind) is None:
-            raise ModelRetired(model=job.spec.model, replacement="")
+            text = f"This server no longer has the model {job.spec.model}; use another."
+            raise ModelRetired(text, model=job.spec.model, replacement="")
         check_given(self._db, user_id, [("job_id", media_id) for media_id in job.spec.inputs])
         options = replace(options, labels=options.labels or job.labels)
         new = self._new_job(user_id, model, job.spec, job.final_prompt, options, fingerprint)
@@ -150,7 +152,7 @@ class Submit:
         cost = self._cost(model, spec, final_prompt, options.max_cost_micros)
         finish_within_ms = options.finish_within_ms or self._usual_finish_ms(spec)
         if options.start_within_ms is not None and options.start_within_ms > finish_within_ms:
-            limit = f"must not be above finish_within, {finish_within_ms / 1000:g} s"
+            limit = f"must be at most finish_within, which is {finish_within_ms / 1000:g} s"
             raise field_invalid("options.start_within", limit)
         return NewJob(
             user_id=user_id,
@@ -203,7 +205,8 @@ class Submit:
         try:
             accepted = self._changes.make(lambda db: accept(db, new))
         except (QueueFull, RequestIdConflict, BudgetExceeded):
-            # After a refusal it is certain that no row names them. The purge finds all others.
+            # Only after one of these refusals is it certain that no row names the blobs. After any
+            # other error the purge finds them.
             self._erase(prepared)
             raise
         if accepted.event is None:
@@ -234,9 +237,10 @@ class Submit:
 
 
 def _fingerprint(options: Options, request: dict[str, Any]) -> str:
-    """A digest of all that a request asks for: two requests with one are the same request."""
+    """A digest of all that a request asks for: equal ones may share a request_id."""
     chosen = {name: getattr(options, name) for name in _LIMITS}
-    # An option that was not chosen is left out, so options of later versions change nothing.
+    # Options that were not chosen are left out, so that an option of a later version does not
+    # change the digests of earlier requests.
     limits = {name: value for name, value in chosen.items() if value is not None}
     text = json.dumps({**request, "labels": dict(options.labels), **limits}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -26,6 +26,9 @@ _SAFETY = {
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
     "Accept-Ranges": "bytes",
+    # The edge adds CORS headers for an origin only. Without this a browser would answer a request
+    # with CORS from what it cached for an <img> without, and block it.
+    "Vary": "Origin",
 }
 
 

@@ -39,8 +39,8 @@ def bearer_token(metadata: Metadata) -> str:
     if not headers:
         raise CredentialsMissing
     if len(headers) > 1:
-        raise CredentialsInvalid
+        raise CredentialsInvalid("Send one authorization header, not several.")
     scheme, _, token = str(headers[0]).partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise CredentialsInvalid
+        raise CredentialsInvalid("The authorization header must be `Bearer <token>`.")
     return token

@@ -51,7 +51,8 @@ def _parse(parse: Callable[[bytes], Any], raw: bytes) -> Any:
     try:
         return parse(raw)
     except (DecodeError, ValueError):
-        raise FieldInvalid(message="The request can't be parsed.") from None
+        text = "The request is not a binary protobuf message; connect-web needs useBinaryFormat."
+        raise FieldInvalid(message=text) from None
 
 
 async def _stream(handle: Callable[..., Any], request: Any, context: Context) -> None:

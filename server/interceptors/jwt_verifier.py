@@ -1,4 +1,9 @@
-"""Verifies bearer tokens, which are JWTs. Every failure but expiry looks the same to the caller."""
+"""Checks bearer tokens.
+
+Until the signature is verified every failure looks the same to the caller. After that the token is
+of somebody who holds the key, so the message names the claim that is wrong; `docs/signing-in.md`
+lists the messages.
+"""
 
 import functools
 import time
@@ -7,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jwt
+from jwt.exceptions import InvalidSubjectError
 
 from core.errors import CredentialsExpired, CredentialsInvalid, DependencyUnavailable
 from core.process.settings import Settings
@@ -14,11 +20,12 @@ from server.principal import Principal
 
 MAX_TOKEN_BYTES = 8192
 _MAX_SUBJECT = 256
+_SUBJECT = "The token's sub must be a text of 1 to 256 characters without control characters."
 _MAX_KNOWN = 1024
 _JWKS_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 _JWKS_TIMEOUT_SECONDS = 5
-_REQUIRED = ("exp", "iat", "sub", "aud", "iss")
-# `verify` checks the times itself, because the library takes strings and floats for numbers.
+_REQUIRED = ("iss", "sub", "aud", "iat", "exp")
+# Times are checked below: the library would take strings and floats for numbers.
 _OPTIONS: Any = {
     "require": list(_REQUIRED),
     "strict_aud": True,
@@ -58,7 +65,7 @@ class JwksKeys:
     def find(self, token: str) -> tuple[Any, str]:
         kid = jwt.get_unverified_header(token).get("kid")
         if not kid:
-            raise CredentialsInvalid
+            raise CredentialsInvalid("The token's header needs a `kid`, the id of its key.")
         try:
             key = self._client.get_signing_key(kid)
         except jwt.PyJWKClientConnectionError:
@@ -77,7 +84,7 @@ class Verifier:
         self._keys = keys
         self._settings = settings
         self._clock = clock
-        # A token of a local key stays good, so its claims are kept. A key server may revoke a key.
+        # A signature by the local key stays good; a key server may withdraw a key.
         known = functools.lru_cache(_MAX_KNOWN)(self._claims)
         self._find = self._claims if keys.blocking else known
 
@@ -90,22 +97,33 @@ class Verifier:
         """The caller that the token speaks for.
 
         Raises:
-            CredentialsInvalid: whatever is wrong with it.
+            CredentialsInvalid: when anything else than its time is wrong.
             CredentialsExpired: when only its time is over.
             DependencyUnavailable: when the key server can't be reached.
         """
         claims = self._find(token)
-        subject, issued, expires = claims["sub"], claims["iat"], claims["exp"]
-        if not _is_subject(subject) or not _is_time(issued) or not _is_time(expires):
-            raise CredentialsInvalid
+        _check_forms(claims)
+        subject, expires = claims["sub"], claims["exp"]
         now, leeway = self._clock(), self._settings.jwt_leeway_seconds
-        if issued > now + leeway:
-            raise CredentialsInvalid
-        if not 0 < expires - issued <= self._settings.jwt_max_lifetime_seconds:
-            raise CredentialsInvalid
+        self._check_span(claims["iat"], expires, now)
         if expires + leeway <= now:
             raise CredentialsExpired
         return Principal(subject, (expires + leeway) * 1000)
+
+    def _check_span(self, issued: int, expires: int, now: float) -> None:
+        leeway, longest = self._settings.jwt_leeway_seconds, self._settings.jwt_max_lifetime_seconds
+        if issued > now + leeway:
+            raise CredentialsInvalid(
+                f"The token's iat is in the future, by more than the leeway of {leeway} s:"
+                " compare the clocks."
+            )
+        if expires <= issued:
+            raise CredentialsInvalid("The token's exp must be later than its iat.")
+        if expires - issued > longest:
+            raise CredentialsInvalid(
+                f"The token lasts {expires - issued} s from iat to exp; at most {longest} s are"
+                " allowed."
+            )
 
     def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN_BYTES:
@@ -121,11 +139,37 @@ class Verifier:
                 leeway=self._settings.jwt_leeway_seconds,
                 options=_OPTIONS,
             )
-        except DependencyUnavailable:
+        except (DependencyUnavailable, CredentialsInvalid):
             raise
-        except Exception:  # noqa: BLE001 - every fault of a forged token must look the same
+        except jwt.InvalidTokenError as error:
+            raise CredentialsInvalid(self._wrong_claim(error)) from None
+        except Exception:  # noqa: BLE001 - whatever a forged token breaks must look the same
             raise CredentialsInvalid from None
         return claims
+
+    def _wrong_claim(self, error: jwt.InvalidTokenError) -> str:
+        """What is wrong with a claim; nothing for what the library raises before it has verified
+        the signature."""
+        match error:
+            case jwt.MissingRequiredClaimError():
+                return f"The token lacks the claim {error.claim}; it needs {', '.join(_REQUIRED)}."
+            case jwt.InvalidAudienceError():
+                return f'The token\'s aud must be the text "{self._settings.jwt_audience}".'
+            case jwt.InvalidIssuerError():
+                return f'The token\'s iss must be the text "{self._settings.jwt_issuer}".'
+            case InvalidSubjectError():
+                return _SUBJECT
+            case jwt.ImmatureSignatureError():
+                return "The token's nbf is in the future."
+        return ""
+
+
+def _check_forms(claims: dict[str, Any]) -> None:
+    if not _is_subject(claims["sub"]):
+        raise CredentialsInvalid(_SUBJECT)
+    for name in ("iat", "exp"):
+        if not _is_time(claims[name]):
+            raise CredentialsInvalid(f"The token's {name} must be whole seconds since 1970.")
 
 
 def _is_subject(value: Any) -> bool:

@@ -7,12 +7,14 @@ import json
 from typing import Any
 
 from core.catalog.models import Model
+from core.errors import RequestError
 from core.events import Event, ProgressTick, QueueInfo, UserChange, event_from_json
 from core.jobs import Cost, Job, JobFailure, Progress
 from core.media import Media
 from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.read import Estimate
+from server.commands.requests import Unpriced
 from server.mapping.addresses import Addresses
 from server.mapping.models import model_to_proto, price_lines
 from server.mapping.specs import spec_to_field
@@ -20,11 +22,12 @@ from server.mapping.values import duration, enum_value, money, timestamp
 
 
 class Mapper:
-    """Maps with the installation's currency and signed addresses."""
+    """Maps with the installation's currency, its limit of outputs, and signed addresses."""
 
-    def __init__(self, addresses: Addresses, currency: str) -> None:
+    def __init__(self, addresses: Addresses, currency: str, max_outputs: int) -> None:
         self._addresses = addresses
         self.currency = currency
+        self._max_outputs = max_outputs
 
     def job_to_proto(self, job: Job, queue: QueueInfo | None = None) -> job_pb2.Job:
         """A job as callers see it; `queue` is its place while it waits."""
@@ -93,19 +96,22 @@ class Mapper:
 
     def model_to_proto(self, model: Model, now_ms: int) -> model_pb2.Model:
         """A model of the catalog, as it is at that time."""
-        return model_to_proto(model, self.currency, now_ms)
+        return model_to_proto(model, self.currency, self._max_outputs, now_ms)
 
-    def estimate_to_proto(self, estimate: Estimate) -> pb.EstimateCostResponse.Estimate:
-        """What one model would take; no cost and no lines when it has no price."""
+    def estimate_to_proto(self, estimate: Estimate | Unpriced) -> pb.EstimateCostResponse.Estimate:
+        """What one model would take, or why it can't be priced."""
+        if isinstance(estimate, Unpriced):
+            error = error_to_proto(estimate.error)
+            return pb.EstimateCostResponse.Estimate(model=estimate.model, error=error)
         candidate = estimate.candidate
-        lines = candidate.model.cost_lines(candidate.spec, candidate.final_prompt)
         return pb.EstimateCostResponse.Estimate(
             model=candidate.model.model,
             cost=money(estimate.cost_micros, self.currency),
             queue=queue_to_proto(estimate.queue),
-            lines=price_lines(lines, self.currency),
+            lines=price_lines(estimate.lines, self.currency),
             unsupported_fields=candidate.unsupported_fields,
             affordable=estimate.affordable,
+            error=error_to_proto(estimate.error),
         )
 
     def cost_to_proto(self, cost: Cost) -> job_pb2.Cost:
@@ -194,6 +200,17 @@ def queue_to_proto(queue: QueueInfo | None) -> Any:
         estimated_run=duration(queue.estimated_run_ms),
         sample_count=queue.sample_count,
         blocked_reason=queue.blocked_reason,
+    )
+
+
+def error_to_proto(error: RequestError | None) -> Any:
+    """Why one part of a request was refused while the others were not; None when it was not."""
+    if error is None:
+        return None
+    return job_pb2.JobError(
+        reason=enum_value(error_reason_pb2.ErrorReason, error.reason),
+        message=error.message,
+        metadata=error.metadata,
     )
 
 

@@ -1,5 +1,6 @@
 """Signed addresses of media items."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from typing import Protocol
 
 from core.blobs import Blobs, Variant
 from core.media import Media
+
+MAX_STEP_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Addresses(Protocol):
     """Makes the addresses under which an item can be fetched for a while."""
 
     def sign(self, media: Media, ttl_seconds: int | None = None) -> Signed:
-        """The addresses of the item; None takes the installation's lifetime."""
+        """The addresses of the item, good for at least that long; None takes the installation's
+        lifetime."""
 
 
 class BlobAddresses:
@@ -39,7 +43,7 @@ class BlobAddresses:
         """The addresses of the item; a thumbnail only when it was made."""
         if media.delete_time is not None:
             return Signed()
-        expire = int(self._clock()) + (ttl_seconds or self._default)
+        expire = expire_time_s(self._clock(), ttl_seconds or self._default)
         return Signed(
             self._url(media, Variant.CONTENT, media.mime_type, media.blob_key, expire),
             self._url(media, Variant.THUMBNAIL, "image/webp", media.thumbnail_key, expire),
@@ -52,3 +56,13 @@ class BlobAddresses:
         return self._blobs.url(
             media.media_id, variant, mime_type=mime_type, blob_key=key, expire_time_s=expire
         )
+
+
+def expire_time_s(now_s: float, ttl_seconds: int) -> int:
+    """When an address that is made now ends, in seconds of the epoch.
+
+    Rounded up to the next quarter of its lifetime, or hour if that is shorter: so an item has the
+    same address for a while, in every process, and browsers can cache it. Never less than asked.
+    """
+    step = min(max(ttl_seconds // 4, 1), MAX_STEP_SECONDS)
+    return math.ceil((now_s + ttl_seconds) / step) * step

@@ -21,14 +21,17 @@ def template_to_proto(field: str, name: str, template: Template) -> model_pb2.Pr
     )
 
 
-def model_to_proto(model: Model, currency: str, now_ms: int) -> model_pb2.Model:
-    """A model with its abilities, and the reason if it takes no jobs now."""
+def model_to_proto(model: Model, currency: str, max_outputs: int, now_ms: int) -> model_pb2.Model:
+    """A model with its abilities here, and the reason if it takes no jobs now.
+
+    `max_outputs` is the installation's limit, which holds for every model.
+    """
     reason = model.unavailable_reason(now_ms)
     return model_pb2.Model(
         model=model.model,
         provider=model.provider,
         display_name=model.display_name,
-        **_abilities(model, currency),
+        **_abilities(model, currency, max_outputs),
         price_revision=model.price_revision,
         available=not reason,
         unavailable_reason=reason,
@@ -40,18 +43,18 @@ def model_to_proto(model: Model, currency: str, now_ms: int) -> model_pb2.Model:
     )
 
 
-def _abilities(model: Model, currency: str) -> dict[str, Any]:
+def _abilities(model: Model, currency: str, max_outputs: int) -> dict[str, Any]:
     """The fields that say what the model can do, each by the name of its kind of job."""
     found = ((kind, model.ability(kind)) for kind in model.kinds)
-    return {kind: _ability(ability, currency) for kind, ability in found if ability}
+    return {kind: _ability(ability, currency, max_outputs) for kind, ability in found if ability}
 
 
-def _ability(ability: Ability, currency: str) -> model_pb2.Ability:
+def _ability(ability: Ability, currency: str, max_outputs: int) -> model_pb2.Ability:
     return model_pb2.Ability(
         aspect_ratios=ability.aspect_ratios,
         resolutions=ability.resolutions,
         durations=[Duration(seconds=seconds) for seconds in ability.durations],
-        max_output_count=ability.max_output_count,
+        max_output_count=min(ability.max_output_count, max_outputs),
         max_references=ability.max_references,
         fields=ability.fields,
         qualities=[enum_value(Quality, name) for name in ability.qualities],

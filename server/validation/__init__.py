@@ -1,5 +1,6 @@
-"""Requests, checked in one place: each becomes a value of `commands.requests`, or FieldInvalid
-naming every wrong field by its path.
+"""Checks every request in one place.
+
+Each becomes a value of `server.commands.requests`, or FieldInvalid naming all wrong fields.
 """
 
 from typing import Any
@@ -8,7 +9,7 @@ from google.protobuf.message import Message
 
 from core.catalog.models import Catalog, Model
 from core.catalog.prompts import Prompts
-from core.errors import field_invalid
+from core.errors import PriceUnknown, RequestError, field_invalid
 from core.jobs import State
 from core.media import MediaType
 from core.process.settings import MAX_SIGNED_URL_TTL_SECONDS, Settings
@@ -24,6 +25,7 @@ from server.commands.requests import (
     MediaList,
     Options,
     Submission,
+    Unpriced,
 )
 from server.validation import fields as f
 from server.validation.problems import Problems
@@ -47,16 +49,20 @@ class Validator:
         """The image job that is asked for."""
         return self._generate("image", request)
 
-    def estimate_cost(self, request: pb.EstimateCostRequest) -> list[Candidate]:
-        """What to price, one entry per model, in the order of the request."""
+    def estimate_cost(self, request: pb.EstimateCostRequest) -> list[Candidate | Unpriced]:
+        """What to price, one entry per model, in the order of the request.
+
+        An error that is one model's own stands in that model's place. Without `models` the model
+        is a part of the spec, and its error fails the call as it would fail Generate.
+        """
         if request.WhichOneof("spec") is None:
             raise field_invalid("spec", "video or image must be set")
         if len(request.models) > f.MAX_ESTIMATED_MODELS:
-            raise field_invalid("models", f"at most {f.MAX_ESTIMATED_MODELS} may be named")
+            raise field_invalid("models", f"at most {f.MAX_ESTIMATED_MODELS} are allowed")
         if not request.models:
-            return [self._candidate(request, "", "")]
+            return [self._candidate(*self._draft(request))]
         return [
-            self._candidate(request, name, f"models[{number}]")
+            self._candidate_or_error(request, name, f"models[{number}]")
             for number, name in enumerate(request.models)
         ]
 
@@ -123,7 +129,7 @@ class Validator:
         return watch
 
     def get_media(self, request: pb.GetMediaRequest) -> tuple[str, int | None]:
-        """The item's id and the lifetime of its addresses in seconds."""
+        """The item's id, and the lifetime of its addresses in seconds."""
         problems = Problems()
         media_id = f.check_id(problems, "media_id", request.media_id)
         ttl = _url_ttl(problems, request)
@@ -176,7 +182,7 @@ class Validator:
         """The ids of the items, at least one."""
         problems = Problems()
         if not request.media_ids:
-            problems.wrong("media_ids", "must not be empty")
+            problems.wrong("media_ids", "must name at least one media item")
         media_ids = f.check_ids(problems, "media_ids", request.media_ids)
         problems.raise_wrong()
         return media_ids
@@ -192,8 +198,8 @@ class Validator:
         checked = self._options(problems, options)
         problems.raise_wrong()
         if draft.model and problems.unsupported_fields:
-            # The abilities of a retired model do not matter any more. In all other cases the
-            # request_id is looked for first: its job may have been accepted while the model lived.
+            # MODEL_RETIRED says more than what the model could not do. Without such fields Submit
+            # looks for a repeated request_id first: its job may be older than the model's end.
             self._catalog.refuse_retired(draft.model)
         problems.raise_any(draft.model.model if draft.model else "")
         model, spec = _whole(draft)
@@ -206,18 +212,35 @@ class Validator:
             given=draft.given,
         )
 
-    def _candidate(self, request: pb.EstimateCostRequest, name: str, model_field: str) -> Candidate:
+    def _candidate_or_error(
+        self, request: pb.EstimateCostRequest, name: str, field: str
+    ) -> Candidate | Unpriced:
+        problems, draft = self._draft(request, name, field)
+        problems.raise_wrong_for_all()
+        try:
+            return self._candidate(problems, draft)
+        except RequestError as error:
+            return Unpriced(model=name, error=error)
+
+    def _draft(
+        self, request: pb.EstimateCostRequest, name: str = "", model_field: str = ""
+    ) -> tuple[Problems, Draft]:
         problems = Problems()
         # A spec's field of the request has the name of its kind.
         kind = str(request.WhichOneof("spec"))
         spec = getattr(request, kind)
-        draft = READERS[kind](self._known, problems, spec, kind, name, model_field).read()
+        reader = READERS[kind](self._known, problems, spec, kind, name, model_field)
+        return problems, reader.read()
+
+    def _candidate(self, problems: Problems, draft: Draft) -> Candidate:
         problems.raise_wrong()
         if draft.model:
             self._catalog.refuse_retired(draft.model, draft.model_field)
         if draft.spec is None:
             problems.raise_any(draft.model.model if draft.model else "")
         model, spec = _whole(draft)
+        if model.estimate_micros(spec, draft.final_prompt) is None:
+            raise PriceUnknown(model=model.model)
         unsupported = tuple(field.partition(".")[2] for field in problems.unsupported_fields)
         return Candidate(
             model=model,
@@ -263,12 +286,12 @@ def _whole(draft: Draft) -> tuple[Model, Spec]:
 def _given(problems: Problems, field: str, enum: Any, value: int) -> str:
     name = f.read_enum(problems, field, enum, value)
     if not value:
-        problems.wrong(field, "must not be unspecified")
+        problems.wrong(field, "must name a state")
     return name
 
 
 def _span(problems: Problems, request: Message, field: str, limits: tuple[int, int, int]) -> int:
-    """Milliseconds, coerced into the least and the most; the default when it is not set."""
+    """Milliseconds, coerced to between the least and the most; the default when it is not set."""
     least, default, most = limits
     if not request.HasField(field):
         return default
@@ -277,7 +300,7 @@ def _span(problems: Problems, request: Message, field: str, limits: tuple[int, i
 
 
 def _limit(problems: Problems, options: pb.JobOptions, name: str, most: int) -> int | None:
-    """Milliseconds of a deadline that the caller chose; None when it chose none."""
+    """Milliseconds of a deadline that the caller chose; None when there is none."""
     if not options.HasField(name):
         return None
     return f.check_deadline(problems, f"options.{name}", getattr(options, name), most)

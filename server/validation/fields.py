@@ -1,7 +1,7 @@
 """Forms and limits of single fields.
 
-What an operator may change is in `core.process.settings`; what the contract fixes is the table
-below.
+An operator can change the limits in `core.process.settings`; the contract fixes those below.
+Each description follows the name of its field: "spec.prompt: must not be empty".
 """
 
 import re
@@ -39,25 +39,26 @@ _TIMESTAMP_SECONDS = range(-62_135_596_800, 253_402_300_800)
 def check_text(
     problems: Problems, field: str, text: str, most: int, *, lines: bool = False
 ) -> None:
-    """At most that many characters and no control characters; with `lines` \\n and \\t may be."""
+    """Allows `most` characters and no control characters; with `lines` also \\n and \\t."""
     if len(text) > most:
-        problems.wrong(field, f"has {len(text)} characters, at most {most} may be")
+        problems.wrong(field, f"has {len(text)} characters; at most {most} are allowed")
     if (_CONTROL if lines else _CONTROL_OR_BREAK).search(text):
-        problems.wrong(field, "has control characters")
+        problems.wrong(field, "must not have control characters")
 
 
 def check_id(problems: Problems, field: str, value: str) -> str:
-    """An id has the form of a UUID."""
+    """Allows the form of a UUID. The field's name says whose id it is: `job_id`, `media_ids`."""
     if not is_id(value):
-        problems.wrong(field, "is not an id" if value else "must be set")
+        what = "job" if "job_id" in field else "media"
+        problems.wrong(field, f"not a valid {what} ID" if value else "must be set")
     return value
 
 
 def check_ids(problems: Problems, field: str, values: Iterable[str]) -> tuple[str, ...]:
-    """At most 1000 ids, each once."""
+    """Allows 1000 ids, and drops repeated ones."""
     ids = tuple(dict.fromkeys(values))
     if len(ids) > MAX_IDS:
-        problems.wrong(field, f"has {len(ids)} ids, at most {MAX_IDS} may be")
+        problems.wrong(field, f"has {len(ids)} IDs; at most {MAX_IDS} are allowed")
         return ()
     for number, value in enumerate(ids):
         check_id(problems, f"{field}[{number}]", value)
@@ -65,18 +66,18 @@ def check_ids(problems: Problems, field: str, values: Iterable[str]) -> tuple[st
 
 
 def check_request_id(problems: Problems, field: str, value: str) -> str:
-    """Empty, or 1 to 64 of [A-Za-z0-9_.-]."""
+    """Allows nothing, or 1 to 64 of [A-Za-z0-9_.-]."""
     if value and not _REQUEST_ID.fullmatch(value):
-        problems.wrong(field, "must be 1 to 64 of A-Z a-z 0-9 _ . -")
+        problems.wrong(field, "must have 1 to 64 characters, each one of A-Z a-z 0-9 _ . -")
     return value
 
 
 def check_labels(
     problems: Problems, field: str, labels: Mapping[str, str], most: int, *, removable: bool = False
 ) -> dict[str, str]:
-    """At most `most` labels of the right form; with `removable` a value may be empty."""
+    """Allows `most` labels of the right form; with `removable` a value may be empty."""
     if len(labels) > most:
-        problems.wrong(field, f"has {len(labels)} labels, at most {most} may be")
+        problems.wrong(field, f"has {len(labels)} labels; at most {most} are allowed")
         return {}
     for key, value in labels.items():
         if not _LABEL_KEY.fullmatch(key):
@@ -95,14 +96,14 @@ def check_label_filter(
     labels: dict[str, str] = {}
     for number, text in enumerate(filters):
         if number == most:
-            problems.wrong(field, f"has more than {most} labels")
+            problems.wrong(field, f"at most {most} labels are allowed")
             break
         key, equals, value = text.partition("=")
         place = f"{field}[{number}]"
         if not equals or not value or not _LABEL_KEY.fullmatch(key):
-            problems.wrong(place, 'must be "key=value", the key like [a-z][a-z0-9_.-]{0,62}')
+            problems.wrong(place, 'must be "key=value"; the key must match [a-z][a-z0-9_.-]{0,62}')
         elif labels.setdefault(key, value) != value:
-            problems.wrong(place, "names a key again with another value")
+            problems.wrong(place, f"asks for a second value of {_show(key)}; name each key once")
         else:
             check_text(problems, place, value, MAX_LABEL_VALUE_CHARACTERS)
     return labels
@@ -118,16 +119,16 @@ def check_page_size(problems: Problems, field: str, size: int, most: int) -> int
 def check_token(problems: Problems, field: str, token: str) -> str:
     """A token that is short enough to be one of ours."""
     if len(token) > MAX_TOKEN_CHARACTERS:
-        problems.wrong(field, "is no token of this server")
+        problems.wrong(field, "is not a token of this server")
     return token
 
 
 def read_duration(problems: Problems, field: str, value: Duration) -> int | None:
-    """Milliseconds of a well-formed time span that is not negative; None when it is neither."""
+    """Milliseconds of a well-formed, not negative time span; None when it is something else."""
     seconds, nanos = value.seconds, value.nanos
     mixed = (seconds > 0 > nanos) or (seconds < 0 < nanos)
     if mixed or abs(seconds) > _MAX_SECONDS or abs(nanos) >= 10**9:
-        problems.wrong(field, "is not a valid duration")
+        problems.wrong(field, 'is not a valid duration; in JSON write "8s"')
         return None
     if seconds < 0 or nanos < 0:
         problems.wrong(field, "must not be negative")
@@ -141,9 +142,9 @@ def check_deadline(problems: Problems, field: str, value: Duration, most: int) -
     if ms is None:
         return None
     if value.nanos % _MILLI_NANOS:
-        problems.wrong(field, "must be whole milliseconds")
+        problems.wrong(field, "must be a whole number of milliseconds")
     elif ms == 0:
-        problems.wrong(field, "must be above 0")
+        problems.wrong(field, "must be more than 0")
     elif ms > most:
         problems.wrong(field, f"must be at most {most // 1000} s")
     else:
@@ -161,18 +162,18 @@ def read_money(problems: Problems, field: str, value: Money, currency: str) -> i
     if value.currency_code not in ("", currency):
         problems.wrong(field, f"must be in {currency}")
     elif mixed or abs(nanos) >= 10**9:
-        problems.wrong(field, "is not a valid amount")
+        problems.wrong(field, "is not a valid amount: units and nanos must have the same sign")
     elif units < 0 or nanos < 0:
         problems.wrong(field, "must not be negative")
     elif nanos % _MICRO_NANOS:
-        problems.wrong(field, "must have at most six decimals")
+        problems.wrong(field, "must have at most six decimal places")
     else:
         return units * MICROS + nanos // _MICRO_NANOS
     return None
 
 
 def read_time(problems: Problems, field: str, value: Timestamp) -> int | None:
-    """Milliseconds of the epoch of a well-formed point in time; None when it is none."""
+    """Milliseconds of the epoch of a well-formed point in time; None when it is something else."""
     if value.seconds not in _TIMESTAMP_SECONDS or not 0 <= value.nanos < 10**9:
         problems.wrong(field, "is not a valid timestamp")
         return None
@@ -186,7 +187,8 @@ def read_enum(problems: Problems, field: str, enum: Any, value: int) -> str:
     try:
         return str(enum.Name(value))
     except ValueError:
-        problems.wrong(field, "is not a known value")
+        known = ", ".join(name for name, number in enum.items() if number)
+        problems.wrong(field, f"unknown value {value}; use one of {known}")
         return ""
 
 

@@ -6,9 +6,11 @@ from server.commands.requests import Inline
 from server.validation.fields import check_id
 from server.validation.problems import Problems
 
+_MIB = 1024 * 1024
+
 
 class InputReader:
-    """Reads the inputs of one request; their bytes are counted together."""
+    """Reads the inputs of one request, whose inline bytes have one limit together."""
 
     def __init__(self, problems: Problems, max_inline_bytes: int) -> None:
         self._problems = problems
@@ -27,9 +29,11 @@ class InputReader:
             case "content":
                 return self._content(f"{field}.content", item.content)
             case "uri":
-                self._problems.wrong(f"{field}.uri", "is not supported yet")
+                self._problems.wrong(
+                    f"{field}.uri", "not supported yet; send content or a media_id"
+                )
             case _:
-                self._problems.wrong(field, "must have a media_id or content")
+                self._problems.wrong(field, "must have either a media_id or content")
         return ""
 
     def _content(self, field: str, content: bytes) -> str:
@@ -37,7 +41,14 @@ class InputReader:
         if not content:
             self._problems.wrong(field, "must not be empty")
         if self._bytes > self._most:
-            self._problems.wrong(field, f"inline inputs may have {self._most} bytes together")
+            limit = f"inline inputs are limited to {_size(self._most)} in total"
+            self._problems.wrong(field, limit)
         inline = Inline(field, new_id(), content)
         self.inline.append(inline)
         return inline.media_id
+
+
+def _size(count: int) -> str:
+    """For people: "2 MiB", or bytes where it is not a whole number of those."""
+    whole, rest = divmod(count, _MIB)
+    return f"{count} bytes" if rest else f"{whole} MiB"

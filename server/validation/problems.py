@@ -1,4 +1,4 @@
-"""All that is wrong with one request, so that its caller hears of everything at once."""
+"""Collects everything that is wrong with one request, so that its caller hears of it at once."""
 
 from core.errors import CapabilityUnsupported, FieldInvalid, FieldViolation
 
@@ -10,13 +10,16 @@ class Problems:
 
     def __init__(self) -> None:
         self._wrong: list[FieldViolation] = []
+        # A part of `_wrong`: what would be right for another model.
+        self._of_model: list[FieldViolation] = []
         self._unsupported: list[tuple[str, str]] = []
 
-    def wrong(self, field: str, description: str) -> None:
-        """The field is malformed or out of every limit."""
+    def wrong(self, field: str, description: str, *, of_model: bool = False) -> None:
+        """The field is malformed or out of every limit; with `of_model` another model would do."""
         violation = FieldViolation(field, description)
         if len(self._wrong) < MAX_VIOLATIONS and violation not in self._wrong:
             self._wrong.append(violation)
+            self._of_model += [violation] if of_model else []
 
     def unsupported(self, field: str, supported: str = "") -> None:
         """The model does not honour the field, or only `supported`."""
@@ -34,6 +37,14 @@ class Problems:
         """
         if self._wrong:
             raise FieldInvalid(*self._wrong)
+
+    def raise_wrong_for_all(self) -> None:
+        """
+        Raises:
+            FieldInvalid: naming each field that is wrong whatever the model is, if there is one.
+        """
+        if wrong := [violation for violation in self._wrong if violation not in self._of_model]:
+            raise FieldInvalid(*wrong)
 
     def raise_any(self, model: str) -> None:
         """

@@ -19,7 +19,7 @@ def image_size(
     pixels = _PIXELS.fullmatch(size)
     if not pixels:
         if not _NAME.fullmatch(size):
-            problems.wrong(field, 'must be like "1024x1024" or "2K"')
+            problems.wrong(field, 'must be a size such as "1024x1024" or "2K"')
         elif size not in ability.resolutions:
             problems.unsupported(field, _supported(ability))
         return ratio, size
@@ -30,7 +30,7 @@ def image_size(
         divisor = math.gcd(width, height)
         return f"{width // divisor}:{height // divisor}", size
     if not _agrees(width, height, ratio):
-        problems.wrong(field, f"does not have the aspect_ratio {ratio}")
+        problems.wrong(field, f"must have the aspect_ratio {ratio}; give only one of the two")
     return ratio, size
 
 

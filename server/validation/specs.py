@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from core.catalog.ability import MAX_SEED, Ability, is_given, resolution_of
-from core.catalog.models import Catalog, Model
+from core.catalog.models import SIMULATOR, Catalog, Model
 from core.catalog.prompts import TABLES, Prompts
+from core.catalog.simulated import Word, unknown_words
 from core.kinds import rendering_of
 from core.process.settings import Settings
 from core.specs import ImageSpec, MediaSpec, Spec, VideoSpec
@@ -111,6 +112,7 @@ class SpecReader(Generic[S]):
         if model is None or ability is None:
             return Draft(model, None, self._model_field)
         self._check_fields(ability)
+        self._check_words(model)
         spec = self._build(model, ability, quality)
         self._check_rules(ability, spec)
         final_prompt = self._final_prompt(spec)
@@ -158,12 +160,13 @@ class SpecReader(Generic[S]):
         if not self._model_name:
             model = self._catalog.default(self.kind, quality)
             if model is None:
-                self._problems.wrong(self._model_field, f"must be one of {self._models()}")
+                text = f"no model is available for this; name one of: {self._models() or 'none'}"
+                self._problems.wrong(self._model_field, text)
             return model
         model = self._catalog.get(self._model_name)
         if model is None:
-            text = f"is not known here; known are {self._models()}"
-            self._problems.wrong(self._model_field, text)
+            text = f"unknown model; available: {self._models()}"
+            self._problems.wrong(self._model_field, text, of_model=True)
             # The default stands in, so that the forms of the other fields are checked too.
             return self._catalog.default(self.kind, "")
         ability = model.ability(self.kind)
@@ -176,10 +179,19 @@ class SpecReader(Generic[S]):
     def _models(self) -> str:
         return ", ".join(self._catalog.names(self.kind)[:20])
 
+    def _check_words(self, model: Model) -> None:
+        """A misspelt word would do nothing in a job that is charged all the same."""
+        if model.provider != SIMULATOR:
+            return
+        if unknown := unknown_words(self._spec.prompt):
+            known = ", ".join(word.removeprefix("sim:") for word in Word)
+            text = f"unknown word {unknown[0]}; after sim: the simulator knows {known}"
+            self._problems.wrong(self._at("prompt"), text, of_model=True)
+
     def _check_count(self, ability: Ability | None) -> None:
         count, most = self._spec.output_count, self._settings.max_outputs
         if not 0 <= count <= most:
-            self._problems.wrong(self._at("output_count"), f"must be 1 to {most}, or 0 for 1")
+            self._problems.wrong(self._at("output_count"), f"must be from 1 to {most}")
         elif ability and count > ability.max_output_count:
             self._problems.unsupported(self._at("output_count"), f"1 to {ability.max_output_count}")
 
@@ -187,7 +199,7 @@ class SpecReader(Generic[S]):
         if not self._spec.HasField("seed"):
             return
         if self._spec.seed < 0:
-            self._problems.wrong(self._at("seed"), f"must be 0 to {MAX_SEED}")
+            self._problems.wrong(self._at("seed"), f"must be from 0 to {MAX_SEED}")
         elif ability and "seed" in ability.fields and self._spec.seed > ability.max_seed:
             self._problems.unsupported(self._at("seed"), f"0 to {ability.max_seed}")
 
@@ -204,7 +216,8 @@ class SpecReader(Generic[S]):
                 self._problems.unsupported(self._at(field))
         count = len(self._spec.references)
         if ability.max_references and count > ability.max_references:
-            self._problems.unsupported(self._at("references"), f"{ability.max_references} at most")
+            text = f"at most {ability.max_references}"
+            self._problems.unsupported(self._at("references"), text)
 
     def _check_rules(self, ability: Ability, spec: MediaSpec) -> None:
         """Checks what one field demands of the others."""
@@ -224,13 +237,13 @@ class SpecReader(Generic[S]):
         """The prompt that the provider gets. The problems get the names of unknown templates."""
         unknown = self._prompts.unknown(spec)
         for field in unknown:
-            names = ", ".join(self._prompts.names(field)) or "empty: there is none here"
-            self._problems.wrong(self._at(field), f"must be one of {names}")
+            names = ", ".join(self._prompts.names(field)) or "none"
+            self._problems.wrong(self._at(field), f"unknown prompt template; available: {names}")
         if unknown:
             return ""
         final, most = self._prompts.join(spec), self._settings.max_prompt_characters
         if len(final) > most >= len(spec.prompt):
-            text = f"has {len(final)} characters with its templates, at most {most} may be"
+            text = f"has {len(final)} characters with its templates; at most {most} are allowed"
             self._problems.wrong(self._at("prompt"), text)
         return final
 
@@ -240,7 +253,7 @@ class SpecReader(Generic[S]):
         if not ratio:
             return ability.aspect_ratios[0]
         if not _RATIO.fullmatch(ratio):
-            self._problems.wrong(self._at("aspect_ratio"), 'must be like "16:9"')
+            self._problems.wrong(self._at("aspect_ratio"), 'must be a ratio such as "16:9"')
         elif ratio not in ability.aspect_ratios:
             self._problems.unsupported(self._at("aspect_ratio"), ", ".join(ability.aspect_ratios))
         return ratio
@@ -311,7 +324,7 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
         if ms is None:
             return 0
         if ms == 0:
-            self._problems.wrong(field, "must be above 0")
+            self._problems.wrong(field, "must be more than 0")
         elif asked.nanos or asked.seconds not in allowed:
             self._problems.unsupported(field, ability.durations_text(spec))
         return ms
@@ -321,7 +334,7 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
         if not resolution:
             return ability.resolutions[0]
         if not rendering_of(self.kind).size_form.fullmatch(resolution):
-            self._problems.wrong(self._at("resolution"), 'must be like "720p"')
+            self._problems.wrong(self._at("resolution"), 'must be a resolution such as "720p"')
         elif resolution not in ability.resolutions:
             self._problems.unsupported(self._at("resolution"), ", ".join(ability.resolutions))
         return resolution
@@ -349,10 +362,12 @@ class ImageReader(SpecReader[job_pb2.ImageSpec]):
         spec = self._spec
         ratio, size = self._shape(ability)
         if spec.HasField("mask") and not spec.references:
-            self._problems.wrong(self._at("mask"), "needs an image in references to paint on")
+            self._problems.wrong(self._at("mask"), "needs the image that it masks, in references")
         mime_type = spec.output_mime_type or _MIME_TYPES[0]
         if mime_type not in _MIME_TYPES:
-            self._problems.wrong(self._at("output_mime_type"), f"must be {', '.join(_MIME_TYPES)}")
+            self._problems.wrong(
+                self._at("output_mime_type"), f"must be one of {', '.join(_MIME_TYPES)}"
+            )
         return ImageSpec(
             prompt=spec.prompt,
             model=model.model,

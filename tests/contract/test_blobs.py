@@ -290,6 +290,26 @@ def test_a_presigned_address_gives_the_bytes_their_type_and_ranges(s3_blobs: Blo
         assert (response.status, response.read()) == (206, b"ftypisom")
 
 
+def test_an_item_s_address_is_the_same_until_its_end_is_another(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an address, and some time later
+    media_id, now = new_id(), time.time()
+
+    def address(end: int) -> str:
+        kind = "video/mp4"
+        variant, expire = Variant.CONTENT, int(now) + end
+        key = "media/a"
+        return blobs.url(media_id, variant, mime_type=kind, blob_key=key, expire_time_s=expire)
+
+    first = address(900)
+    monkeypatch.setattr(time, "time", lambda: now + 60)
+
+    # Then it is still that address, and one that ends later is another
+    assert address(900) == first
+    assert address(1800) != first
+
+
 def test_a_bucket_that_is_not_there_is_an_unavailable_store(
     s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

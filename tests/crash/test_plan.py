@@ -2,9 +2,9 @@
 
 from collections import Counter
 
+from core.catalog.simulated import Word
 from tests.crash.history import SECRET, is_user
 from tests.crash.plan import CANCELS, DUPLICATES, WORDS, Ask, Mix, bursts
-from workers.providers.simulator.words import Word
 
 TOTAL = 4000
 

@@ -63,6 +63,34 @@ video.src = ADDRESS;
 </script>"""
 
 
+# Shows an item as pages usually do, then reads it as scripts do, from the same address.
+TWICE = """<!doctype html><meta charset="utf-8">
+<video id="video" muted preload="auto"></video>
+<script>
+const seen = {}, tell = () => fetch("/seen", {method: "POST", body: JSON.stringify(seen)});
+const load = crossOrigin => new Promise(done => {
+  const image = new Image();
+  if (crossOrigin) image.crossOrigin = crossOrigin;
+  image.onload = () => done("loaded");
+  image.onerror = () => done("blocked");
+  image.src = THUMBNAIL;
+});
+const play = () => new Promise(done => {
+  const video = document.getElementById("video");
+  video.oncanplaythrough = () => done("played");
+  video.onerror = () => done("blocked");
+  video.src = ADDRESS;
+});
+(async () => {
+  seen.shown = await load(null);
+  seen.read = await load("anonymous");
+  seen.film = await play();
+  seen.bytes = await fetch(ADDRESS).then(r => r.arrayBuffer()).then(b => b.byteLength, String);
+  tell();
+})();
+</script>"""
+
+
 class Site(BaseHTTPRequestHandler):
     """One page, and the ear for what it tells."""
 
@@ -138,3 +166,23 @@ def test_a_browser_plays_and_seeks_a_video(client: Client, chromium: str, tmp_pa
     assert seen["at"] == 6
     assert len(set(seen["last"])) > 10
     assert seen["first"] != seen["last"]
+
+
+@pytest.mark.timeout(180)
+def test_a_page_may_show_an_item_and_then_read_it(
+    client: Client, chromium: str, tmp_path: Path
+) -> None:
+    # Given a video whose address a page of another origin shows without asking for CORS
+    job = client.generate_video("calm ocean waves", duration=1, resolution="360p")
+    [media] = client.wait(job.job_id, timeout=120).outputs
+    page = TWICE.replace("ADDRESS", json.dumps(media.url))
+    page = page.replace("THUMBNAIL", json.dumps(media.thumbnail_url))
+
+    # When the page then asks for the same address with CORS
+    with serving(page) as (address, told), browsing(chromium, address, tmp_path / "profile"):
+        wait_for(lambda: told, "the page to tell what it saw", 60)
+
+    # Then the answer that is cached for the first is not taken for the second
+    seen = json.loads(told[0])
+    assert (seen["shown"], seen["read"], seen["film"]) == ("loaded", "loaded", "played")
+    assert seen["bytes"] == media.size_bytes

@@ -132,3 +132,24 @@ def test_another_users_job_is_not_there(run: Running, rest: Rest) -> None:
 
 def test_the_health_page_says_200(run: Running) -> None:
     assert Rest(run.port)("GET /healthz").status == 200
+
+
+def test_the_prompt_templates_fill_a_menu(rest: Rest) -> None:
+    answer = rest("GET /v1/promptTemplates")
+
+    assert answer.status == 200
+    templates = answer.json["promptTemplates"]
+    assert {"style_pack", "mood", "cinematography"} == {item["field"] for item in templates}
+    assert all(item["name"] and item["description"] and item["text"] for item in templates)
+    named = {item["field"]: item["name"] for item in templates if item["field"] == "mood"}
+    made = rest("POST /v1/images:generate", {"spec": {**IMAGE["spec"], **named}}).json["job"]
+    assert made["image"]["mood"] == named["mood"]
+
+
+def test_each_model_of_an_estimate_answers_for_itself(rest: Rest) -> None:
+    body = {"image": {"prompt": "sea"}, "models": ["builtin-image", "dall-e-3", "gpt-image-9"]}
+    fine, retired, unknown = rest("POST /v1/costs:estimate", body).json["estimates"]
+
+    assert fine["affordable"] is True
+    assert retired["error"]["reason"] == "MODEL_RETIRED"
+    assert unknown["error"]["reason"] == "FIELD_INVALID"

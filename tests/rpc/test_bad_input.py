@@ -199,8 +199,8 @@ OTHERS: list[tuple[str, str, Message]] = [
     ("EstimateCost", "video.prompt", pb.EstimateCostRequest(video={"prompt": ""})),
     (
         "EstimateCost",
-        "models[1]",
-        pb.EstimateCostRequest(video={"prompt": "x"}, models=["builtin-video", "no"]),
+        "video.prompt",
+        pb.EstimateCostRequest(video={"prompt": ""}, models=["builtin-video", "no"]),
     ),
     ("EstimateCost", "video.model", pb.EstimateCostRequest(video={"prompt": "x", "model": "no"})),
     ("EstimateCost", "image.mood", pb.EstimateCostRequest(image={"prompt": "x", "mood": "no"})),

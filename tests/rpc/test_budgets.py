@@ -95,7 +95,7 @@ def test_an_estimate_says_when_a_short_budget_is_full_again(paid_house: House) -
     alice.call("GenerateVideo", video())
     [after] = alice.call("EstimateCost", ESTIMATE).estimates
     assert not after.affordable
-    assert after.queue.blocked_reason.startswith("the day's budget resets at 20")
+    assert after.queue.blocked_reason.startswith("the daily budget resets at 20")
     assert not after.queue.HasField("estimated_wait")
 
 
@@ -103,7 +103,7 @@ def test_an_estimate_above_the_whole_budget_does_not_promise_a_reset(paid_house:
     budgets.set_limit(paid_house.db, EACH_USER, Period.MONTH, COST - 1)
     [estimate] = paid_house.caller("alice").call("EstimateCost", ESTIMATE).estimates
     assert not estimate.affordable
-    assert estimate.queue.blocked_reason == "it costs more than the month's budget"
+    assert estimate.queue.blocked_reason == "it costs more than the whole monthly budget"
 
 
 def test_a_free_model_needs_no_budget(house: House) -> None:

@@ -14,6 +14,7 @@ from core.catalog.models import models_path
 from core.ids import new_id
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1.error_reason_pb2 import ErrorReason
 from tests.house import Caller, House, LoopThread, close_house, open_house
 from tests.rpc.requests import image, png, video
 from tests.rpc.working import worker
@@ -123,19 +124,80 @@ def test_a_retired_model_is_refused_with_its_replacement_whatever_else_is_asked(
     assert set(keyed.count_rows().values()) == {0}
 
 
-def test_an_estimate_of_a_retired_model_is_refused_too(keyed: House) -> None:
-    spec = {"prompt": "sea"}
-    request = pb.EstimateCostRequest(image=spec, models=[FLARE, "dall-e-3"])
-    refusal = keyed.caller("alice").refused("EstimateCost", request)
-    assert (refusal.reason, refusal.fields) == ("MODEL_RETIRED", ("models[1]",))
-    assert refusal.metadata["replacement"] == FLARE
+def test_each_model_is_priced_or_says_in_its_place_why_it_is_not(house: House) -> None:
+    # Given models that are fine, retired, unknown, for videos, without a key, and without a price
+    models = ["builtin-image", "dall-e-3", "gpt-image-9", VEO, FLARE, "gpt-image-2.6-flare"]
+    request = pb.EstimateCostRequest(image={"prompt": "sea"}, models=models)
+
+    found = house.caller("alice").call("EstimateCost", request).estimates
+
+    # Then each answers for itself
+    assert [estimate.model for estimate in found] == models
+    fine, retired, unknown, video, keyless, unpriced = found
+    assert fine.affordable
+    assert not fine.HasField("error")
+    assert reason_of(retired) == "MODEL_RETIRED"
+    assert retired.error.message == f"dall-e-3 was retired on 2026-05-12; use {FLARE}."
+    assert dict(retired.error.metadata) == {"model": "dall-e-3", "replacement": FLARE}
+    assert reason_of(unknown) == "FIELD_INVALID"
+    assert unknown.error.message.startswith("models[2]: unknown model; available: builtin-image")
+    assert reason_of(video) == "MODEL_CAPABILITY_UNSUPPORTED"
+    assert dict(video.error.metadata)["supported"] == "video"
+    assert reason_of(unpriced) == "PRICE_UNKNOWN"
+    assert dict(unpriced.error.metadata) == {"model": "gpt-image-2.6-flare"}
+    # And only what lacks its key has a price all the same
+    assert reason_of(keyless) == "PROVIDER_NOT_CONFIGURED"
+    assert dict(keyless.error.metadata)["setting"] == "RUSHES_OPENAI_API_KEY"
+    assert keyless.cost.nanos == 60_000_000
+    for estimate in (retired, unknown, video, unpriced):
+        assert not estimate.HasField("cost")
+        assert not estimate.HasField("queue")
+        assert not estimate.lines
+        assert not estimate.affordable
 
 
-def test_an_unknown_model_among_several_is_named_by_its_place(keyed: House) -> None:
-    request = pb.EstimateCostRequest(image={"prompt": "sea"}, models=[FLARE, "gpt-image-9"])
-    refusal = keyed.caller("alice").refused("EstimateCost", request)
-    assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ("models[1]",))
-    assert FLARE in refusal.message
+def test_what_is_wrong_for_every_model_refuses_the_whole_estimate(house: House) -> None:
+    spec = {"prompt": "sea", "aspect_ratio": "wide"}
+    request = pb.EstimateCostRequest(image=spec, models=["gpt-image-9", "builtin-image"])
+    refusal = house.caller("alice").refused("EstimateCost", request)
+    assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ("image.aspect_ratio",))
+
+
+@pytest.mark.parametrize(
+    ("model", "reason", "fields"),
+    [
+        ("dall-e-3", "MODEL_RETIRED", ("image.model",)),
+        ("gpt-image-9", "FIELD_INVALID", ("image.model",)),
+        (VEO, "MODEL_CAPABILITY_UNSUPPORTED", ("image.model",)),
+        ("gpt-image-2.6-flare", "PRICE_UNKNOWN", ()),
+    ],
+)
+def test_the_spec_s_own_model_fails_the_estimate_as_it_fails_generate(
+    keyed: House, model: str, reason: str, fields: tuple[str, ...]
+) -> None:
+    alice = keyed.caller("alice")
+    request = pb.EstimateCostRequest(image={"prompt": "sea", "model": model})
+    refusal = alice.refused("EstimateCost", request)
+    assert (refusal.reason, refusal.fields) == (reason, fields)
+    assert alice.refused("GenerateImage", image(model=model)).reason == reason
+
+
+def reason_of(estimate: Any) -> str:
+    """Why a model was not priced."""
+    return str(ErrorReason.Name(estimate.error.reason))
+
+
+def test_no_model_is_listed_with_more_outputs_than_a_job_may_have_here(opened: Open) -> None:
+    # Given a model of ten outputs, on installations that allow four and one
+    for most in (4, 1):
+        alice = opened(**KEYS, max_outputs=most).caller("alice")
+        models = listed(alice)
+        assert models[FLARE].image.max_output_count == most
+        assert models["gemini-3-pro-image"].image.max_output_count == 1
+        # Then that many are taken, and one more is not
+        assert alice.call("GenerateImage", image(model=FLARE, output_count=most)).job.job_id
+        more = image(model=FLARE, output_count=most + 1)
+        assert alice.refused("GenerateImage", more).fields == ("spec.output_count",)
 
 
 @pytest.mark.parametrize(("days", "warned"), [(31, False), (29, True)])
@@ -207,14 +269,14 @@ def state(caller: Caller, job_id: str) -> int:
 
 
 CANNOT: list[tuple[str, str, str, dict[str, Any]]] = [
-    ("negative_prompt", OMNI, "no such field", {"negative_prompt": "blur"}),
-    ("audio", OMNI, "no such field", {"audio": False}),
+    ("negative_prompt", OMNI, "", {"negative_prompt": "blur"}),
+    ("audio", OMNI, "", {"audio": False}),
     ("duration", OMNI, "whole seconds, 3 to 10", {"duration": {"seconds": 2}}),
     ("resolution", OMNI, "720p, 360p, 1080p, 4K", {"resolution": "480p"}),
     ("output_count", OMNI, "1 to 1", {"output_count": 2}),
     ("seed", OMNI, "0 to 2147483647", {"seed": 2**31}),
     ("last_frame", OMNI, "last_frame only together with first_frame", {"last_frame": media()}),
-    ("references", OMNI, "6 at most", {"references": [media()] * 7}),
+    ("references", OMNI, "at most 6", {"references": [media()] * 7}),
     ("aspect_ratio", VEO, "16:9, 9:16", {"aspect_ratio": "1:1"}),
     ("duration", VEO, "4, 6 or 8 s", {"duration": {"seconds": 5}}),
     (
@@ -246,8 +308,9 @@ def test_what_a_model_can_not_do_is_refused_with_what_it_can(
     refusal = keyed.caller("alice").refused("GenerateVideo", film(model, **fields))
     assert (refusal.code, refusal.reason) == (Code.INVALID_ARGUMENT, "MODEL_CAPABILITY_UNSUPPORTED")
     assert refusal.fields == (f"spec.{field}",)
-    assert refusal.metadata["supported"] == said.replace("no such field", "")
-    assert f"{model} supports {said}" in refusal.message
+    assert refusal.metadata["supported"] == said
+    words = f"supports {said}" if said else "does not support this"
+    assert f"spec.{field}: {model} {words}" in refusal.message
     assert set(keyed.count_rows().values()) == {0}
 
 
@@ -317,6 +380,7 @@ def test_an_estimate_says_which_setting_a_model_waits_for(house: House) -> None:
     request = pb.EstimateCostRequest(image={"prompt": "sea"}, models=[FLARE])
     [estimate] = house.caller("alice").call("EstimateCost", request).estimates
     assert estimate.queue.blocked_reason == "the provider openai needs RUSHES_OPENAI_API_KEY"
+    assert estimate.error.message == "The provider openai needs RUSHES_OPENAI_API_KEY."
     assert estimate.cost.nanos == 60_000_000
 
 
@@ -346,11 +410,12 @@ def test_what_is_given_and_a_long_prompt_are_lines_of_the_estimate(keyed: House)
     assert keyed.caller("alice").call("GenerateImage", job).job.cost.estimated.nanos == 65_000_000
 
 
-def test_a_model_whose_price_nobody_knows_is_priced_at_nothing_and_not_run(keyed: House) -> None:
+def test_a_model_without_a_price_is_not_priced_and_not_run(keyed: House) -> None:
     alice = keyed.caller("alice")
     model = "gpt-image-2.6-flare"
     request = pb.EstimateCostRequest(image={"prompt": "sea"}, models=[model])
     [estimate] = alice.call("EstimateCost", request).estimates
+    assert reason_of(estimate) == "PRICE_UNKNOWN"
     assert not estimate.HasField("cost")
     assert not estimate.lines
     assert not estimate.affordable

@@ -12,6 +12,7 @@ from core.ids import new_id
 from core.store import claims, submits
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1.error_reason_pb2 import ErrorReason
 from tests.house import Caller, House, LoopThread, close_house, open_house
 from tests.rpc.requests import png, video
 from tests.services import Valkey
@@ -102,6 +103,7 @@ def test_an_estimate_without_a_price_shows_no_cost(paid_house: House) -> None:
         video=job_pb2.VideoSpec(prompt="waves"), models=["unpriced", "paid"]
     )
     unpriced, paid = paid_house.caller("alice").call("EstimateCost", request).estimates
+    assert ErrorReason.Name(unpriced.error.reason) == "PRICE_UNKNOWN"
     assert not unpriced.HasField("cost")
     assert not unpriced.affordable
     assert not unpriced.lines

@@ -69,7 +69,7 @@ def test_an_unknown_template_is_refused_with_the_known_ones(inked: House) -> Non
     refusal = inked.caller("alice").refused("GenerateVideo", film(mood="sad", style_pack="oil"))
     assert refusal.reason == "FIELD_INVALID"
     assert refusal.fields == ("spec.style_pack", "spec.mood")
-    assert "spec.mood: must be one of calm, wild" in refusal.message
+    assert "spec.mood: unknown prompt template; available: calm, wild" in refusal.message
     assert set(inked.count_rows().values()) == {0}
 
 
@@ -81,7 +81,7 @@ def test_a_prompt_is_as_long_as_it_is_with_its_templates(inked: House) -> None:
 
     refusal = alice.refused("GenerateVideo", film(longest + "x", mood="calm"))
     assert refusal.fields == ("spec.prompt",)
-    assert "has 41 characters with its templates, at most 40 may be" in refusal.message
+    assert "has 41 characters with its templates; at most 40 are allowed" in refusal.message
     # And one that is too long by itself is said to be so once
     assert alice.refused("GenerateVideo", film("x" * 41, mood="calm")).fields == ("spec.prompt",)
 

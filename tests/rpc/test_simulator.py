@@ -68,6 +68,33 @@ def test_a_simulator_that_is_on_is_still_not_the_default(play_house: House) -> N
     assert job.model == "builtin-video"
 
 
+@pytest.mark.parametrize("prompt", ["a boat sim:fitlered", "SIM:SLOWLY sim:slow", "sim:slow-"])
+def test_a_misspelt_word_is_refused_before_it_is_charged(play_house: House, prompt: str) -> None:
+    alice = play_house.caller("alice")
+    wrong = next(word for word in prompt.lower().split() if word not in ("a", "boat", "sim:slow"))
+
+    refusal = alice.refused("GenerateImage", image(prompt, model="simulator-image"))
+
+    assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", ("spec.prompt",))
+    said = f"spec.prompt: unknown word {wrong}; after sim: the simulator knows unreachable, "
+    assert refusal.message.startswith(said)
+    assert refusal.message.endswith(", crash, no-cancel")
+    assert set(play_house.count_rows().values()) == {0}
+    # And to other models it is a word like any other
+    assert alice.call("GenerateImage", image(prompt, model="builtin-image")).job.job_id
+
+
+def test_a_misspelt_word_is_the_simulator_s_own_error_among_several_models(
+    play_house: House,
+) -> None:
+    spec = {"prompt": "a boat sim:fitlered"}
+    models = ["simulator-image", "builtin-image"]
+    request = pb.EstimateCostRequest(image=spec, models=models)
+    play, free = play_house.caller("alice").call("EstimateCost", request).estimates
+    assert "sim:fitlered" in play.error.message
+    assert not free.HasField("error")
+
+
 def test_a_job_of_a_simulator_that_was_turned_off_is_not_repeated(
     house_loop: LoopThread, valkey: Valkey, tmp_path: Path
 ) -> None:

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.catalog.simulated import Word, words_in
 from core.process.disk import sync
-from workers.providers.simulator.words import Word, words_in
 
 Line = dict[str, Any]
 

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from core.catalog.simulated import Word, words_in
 from core.errors import Reason
 from core.jobs import CostState, Job, JobFailure, Stage
 from core.specs import media_spec
@@ -32,14 +33,7 @@ from workers.providers import (
 )
 from workers.providers.simulator.files import NO_MEDIA, make_file
 from workers.providers.simulator.ledger import Books, Ledger, Line, Operation
-from workers.providers.simulator.words import (
-    EFFECTS,
-    Moment,
-    Word,
-    failure,
-    first_failing,
-    words_in,
-)
+from workers.providers.simulator.words import EFFECTS, Moment, failure, first_failing
 
 # How long an operation takes, by the kind of job.
 OPERATION_MS = {"video": 500, "image": 100}

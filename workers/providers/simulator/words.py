@@ -1,17 +1,12 @@
-"""The words that a prompt may hold, and their effects, as data. `docs/simulator.md` is this table.
+"""What each word in a prompt makes the simulator do, as data: `docs/simulator.md` is this table."""
 
-A word counts if it stands alone, in capitals or not. A prompt may have several.
-"""
-
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.catalog.simulated import Word
 from core.errors import Reason
 from core.jobs import CostState, JobFailure, State
-
-_PATTERN = re.compile(r"(?<![\w:-])sim:[a-z]+(?:-[a-z]+)*(?![\w-])", re.IGNORECASE)
 
 
 class Moment(StrEnum):
@@ -23,35 +18,6 @@ class Moment(StrEnum):
     WORK = "work"
     FETCH = "fetch"
     CANCEL = "cancel"
-
-
-class Word(StrEnum):
-    """A word, as it stands in the prompt."""
-
-    UNREACHABLE = "sim:unreachable"
-    UNREACHABLE_ONCE = "sim:unreachable-once"
-    BUSY_ONCE = "sim:busy-once"
-    REJECTED = "sim:rejected"
-    FILTERED_PROMPT = "sim:filtered-prompt"
-    FILTERED_INPUT = "sim:filtered-input"
-    QUOTA = "sim:quota"
-    UNAUTHORIZED = "sim:unauthorized"
-    LOST_REQUEST_ONCE = "sim:lost-request-once"
-    LOST_ANSWER = "sim:lost-answer"
-    LOST_ANSWER_LISTED = "sim:lost-answer-listed"
-    LATE_ANSWER = "sim:late-answer"
-    SLOW = "sim:slow"
-    FILTERED = "sim:filtered"
-    FILTERED_CHARGED = "sim:filtered-charged"
-    TIMEOUT = "sim:timeout"
-    VANISH = "sim:vanish"
-    BROKEN_FILE = "sim:broken-file"
-    DOWNLOAD_FAILS_ONCE = "sim:download-fails-once"
-    STORAGE_FAILS = "sim:storage-fails"
-    KILL_WORKER_ONCE = "sim:kill-worker-once"
-    KILL_WORKER = "sim:kill-worker"
-    CRASH = "sim:crash"
-    NO_CANCEL = "sim:no-cancel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,12 +154,6 @@ EFFECTS: Mapping[Word, Effect] = {
         Moment.CANCEL, "The operation can't be stopped: a cancelled job is CHARGED"
     ),
 }
-
-
-def words_in(prompt: str) -> frozenset[Word]:
-    """The words that the prompt holds. It ignores text that only looks like a word."""
-    found = {match.lower() for match in _PATTERN.findall(prompt)}
-    return frozenset(word for word in Word if word in found)
 
 
 def first_failing(words: Iterable[Word], at: Moment) -> Word | None:

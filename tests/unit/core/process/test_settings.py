@@ -199,3 +199,27 @@ def test_the_address_is_loopback_until_another_is_named() -> None:
 def test_a_worker_that_stops_waits_for_the_longest_paid_call_by_default() -> None:
     settings = read_settings()
     assert settings.drain_run_seconds > settings.synchronous_timeout_seconds
+
+
+PLAIN = "GPU.lan, 10.0.0.7,fd00::7"
+
+
+@pytest.mark.parametrize("url", ["http://gpu.lan:8000/v1", "http://10.0.0.7", "http://[fd00::7]:9"])
+def test_a_provider_may_be_reached_by_plain_http_where_the_operator_says_so(url: str) -> None:
+    assert read_settings(openai_base_url=url, plain_http_hosts=PLAIN).openai_base_url == url
+    assert refused(openai_base_url=url).endswith("the host in RUSHES_PLAIN_HTTP_HOSTS")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://gpu.lan.evil.example", "http://gpu.lan@evil", "http://10.0.0.71"]
+)
+def test_a_host_that_only_looks_like_one_of_them_may_not(url: str) -> None:
+    refusal = refused(openai_base_url=url, plain_http_hosts=PLAIN)
+    assert refusal.startswith("RUSHES_OPENAI_BASE_URL: use https://")
+
+
+@pytest.mark.parametrize(
+    "hosts", [",", "http://gpu.lan", "gpu.lan:8000", "gpu.lan/v1", "a b,", "*"]
+)
+def test_the_hosts_of_plain_http_are_names_and_nothing_else(hosts: str) -> None:
+    assert refused(plain_http_hosts=hosts).startswith("RUSHES_PLAIN_HTTP_HOSTS: ")

@@ -21,6 +21,8 @@ def test_a_signed_address_gives_the_bytes(site: Site) -> None:
     assert answer.headers["content-length"] == str(len(CONTENT))
     assert answer.headers["accept-ranges"] == "bytes"
     assert answer.headers["etag"] == f'"{site.media.sha256}"'
+    # Else a browser takes what it cached without CORS for a request with it
+    assert answer.headers["vary"] == "Origin"
 
 
 def test_a_thumbnail_has_an_address_of_its_own(site: Site) -> None:

@@ -84,4 +84,4 @@ def test_a_status_fits_into_the_trailers_whatever_is_wrong() -> None:
 
 
 def test_a_class_s_docstring_is_its_message() -> None:
-    assert error_to_status(CredentialsInvalid()).message == "The token is not valid."
+    assert error_to_status(CredentialsInvalid()).message.startswith("The token is not valid: ")

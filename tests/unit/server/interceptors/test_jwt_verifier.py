@@ -61,34 +61,50 @@ def test_a_good_token_names_its_subject_and_its_end() -> None:
     assert principal.expire_time == (NOW + 3600 + SETTINGS.jwt_leeway_seconds) * 1000
 
 
-BAD_CLAIMS: dict[str, dict[str, Any]] = {
-    **{f"no {name}": {name: ...} for name in GOOD},
-    "exp as text": {"exp": str(NOW + 60)},
-    "exp as a fraction": {"exp": NOW + 60.5},
-    "exp is not a number": {"exp": float("nan")},
-    "exp is true": {"exp": True},
-    "exp far ahead": {"exp": NOW + 24 * 3600},
-    "exp before iat": {"exp": NOW - 20},
-    "iat in the future": {"iat": NOW + 31},
-    "iat as text": {"iat": str(NOW)},
-    "a negative iat": {"iat": -5},
-    "nbf in the future": {"nbf": 4_000_000_000},
-    "another aud": {"aud": "other"},
-    "a list of aud": {"aud": ["rushes"]},
-    "another iss": {"iss": "other"},
-    "a list of iss": {"iss": ["rushes"]},
-    "an empty sub": {"sub": ""},
-    "a number for sub": {"sub": 7},
-    "a long sub": {"sub": "x" * 257},
-    "a sub with NUL": {"sub": "a\0b"},
-    "a sub with a break": {"sub": "a\nb"},
+EXP, IAT = "exp must be whole seconds since 1970", "iat must be whole seconds since 1970"
+AUD, ISS = 'aud must be the text "rushes"', 'iss must be the text "rushes"'
+SUB = "sub must be a text of 1 to 256 characters without control characters"
+# What is wrong with a token that its holder signed well, and what the holder is told.
+BAD_CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
+    **{f"no {name}": ({name: ...}, f"lacks the claim {name}; it needs iss, ") for name in GOOD},
+    "exp as text": ({"exp": str(NOW + 60)}, EXP),
+    "exp as a fraction": ({"exp": NOW + 60.5}, EXP),
+    "exp is not a number": ({"exp": float("nan")}, EXP),
+    "exp is true": ({"exp": True}, EXP),
+    "exp far ahead": ({"exp": NOW + 24 * 3600}, "lasts 86410 s from iat to exp; at most 86400 s"),
+    "exp before iat": ({"exp": NOW - 20}, "exp must be later than its iat"),
+    "iat in the future": ({"iat": NOW + 31}, "iat is in the future, by more than the leeway of 30"),
+    "iat as text": ({"iat": str(NOW)}, IAT),
+    "a negative iat": ({"iat": -5}, IAT),
+    "nbf in the future": ({"nbf": 4_000_000_000}, "nbf is in the future"),
+    "another aud": ({"aud": "other"}, AUD),
+    "a list of aud": ({"aud": ["rushes"]}, AUD),
+    "another iss": ({"iss": "other"}, ISS),
+    "a list of iss": ({"iss": ["rushes"]}, ISS),
+    "an empty sub": ({"sub": ""}, SUB),
+    "a number for sub": ({"sub": 7}, SUB),
+    "a long sub": ({"sub": "x" * 257}, SUB),
+    "a sub with NUL": ({"sub": "a\0b"}, SUB),
+    "a sub with a break": ({"sub": "a\nb"}, SUB),
 }
 
 
-@pytest.mark.parametrize("claims", BAD_CLAIMS.values(), ids=list(BAD_CLAIMS))
-def test_a_wrong_claim_is_refused(claims: dict[str, Any]) -> None:
-    with pytest.raises(CredentialsInvalid):
+@pytest.mark.parametrize(("claims", "said"), BAD_CLAIMS.values(), ids=list(BAD_CLAIMS))
+def test_a_wrong_claim_is_refused_by_its_name(claims: dict[str, Any], said: str) -> None:
+    with pytest.raises(CredentialsInvalid) as caught:
         verifier().verify(token(**claims))
+    assert said in caught.value.message
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(("claims", "said"), BAD_CLAIMS.values(), ids=list(BAD_CLAIMS))
+def test_nobody_hears_of_the_claims_of_a_token_that_is_not_signed(
+    claims: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(CredentialsInvalid) as caught:
+        verifier().verify(token(key=bytes(32), **claims))
+    assert caught.value.message == CredentialsInvalid().message
+    assert said not in caught.value.message
 
 
 def test_the_leeway_is_given_and_no_more() -> None:

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from core.catalog.ability import Ability, Price
 from core.catalog.models import Model
-from core.errors import Reason
+from core.errors import PriceUnknown, ProviderNotConfigured, Reason
 from core.events import Event, ProgressTick, QueueInfo
 from core.jobs import (
     Cost,
@@ -25,8 +25,9 @@ from core.media import Media, MediaType
 from core.specs import ImageSpec, VideoSpec
 from rushes.v1 import job_pb2, media_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1.error_reason_pb2 import ErrorReason
 from server.commands.read import Estimate
-from server.commands.requests import Candidate
+from server.commands.requests import Candidate, Unpriced
 from server.mapping import (
     Mapper,
     end_to_proto,
@@ -47,7 +48,7 @@ class Signer:
         return Signed(f"u/{media.media_id}", f"t/{media.media_id}", 5000 + (ttl_seconds or 0))
 
 
-MAPPER = Mapper(Signer(), "EUR")
+MAPPER = Mapper(Signer(), "EUR", 4)
 MEDIA = Media(
     media_id="m",
     user_id="alice",
@@ -243,25 +244,39 @@ def test_how_long_a_run_takes_is_unset_where_nobody_knows() -> None:
 
 def test_every_field_of_an_estimate_is_filled() -> None:
     candidate = Candidate(model=MODEL, spec=VIDEO, unsupported_fields=("audio",))
-    estimate = Estimate(candidate=candidate, cost_micros=4_000_000, affordable=True, queue=QUEUE)
-    message = MAPPER.estimate_to_proto(estimate)
+    error = ProviderNotConfigured(provider="p", setting="RUSHES_P")
+    message = MAPPER.estimate_to_proto(
+        Estimate(
+            candidate=candidate,
+            lines=MODEL.cost_lines(VIDEO),
+            affordable=True,
+            queue=QUEUE,
+            error=error,
+        )
+    )
     assert unset([message], pb.EstimateCostResponse.Estimate.DESCRIPTOR) == set()
     assert message.cost.units == 4
 
 
-def test_a_model_without_a_price_has_no_cost_and_no_lines() -> None:
+def test_a_model_that_is_not_priced_has_its_name_and_its_error() -> None:
+    message = MAPPER.estimate_to_proto(Unpriced(model="m", error=PriceUnknown(model="m")))
+    assert {field.name for field, _ in message.ListFields()} == {"model", "error"}
+    assert ErrorReason.Name(message.error.reason) == "PRICE_UNKNOWN"
+    assert message.error.message == PriceUnknown().message
+    assert dict(message.error.metadata) == {"model": "m"}
+
+
+def test_a_model_without_a_price_has_no_list_of_them() -> None:
     free = replace(MODEL, video=replace(ABILITY, prices=()))
-    estimate = Estimate(
-        candidate=Candidate(model=free, spec=VIDEO),
-        cost_micros=None,
-        affordable=False,
-        queue=QUEUE,
-    )
-    message = MAPPER.estimate_to_proto(estimate)
-    assert not message.HasField("cost")
-    assert not message.affordable
-    assert not message.lines
     assert not MAPPER.model_to_proto(free, 0).video.prices
+
+
+def test_a_model_has_no_more_outputs_than_a_job_may_have() -> None:
+    counts = [
+        Mapper(Signer(), "EUR", most).model_to_proto(MODEL, 0).video.max_output_count
+        for most in (2, 4, 9)
+    ]
+    assert counts == [2, 4, 4]
 
 
 def test_every_kind_of_watch_event_is_filled() -> None:
@@ -332,8 +347,27 @@ def test_addresses_end_in_time_and_are_empty_in_the_bin() -> None:
     blobs: Any = StubBlobs()
     addresses = BlobAddresses(blobs, 3600, clock=lambda: 1000.7)
     live = replace(MEDIA, delete_time=None)
-    assert addresses.sign(live).url == "m/content/video/mp4/4600"
-    assert addresses.sign(live, 60).thumbnail_url == "m/thumbnail/image/webp/1060"
-    assert addresses.sign(live, 60).expire_time == 1_060_000
+    assert addresses.sign(live).url == "m/content/video/mp4/5400"
+    assert addresses.sign(live, 60).thumbnail_url == "m/thumbnail/image/webp/1065"
+    assert addresses.sign(live, 60).expire_time == 1_065_000
     assert addresses.sign(replace(live, thumbnail_key="")).thumbnail_url == ""
     assert addresses.sign(MEDIA) == Signed()
+
+
+@pytest.mark.parametrize(("ttl", "step"), [(3600, 900), (60, 15), (3, 1), (86_400, 3600)])
+def test_an_address_stays_the_same_for_a_quarter_of_its_life(ttl: int, step: int) -> None:
+    # Given a time just after one at which addresses change
+    now = [900_000_000.5]
+    addresses = BlobAddresses(StubBlobs(), ttl, clock=lambda: now[0])  # type: ignore[arg-type]
+    live = replace(MEDIA, delete_time=None)
+    first = addresses.sign(live)
+
+    # Then it is the same until the next, lives as long as was promised, and hardly longer
+    seen = []
+    for passed in range(step + 1):
+        now[0] = 900_000_000.5 + passed
+        seen.append(addresses.sign(live))
+        left = (seen[-1].expire_time or 0) / 1000 - now[0]
+        assert ttl <= left <= ttl + step
+    assert set(seen[:-1]) == {first}
+    assert seen[-1] != first

@@ -85,7 +85,7 @@ class Place:
         self.teller = Teller(self.stream, self.queue)
         self.tokens = Tokens(b"k" * 32)
         self.pool = ThreadPoolExecutor(4)
-        self.mapper = Mapper(NoAddresses(), "USD")
+        self.mapper = Mapper(NoAddresses(), "USD", 4)
         queues = Queues(self.db, settings.user_concurrency)
         self.background = Tasks()
         self.reader = Reader(self.db, self.pool, LineMaker(self.mapper))

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from core.catalog.simulated import Word
 from tests.services import wait_for
 from workers.providers.simulator.ledger import Books, Ledger, Line
-from workers.providers.simulator.words import Word
 
 WRITER = """
 import sys

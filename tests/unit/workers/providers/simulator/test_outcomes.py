@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.catalog.simulated import Word
 from core.jobs import CostState, Job, State
 from core.process.settings import read_settings
 from core.store import Database, jobs, open_database, transitions
@@ -15,7 +16,7 @@ from tests.services import Valkey, wait_for
 from tests.unit.workers.providers.simulator.conftest import PRICE, image_job
 from workers.app import WorkerApp
 from workers.providers.simulator import SimulatorProvider
-from workers.providers.simulator.words import EFFECTS, Moment, Word
+from workers.providers.simulator.words import EFFECTS, Moment
 
 FAST = {
     **{"rescue_seconds": 0.05, "lease_seconds": 5, "heartbeat_seconds": 0.5},

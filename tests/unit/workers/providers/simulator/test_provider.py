@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from core.catalog.simulated import Word
 from core.errors import Reason
 from core.jobs import CostState, Job, Stage
 from tests.unit.workers.providers.simulator.conftest import (
@@ -32,7 +33,7 @@ from workers.providers import (
     paid,
 )
 from workers.providers.simulator import SimulatorProvider
-from workers.providers.simulator.words import EFFECTS, Moment, Word
+from workers.providers.simulator.words import EFFECTS, Moment
 from workers.runs.results.media import probe_result
 
 REFUSALS = [word for word, effect in EFFECTS.items() if effect.at is Moment.REFUSE]

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from core.catalog.simulated import Word, unknown_words, words_in
 from core.errors import Reason
 from core.jobs import State
 from rushes.v1.error_reason_pb2 import ErrorReason
-from workers.providers.simulator.words import EFFECTS, Effect, Moment, Word, failure, words_in
+from workers.providers.simulator.words import EFFECTS, Effect, Moment, failure
 
 PAGE = Path(__file__).resolve().parents[5] / "docs" / "simulator.md"
 # What ends a job without any word, by time or by the installation.
@@ -59,6 +60,13 @@ def test_a_prompt_may_hold_any_word(word: Word) -> None:
 )
 def test_what_only_looks_like_a_word_means_nothing(prompt: str) -> None:
     assert words_in(prompt) == frozenset()
+
+
+def test_what_looks_like_a_word_and_is_none_is_found_once() -> None:
+    assert unknown_words("sim:slow SIM:Boat, sim:boat xsim:no sim: sim:slow2") == [
+        "sim:boat",
+        "sim:slow2",
+    ]
 
 
 def test_words_are_combined() -> None:
