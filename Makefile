@@ -47,7 +47,7 @@ test-install: $(VENV)/.ready-dev ## Install on fresh machines, with newer versio
 	@$(BIN)/python -m pytest tests/install -m install $(ARGS)
 
 .PHONY: crash
-crash: $(VENV)/.ready-dev ## Kill, freeze and cut for some 5 minutes; no promise may break
+crash: $(VENV)/.ready-dev ## Kill, freeze and cut for some 6 minutes; no promise may break
 	@$(BIN)/python -m pytest tests/crash -m crash $(ARGS)
 
 .PHONY: crash-full
