@@ -55,8 +55,12 @@ def _certificate(
     root, now = key is authority, datetime.datetime.now(datetime.UTC)
     usage = dict.fromkeys(
         (
-            *("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
-            *("encipher_only", "decipher_only"),
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
         ),
         False,
     )

@@ -233,16 +233,19 @@ class JobRuns(RuleBasedStateMachine):
     @rule(data=st.data(), only_if_free=st.booleans())
     def cancel(self, data: st.DataObject, only_if_free: bool) -> None:
         job = self.pick_job(data)
-        where = self.db, job.user.user_id, job.job_id, "enough", only_if_free
+
+        def cancel() -> transitions.Cancelled:
+            return transitions.cancel(self.db, job.user.user_id, job.job_id, "enough", only_if_free)
+
         if job.state.terminal or job.cancel_asked:
-            after, told = transitions.cancel(*where)
+            after, told = cancel()
             assert told is None
         elif only_if_free and job.at_risk:
             with pytest.raises(JobStateInvalid):
-                transitions.cancel(*where)
+                cancel()
             return
         else:
-            after, _ = transitions.cancel(*where)
+            after, _ = cancel()
             job.cancel_asked = True
             if job.state is State.RUNNING:
                 job.moved(EventType.UPDATED)

@@ -38,7 +38,10 @@ class JobMachine(JobSubmits):
             for job in seen.jobs:
                 model = mine[job.job_id]
                 assert (job.state, job.attempt, job.revision, len(job.outputs)) == (
-                    *(model.state, model.attempt, model.revision, model.outputs),
+                    model.state,
+                    model.attempt,
+                    model.revision,
+                    model.outputs,
                 )
                 assert (job.cancel_request_time is not None) is model.cancel_asked
                 assert job.cancel_saves_cost is not (model.at_risk or model.state.terminal)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from rushes import AsyncClient, Client
@@ -310,6 +311,15 @@ class Installation:
         if self.network is None:
             return target
         return self.network.edge(name, listen, target).listen
+
+
+def running(installation: Installation) -> Iterator[Installation]:
+    """Starts the installation for a fixture, and closes it whatever happens."""
+    try:
+        installation.start()
+        yield installation
+    finally:
+        installation.close()
 
 
 class Witness(threading.Thread):

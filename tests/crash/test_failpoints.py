@@ -36,8 +36,13 @@ ANSWER_SECONDS = 60.0
 # Nobody hits these while serving: each has a test of its own below.
 APART = ("migrate.middle", "purge.after_list", "restore.middle", "drain.begin")
 IN_SERVER = (
-    *("accept.before_commit", "accept.after_commit", "tell.before_publish", "tell.after_publish"),
-    *("cancel.after_commit", "watch.before_send", "watch.in_snapshot"),
+    "accept.before_commit",
+    "accept.after_commit",
+    "tell.before_publish",
+    "tell.after_publish",
+    "cancel.after_commit",
+    "watch.before_send",
+    "watch.in_snapshot",
 )
 IN_WORKER = tuple(name for name in failpoints.NAMES if name not in (*IN_SERVER, *APART))
 # A share of the jobs loses its answer on purpose, and ends only after this.

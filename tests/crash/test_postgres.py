@@ -25,7 +25,7 @@ from tests.crash.faults import (
     PostgresRestarted,
     Spoiled,
 )
-from tests.crash.installation import Installation, Witness
+from tests.crash.installation import Installation, Witness, running
 from tests.crash.proxy import Network
 from tests.house import Refusal, read_refusal
 from tests.services import Postgres, wait_for
@@ -47,18 +47,7 @@ def database(fragile_postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture
 def house(tmp_path: Path, fragile_postgres: Postgres, database: str) -> Iterator[Installation]:
-    installation = Installation(tmp_path, fragile_postgres.url(database), network=Network())
-    try:
-        installation.start()
-        yield installation
-    finally:
-        installation.close()
-
-
-@pytest.fixture
-def client(house: Installation) -> Iterator[Client]:
-    with house.client() as made:
-        yield made
+    yield from running(Installation(tmp_path, fragile_postgres.url(database), network=Network()))
 
 
 @pytest.fixture
@@ -181,7 +170,11 @@ def test_while_postgresql_is_away_calls_are_refused_in_time_and_nothing_is_paid_
 
 
 @also_in_full(
-    *("immediate restart", "fast restart", "kill", "terminated connections", "half_open"),
+    "immediate restart",
+    "fast restart",
+    "kill",
+    "terminated connections",
+    "half_open",
 )
 def test_after_lost_connections_all_goes_on_without_a_restart_of_ours(
     away: list[Fault], house: Installation, client: Client

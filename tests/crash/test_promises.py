@@ -13,7 +13,7 @@ import pytest
 from rushes import Client
 from rushes.errors import RushesError, Unavailable
 from rushes.v1 import job_pb2
-from tests.crash.installation import Installation, Witness
+from tests.crash.installation import Installation, Witness, running
 from tests.services import wait_for
 
 pytestmark = [pytest.mark.crash_full, pytest.mark.timeout(180)]
@@ -22,18 +22,7 @@ Job = job_pb2.Job
 
 @pytest.fixture
 def house(tmp_path: Path, database_url: str) -> Iterator[Installation]:
-    installation = Installation(tmp_path, database_url)
-    try:
-        installation.start()
-        yield installation
-    finally:
-        installation.close()
-
-
-@pytest.fixture
-def client(house: Installation) -> Iterator[Client]:
-    with house.client() as made:
-        yield made
+    yield from running(Installation(tmp_path, database_url))
 
 
 @pytest.fixture

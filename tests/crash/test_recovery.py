@@ -17,7 +17,10 @@ from tests.crash.suite import Episode, Scenario
 AGAIN_SECONDS = 20.0
 SECONDS, KILLS, LEAST_HITS = 270.0, 40, 30
 DEFAULTS = (
-    *("lease_seconds", "heartbeat_seconds", "rescue_seconds", "compare_seconds"),
+    "lease_seconds",
+    "heartbeat_seconds",
+    "rescue_seconds",
+    "compare_seconds",
     "worker_threads",
 )
 # Each run holds its lease for a while, without work for the two cores.

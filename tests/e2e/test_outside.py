@@ -90,5 +90,7 @@ def test_the_doctor_finds_all_in_order_and_then_what_is_missing(metrics_run: Run
     ill = rushes(metrics_run, "doctor")
     assert ill.returncode == 1
     assert [line.split()[1] for line in ill.stdout.splitlines() if line.startswith("NO")] == [
-        *("stream", "workers", "edge"),
+        "stream",
+        "workers",
+        "edge",
     ]

@@ -44,8 +44,19 @@ CHOSEN = {
 LATE_SECONDS = 4.0
 # Everything that the fakes can do wrong, but for what takes minutes.
 ANSWERS = (
-    *("", "500-before", "cut-before", "429-once", "quota", "401", "filtered-prompt"),
-    *("filtered-input", "503-after", "cut-after", "late", "truncated-once", "wrong-type"),
+    "",
+    "500-before",
+    "cut-before",
+    "429-once",
+    "quota",
+    "401",
+    "filtered-prompt",
+    "filtered-input",
+    "503-after",
+    "cut-after",
+    "late",
+    "truncated-once",
+    "wrong-type",
 )
 OPERATIONS = ("filtered-output", "vanish", "fails", "download-503-once", "poll-503-once")
 SUCCEED = {"", "429-once", "truncated-once", "download-503-once", "poll-503-once"}
@@ -101,8 +112,17 @@ def test_a_video_of_each_adapter_is_made_paid_once_and_plays(
     paid = {name: len(fake.ledger.paid) for name, fake in fakes.items()}
 
     done = rushes(
-        *("generate", "video", "calm waves", "--model", model, "--duration", "4"),
-        *("--resolution", "720p", "--out", "waves.mp4"),
+        "generate",
+        "video",
+        "calm waves",
+        "--model",
+        model,
+        "--duration",
+        "4",
+        "--resolution",
+        "720p",
+        "--out",
+        "waves.mp4",
     )
 
     assert (done.code, done.out) == (0, "waves.mp4\n"), done.err

@@ -48,7 +48,10 @@ def test_the_quick_start_does_what_it_says(run: Running, tmp_path: Path) -> None
     assert failed == [f"failed 5: {refused}"], done.stderr
     assert "would exceed your daily budget" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} >= {
-        *("waves.mp4", "boat.png", "lighthouse.mp4", "dawn.mp4"),
+        "waves.mp4",
+        "boat.png",
+        "lighthouse.mp4",
+        "dawn.mp4",
     }
     # And each watch shows a job's life, not only its end
     events = [line for line in done.stdout.splitlines() if line.startswith("data: ")]

@@ -10,8 +10,14 @@ from collections import Counter
 
 # Before the call is accepted: not in the ledger, and free.
 BEFORE = (
-    *("500-before", "cut-before", "429", "429-retry-after", "quota", "401"),
-    *("filtered-prompt", "filtered-input"),
+    "500-before",
+    "cut-before",
+    "429",
+    "429-retry-after",
+    "quota",
+    "401",
+    "filtered-prompt",
+    "filtered-input",
 )
 # The call is accepted and in the ledger, but its answer does not come as it should.
 AFTER = ("503-after", "cut-after", "cut-within", "late")

@@ -6,7 +6,9 @@ from typing import Any
 
 VIDEO_MODELS = {"gemini-omni-1.2-flash", "gemini-omni-1.1-flash"}
 IMAGE_MODELS = {
-    *("gemini-3.1-flash-image", "gemini-3.1-flash-lite-image", "gemini-3-pro-image"),
+    "gemini-3.1-flash-image",
+    "gemini-3.1-flash-lite-image",
+    "gemini-3-pro-image",
     "gemini-nano-banana-2.1",
 }
 RATIOS = {"16:9", "9:16"}

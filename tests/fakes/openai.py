@@ -33,8 +33,19 @@ MOST_MASK_BYTES = 4 * 1024 * 1024
 LONG_SECONDS = 3600.0
 _SIZE = re.compile(r"(\d+)x(\d+)")
 _GENERATE = {
-    *("model", "prompt", "n", "size", "quality", "output_format", "output_compression"),
-    *("background", "moderation", "safety_identifier", "user", "stream", "partial_images"),
+    "model",
+    "prompt",
+    "n",
+    "size",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "safety_identifier",
+    "user",
+    "stream",
+    "partial_images",
 }
 _EDIT = _GENERATE | {"image", "mask", "input_fidelity"}
 _PART_NAME = re.compile(rb'name="([^"]*)"')

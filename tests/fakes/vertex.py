@@ -39,8 +39,16 @@ AUDIENCE = "https://oauth2.googleapis.com/token"
 ACCOUNT = "rushes@fake-project.iam.gserviceaccount.com"
 _INSTANCE = {"prompt", "image", "lastFrame", "video", "referenceImages"}
 _PARAMETERS = {
-    *("sampleCount", "durationSeconds", "aspectRatio", "resolution", "negativePrompt"),
-    *("seed", "generateAudio", "storageUri", "personGeneration", "enhancePrompt"),
+    "sampleCount",
+    "durationSeconds",
+    "aspectRatio",
+    "resolution",
+    "negativePrompt",
+    "seed",
+    "generateAudio",
+    "storageUri",
+    "personGeneration",
+    "enhancePrompt",
 }
 _LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 _STATUSES = {

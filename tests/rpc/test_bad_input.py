@@ -250,8 +250,12 @@ def test_every_wrong_field_is_named_at_once(house: House) -> None:
     request.options.request_id = "a b"
     refusal = refuse_and_store_nothing(house, "GenerateVideo", request)
     assert set(refusal.fields) == {
-        *("spec.prompt", "spec.model", "spec.output_count", "spec.aspect_ratio"),
-        *("spec.resolution", "options.request_id"),
+        "spec.prompt",
+        "spec.model",
+        "spec.output_count",
+        "spec.aspect_ratio",
+        "spec.resolution",
+        "options.request_id",
     }
 
 

@@ -77,7 +77,10 @@ def test_lines_that_are_no_json_stay_where_they_were_said(written: Logs) -> None
     written.add("server-1", line(2, "server_started"))
 
     assert [shown.split()[4] for shown in written.shown()] == [
-        *("worker_started", "output", "server_started", "later"),
+        "worker_started",
+        "output",
+        "server_started",
+        "later",
     ]
     assert "Fatal Python error" in written.shown()[1]
 

@@ -87,7 +87,9 @@ def test_inputs_and_long_prompts_cost_more_for_each_output() -> None:
     # And what is not there is no line
     assert priced.cost_lines(video(), "") == [("8 s, hd", 3_200_000)]
     assert [text for text, _ in priced.cost_lines(video(first_frame="f"), "sea")] == [
-        *("8 s, hd", "1 input", "up to 1,000 characters of prompt")
+        "8 s, hd",
+        "1 input",
+        "up to 1,000 characters of prompt",
     ]
     assert priced.cost_lines(video(resolution="4K"), "sea") == []
 

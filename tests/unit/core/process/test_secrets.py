@@ -58,7 +58,8 @@ def test_without_either_both_are_named() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        *(b"", b" \n"),
+        b"",
+        b" \n",
         f"{CANARY}\n{CANARY}".encode(),
         f"{CANARY}\x00".encode(),
         f"{CANARY} x".encode(),
@@ -111,7 +112,8 @@ def test_a_file_that_everybody_may_read_is_warned_of(file: Path) -> None:
     file.chmod(0o644)
     assert warnings(settings) == [("secret_file_readable_by_all", "RUSHES_VERTEX_CREDENTIALS_FILE")]
     assert set(secret_files(settings)) == {
-        *("RUSHES_VERTEX_CREDENTIALS_FILE", "RUSHES_OPENAI_API_KEY_FILE")
+        "RUSHES_VERTEX_CREDENTIALS_FILE",
+        "RUSHES_OPENAI_API_KEY_FILE",
     }
 
 

@@ -34,7 +34,10 @@ def test_each_line_is_json_with_event_role_and_time_and_no_exception_text() -> N
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["event"] for line in lines] == [
-        *("job_accepted", "library_message", "call_broke", "library_message"),
+        "job_accepted",
+        "library_message",
+        "call_broke",
+        "library_message",
     ]
     assert all(line["role"] == "server" and line["timestamp"] for line in lines)
     assert all(line["process"] == "server-1" for line in lines)

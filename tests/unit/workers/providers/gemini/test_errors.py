@@ -178,8 +178,12 @@ def test_what_never_left_can_be_sent_later(
 @pytest.mark.parametrize(
     "kind",
     [
-        *(httpx2.ReadTimeout, httpx2.WriteTimeout, httpx2.ReadError, httpx2.WriteError),
-        *(httpx2.RemoteProtocolError, httpx2.CloseError),
+        httpx2.ReadTimeout,
+        httpx2.WriteTimeout,
+        httpx2.ReadError,
+        httpx2.WriteError,
+        httpx2.RemoteProtocolError,
+        httpx2.CloseError,
     ],
 )
 def test_what_broke_on_the_way_leaves_the_outcome_unknown(

@@ -72,7 +72,9 @@ def poll(url: str) -> str:
 def fetch(url: str, path: Path) -> bytes:
     with download_client() as client:
         download(
-            *(client, url, path),
+            client,
+            url,
+            path,
             headers={},
             most_bytes=MIB,
             provider="The place",

@@ -64,7 +64,9 @@ def refused(response: httpx2.Response) -> Exception:
 def save(url: str, path: Path, most_bytes: int = MIB, stops: bool = False) -> bytes:
     with download_client() as client:
         download(
-            *(client, url, path),
+            client,
+            url,
+            path,
             headers=KEY,
             most_bytes=most_bytes,
             provider="The place",

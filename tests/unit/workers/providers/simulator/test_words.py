@@ -54,8 +54,20 @@ def test_a_prompt_may_hold_any_word(word: Word) -> None:
 @pytest.mark.parametrize(
     "prompt",
     [
-        *("", "sim", "sim:", "sim:boat", "sim: slow", "sim:slows", "sim:slow2", "sim:slow_"),
-        *("xsim:slow", "a-sim:slow", "sim:sim:slow", "sim:slow-", "sim:filtered-x", "sim:slowé"),
+        "",
+        "sim",
+        "sim:",
+        "sim:boat",
+        "sim: slow",
+        "sim:slows",
+        "sim:slow2",
+        "sim:slow_",
+        "xsim:slow",
+        "a-sim:slow",
+        "sim:sim:slow",
+        "sim:slow-",
+        "sim:filtered-x",
+        "sim:slowé",
     ],
 )
 def test_what_only_looks_like_a_word_means_nothing(prompt: str) -> None:
