@@ -169,10 +169,7 @@ class Watcher:
             self._refuse_to_go_on()
             signal.event.clear()
             lines = await feed.lines_after(self._last)
-            frames = self._take(lines)
-            # Progress never follows its job's end: a watcher must have every change first.
-            if self._last == feed.head:
-                frames += self._progress(feed)
+            frames = self._take(lines) + self._progress(feed)
             if frames or self._left(self._written_at, self._query.checkpoint_ms) <= 0:
                 await self._send(frames)
             if lines:
@@ -235,6 +232,13 @@ class Watcher:
         return [tick.frame for tick in fresh]
 
     def _fresh_ticks(self, feed: Feed) -> list[Tick]:
+        """The ticks that this watch may send now and has not sent.
+
+        There are none while the watch and its feed stand at different revisions, because progress
+        never follows its job's end. A watch that has just begun can be ahead of its feed.
+        """
+        if self._last != feed.head:
+            return []
         told, all_jobs = self._told, not self._query.filtered
         return [
             tick
@@ -244,7 +248,11 @@ class Watcher:
         ]
 
     async def _wait(self, feed: Feed, signal: Signal) -> None:
-        """Waits until there is news, or something is due. Ticks wake it only if it may send one."""
+        """Waits until there is news, or something is due. Ticks wake it only if it may send one.
+
+        It may return without a pause only if the next turn of the loop sends something. Otherwise
+        the watch would spin, and no other task of the event loop would run.
+        """
         progress_left = self._left(self._progress_at, self._query.progress_ms)
         signal.ticks = progress_left <= 0
         if signal.ticks and self._fresh_ticks(feed):

@@ -1,10 +1,14 @@
 """Progress is merged, never follows its job's end, and may be dropped."""
 
+from pathlib import Path
+
 import pytest
 
 from core.events import Event
+from core.process.settings import read_settings
 from core.store import transitions
 from tests.making import new_media, started
+from tests.services import Valkey
 from tests.unit.server.watch.place import Place
 
 pytestmark = pytest.mark.asyncio
@@ -86,3 +90,30 @@ async def test_progress_of_jobs_that_are_filtered_out_is_not_sent(place: Place) 
     await seen.until(lambda: "progress" in seen.kinds())
     told = {e.progress.job_id for e in seen.events if e.HasField("progress")}
     assert told == {mine.job.job_id}
+
+
+@pytest.mark.timeout(30)  # What this guards against blocks the event loop, so no deadline passes.
+async def test_a_watch_that_begins_ahead_of_its_feed_lets_the_feed_catch_up(
+    tmp_path: Path, valkey: Valkey
+) -> None:
+    # Given a watched job with progress, which ends without anybody being told
+    place = Place(read_settings(data_dir=tmp_path, redis_url=valkey.url, compare_seconds=60))
+    await place.start()
+    try:
+        first = await place.synced()
+        event = place.accept()
+        place.tick(event, 50)
+        await first.until(lambda: "progress" in first.kinds())
+        transitions.cancel(place.db, "alice", event.job.job_id, "")
+
+        # When another watch begins, whose snapshot is of after that end
+        second = await place.synced()
+
+        # Then the feed reads the end too, and both watches go on
+        await first.until(lambda: first.revisions() == [1, 2])
+        place.accept()
+        await first.until(lambda: first.revisions() == [1, 2, 3])
+        await second.until(lambda: second.revisions() == [3])
+        assert "progress" not in second.kinds()
+    finally:
+        await place.close()
