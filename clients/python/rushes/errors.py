@@ -6,6 +6,7 @@ RushesError
 ├── NotAllowed                     the token lacks a scope
 ├── NotFound                       it does not exist, or it belongs to another user
 ├── InvalidRequest                 `violations` names the fields
+│   ├── InvalidArgument            found by the client, before it calls; also a ValueError
 │   └── UnsupportedByModel
 ├── Conflict                       the request_id was used for another request
 ├── PreconditionFailed             the state of a thing does not allow it
@@ -91,6 +92,13 @@ class NotFound(RushesError):
 
 class InvalidRequest(RushesError):
     """The request is wrong; `violations` names the fields."""
+
+
+class InvalidArgument(InvalidRequest, ValueError):
+    """An argument that no request can hold; the client refuses it before it calls the server."""
+
+    def __init__(self, field: str, description: str) -> None:
+        super().__init__(f"{field}: {description}", violations=((field, description),))
 
 
 class UnsupportedByModel(InvalidRequest):

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
+from rushes.arguments import check_names, filled
 from rushes.fields import (
     ImageFields,
     ImageJob,
@@ -16,6 +17,7 @@ from rushes.fields import (
 from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import (
+    BatchDeleteMediaRequest,
     EstimateCostRequest,
     GenerateImageRequest,
     GenerateVideoRequest,
@@ -30,9 +32,11 @@ from rushes.v1.media_service_pb2 import (
 from rushes.v1.model_pb2 import Model
 from rushes.values import (
     enum_number,
+    items_of,
     label_filter,
     media_input,
     to_duration,
+    to_labels,
     to_money,
     to_timestamp,
 )
@@ -40,7 +44,7 @@ from rushes.values import (
 Listing = TypeVar("Listing", ListJobsRequest, ListMediaRequest, ListJobEventsRequest)
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
-_JOB_NAMES = frozenset(JobFields.__annotations__)
+_JOB_NAMES = JobFields.__optional_keys__
 _INPUTS = ("first_frame", "last_frame", "source_video", "mask")
 
 
@@ -51,22 +55,26 @@ def new_request_id() -> str:
 
 def video_spec(prompt: str, **fields: Unpack[VideoFields]) -> VideoSpec:
     """The spec of a video."""
-    return VideoSpec(prompt=prompt, **_spec_fields(fields))
+    check_names(fields, VideoFields.__optional_keys__)
+    return filled(VideoSpec, {"prompt": prompt, **_spec_fields(fields)})
 
 
 def image_spec(prompt: str, **fields: Unpack[ImageFields]) -> ImageSpec:
     """The spec of an image."""
-    return ImageSpec(prompt=prompt, **_spec_fields(fields))
+    check_names(fields, ImageFields.__optional_keys__)
+    return filled(ImageSpec, {"prompt": prompt, **_spec_fields(fields)})
 
 
 def video_request(prompt: str, fields: VideoJob) -> GenerateVideoRequest:
     """The call for a video."""
+    check_names(fields, VideoJob.__optional_keys__)
     spec, options = _parted(fields)
     return GenerateVideoRequest(spec=video_spec(prompt, **spec), options=job_options(options))
 
 
 def image_request(prompt: str, fields: ImageJob) -> GenerateImageRequest:
     """The call for an image."""
+    check_names(fields, ImageJob.__optional_keys__)
     spec, options = _parted(fields)
     return GenerateImageRequest(spec=image_spec(prompt, **spec), options=job_options(options))
 
@@ -78,56 +86,75 @@ def retry_request(job_id: str, fields: JobFields) -> RetryJobRequest:
 
 def job_options(fields: JobFields) -> JobOptions:
     """Options that always name a request_id, so that the call may be repeated."""
-    return JobOptions(
-        request_id=fields.get("request_id") or new_request_id(),
-        labels=fields.get("labels"),
-        max_cost=to_money(fields.get("max_cost")),
-        start_within=to_duration(fields.get("start_within")),
-        finish_within=to_duration(fields.get("finish_within")),
-        validate_only=bool(fields.get("validate_only")),
-    )
+    check_names(fields, _JOB_NAMES)
+    values = {
+        "request_id": fields.get("request_id") or new_request_id(),
+        "labels": to_labels(fields.get("labels")),
+        "max_cost": to_money(fields.get("max_cost"), "max_cost"),
+        "start_within": to_duration(fields.get("start_within"), "start_within"),
+        "finish_within": to_duration(fields.get("finish_within"), "finish_within"),
+        "validate_only": bool(fields.get("validate_only")),
+    }
+    return filled(JobOptions, values)
 
 
 def estimate_request(spec: VideoSpec | ImageSpec, models: Sequence[str]) -> EstimateCostRequest:
     """Prices `spec` on `models`, or on its own."""
-    if isinstance(spec, VideoSpec):
-        return EstimateCostRequest(video=spec, models=models)
-    return EstimateCostRequest(image=spec, models=models)
+    name = "video" if isinstance(spec, VideoSpec) else "image"
+    return filled(EstimateCostRequest, {name: spec, "models": items_of(models)})
 
 
 def watch_request(wanted: WatchFilter) -> WatchJobsRequest:
     """The request of a watch."""
-    return WatchJobsRequest(
-        resume_token=wanted.get("resume_token") or "",
-        job_ids=wanted.get("job_ids") or (),
-        labels=label_filter(wanted.get("labels")),
-        recent=to_duration(wanted.get("recent")),
-        checkpoint_interval=to_duration(wanted.get("checkpoint_interval")),
-        progress_interval=to_duration(wanted.get("progress_interval")),
-        until_done=bool(wanted.get("until_done")),
-    )
+    check_names(wanted, WatchFilter.__optional_keys__)
+    values = {
+        "resume_token": wanted.get("resume_token") or "",
+        "job_ids": items_of(wanted.get("job_ids")),
+        "labels": label_filter(wanted.get("labels")),
+        "recent": to_duration(wanted.get("recent"), "recent"),
+        "checkpoint_interval": to_duration(
+            wanted.get("checkpoint_interval"), "checkpoint_interval"
+        ),
+        "progress_interval": to_duration(wanted.get("progress_interval"), "progress_interval"),
+        "until_done": bool(wanted.get("until_done")),
+    }
+    return filled(WatchJobsRequest, values)
 
 
 def jobs_request(
-    states: Iterable[Job.State | str], labels: Mapping[str, str] | None, limit: int | None
+    states: Iterable[Job.State | str],
+    labels: Mapping[str, str] | None,
+    limit: int | None,
 ) -> ListJobsRequest:
     """The first page of jobs; every label and any of the states must match."""
-    numbers: Any = [enum_number(state, Job.State.DESCRIPTOR, "states") for state in states]
-    return ListJobsRequest(states=numbers, labels=label_filter(labels), page_size=_page_size(limit))
+    values = {
+        "states": [enum_number(s, Job.State.DESCRIPTOR, "states") for s in items_of(states)],
+        "labels": label_filter(labels),
+        "page_size": _page_size(limit),
+    }
+    return filled(ListJobsRequest, values)
 
 
 def library_request(wanted: LibraryFilter, limit: int | None) -> ListMediaRequest:
     """The first page of the library."""
+    check_names(wanted, LibraryFilter.__optional_keys__)
     values: dict[str, Any] = {
         **wanted,
         "labels": label_filter(wanted.get("labels")),
-        "create_time_from": to_timestamp(wanted.get("create_time_from")),
-        "create_time_until": to_timestamp(wanted.get("create_time_until")),
-        "url_ttl": to_duration(wanted.get("url_ttl")),
+        "create_time_from": to_timestamp(wanted.get("create_time_from"), "create_time_from"),
+        "create_time_until": to_timestamp(wanted.get("create_time_until"), "create_time_until"),
+        "url_ttl": to_duration(wanted.get("url_ttl"), "url_ttl"),
+        "page_size": _page_size(limit),
     }
     if (kind := wanted.get("type")) is not None:
         values["type"] = enum_number(kind, Media.Type.DESCRIPTOR, "type")
-    return ListMediaRequest(page_size=_page_size(limit), **values)
+    return filled(ListMediaRequest, values)
+
+
+def batch_delete_request(media_ids: Sequence[str], permanent: bool) -> BatchDeleteMediaRequest:
+    """Deletes all of them, or none."""
+    values = {"media_ids": items_of(media_ids), "permanent": permanent}
+    return filled(BatchDeleteMediaRequest, values)
 
 
 def update_request(
@@ -137,10 +164,13 @@ def update_request(
     labels: Mapping[str, str] | None,
 ) -> UpdateMediaRequest:
     """Changes what is not None; a label with an empty value is removed."""
-    request = UpdateMediaRequest(media_id=media_id, title=title, labels=labels)
-    if starred is not None:
-        request.starred = starred
-    return request
+    values = {
+        "media_id": media_id,
+        "title": title,
+        "starred": starred,
+        "labels": to_labels(labels),
+    }
+    return filled(UpdateMediaRequest, values)
 
 
 def next_page(request: Listing, token: str) -> Listing:
@@ -167,11 +197,11 @@ def _spec_fields(fields: VideoFields | ImageFields) -> dict[str, Any]:
     if "quality" in values:
         values["quality"] = enum_number(values["quality"], Model.Quality.DESCRIPTOR, "quality")
     if "duration" in values:
-        values["duration"] = to_duration(values["duration"])
+        values["duration"] = to_duration(values["duration"], "duration")
     for name in _INPUTS:
         if name in values:
             values[name] = media_input(values[name], name)
-    sources = values.get("references", ())
+    sources = items_of(values.get("references"))
     values["references"] = [
         media_input(source, f"references[{number}]") for number, source in enumerate(sources)
     ]

@@ -440,3 +440,20 @@ def on_a_terminal(
         os.close(ours)
     assert process.wait(DEADLINE_SECONDS) == 0
     return shown.decode()
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (("--duration", "abc"), "--duration: 'abc' is not a number"),
+        (("--seed", "1.5"), "--seed: '1.5' is not a whole number"),
+        (("--quality", "draf"), "--quality: 'draf' is not one of draft, standard, high"),
+        (("--out", "gone/"), "--out: there is no folder gone/"),
+    ],
+)
+def test_a_wrong_value_names_its_option_and_the_help_of_the_command(
+    cli: CommandLine, typed: tuple[str, str], sentence: str
+) -> None:
+    done = cli("generate", "video", "sea", *typed)
+    assert done.code == 2
+    assert done.err == f"{sentence}. Try: rushes generate video --help\n"

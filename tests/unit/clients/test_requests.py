@@ -8,14 +8,20 @@ from typing import Any
 import pytest
 from google.type.money_pb2 import Money
 
-from rushes import image_spec, media_input, video_spec
+from rushes import InvalidArgument, image_spec, media_input, video_spec
 from rushes.fields import JobFields
 from rushes.requests import (
+    batch_delete_request,
+    estimate_request,
+    image_request,
     job_options,
     jobs_request,
     library_request,
     next_page,
+    retry_request,
     update_request,
+    video_request,
+    watch_request,
 )
 from rushes.v1.job_pb2 import Job, MediaInput
 from rushes.v1.media_pb2 import Media
@@ -73,7 +79,9 @@ def test_a_text_that_is_neither_an_id_nor_a_file_is_refused_with_its_field() -> 
         video_spec("sea", first_frame="no.png")
     with pytest.raises(ValueError, match=r"^references\[1\]: "):
         image_spec("sea", references=[b"x", "no.png"])
-    with pytest.raises(TypeError, match=r"^mask: takes a path, bytes, a media ID or a Media, not"):
+    with pytest.raises(
+        InvalidArgument, match=r"^mask: takes a path, bytes, a media ID or a Media, not"
+    ):
         image_spec("sea", mask=7)  # type: ignore[arg-type]
 
 
@@ -129,15 +137,15 @@ def test_options_name_what_they_are_given() -> None:
     [("2", 2, 0), (Decimal("0.1"), 0, 10**8), ("-1.25", -1, -25 * 10**7), ("1e2", 100, 0)],
 )
 def test_an_amount_is_exact(given: str | Decimal, units: int, nanos: int) -> None:
-    assert to_money(given) == Money(units=units, nanos=nanos)
+    assert to_money(given, "max_cost") == Money(units=units, nanos=nanos)
     ready = Money(currency_code="EUR", units=1)
-    assert to_money(ready) is ready
+    assert to_money(ready, "max_cost") is ready
 
 
 @pytest.mark.parametrize("given", ["", "much", "0.1234567891", "NaN", "Infinity"])
 def test_what_is_no_amount_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="is not an amount"):
-        to_money(given)
+        to_money(given, "max_cost")
 
 
 def test_lists_name_labels_and_page_sizes() -> None:
@@ -164,5 +172,77 @@ def test_only_what_changes_is_sent() -> None:
 
 
 def test_times_are_seconds_or_timedeltas() -> None:
-    assert to_duration(None) is None
-    assert to_duration(0.25) == to_duration(timedelta(milliseconds=250))
+    assert to_duration(None, "wait") is None
+    assert to_duration(0.25, "wait") == to_duration(timedelta(milliseconds=250), "wait")
+
+
+def request_of(where: str, fields: Any) -> object:
+    makers = {
+        "video": lambda: video_request("sea", fields),
+        "image": lambda: image_request("sea", fields),
+        "retry": lambda: retry_request("id", fields),
+        "watch": lambda: watch_request(fields),
+        "library": lambda: library_request(fields, None),
+        "jobs": lambda: jobs_request((), fields["labels"], None),
+        "update": lambda: update_request("id", None, None, fields["labels"]),
+    }
+    return makers[where]()
+
+
+@pytest.mark.parametrize(
+    ("where", "field", "value", "sentence"),
+    [
+        ("video", "duration", "8", "'8' is neither a number of seconds nor a timedelta; write"),
+        ("video", "duration", float("nan"), "nan is neither a number of seconds nor"),
+        ("video", "start_within", "soon", "'soon' is neither a number of seconds nor"),
+        ("watch", "recent", "1h", "'1h' is neither a number of seconds nor"),
+        ("library", "url_ttl", "1h", "'1h' is neither a number of seconds nor"),
+        ("image", "max_cost", "abc", "'abc' is not an amount; write for example 0.50"),
+        ("image", "max_cost", "1e30", "'1e30' is not an amount of at most nine decimals"),
+        ("video", "seed", "a", "takes a whole number of at most 64 bits, not 'a'"),
+        ("video", "seed", 10**20, "takes a whole number of at most 64 bits, not 1000"),
+        ("image", "output_count", "2", "takes a whole number of at most 32 bits, not '2'"),
+        ("video", "audio", "yes", "takes True or False, not 'yes'"),
+        ("video", "model", 7, "takes a text, not 7"),
+        ("video", "labels", ["a"], 'takes a mapping of texts such as {"node": "7"}, not list'),
+        ("retry", "labels", {"a": 7}, "'a': 7 is not a pair of texts"),
+        ("watch", "labels", "a=b", "takes a mapping of texts"),
+        ("jobs", "labels", ["a"], "takes a mapping of texts"),
+        ("update", "labels", ["a"], "takes a mapping of texts"),
+        ("watch", "job_ids", [7], "takes a text, not [7]"),
+        ("library", "create_time_from", "2026", "'2026' is not a datetime; write for example"),
+        ("video", "duraton", 8, "there is no such argument; did you mean duration?"),
+        ("image", "max_costs", "1", "there is no such argument; did you mean max_cost?"),
+        ("retry", "zzz", 8, "there is no such argument; there are finish_within, labels, "),
+        ("watch", "recnt", 8, "there is no such argument; did you mean recent?"),
+        ("library", "stared", True, "there is no such argument; did you mean starred?"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_would_be_right(
+    where: str, field: str, value: Any, sentence: str
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        request_of(where, {field: value})
+    assert str(caught.value).startswith(f"{field}: {sentence}")
+    assert [name for name, _ in caught.value.violations] == [field]
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_lone_item_counts_as_a_list_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"picture")
+    for lone in (str(file), file, b"picture"):
+        spec = video_spec("sea", references=lone)  # type: ignore[arg-type]
+        assert [source.content for source in spec.references] == [b"picture"]
+    assert list(jobs_request("running", None, 1).states) == [Job.RUNNING]
+    assert list(jobs_request(Job.RUNNING, None, 1).states) == [Job.RUNNING]
+    assert list(watch_request({"job_ids": "one"}).job_ids) == ["one"]
+    assert list(batch_delete_request("one", False).media_ids) == ["one"]
+    assert list(estimate_request(video_spec("sea"), "one").models) == ["one"]
+
+
+def test_a_wrong_lone_item_is_named() -> None:
+    with pytest.raises(InvalidArgument, match=r"^references\[0\]: 'no.png' is neither a media ID"):
+        video_spec("sea", references="no.png")
+    with pytest.raises(InvalidArgument, match=r"^states: 'done' is not one of queued, "):
+        jobs_request("done", None, 1)

@@ -9,7 +9,7 @@ from rushes._sync.connection import first
 from rushes._sync.job_calls import JobCalls
 from rushes._sync.job_handle import JobHandle
 from rushes.download import PathTarget, check_folder
-from rushes.errors import warn
+from rushes.errors import InvalidArgument, warn
 from rushes.fields import (
     ImageFields,
     ImageJob,
@@ -42,8 +42,8 @@ class Client(JobCalls):
     channel: a channel made elsewhere, for other credentials; it is closed with the client.
 
     Every refusal and failure is a `rushes.RushesError`; `rushes.errors` draws the classes. A value
-    that no request can hold (a seed of 20 digits, an unknown `quality`) is a ValueError or a
-    TypeError.
+    that no request can hold (a seed of 20 digits, an unknown `quality`) is an InvalidArgument,
+    which is also a ValueError.
     """
 
     @shows_fields(VideoFields, JobFields)
@@ -203,7 +203,7 @@ class Client(JobCalls):
 
     def batch_delete(self, media_ids: Sequence[str], *, permanent: bool = False) -> None:
         """Puts all of them into the bin (or deletes them permanently), or none."""
-        request = pb.BatchDeleteMediaRequest(media_ids=media_ids, permanent=permanent)
+        request = requests.batch_delete_request(media_ids, permanent)
         self._call(self._stub.BatchDeleteMedia, request)
 
     def _handle(
@@ -217,7 +217,8 @@ class Client(JobCalls):
 def _check_run(out: PathTarget | None, validate_only: bool | None) -> None:
     """Finds what would be wrong after the job was paid for."""
     if validate_only:
-        raise ValueError("validate_only makes no job to wait for; use submit_video or submit_image")
+        text = "makes no job to wait for; use submit_video or submit_image"
+        raise InvalidArgument("validate_only", text)
     if out is not None:
         check_folder(out)
 

@@ -25,7 +25,7 @@ class JobCalls(Connection):
 
     def get_job(self, job_id: str, wait: Seconds | None = None) -> Job:
         """One job; with `wait` (at most 50 s) as soon as it has ended, or after that time."""
-        request = pb.GetJobRequest(job_id=job_id, wait=to_duration(wait))
+        request = pb.GetJobRequest(job_id=job_id, wait=to_duration(wait, "wait"))
         return (self._call(self._stub.GetJob, request)).job
 
     @shows_fields(WatchFilter)
@@ -82,7 +82,7 @@ class JobCalls(Connection):
 
     def get_media(self, media_id: str, url_ttl: Seconds | None = None) -> Media:
         """One media item, with fresh signed addresses."""
-        request = pb.GetMediaRequest(media_id=media_id, url_ttl=to_duration(url_ttl))
+        request = pb.GetMediaRequest(media_id=media_id, url_ttl=to_duration(url_ttl, "url_ttl"))
         return (self._call(self._stub.GetMedia, request)).media
 
     @overload

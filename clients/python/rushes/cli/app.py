@@ -14,6 +14,11 @@ from rushes.cli.output import complain, say, use_json_aside
 from rushes.cli.session import Session
 
 HELP = "Generate images and videos, and watch every job live."
+_WANTED = {
+    "float_parsing": "a number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number that fits",
+}
 
 
 def _say_version(wanted: bool) -> None:
@@ -52,16 +57,36 @@ def run() -> int:
     try:
         return int(app(prog_name="rushes", standalone_mode=False) or DONE)
     except TyperException as error:
-        _explain(error.format_message())
+        _explain(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
 
 
-def _explain(text: str) -> None:
+def _explain(error: TyperException) -> None:
+    text = _wrong_value(error) or error.format_message()
     if "\n" in text:
         # The help of a group that was called without a command.
         print(text, file=sys.stderr)
     elif text:
-        plain = text.replace("Value error, ", "").rstrip(".")
-        complain(f"{plain}. Try: rushes --help")
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "rushes"
+        complain(f"{text.rstrip('.')}. Try: {command} --help")
+
+
+def _wrong_value(error: TyperException) -> str:
+    """Names the option and what is wrong with its value; empty for any other error."""
+    if not isinstance(error, typer.BadParameter) or error.param is None or not error.message:
+        return ""
+    name = error.param.opts[0] if error.param.opts[0].startswith("-") else error.param.name.upper()
+    return f"{name}: {_complaint(error)}"
+
+
+def _complaint(error: typer.BadParameter) -> str:
+    # Typer validates with pydantic, whose errors say what was typed and which rule refused it.
+    for detail in getattr(error.__cause__, "errors", list)():
+        if wanted := _WANTED.get(detail["type"]):
+            return f"{detail['input']!r} is not {wanted}"
+    value, is_choice, choices = error.message.partition(" is not one of ")
+    text = f"{value}{is_choice}{choices.replace(chr(39), '')}"
+    return text.removeprefix("Value error, ")

@@ -8,6 +8,7 @@ import typer
 from google.type.money_pb2 import Money
 
 from rushes.cli.exits import Refusal
+from rushes.errors import InvalidArgument
 from rushes.fields import MediaSource
 from rushes.values import is_id, to_money
 
@@ -34,15 +35,12 @@ def parse_span(option: str, text: str) -> int:
     return int(number) * _UNITS[unit]
 
 
-def parse_amount(option: str, text: str) -> Money:
+def parse_amount(option: str, text: str) -> Money | None:
     """An amount such as "0.50" or "0.50 USD"."""
     try:
-        amount = to_money(text)
-    except ValueError:
-        amount = None
-    if amount is None:
-        raise Refusal(f"{option}: {text!r} is not an amount; write for example 0.50 or 0.50 USD.")
-    return amount
+        return to_money(text, option)
+    except InvalidArgument as error:
+        raise Refusal(f"{error.message}.") from None
 
 
 def parse_media(option: str, text: str) -> MediaSource:
