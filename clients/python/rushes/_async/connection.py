@@ -45,7 +45,7 @@ class AsyncConnection:
         channel: AsyncChannel | None = None,
         clock: AsyncClock | None = None,
     ) -> None:
-        # Whoever brings a channel knows its server; errors can't name it.
+        # The address of a channel made elsewhere is not known here, so errors do not name it.
         self._server = "" if channel else server or environment.server()
         self._channel = channel or open_channel(self._server, secure)
         self._stub = MediaServiceStub(self._channel)
