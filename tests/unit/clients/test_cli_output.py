@@ -267,10 +267,7 @@ def test_the_time_left_is_shown_where_it_is_known(monkeypatch: pytest.MonkeyPatc
     assert progress_text(Progress(percent=4, message="Frame 1")) == "4 % running: Frame 1"
 
 
-def test_bars_take_markup_of_a_prompt_as_text() -> None:
-    with Bars() as bars:
-        bars.show(progress(5, "[bold]not markup[/]"))
-        bars.show(change(a_job("RUNNING")))
-        bars.trouble(Unavailable("gone"), 1.0)
-        bars.show(reset())
-        bars.show(change(a_job("FAILED", revision=2)))
+def test_bars_take_markup_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    marked = progress(5, "[bold]not markup[/]")
+    events = (marked, change(a_job("RUNNING")), reset(), change(a_job("FAILED", revision=2)))
+    assert "[bold]not markup[/]" in on_bars(monkeypatch, *events)
