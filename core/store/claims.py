@@ -89,8 +89,8 @@ class Claim:
     tries: int = 0
     # What the provider said that it charges; it is settled at the end.
     charged_micros: int | None = None
-    # The event of the start, when `starts.claim_and_start` started the job; it is to be told.
-    started: Event | None = None
+    # The event of the start, when `starts.claim_and_start` also started the job.
+    event: Event | None = None
 
 
 def claim(

@@ -54,7 +54,7 @@ def claim_and_start(
     """Takes the next job as `claims.claim` does, and starts it too if it can start at once.
 
     That is a job of the providers `local`, which have no submits, unless something else of its
-    user changes just now. `Claim.started` has the event of the start.
+    user changes just now. `Claim.event` has the event of the start.
     """
 
     def work(session: Session) -> tuple[Claim | None, Row | None]:
@@ -102,4 +102,4 @@ def _start(
     }
     bump(session, run.user_id)
     event = start_locked(session, locked, user_concurrency, **taken)
-    return Claim(job=event.job, run=run, step=locked.step, operation="", started=event)
+    return Claim(job=event.job, run=run, step=locked.step, operation="", event=event)

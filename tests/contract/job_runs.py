@@ -147,10 +147,10 @@ class JobRuns(RuleBasedStateMachine):
         job = self.jobs[taken.run.job_id]
         begins = starts and not (due or job.leased or job.missed)
         self.took(taken, lives)
-        assert (taken.started is not None) is begins
-        if taken.started is not None:
+        assert (taken.event is not None) is begins
+        if taken.event is not None:
             job.moved(EventType.STARTED)
-            assert taken.started.revision == job.revision
+            assert taken.event.revision == job.revision
 
     @rule(lives=st.booleans())
     def claim_polls(self, lives: bool) -> None:

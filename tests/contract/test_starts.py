@@ -24,8 +24,8 @@ def claim(db: Database, cap: int = 100) -> claims.Claim | None:
 
 def started(found: claims.Claim | None) -> Event:
     assert found is not None
-    assert found.started is not None
-    return found.started
+    assert found.event is not None
+    return found.event
 
 
 def test_a_local_job_runs_as_soon_as_it_is_claimed(db: Database) -> None:
@@ -48,7 +48,7 @@ def test_a_claim_alone_starts_nothing(db: Database) -> None:
 
     found = claimed(db)
 
-    assert (found.started, found.job.state) == (None, State.QUEUED)
+    assert (found.event, found.job.state) == (None, State.QUEUED)
     assert events.revisions(db, ["alice"]) == {"alice": 1}
 
 
@@ -59,7 +59,7 @@ def test_a_paid_job_is_claimed_only_and_none_behind_it_starts_first(db: Database
     found = claim(db)
 
     assert found is not None
-    assert (found.run.job_id, found.started, found.job.state) == (first, None, State.QUEUED)
+    assert (found.run.job_id, found.event, found.job.state) == (first, None, State.QUEUED)
 
 
 def test_a_job_whose_claim_was_lost_is_claimed_only(db: Database) -> None:
@@ -69,7 +69,7 @@ def test_a_job_whose_claim_was_lost_is_claimed_only(db: Database) -> None:
     found = claim(db)
 
     assert found is not None
-    assert (found.started, found.job.attempt) == (None, 2)
+    assert (found.event, found.job.attempt) == (None, 2)
 
 
 def test_a_job_that_is_too_late_is_claimed_only(db: Database) -> None:
@@ -79,7 +79,7 @@ def test_a_job_that_is_too_late_is_claimed_only(db: Database) -> None:
     found = claim(db)
 
     assert found is not None
-    assert (found.started, found.job.state) == (None, State.QUEUED)
+    assert (found.event, found.job.state) == (None, State.QUEUED)
 
 
 def test_a_user_who_is_changed_just_now_holds_no_other_up(db: Database) -> None:
@@ -107,7 +107,7 @@ def test_a_user_who_is_changed_just_now_holds_no_other_up(db: Database) -> None:
 
     assert started(first).job.job_id == hers
     assert second is not None
-    assert (second.run.job_id, second.started) == (mine, None)
+    assert (second.run.job_id, second.event) == (mine, None)
 
 
 def test_no_user_runs_more_than_it_may_however_many_claim_at_once(db: Database) -> None:
@@ -117,7 +117,7 @@ def test_no_user_runs_more_than_it_may_however_many_claim_at_once(db: Database) 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: claim(db, cap=3), range(24)))
 
-    begun = [taken for taken in found if taken is not None and taken.started is not None]
+    begun = [taken for taken in found if taken is not None and taken.event is not None]
     assert 1 <= len(begun) == len({taken.run.job_id for taken in begun}) <= 3
     assert db.row(RUNNING) == (len(begun),)
     revisions = sorted(started(taken).revision for taken in begun)

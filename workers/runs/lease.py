@@ -178,7 +178,7 @@ class LeaseKeeper:
 
     def _begun(self, claim: Claim, held_at: float) -> float:
         """When the job's run began, by the monotonic clock."""
-        if claim.started is not None or claim.job.run_since is None:
+        if claim.event is not None or claim.job.run_since is None:
             return held_at
         return time.monotonic() - age_ms(claim.job, self._db.now_ms()) / 1000
 

@@ -87,22 +87,20 @@ class Pipeline:
         """
         if self.keeper.closing:
             return False
-        claim = self._claim(queue)
+        claim = self.changes.make(lambda db: self._claim(db, queue))
         if claim is None:
             return False
         metrics.CLAIMS.labels(queue).inc()
         with self.keeper.hold(claim) as lease:
-            if claim.started is not None:
-                self.teller.tell(claim.started)
             self._run(claim, lease)
         return True
 
-    def _claim(self, queue: str) -> Claim | None:
+    def _claim(self, db: Database, queue: str) -> Claim | None:
         lease_ms, most = self.keeper.lease_ms, self.user_concurrency
         local = self._local
         if local:
-            return starts.claim_and_start(self.db, queue, self.worker_id, lease_ms, most, local)
-        return claims.claim(self.db, queue, self.worker_id, lease_ms, most)
+            return starts.claim_and_start(db, queue, self.worker_id, lease_ms, most, local)
+        return claims.claim(db, queue, self.worker_id, lease_ms, most)
 
     def release(self, job: Job) -> None:
         """Stops the operation that an ended job left at its provider."""
