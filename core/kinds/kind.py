@@ -3,11 +3,22 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from core.kinds.results import MediaResult, RecordResult
-from core.process.settings import Settings
 from core.specs import Spec
+
+
+class FinishSeconds(Protocol):
+    """The settings that say how long the jobs of each kind may take from accept to end."""
+
+    @property
+    def video_finish_seconds(self) -> int:
+        """The time of a video job."""
+
+    @property
+    def image_finish_seconds(self) -> int:
+        """The time of an image job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,6 @@ class JobKind:
     # Where its jobs wait, unless their model has a queue of its own; empty if no worker runs them.
     queue: str
     # How long a job may take from accept to end, unless its caller says otherwise.
-    finish_seconds: Callable[[Settings], int]
+    finish_seconds: Callable[[FinishSeconds], int]
     # None if no model of the catalog renders it.
     rendering: Rendering | None = None
