@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from core.errors import DependencyUnavailable, Reason
 from core.jobs import CostState, State
@@ -51,7 +50,7 @@ class Queue:
     def _answer(self) -> None:
         self.looks += 1
         if self.gone:
-            raise redis.ConnectionError
+            raise DependencyUnavailable("job queue")
 
 
 Start = Callable[..., Rescuer]
