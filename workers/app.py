@@ -27,6 +27,7 @@ from workers.actors import WAIT_MS, Listener
 from workers.backoff import Backoff
 from workers.circuits import Circuits
 from workers.endings import Endings
+from workers.loop import LoopPart
 from workers.polls.paces import FRESH_SECONDS, Paces
 from workers.polls.poller import Poller
 from workers.polls.postponer import Postponer
@@ -74,18 +75,14 @@ class WorkerApp:
         queue = JobQueue(open_broker(self._redis))
         teller = Teller(RedisStream(self._redis, settings), queue)
         base = self._base = _make_base(settings, providers, queue, teller)
-        self._aside = Aside()
+        aside = Aside()
         circuits = _circuits(base)
-        endings = Endings(
-            db=base.db, changes=base.changes, backoff=_backoff(settings), aside=self._aside
-        )
+        endings = Endings(db=base.db, changes=base.changes, backoff=_backoff(settings), aside=aside)
         ticker = Ticker(base.teller, base.paces)
-        self._keeper = _keeper(base)
-        self._poller = _poller(base, endings, circuits, ticker)
-        submitter = _submitter(base, endings, circuits, ticker, self._poller)
-        pipeline = _pipeline(base, self._keeper, endings, submitter)
-        self._rescuer = _rescuer(base, pipeline)
-        self._housekeeper = _housekeeper(base)
+        keeper = _keeper(base)
+        poller = _poller(base, endings, circuits, ticker)
+        submitter = _submitter(base, endings, circuits, ticker, poller)
+        pipeline = _pipeline(base, keeper, endings, submitter)
         self._broker = open_broker(connect(settings, WAIT_MS / 1000 + TIMEOUT_SECONDS))
         listener = Listener(
             self._broker,
@@ -97,15 +94,15 @@ class WorkerApp:
         # In the order in which they start. Leases are kept before anything claims a job, and jobs
         # are taken last. They end in the opposite order: the listener's runs end first, while
         # their leases are still renewed and their calls aside still made.
-        self._parts: list[Part] = [
-            self._keeper,
-            self._aside,
-            self._housekeeper,
+        self._loops: list[LoopPart] = [
+            keeper,
+            aside,
+            _housekeeper(base),
             *([Statistics(base.db, base.worker_id)] if settings.metrics_listen else []),
-            self._rescuer,
-            self._poller,
-            listener,
+            _rescuer(base, pipeline),
+            poller,
         ]
+        self._parts: list[Part] = [*self._loops, listener]
 
     @property
     def worker_id(self) -> str:
@@ -126,10 +123,8 @@ class WorkerApp:
 
     @property
     def sound(self) -> bool:
-        """Whether the threads live that keep leases, poll, rescue and clean up. A process without
-        one of them shall end."""
-        vital = (self._keeper, self._rescuer, self._poller, self._housekeeper)
-        return all(part.alive for part in vital)
+        """Whether all vital loops are alive. A process without one of them shall end."""
+        return all(loop.alive for loop in self._loops if loop.vital)
 
     def close(self) -> None:
         """Stops claiming, hands back the jobs that run, and closes everything."""

@@ -1,4 +1,4 @@
-"""A thread that repeats one piece of work until it is stopped."""
+"""Loops: threads that repeat one piece of work until they are stopped, and parts that own one."""
 
 import threading
 from collections.abc import Callable
@@ -89,3 +89,28 @@ class Loop:
             self._work()
         except RushesError as error:
             log.warning("round_failed", loop=self._name, error=type(error).__name__)
+
+
+class LoopPart:
+    """A part of the worker process whose work is done by one loop, which it makes as `_loop`."""
+
+    # Whether the process shall end when the thread has died.
+    vital = True
+    _loop: Loop
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._loop.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._loop.alive
+
+    def stop(self) -> None:
+        """Asks the thread to end; returns at once."""
+        self._loop.stop()
+
+    def close(self) -> None:
+        """Ends the thread, and waits for it as long as its loop has patience."""
+        self._loop.close()

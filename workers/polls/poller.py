@@ -22,7 +22,7 @@ from core.store.claims import Claim
 from core.telling.changes import Teller
 from workers.circuits import Circuits, PollCounts, PolledProviders
 from workers.endings import Endings, cancel_operation, context, not_configured
-from workers.loop import Loop
+from workers.loop import Loop, LoopPart
 from workers.outcomes import Failed, NotNow, PollOutcome
 from workers.polls.postponer import Postponer, Unfinished
 from workers.providers import (
@@ -50,7 +50,7 @@ _NO_ANSWER = JobFailure(
 )
 
 
-class Poller:
+class Poller(LoopPart):
     """Polls operations, in a thread with an event loop of its own."""
 
     def __init__(
@@ -78,55 +78,46 @@ class Poller:
         self._lease_ms = lease_ms
         self._look_seconds = look_seconds
         self._pool = ThreadPoolExecutor(THREADS, "poller")
-        self._loop = asyncio.new_event_loop()
+        self._asyncio = asyncio.new_event_loop()
         self._limits: set[asyncio.Timeout] = set()
         self._woken = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], str] = {}
         # The polls since the last round after which the operation is polled again.
         self._unfinished: list[Unfinished] = []
         self._polled = PolledProviders()
-        self._thread = Loop("poller", self._main, 0)
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.alive
+        self._loop = Loop("poller", self._main, 0)
 
     def stop(self) -> None:
         """Asks the thread to end, and ends the polls that are under way."""
-        self._thread.stop()
-        if self._thread.alive:
-            self._loop.call_soon_threadsafe(self._hurry)
+        super().stop()
+        if self._loop.alive:
+            self._asyncio.call_soon_threadsafe(self._hurry)
         self.nudge()
 
     def nudge(self) -> None:
         """Says that an operation is to be polled soon."""
-        if self._thread.alive:
-            self._loop.call_soon_threadsafe(self._woken.set)
+        if self._loop.alive:
+            self._asyncio.call_soon_threadsafe(self._woken.set)
 
     def close(self) -> None:
         """Ends the thread."""
         self.stop()
-        self._thread.close()
+        super().close()
         self._pool.shutdown()
-        self._loop.close()
+        self._asyncio.close()
 
     def _hurry(self) -> None:
         for limit in self._limits:
             if not limit.expired():
-                limit.reschedule(self._loop.time())
+                limit.reschedule(self._asyncio.time())
 
     def _main(self) -> None:
-        self._loop.run_until_complete(self._run())
+        self._asyncio.run_until_complete(self._run())
         # Closes the connections that providers have opened in this loop.
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._asyncio.run_until_complete(self._asyncio.shutdown_asyncgens())
 
     async def _run(self) -> None:
-        while not self._thread.stopping:
+        while not self._loop.stopping:
             await self._wait(await self._safely(self._round))
         await asyncio.gather(*self._under_way)
         await self._safely(self._write_down)
@@ -142,7 +133,7 @@ class Poller:
         return self._look_seconds
 
     async def _wait(self, seconds: float) -> None:
-        if not self._thread.stopping:
+        if not self._loop.stopping:
             await asyncio.sleep(LEAST_PAUSE_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds - LEAST_PAUSE_SECONDS):
@@ -161,9 +152,9 @@ class Poller:
         full, most = self._room()
         due, next_ms = await self._in_pool(self._claim, full, most)
         # Polls end after half a lease, so that they are written down while the claims hold.
-        until = self._loop.time() + self._lease_ms / 2000
+        until = self._asyncio.time() + self._lease_ms / 2000
         for claim in due:
-            task = self._loop.create_task(self._look_after(claim, until))
+            task = self._asyncio.create_task(self._look_after(claim, until))
             self._under_way[task] = claim.job.provider
             task.add_done_callback(self._ended)
         return min(next_ms / 1000, self._look_seconds)
@@ -225,12 +216,12 @@ class Poller:
             return answer
         except TimeoutError:
             log.warning("poll_without_answer", **context(claim))
-            if self._thread.stopping:
+            if self._loop.stopping:
                 # This process gave the poll up. The next worker polls at once.
                 return Pending(int(self._look_seconds * 1000), percent=0)
             # A late time-out means that this process was frozen. Then it says nothing of the
             # provider.
-            if self._loop.time() - until < ON_TIME_SECONDS:
+            if self._asyncio.time() - until < ON_TIME_SECONDS:
                 self._polled.failed(name)
         except Exception as error:  # noqa: BLE001 - a poll that fails costs nothing but time
             log.warning("poll_failed", **context(claim), error=type(error).__name__)
@@ -240,7 +231,7 @@ class Poller:
     async def _limit(self, until: float) -> AsyncIterator[None]:
         """Ends the block at `until`, or when the poller stops."""
         async with asyncio.timeout_at(
-            self._loop.time() if self._thread.stopping else until
+            self._asyncio.time() if self._loop.stopping else until
         ) as limit:
             self._limits.add(limit)
             try:
@@ -289,4 +280,4 @@ class Poller:
             self._teller.wake(claim.job.queue)
 
     async def _in_pool(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await self._loop.run_in_executor(self._pool, work, *arguments)
+        return await self._asyncio.run_in_executor(self._pool, work, *arguments)

@@ -18,7 +18,7 @@ from core.jobs import Progress, Stage
 from core.store import Database, claims
 from core.store.claims import Claim
 from core.telling.changes import Teller
-from workers.loop import Loop
+from workers.loop import Loop, LoopPart
 from workers.polls.paces import Paces, age_ms
 from workers.providers import Monitor
 
@@ -94,7 +94,7 @@ class Lease(Monitor):
         return ahead >= KEEP_PERCENT or self.progress.stage is not self.kept.stage
 
 
-class LeaseKeeper:
+class LeaseKeeper(LoopPart):
     """Renews the leases of this process every `heartbeat_seconds`."""
 
     def __init__(
@@ -121,15 +121,6 @@ class LeaseKeeper:
         """How long a lease holds."""
         return int(self._lease_seconds * 1000)
 
-    def start(self) -> None:
-        """Starts the thread."""
-        self._loop.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._loop.alive
-
     def stop(self) -> None:
         """Asks every run of this process to hand its job back, also those that are just claimed.
 
@@ -138,10 +129,6 @@ class LeaseKeeper:
         self.closing = True
         for lease in self._held():
             lease.handing_back = True
-
-    def close(self) -> None:
-        """Ends the thread."""
-        self._loop.close()
 
     @contextlib.contextmanager
     def hold(self, claim: Claim) -> Iterator[Lease]:

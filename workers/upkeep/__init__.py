@@ -1,1 +1,1 @@
-"""What looks after jobs and data in the background of every worker process."""
+"""Loops that look after jobs and data in the background of every worker process."""

@@ -7,30 +7,24 @@ from collections.abc import Callable
 
 import structlog
 
-from workers.loop import Loop
+from workers.loop import Loop, LoopPart
 
 log = structlog.get_logger()
 
 CLOSE_SECONDS = 1.0
 
 
-class Aside:
+class Aside(LoopPart):
     """A thread that makes one call after the other."""
+
+    vital = False
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
+        # A call that takes too long is left under way at the end.
         self._loop = Loop(
             "aside", self._drain, None, last_round=True, patience_seconds=CLOSE_SECONDS
         )
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._loop.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._loop.alive
 
     def __call__(self, work: Callable[[], None]) -> None:
         """Makes the call soon."""
@@ -39,10 +33,6 @@ class Aside:
 
     def stop(self) -> None:
         """Does nothing: runs that are ending may still have calls to make."""
-
-    def close(self) -> None:
-        """Ends the thread. A call that takes too long is left under way."""
-        self._loop.close()
 
     def _drain(self) -> None:
         with contextlib.suppress(IndexError):

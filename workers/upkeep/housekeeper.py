@@ -10,7 +10,7 @@ import structlog
 from core.blobs import Blobs
 from core.errors import RushesError
 from core.store import Database, retention, workers
-from workers.loop import Loop
+from workers.loop import Loop, LoopPart
 from workers.providers.kept import KeptResults
 from workers.upkeep.purge import empty_bin, erase_orphans
 
@@ -23,7 +23,7 @@ DUTY = "housekeeping"
 DAY_MS = 24 * 3600 * 1000
 
 
-class Housekeeper:
+class Housekeeper(LoopPart):
     """Cleans up in a thread of its own, so that a large store does not keep the rescuer waiting."""
 
     def __init__(
@@ -41,26 +41,10 @@ class Housekeeper:
         self._worker_id = worker_id
         self._retention_days = retention_days
         self._orphans_at = time.monotonic()
+        # A round that takes long is left unfinished at the end.
         self._loop = Loop(
             "housekeeper", self._round, round_seconds, rests_first=True, patience_seconds=1.0
         )
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._loop.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._loop.alive
-
-    def stop(self) -> None:
-        """Asks the thread to end."""
-        self._loop.stop()
-
-    def close(self) -> None:
-        """Ends the thread after its present step. A long round is left unfinished."""
-        self._loop.close()
 
     def _round(self) -> None:
         for work in (self._kept.upload_spooled, self.keep):

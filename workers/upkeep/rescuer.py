@@ -16,7 +16,7 @@ from core.process.settings import Settings
 from core.store import Database, claims, transitions, workers
 from core.telling.changes import Changes
 from core.telling.wakeups import JobQueue
-from workers.loop import Loop
+from workers.loop import Loop, LoopPart
 from workers.runs.journal import Journal
 from workers.runs.pipeline import Pipeline
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 MOST_WAKE_UPS = 64
 
 
-class Rescuer:
+class Rescuer(LoopPart):
     """Wakes workers for jobs that wait, ends overdue jobs, and adopts what dead workers left."""
 
     def __init__(
@@ -54,20 +54,11 @@ class Rescuer:
     def start(self) -> None:
         """Starts the thread. From then on the worker counts as alive."""
         self._beat()
-        self._loop.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._loop.alive
-
-    def stop(self) -> None:
-        """Asks the thread to end."""
-        self._loop.stop()
+        super().start()
 
     def close(self) -> None:
         """Ends the thread, and says that the worker leaves."""
-        self._loop.close()
+        super().close()
         self._own_threads.shutdown()
         try:
             workers.leave(self._db, self._pipeline.worker_id)

@@ -8,7 +8,7 @@ from core.kinds import queues
 from core.process import metrics
 from core.store import Database, overview, workers
 from core.store.overview import Overview
-from workers.loop import Loop
+from workers.loop import Loop, LoopPart
 
 log = structlog.get_logger()
 
@@ -23,35 +23,21 @@ GAUGES = (
 )
 
 
-class Statistics:
+class Statistics(LoopPart):
     """Counts in a thread of its own, so that neither a scrape nor a rescue waits for the counting.
 
     A worker that does not lead, or can't reach the database, shows none of these gauges. So nobody
     sees old figures.
     """
 
+    vital = False
+
     def __init__(self, db: Database, worker_id: str) -> None:
         self._db = db
         self._worker_id = worker_id
         self._providers: set[str] = set()
+        # A count that takes long is left under way at the end.
         self._loop = Loop("statistics", self.count, ROUND_SECONDS, patience_seconds=1.0)
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._loop.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._loop.alive
-
-    def stop(self) -> None:
-        """Asks the thread to end."""
-        self._loop.stop()
-
-    def close(self) -> None:
-        """Ends the thread. A look that takes long is left under way."""
-        self._loop.close()
 
     def count(self) -> bool:
         """Counts once if this worker leads; whether it did."""

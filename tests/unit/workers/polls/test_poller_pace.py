@@ -193,7 +193,7 @@ def test_polls_that_reach_nobody_open_the_circuit_and_who_waits_learns_of_it(
 def time_passes(poller: Poller) -> None:
     """A few rounds of the poller."""
     for _ in range(5):
-        done = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.06), poller._loop)
+        done = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.06), poller._asyncio)
         done.result(10)
 
 
