@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.addresses import is_address, is_host, may_carry_keys
 from core.errors import SettingsInvalid
+from core.process.urls import is_address, is_host, may_carry_keys
 from core.specs import QUEUE_NAME
 
 RESUBMIT_POLICIES = ("never_resubmit", "resubmit_after_lookup")

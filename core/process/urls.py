@@ -1,4 +1,4 @@
-"""What an address that somebody typed says, without asking anybody."""
+"""Checks of URLs and host names in settings. Nothing is resolved or connected to."""
 
 import ipaddress
 import re
@@ -9,7 +9,7 @@ _NAME = re.compile("[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 
 
 def is_address(url: str, schemes: tuple[str, ...]) -> bool:
-    """Whether it has one of the schemes, a host, and no port that is none."""
+    """Whether the URL has one of the schemes, a host, and no port or a valid one."""
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
