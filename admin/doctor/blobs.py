@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from admin.doctor.patient import Patient, Unwell
 from core.blobs import AddressSigner, Blobs, Variant, open_blobs
+from core.blobs.keys import DRAFTS
 from core.errors import BlobMissing, DependencyUnavailable, StorageFull
 from core.ids import new_id
 from core.process.keys import MIN_KEY_BYTES, read_or_make_key
@@ -41,7 +42,7 @@ def check_blobs(patient: Patient) -> str:
 
 
 def _try(blobs: Blobs, signer: AddressSigner, address: str) -> None:
-    key = f"tmp/{new_id()}"
+    key = f"{DRAFTS}{new_id()}"
     blobs.put_bytes(key, PROBE)
     try:
         if blobs.read(key) != PROBE:

@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _FRAMES = 12
 _OURS = ("core", "server", "workers", "admin", "standalone", "__main__")
 

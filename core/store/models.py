@@ -265,23 +265,6 @@ class LeaderRow(Model):
         table_name = "leader"
 
 
-MODELS = (
-    Meta,
-    UserStream,
-    JobRow,
-    JobLabel,
-    JobEvent,
-    IntentRow,
-    BudgetRow,
-    SpendingRow,
-    CircuitRow,
-    RequestKey,
-    MediaRow,
-    MediaLabel,
-    WorkerRow,
-    LeaderRow,
-)
-
 JobRow.add_index(SQL("CREATE INDEX job_user ON job (user_id, create_time, job_id)"))
 JobRow.add_index(SQL("CREATE INDEX job_user_state ON job (user_id, state)"))
 JobRow.add_index(

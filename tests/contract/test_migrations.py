@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peewee import Model
 
 from core.errors import DataNewer
 from core.process.settings import read_settings
-from core.store import Database, open_database
+from core.store import Database, models, open_database
 from core.store.engine.database import connect
 from core.store.engine.migrate import FOLDER, migrate, pending
 from core.store.engine.sql import Dialect, Statement
-from core.store.models import MODELS
 from tests.making import accepted
 
 VERSIONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))
@@ -79,6 +79,13 @@ def condition(sql: str) -> str:
     """The WHERE of a partial index."""
     found = re.search(r"WHERE (.*)", re.sub(r"\s+", " ", sql))
     return found[1].strip() if found else ""
+
+
+MODELS = [
+    found
+    for found in vars(models).values()
+    if isinstance(found, type) and issubclass(found, Model) and found is not Model
+]
 
 
 def make_from_models(db: Database) -> None:
