@@ -97,8 +97,12 @@ def cancel_operation(provider: Provider, job: Job) -> CostState:
     try:
         return provider.cancel(job, job.provider_operation)
     except Exception as error:  # noqa: BLE001 - the job ends, whatever the provider can do
-        ids = {"job_id": job.job_id, "user_id": job.user_id}
-        log.warning("operation_cancel_failed", **ids, error=type(error).__name__)
+        log.warning(
+            "operation_cancel_failed",
+            job_id=job.job_id,
+            user_id=job.user_id,
+            error=type(error).__name__,
+        )
         return CostState.UNCERTAIN
 
 

@@ -15,7 +15,7 @@ row by the primary key.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from core.store.engine.database import Database, Session
+from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 
 # The providers that are left alone because they failed.
@@ -85,8 +85,13 @@ def failed(db: Database, provider: str, most: int, open_ms: int, *, polling: boo
 
     Gives the milliseconds for which the provider is left alone from now on; 0 when it is not.
     """
-    values = {"provider": provider, "most": most, "open_ms": open_ms, "submits": not polling}
-    row = db.write(lambda session: session.row(_FAILED, **values), alone=True)
+
+    def work(session: Session) -> Row | None:
+        return session.row(
+            _FAILED, provider=provider, most=most, open_ms=open_ms, submits=not polling
+        )
+
+    row = db.write(work, alone=True)
     return max(int(row[0]), 0) if row else 0
 
 

@@ -110,8 +110,13 @@ def take(
     session: Session, queue: str, worker_id: str, lease_ms: int, user_concurrency: int
 ) -> Row | None:
     """`claim` as a part of a transaction; gives the job's row with the columns JOB_NAMES."""
-    values = {"queue": queue, "user_concurrency": user_concurrency}
-    return session.row(_CLAIM, **values, worker_id=worker_id, lease_ms=lease_ms)
+    return session.row(
+        _CLAIM,
+        queue=queue,
+        user_concurrency=user_concurrency,
+        worker_id=worker_id,
+        lease_ms=lease_ms,
+    )
 
 
 def claim_from_row(db: Database, row: Row | None) -> Claim | None:
@@ -144,19 +149,21 @@ def _claim(job: Job, row: Row) -> Claim:
 
 def renew(db: Database, run: Run, lease_ms: int, progress: Progress) -> bool:
     """Prolongs the lease and keeps how far the run is; False when another run has the job."""
-    values = {
-        "stage": progress.stage,
-        "percent": progress.percent,
-        "estimated": progress.estimated,
-        "message": progress.message,
-    }
-    return _changes(db, _RENEW, run, lease_ms=lease_ms, **values)
+    return _changes(
+        db,
+        _RENEW,
+        run,
+        lease_ms=lease_ms,
+        stage=progress.stage,
+        percent=progress.percent,
+        estimated=progress.estimated,
+        message=progress.message,
+    )
 
 
 def hand_back(db: Database, run: Run, delay_ms: int = 0, *, tries: int = 0) -> bool:
     """Gives the job back, to be run again after the delay; this is no failed attempt."""
-    values = {"delay_ms": delay_ms, "soon_ms": SOON_MS, "tries": tries}
-    return _changes(db, _HAND_BACK, run, **values)
+    return _changes(db, _HAND_BACK, run, delay_ms=delay_ms, soon_ms=SOON_MS, tries=tries)
 
 
 def fetch_next(db: Database, run: Run, charged_micros: int | None) -> bool:
@@ -176,9 +183,8 @@ def stop_asked(db: Database, job_ids: Sequence[str]) -> set[str]:
 
 def claimable(db: Database, queue: str, user_concurrency: int, most: int) -> int:
     """How many jobs of the queue a worker could take now, counted up to `most` of each sort."""
-    values = {"queue": queue, "most": most}
-    waiting = db.row(_WAITING, **values, user_concurrency=user_concurrency)
-    due = db.row(_DUE, **values)
+    waiting = db.row(_WAITING, queue=queue, most=most, user_concurrency=user_concurrency)
+    due = db.row(_DUE, queue=queue, most=most)
     return int(waiting[0] if waiting else 0) + int(due[0] if due else 0)
 
 

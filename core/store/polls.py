@@ -65,10 +65,16 @@ def claim_polls(
 
     It leaves out the providers `but`, unless a cancel was asked for.
     """
-    values = {"queues": list(queues), "worker_id": worker_id, "lease_ms": lease_ms, "most": most}
 
     def work(session: Session) -> list[Row]:
-        return session.rows(_CLAIM_POLLS, **values, but=list(but))
+        return session.rows(
+            _CLAIM_POLLS,
+            queues=list(queues),
+            worker_id=worker_id,
+            lease_ms=lease_ms,
+            most=most,
+            but=list(but),
+        )
 
     return claims_from_rows(db, db.write(work, alone=True))
 
@@ -85,5 +91,7 @@ def postpone(db: Database, polls: Sequence[Postponed]) -> int:
     given = [
         (p.run.job_id, p.run.fence, p.delay_ms, p.tries, p.percent, p.estimated) for p in polls
     ]
-    values = {"polls": json.dumps(given), "soon_ms": SOON_MS}
-    return db.write(lambda session: session.run(_POSTPONE, **values), alone=True)
+    return db.write(
+        lambda session: session.run(_POSTPONE, polls=json.dumps(given), soon_ms=SOON_MS),
+        alone=True,
+    )

@@ -48,8 +48,14 @@ def start_locked(session: Session, locked: Locked, user_concurrency: int, **chan
     # The count was made under the user's lock, so no two starts of one user count at once.
     if locked.running >= user_concurrency:
         raise Undo(None)
-    changes |= {"start_time": locked.now_ms, "stage": Stage.SUBMITTING}
-    return apply(session, locked, EventType.STARTED, **changes)
+    return apply(
+        session,
+        locked,
+        EventType.STARTED,
+        start_time=locked.now_ms,
+        stage=Stage.SUBMITTING,
+        **changes,
+    )
 
 
 def add_output(db: Database, run: Run, result: Result) -> Event:
@@ -65,8 +71,16 @@ def succeed(db: Database, run: Run, result: Result) -> Event:
     """Keeps the last result: the job ends SUCCEEDED and is paid for."""
 
     def work(session: Session, locked: Locked) -> Event:
-        done: dict[str, Any] = {"percent": 100, "percent_estimated": False, "progress_message": ""}
-        return end(session, locked, EventType.SUCCEEDED, CostState.CHARGED, result=result, **done)
+        return end(
+            session,
+            locked,
+            EventType.SUCCEEDED,
+            CostState.CHARGED,
+            result=result,
+            percent=100,
+            percent_estimated=False,
+            progress_message="",
+        )
 
     event = as_owner(db, run, work)
     failpoints.hit("settle.after_commit")

@@ -168,8 +168,12 @@ class Submitter:
             raise
 
     def _unknown(self, claim: Claim, number: int, provider: Provider, answer: Unknown) -> None:
-        what = {"error": answer.error, "learnable": answer.learnable}
-        log.warning("submit_outcome_unknown", **context(claim), **what)
+        log.warning(
+            "submit_outcome_unknown",
+            **context(claim),
+            error=answer.error,
+            learnable=answer.learnable,
+        )
         if answer.late is not None:
             answer.late.add_done_callback(lambda late: self._late(claim, number, provider, late))
         if answer.learnable:

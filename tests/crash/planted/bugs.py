@@ -228,8 +228,8 @@ BUGS = {
         (
             Edit(
                 "workers/runs/submit.py",
-                'log.warning("submit_outcome_unknown", ',
-                'log.warning("submit_outcome_unknown", asked=claim.job.final_prompt, ',
+                '"submit_outcome_unknown",',
+                '"submit_outcome_unknown", asked=claim.job.final_prompt,',
             ),
         ),
     ),
