@@ -94,7 +94,7 @@ def _print(found: list[Budget], currency: str) -> None:
 def _row(budget: Budget) -> tuple[str, ...]:
     limit = NONE if budget.limit_micros is None else amount(budget.limit_micros)
     if budget.owner == EACH_USER:
-        # What each user spent is in a row of that user.
+        # The spending of each user is in a row of that user.
         return (budget.owner, budget.period, limit, "", "", "", clock(budget.reset_time))
     return (
         budget.owner,

@@ -1,4 +1,4 @@
-"""What watchers are told: durable changes of a user, and progress ticks, which may be lost.
+"""The events that watchers get: durable changes of a user, and progress ticks, which may be lost.
 
 A user has one change at each revision, counted from 1 without a gap. An event of a job is one kind
 of change. A reader that does not know a change's kind passes over its revision.

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from core.jobs import Job, Progress, Stage, State
 
-# The percent at the expected end. What takes longer creeps towards the most.
+# A run has EXPECTED_PERCENT at its expected end. A run that takes longer approaches MOST_PERCENT.
 EXPECTED_PERCENT = 80
 MOST_PERCENT = 95
 

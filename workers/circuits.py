@@ -139,7 +139,7 @@ class PolledProviders:
         return set(self._rests_until)
 
     def take_counts(self) -> PollCounts:
-        """What was noted since the last call."""
+        """The counts since the last call."""
         counts = PollCounts(self._answered, self._failed)
         self._answered, self._failed = set(), Counter()
         return counts

@@ -120,6 +120,6 @@ def not_configured(provider: str) -> JobFailure:
 
 
 def context(claim: Claim) -> dict[str, object]:
-    """What every log line about a run names."""
+    """The fields that every log line about a run has."""
     run = claim.run
     return {"job_id": run.job_id, "user_id": run.user_id, "attempt": claim.job.attempt}

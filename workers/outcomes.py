@@ -1,7 +1,7 @@
-"""What a call of a provider came to, as values.
+"""Outcomes of calls of providers, as values.
 
-Adapters raise `ProviderFailed`, `TryLater` and `OutcomeUnknown`. Whoever calls an adapter turns the
-exception into one of these values at once, and passes that on.
+Adapters raise `ProviderFailed`, `TryLater` and `OutcomeUnknown`. The caller of an adapter
+turns the exception into one of these values at once, and passes the value on.
 """
 
 from concurrent.futures import Future

@@ -16,7 +16,7 @@ from core.process.disk import sync
 
 
 class FolderBlobs(ObjectBlobs):
-    """Blobs in `root`; see `core.blobs.Blobs`. What was put survives a loss of power.
+    """Blobs in `root`; see `core.blobs.Blobs`. A blob that was put survives a loss of power.
 
     Raises:
         SettingsInvalid: when the folder can't be made.

@@ -8,9 +8,9 @@ _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 # The folders of a blob store. Bytes of media items, and their thumbnails: rows name them.
 CONTENT = "media/"
 THUMBNAILS = "thumbnails/"
-# What came inside a provider's answer, until it is fetched: `workers/providers/kept.py`.
+# Results that came inside a provider's answer, until they are fetched: `workers/providers/kept.py`.
 RESULTS = "results/"
-# What is not whole yet.
+# Drafts: blobs that are still being written.
 DRAFTS = "tmp/"
 # This blob holds the name of the installation whose database knows the blobs.
 OWNER = "owner"

@@ -65,7 +65,7 @@ class Price:
 
 @dataclass(config=CHECKED, frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What one field demands of the others.
+    """The values that one field demands of the others.
 
     The rule holds when a spec gives the field; with `values`, only when it has one of them. Then
     the spec may have only these durations (in seconds) and resolutions, and it must give the fields

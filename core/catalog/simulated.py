@@ -47,7 +47,7 @@ def words_in(prompt: str) -> frozenset[Word]:
 
 
 def unknown_words(prompt: str) -> list[str]:
-    """What looks like a word in the prompt and is none, each once."""
+    """The texts in the prompt that have the form of a word but are none, each once."""
     return [word for word in _found(prompt) if word not in set(Word)]
 
 

@@ -1,4 +1,4 @@
-"""What a process does to a disk that must last: names that are synced, a folder that is held."""
+"""Folders on disk: `sync` makes names survive a loss of power, a lock keeps other processes out."""
 
 import contextlib
 import fcntl

@@ -169,7 +169,7 @@ def exceeded(budget: Budget, micros: int) -> BudgetExceeded:
         required=amount(micros),
         reset_time=iso(budget.reset_time),
     )
-    # What others spend is none of the caller's business.
+    # The installation's figures would tell the caller how much other users spend.
     if budget.owner != INSTALLATION:
         error.metadata |= {
             "limit": amount(budget.limit_micros or 0),

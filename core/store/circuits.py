@@ -20,8 +20,8 @@ from core.store.engine.sql import Statement
 
 # The providers that are left alone because they failed.
 OPEN = Statement("SELECT provider, open_until FROM circuit WHERE failures > 0 AND {left_alone}")
-# Counts a failure and opens the circuit when it is the `:most`-th in a row. What is left of a pause
-# that is over is no sign that the circuit was ever open.
+# Counts a failure and opens the circuit when it is the `:most`-th in a row. A pause that is
+# over leaves `open_until` in its row, which does not mean that the circuit was open.
 _FAILED = Statement("""
     INSERT INTO circuit (provider, failures, open_until, submit_failed, trial)
     VALUES (:provider, 1, CASE WHEN :most <= 1 THEN {now} + :open_ms ELSE 0 END, :submits, '')

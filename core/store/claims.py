@@ -1,4 +1,4 @@
-"""Who runs which job: claim, renew, hand back, reschedule.
+"""Claims of jobs by workers: claim, renew, hand back, reschedule.
 
 These write the job's row and change no state, so they count no revision and write no event.
 `fence` rises at every claim: a run that was frozen and wakes up changes nothing. `starts` claims a
@@ -87,7 +87,7 @@ class Claim:
     operation: str
     at_risk: bool = False
     tries: int = 0
-    # What the provider said that it charges; it is settled at the end.
+    # The amount that the provider said it charges; it is settled when the job ends.
     charged_micros: int | None = None
     # The event of the start, when `starts.claim_and_start` also started the job.
     event: Event | None = None

@@ -255,7 +255,7 @@ class WorkerRow(Model):
 
 
 class LeaderRow(Model):
-    """Who leads a duty; a lease and never an advisory lock, which a frozen holder keeps."""
+    """The leader of a duty. It has a lease: a frozen leader would keep an advisory lock."""
 
     name = TextField(primary_key=True)
     owner = TextField()

@@ -96,9 +96,9 @@ name_part(
     """,
 )
 
-# What every claim writes. `attempt` counts runs: it rises when a run starts, and when the last run
-# was lost without a hand-back. A lost poll is no lost run, because it did nothing and its operation
-# goes on.
+# The columns that every claim writes. `attempt` counts runs: it rises when a run starts, and when
+# the last run was lost without a hand-back. A lost poll is no lost run, because it did nothing and
+# its operation goes on.
 name_part(
     "taken",
     """

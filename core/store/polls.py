@@ -1,4 +1,4 @@
-"""Who polls which operation. Operations are claimed and given back many at a time."""
+"""Claims of operations to be polled. A statement claims or gives back many at a time."""
 
 import json
 from collections.abc import Sequence

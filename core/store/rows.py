@@ -59,7 +59,7 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
         cost=Cost(
             state=CostState(r["cost_state"]),
             estimated_micros=r["cost_estimated"],
-            # What the provider says before the end is not settled yet.
+            # Before the end the column may hold a figure of the provider that is not settled yet.
             actual_micros=r["cost_actual"] if r["cost_state"] == CostState.CHARGED else None,
             price_revision=r["price_revision"],
         ),

@@ -1,8 +1,8 @@
 """Claiming a job and starting it in one transaction, for jobs that have no submit.
 
 A start is a state change: it counts a revision and writes an event. The transaction locks the
-user first, as every state change does. It never waits for that lock, because whoever holds a user
-may wait for one of the user's jobs; it passes over the user instead.
+user first, as every state change does. It never waits for that lock, because a transaction
+that holds a user may wait for one of the user's jobs. It passes over the user instead.
 """
 
 from collections.abc import Sequence

@@ -37,7 +37,7 @@ class Next:
 
 
 def read_next(db: Database | Session, user_id: str, queue: str) -> Next:
-    """What one more job of the user in the queue would find."""
+    """How many jobs of the user wait, and the turn that one more job in the queue would get."""
     row = db.row(_NEXT, user_id=user_id, queue=queue)
     assert row is not None
     revision, now_ms, last, waiting, own, reached = (int(value or 0) for value in row)

@@ -1,6 +1,6 @@
 """Changes of jobs: each is one transaction, and after its commit it is counted and told.
 
-Telling is best effort. What nobody is told of, watchers and workers find in the database.
+Telling is best effort: watchers and workers find in the database every change that was not told.
 """
 
 import time

@@ -72,7 +72,7 @@ class MemoryTail:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(BLOCK_MS / 1000):
                             await news.wait()
-                    # Whoever forgets the position meanwhile wants no old rows.
+                    # `forget_position` was called during the wait, so the old rows are not wanted.
                     if self._position is None:
                         continue
                     rows, end = self._shard.after(self._position)

@@ -1,7 +1,7 @@
 """The event stream tells other processes what happened, fast and without promises.
 
 `EventStream` and `StreamTail` are the seam. This module implements it on Redis or Valkey,
-`memory_stream` inside one process. What a stream loses is found in the database.
+`memory_stream` inside one process. Readers find in the database what a stream loses.
 
 Keys: `rushes:{<shard>}:events`, a stream for each shard of users (crc32 of the user, modulo the
 shards), capped at about MAX_ENTRIES. Fields: kind (of a `UserChange`, or "progress"), user,
@@ -33,7 +33,7 @@ MAX_ENTRIES = 20_000
 TIMEOUT_SECONDS = 1.0
 BLOCK_MS = 1000
 READ_COUNT = 500
-# What the Redis clients raise when they can't do what they were asked to.
+# The Redis clients raise these when a command fails.
 REDIS_ERRORS = (
     redis.RedisError,
     RedisClusterException,  # this one is no RedisError

@@ -145,8 +145,8 @@ class LeaseKeeper(LoopPart):
                 self._leases.discard(lease)
 
     def _remaining(self, claim: Claim) -> Callable[[], int | None]:
-        """What tells how long the run still takes. It asks the database for the time once, when the
-        run tells its first progress."""
+        """A function that estimates how many milliseconds the run still takes. It asks
+        the database for the time once, when the run tells its first progress."""
         paces, held_at = self._paces, time.monotonic()
         begun: list[float] = []
 

@@ -1,7 +1,7 @@
 """A job's run: claims the job, and runs step after step until it ends, waits, or is lost.
 
-Each step reads what is recorded. Whoever claims the job next can repeat a step, except for the one
-that pays (`submit`).
+Each step begins from the recorded state, so the next claim of the job can repeat it. The one
+exception is the step that pays (`submit`).
 """
 
 import contextlib

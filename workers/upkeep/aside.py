@@ -1,5 +1,5 @@
-"""Calls of providers that nobody waits for. A provider that hangs delays neither a run nor the
-rescuer, nor the end of the process."""
+"""Calls of providers whose results no run needs, in a thread of their own. So a provider that hangs
+delays neither a run, nor the rescuer, nor the end of the process."""
 
 import contextlib
 from collections import deque

@@ -137,7 +137,7 @@ class Database:
     def _retried(self, work: Callable[[], T], *, reads: bool = False) -> T:
         """Runs `work`, and runs it again if PostgreSQL undid it for a reason that passes.
 
-        Such a reason is a deadlock. What only reads runs again after a lost connection too.
+        Such a reason is a deadlock. With `reads`, a lost connection is one too.
         """
         call = self.peewee.call if isinstance(self.peewee, Postgres) else contextlib.nullcontext
         with call():

@@ -1,4 +1,4 @@
-"""What a percent by the clock needs: since when the operation runs, and that it is an estimate."""
+"""Columns for a percent by the clock: since when the operation runs, and that it is an estimate."""
 
 from typing import Any
 

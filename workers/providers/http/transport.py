@@ -110,8 +110,8 @@ E = TypeVar("E", bound=Exception)
 
 
 def without_name(error: E) -> E:
-    """What a submit raises when its answer would have been the result itself. After an unknown
-    outcome nobody can find that result any more, because nothing gave it a name."""
+    """The exception, marked for a submit whose answer is the result itself. After an unknown
+    outcome that result is lost, because it has no name by which it could be looked up."""
     if isinstance(error, OutcomeUnknown):
         error.lost = True
     return error

@@ -1,4 +1,4 @@
-"""What falls, floats or flashes in front of everything: rain, snow, mist, motes, lightning."""
+"""Things that fall, float or flash in front of everything: rain, snow, mist, motes, lightning."""
 
 import numpy as np
 from PIL import ImageDraw
