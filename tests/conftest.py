@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from core.process.settings import Settings, read_settings
 from core.store import Database, open_database
@@ -15,6 +16,13 @@ for name in [name for name in os.environ if name.startswith("RUSHES_")]:
     del os.environ[name]
 # Tests start processes while gRPC runs: its fork handlers can hang the child before its exec.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+
+@pytest.fixture(autouse=True)
+def loggers_stay_free() -> Iterator[None]:
+    """Fails a test after which loggers would keep their configuration: others read log lines."""
+    yield
+    assert not structlog.get_config()["cache_logger_on_first_use"]
 
 
 @pytest.fixture(scope="session")

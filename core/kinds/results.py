@@ -38,7 +38,11 @@ class MediaResult:
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """The job makes one record of this class: the column `job.result`, shown as `Job.result`."""
+    """The job makes one record of this class: the column `job.result`.
+
+    Its kind's entry in `RESULTS` (server/mapping/specs.py) says in which field of `rushes.v1.Job`
+    callers see it.
+    """
 
     type: type[Record]
 

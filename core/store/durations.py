@@ -2,8 +2,10 @@
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from core.jobs import Job, State
+from core.progress import progress_now
 from core.store.engine.database import Database
 from core.store.engine.sql import Statement
 
@@ -49,6 +51,13 @@ class Durations:
             runs = self._read_runs(model)
             self._read[model] = now, runs
         return runs
+
+    def job_as_of(self, now_ms: int, job: Job) -> Job:
+        """The job with its progress at that time, if past runs of its model say that."""
+        runs = self.of(job.spec.model) if job.state is State.RUNNING else None
+        if runs is None:
+            return job
+        return replace(job, progress=progress_now(job, runs.run_ms, now_ms))
 
     def _read_runs(self, model: str) -> Runs | None:
         rows = self._db.rows(_RUNS, model=model, most=SAMPLES)

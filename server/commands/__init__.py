@@ -1,1 +1,1 @@
-"""What the service does, without transport: values in, values out, domain errors raised."""
+"""The work of each call, without transport: values in, values out, domain errors raised."""

@@ -12,7 +12,6 @@ from core.catalog.models import Model
 from core.errors import ProviderNotConfigured, RequestError
 from core.events import QueueInfo, UserChange
 from core.jobs import Job, State
-from core.progress import progress_now
 from core.store import Database, budgets
 from core.store import events as event_store
 from core.store import jobs as job_store
@@ -39,7 +38,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What one model would take for a spec.
+    """The price of a spec with one model, and where its job would wait.
 
     `lines` are the parts of the price with their micro-units, `affordable` says whether the
     caller's budgets have room for them now, `queue` is where the job would wait. `error` is why
@@ -55,7 +54,7 @@ class Estimate:
 
     @property
     def cost_micros(self) -> int:
-        """What the lines come to."""
+        """The sum of the lines."""
         return sum(micros for _, micros in self.lines)
 
 
@@ -82,7 +81,8 @@ class Read:
         """
         job = job_store.get(self._db, user_id, job_id)
         waits = job.state is State.QUEUED
-        return self._as_of(self._db.now_ms(), job), self._queues.place(job_id) if waits else None
+        place = self._queues.place(job_id) if waits else None
+        return self._durations.job_as_of(self._db.now_ms(), job), place
 
     async def job_at_end(
         self, user_id: str, job_id: str, wait_ms: int
@@ -135,15 +135,8 @@ class Read:
         waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
         places = self._queues.places(waiting)
         now_ms = self._db.now_ms()
-        jobs = [self._as_of(now_ms, job) for job in jobs]
+        jobs = [self._durations.job_as_of(now_ms, job) for job in jobs]
         return JobPage(jobs=jobs, places=places, next_page_token=token, resume_token=resume)
-
-    def _as_of(self, now_ms: int, job: Job) -> Job:
-        """The job with its progress at that time, if past runs of its model say that."""
-        runs = self._durations.of(job.spec.model) if job.state is State.RUNNING else None
-        if runs is None:
-            return job
-        return replace(job, progress=progress_now(job, runs.run_ms, now_ms))
 
     def events(self, user_id: str, wanted: JobEventList) -> tuple[list[UserChange], str]:
         """A page of a job's events, oldest first, and the token of the next.
@@ -164,7 +157,7 @@ class Read:
     def estimates(
         self, user_id: str, asked: list[Candidate | Unpriced]
     ) -> list[Estimate | Unpriced]:
-        """What each candidate would cost, and where in the queue it would start."""
+        """The price of each candidate, and where in the queue its job would start."""
         bound = budgets.show(self._db, user_id)
         return [
             one if isinstance(one, Unpriced) else self._estimate(user_id, one, bound)

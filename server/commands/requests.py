@@ -108,7 +108,7 @@ class MediaList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaChange:
-    """What to change of a media item; None leaves it, an empty label value removes the key."""
+    """A change of a media item; None leaves it, an empty label value removes the key."""
 
     media_id: str
     title: str | None = None

@@ -148,8 +148,8 @@ class Verifier:
         return claims
 
     def _wrong_claim(self, error: jwt.InvalidTokenError) -> str:
-        """What is wrong with a claim; nothing for what the library raises before it has verified
-        the signature."""
+        """A sentence about the wrong claim; empty for an error that the library raises before it
+        has verified the signature."""
         match error:
             case jwt.MissingRequiredClaimError():
                 return f"The token lacks the claim {error.claim}; it needs {', '.join(_REQUIRED)}."

@@ -17,7 +17,7 @@ from server.commands.read import Estimate
 from server.commands.requests import Unpriced
 from server.mapping.addresses import Addresses
 from server.mapping.models import model_to_proto, price_lines
-from server.mapping.specs import spec_to_field
+from server.mapping.specs import result_to_field, spec_to_field
 from server.mapping.values import duration, enum_value, money, timestamp
 
 
@@ -35,6 +35,7 @@ class Mapper:
             job_id=job.job_id,
             user_id=job.user_id,
             **spec_to_field(job.spec),
+            **result_to_field(job),
             state=enum_value(job_pb2.Job.State, job.state),
             progress=progress_to_proto(job.progress),
             queue=queue_to_proto(queue),
@@ -99,7 +100,7 @@ class Mapper:
         return model_to_proto(model, self.currency, self._max_outputs, now_ms)
 
     def estimate_to_proto(self, estimate: Estimate | Unpriced) -> pb.EstimateCostResponse.Estimate:
-        """What one model would take, or why it can't be priced."""
+        """The price and the queue of one model, or why it can't be priced."""
         if isinstance(estimate, Unpriced):
             error = error_to_proto(estimate.error)
             return pb.EstimateCostResponse.Estimate(model=estimate.model, error=error)

@@ -1,8 +1,12 @@
-"""Specs on the wire: as callers asked for them, with every default filled in and inputs by id."""
+"""Specs and records on the wire: the parts of a job that depend on its kind.
+
+A spec is as its caller asked for it, with every default filled in and inputs by id.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from core.jobs import Job
 from core.specs import ImageSpec, Spec, VideoSpec
 from rushes.v1 import job_pb2, model_pb2
 from server.mapping.values import duration, enum_value
@@ -58,7 +62,19 @@ def image_to_proto(spec: ImageSpec) -> job_pb2.ImageSpec:
 # By the name of the kind of job, which is also the name of its field in `rushes.v1.Job`.
 SPECS: Mapping[str, Callable[[Any], Any]] = {"video": video_to_proto, "image": image_to_proto}
 
+# The kinds whose result is a record (`core.kinds.RecordResult`): what turns the record into a field
+# of `rushes.v1.Job`, as its name and its message. No kind has a record yet.
+RESULTS: Mapping[str, Callable[[Any], tuple[str, Any]]] = {}
+
 
 def spec_to_field(spec: Spec) -> dict[str, Any]:
     """The field of a job that holds its spec, with its name."""
     return {spec.kind: SPECS[spec.kind](spec)}
+
+
+def result_to_field(job: Job) -> dict[str, Any]:
+    """The field of a job that holds its record, with its name; empty while it has none."""
+    if job.result is None:
+        return {}
+    name, message = RESULTS[job.spec.kind](job.result)
+    return {name: message}

@@ -50,7 +50,7 @@ class Validator:
         return self._generate("image", request)
 
     def estimate_cost(self, request: pb.EstimateCostRequest) -> list[Candidate | Unpriced]:
-        """What to price, one entry per model, in the order of the request.
+        """The candidates to price, one entry per model, in the order of the request.
 
         An error that is one model's own stands in that model's place. Without `models` the model
         is a part of the spec, and its error fails the call as it would fail Generate.
@@ -158,7 +158,7 @@ class Validator:
         return wanted
 
     def update_media(self, request: pb.UpdateMediaRequest) -> MediaChange:
-        """What to change of an item."""
+        """The change of an item that is asked for."""
         problems = Problems()
         most = self._settings.max_labels
         f.check_text(problems, "title", request.title, f.MAX_TITLE_CHARACTERS)

@@ -31,7 +31,7 @@ _MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What requests are checked against."""
+    """The settings, models and prompt templates that requests are checked against."""
 
     settings: Settings
     catalog: Catalog

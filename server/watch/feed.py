@@ -44,7 +44,7 @@ class Feed:
         self._reader = reader
         self._tasks = tasks
         self._ring: deque[Line] = deque(maxlen=RING_LINES)
-        # The highest revision that anybody spoke of.
+        # The highest revision that the stream or a read of the database has named.
         self._seen = 0
 
     async def begin(self) -> None:
@@ -79,7 +79,8 @@ class Feed:
             else:
                 self.expect(row.revision)
         except (ValueError, KeyError, TypeError):
-            # Another version wrote the row, or somebody else did: the database knows better.
+            # The row is not readable here: another version or another program wrote it. The
+            # database has the change itself.
             self.expect(row.revision)
 
     def offer_places(self, places: dict[str, QueueInfo]) -> None:
@@ -123,7 +124,7 @@ class Feed:
             self._tasks.start(self._fill())
 
     async def _fill(self) -> None:
-        """Reads what is missing. It runs once at a time, whoever saw the gap."""
+        """Reads what is missing. At most one runs at a time."""
         try:
             while self.is_behind(self._seen) and self.watchers:
                 assert self.head is not None

@@ -1,4 +1,4 @@
-"""What a feed knows of its user's unfinished jobs: how far runs are, and places in queues."""
+"""The latest progress and the latest places in queues of one user's unfinished jobs."""
 
 import heapq
 import json

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from core.events import JOB_KIND
 from core.jobs import Job
 
-MAX_JOB_IDS = 1000
 CHECKPOINT_MS = (1_000, 15_000, 60_000)  # least, usual, most
 PROGRESS_MS = (50, 250, 60_000)
 

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TypeVar
 
 from core.jobs import State
 from core.store import Database, events
+from core.store.durations import Durations
 from core.store.events import Snapshot
 from server.watch.lines import Line, LineMaker
 
@@ -20,6 +22,7 @@ class Reader:
     def __init__(self, db: Database, pool: Executor, lines: LineMaker) -> None:
         self._db = db
         self._pool = pool
+        self._durations = Durations(db)
         self.lines = lines
 
     async def epoch(self) -> str:
@@ -48,10 +51,15 @@ class Reader:
         return await self._run(lambda: events.continuable(self._db, user_id, revision))
 
     async def snapshot(self, user_id: str, job_ids: Sequence[str], recent_ms: int) -> Snapshot:
-        """The user's jobs and revision, of one moment."""
-        return await self._run(
-            lambda: events.snapshot(self._db, user_id, job_ids=job_ids, recent_ms=recent_ms)
-        )
+        """The user's jobs and revision, of one moment; how far runs are is as of now."""
+
+        def read() -> Snapshot:
+            found = events.snapshot(self._db, user_id, job_ids=job_ids, recent_ms=recent_ms)
+            now_ms = self._db.now_ms()
+            jobs = [self._durations.job_as_of(now_ms, job) for job in found.jobs]
+            return replace(found, jobs=jobs)
+
+        return await self._run(read)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

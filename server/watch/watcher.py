@@ -1,8 +1,9 @@
 """One open watch: a loop that sends everything above `last`, on a first visit and on a return.
 
 Durable changes go out at once, progress at most once per `progress_interval`. At most one write
-is under way, because gRPC's windows are a queue too, and a stale one. What a slow watcher has not
-taken yet is merged, so it hurts only itself.
+is under way, because a message in gRPC's send buffers can no longer be replaced by a newer one.
+While a write is under way, newer progress of a job replaces the older. Durable changes are never
+merged. A slow watcher delays no other watcher.
 """
 
 import asyncio

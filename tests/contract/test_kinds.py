@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from core.catalog.models import Model
-from core.kinds import KINDS, JobKind, queues
+from core.kinds import KINDS, JobKind, RecordResult, queues
 from rushes.v1 import job_pb2
-from server.mapping.specs import SPECS
+from server.mapping.specs import RESULTS, SPECS
 from server.validation.specs import READERS
 from workers.runs.results import MAKERS
 
@@ -32,6 +32,11 @@ def test_a_kind_that_models_render_has_its_abilities_in_the_catalog(kind: JobKin
 def test_a_kind_can_be_asked_for_and_shown(kind: JobKind) -> None:
     assert kind.name in READERS
     assert kind.name in SPECS
+
+
+@ALL
+def test_a_kind_that_makes_a_record_has_a_field_that_shows_it(kind: JobKind) -> None:
+    assert (kind.name in RESULTS) is isinstance(kind.result, RecordResult)
 
 
 def test_each_kind_that_workers_run_has_a_maker_of_its_result() -> None:

@@ -13,13 +13,14 @@ from google.api import annotations_pb2  # type: ignore[import-untyped]
 import rushes
 from core.jobs import MOVES
 from rushes.cli.app import app
-from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.error_reason_pb2 import ErrorReason
 from server.interceptors.boundary import CODES
+from server.services import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+READMES = [ROOT / "protos/README.md", ROOT / "clients/python/README.md"]
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *READMES])
 SOURCES = ("core", "server", "workers", "admin", "standalone", "clients/python/rushes")
 # As google/rpc/code.proto pairs them, and Envoy does.
 HTTP_STATUSES = {
@@ -90,7 +91,7 @@ def test_the_states_diagram_draws_the_table_of_moves() -> None:
 
 def test_every_call_is_listed_with_its_rest_route_and_no_other() -> None:
     listed = re.findall(r"^\| (\w+) \| `(\w+) (\S+)`", read("docs/calls.md"), re.MULTILINE)
-    methods = pb.DESCRIPTOR.services_by_name["MediaService"].methods
+    methods = [method for service in SERVICES for method in service.descriptor.methods]
     rules = [
         (method.name, method.GetOptions().Extensions[annotations_pb2.http]) for method in methods
     ]

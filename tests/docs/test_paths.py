@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+READMES = [ROOT / "protos/README.md", ROOT / "clients/python/README.md"]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *READMES])
 SOURCES = ("core", "server", "workers", "admin", "standalone", "clients", "protos", "bench")
 FOLDERS = (*SOURCES, "tests", "docs", "requirements", ".ci", ".github")
 # Endings of the files that people write, so a bare name with one is a file of the repository.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.v1 import media_service_pb2 as pb
+from server.services import SERVICES, Service
 from tests.node import FOLDER, node
 from tests.services import missing
 
@@ -69,13 +69,20 @@ def test_buf_builds_and_lints_the_folder_alone(alone: Path, tools: Path) -> None
     assert b"google/type/money.proto" in (alone / "contract.binpb").read_bytes()
 
 
-def test_proto_loader_reads_the_folder_alone(alone: Path) -> None:
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_proto_loader_reads_the_folder_alone(alone: Path, service: Service) -> None:
+    # Given the block of the page, for this service instead of the one that it names
     found = node()
+    block = block_with("loadSync")
+    named = {"rushes/v1/media_service.proto", "rushes.v1.MediaService"}
+    assert [block.count(name) for name in named] == [1, 1]
+    block = block.replace("rushes/v1/media_service.proto", service.descriptor.file.name)
+    block = block.replace("rushes.v1.MediaService", service.name)
     (alone / "node_modules").symlink_to(FOLDER / "node_modules")
 
     done = subprocess.run(
         [found, "--input-type=commonjs", "-"],
-        input=block_with("loadSync"),
+        input=block,
         cwd=alone,
         capture_output=True,
         text=True,
@@ -83,5 +90,4 @@ def test_proto_loader_reads_the_folder_alone(alone: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    methods = [method.name for method in pb.DESCRIPTOR.services_by_name["MediaService"].methods]
-    assert done.stdout.split() == methods
+    assert done.stdout.split() == [method.name for method in service.descriptor.methods]

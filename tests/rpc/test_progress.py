@@ -58,6 +58,35 @@ def test_an_operation_that_says_nothing_is_shown_by_the_clock(house: House) -> N
     assert 4 * 60 < progress.remaining.seconds <= 5 * 60
 
 
+def test_a_snapshot_shows_the_progress_of_a_running_job_as_its_readers_do(house: House) -> None:
+    # Given an operation that has run for half of the usual time
+    a_past_run_of_ten_minutes(house.db)
+    job_id = paid(house.db)
+    started(house.db)
+    values = {"job_id": job_id, "age_ms": 5 * MINUTE, "stage": Stage.GENERATING}
+    house.db.write(lambda session: session.run(OPERATION, **values))
+    alice = house.caller("alice")
+
+    # When it is read before and after a watch begins
+    before = shown(alice, job_id)
+    [current] = (
+        event.job.job.progress
+        for event in next(alice.stream(pb.WatchJobsRequest())).events
+        if event.job.type == pb.JobEvent.CURRENT
+    )
+    after = shown(alice, job_id)
+
+    # Then its CURRENT event says the same, and no more remains than before
+    remaining = [one.remaining.ToMilliseconds() for one in (before, current, after)]
+    assert remaining[2] > 0
+    assert remaining == sorted(remaining, reverse=True)
+    assert (current.stage, current.percent, current.estimated) == (
+        before.stage,
+        before.percent,
+        before.estimated,
+    )
+
+
 def test_the_last_progress_of_a_job_that_succeeds_is_all_of_it(house: House) -> None:
     # Given a run that stood at 40 %
     accepted(house.db)

@@ -10,8 +10,19 @@ from pathlib import Path
 import pytest
 
 from core.errors import RushesError, SettingsInvalid, StorageFull, exit_code
+from core.process import role
 from core.process.role import run_role, serve_until, stop_signal
 from core.process.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the logs of this process alone; `test_telemetry` configures those of processes.
+
+    A configured process keeps each logger as it is at its first line, with the level and the
+    processors of that moment. In the tests that come later, `capture_logs` would miss lines.
+    """
+    monkeypatch.setattr(role, "configure_logging", lambda *_: None)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Every field of the contract that has a source in the domain is filled, and filled right."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -33,6 +33,7 @@ from server.mapping import (
     end_to_proto,
     queue_to_proto,
     reset_to_proto,
+    specs,
     synced_to_proto,
     tick_to_proto,
 )
@@ -304,6 +305,39 @@ def test_values_arrive_as_they_were() -> None:
     assert job.cost.actual.currency_code == "EUR"
     assert job.outputs[0].url == "u/m"
     assert job.model == "builtin-video"
+
+
+@dataclass(frozen=True)
+class Poem:
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"text": self.text}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        return cls(values["text"])
+
+
+def test_the_record_of_a_job_is_shown_in_the_field_that_its_kind_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a kind that makes records. The contract has no field for one, so that of another kind's
+    # spec stands in for it. The two share a oneof, so the job's own spec cannot be seen beside it.
+    shows = {"video": lambda poem: ("image", job_pb2.ImageSpec(prompt=poem.text))}
+    monkeypatch.setattr(specs, "RESULTS", shows)
+
+    with_record = MAPPER.job_to_proto(replace(JOB, result=Poem("The tide is late.")))
+    without = MAPPER.job_to_proto(JOB)
+
+    assert with_record.image.prompt == "The tide is late."
+    assert not without.HasField("image")
+    assert without.HasField("video")
+
+
+def test_a_record_whose_kind_names_no_field_is_not_dropped_in_silence() -> None:
+    with pytest.raises(KeyError, match="video"):
+        MAPPER.job_to_proto(replace(JOB, result=Poem("The tide is late.")))
 
 
 def test_what_is_not_known_stays_unset() -> None:
