@@ -18,6 +18,8 @@ from tests.services import Valkey, wait_for
 from tests.unit.workers.scripted import ScriptedLocal, make_picture
 from workers.app import WorkerApp
 from workers.providers import Monitor, Output, ReadInput, RunStopped
+from workers.upkeep.aside import Aside
+from workers.upkeep.rescuer import Rescuer
 
 # dramatiq alone may take the grace; more than this, and a supervisor would kill it.
 GRACE_SECONDS = 4.0
@@ -145,6 +147,26 @@ def test_an_idle_one_ends_soon_and_leaves_no_wake_up_behind(fast: Settings) -> N
     assert closed(app) < BOUND_SECONDS
     with connect(fast) as client:
         assert JobQueue(open_broker(client)).size("video") == 0
+
+
+def test_it_is_sound_until_a_vital_loop_ends(fast: Settings) -> None:
+    app = WorkerApp(fast)
+    app.start()
+    try:
+        # Given a loop that jobs can do without, and one that they need
+        calls_aside, rescuer = (
+            next(loop for loop in app._loops if isinstance(loop, kind)) for kind in (Aside, Rescuer)
+        )
+        assert app.sound
+        # When the first ends, then the process goes on
+        calls_aside.close()
+        assert not calls_aside.alive
+        assert app.sound
+        # When the other ends, then the process shall end too
+        rescuer.close()
+        assert not app.sound
+    finally:
+        app.close()
 
 
 def test_one_that_was_never_started_can_be_closed(fast: Settings) -> None:
