@@ -1,6 +1,7 @@
 """Fixtures that every suite shares: real services, databases, and settings of one test."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ for name in [name for name in os.environ if name.startswith("RUSHES_")]:
     del os.environ[name]
 # Tests start processes while gRPC runs: its fork handlers can hang the child before its exec.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+# A shell's background job ignores SIGINT, and so would every process that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
