@@ -17,9 +17,12 @@ for name in [name for name in os.environ if name.startswith("RUSHES_")]:
     del os.environ[name]
 # Tests start processes while gRPC runs: its fork handlers can hang the child before its exec.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
-# A shell's background job ignores SIGINT, and so would every process that the tests interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background job ignores SIGINT, and one of nohup SIGHUP. The processes that tests start and
+# interrupt would inherit that.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        by_python = number is signal.SIGINT
+        signal.signal(number, signal.default_int_handler if by_python else signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
