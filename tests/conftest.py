@@ -17,7 +17,7 @@ for name in [name for name in os.environ if name.startswith("RUSHES_")]:
     del os.environ[name]
 # Tests start processes while gRPC runs: its fork handlers can hang the child before its exec.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
-# A shell's background job ignores SIGINT, and one of nohup SIGHUP. The processes that tests start and
+# A shell's background job ignores SIGINT, and one of nohup SIGHUP. Processes that tests start and
 # interrupt would inherit that.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
