@@ -1,4 +1,4 @@
-"""`rushes-admin reconcile`: settles submits of which nobody knows whether they were charged."""
+"""`rushes-admin reconcile`: settles submits that may or may not have been charged."""
 
 from typing import Annotated, Any
 
