@@ -96,14 +96,3 @@ def event_from_json(revision: int, values: dict[str, Any]) -> Event:
     """The event whose payload `event_to_json` wrote."""
     job = Job.from_json(values["job"])
     return Event(revision, EventType(values["type"]), values["event_time"], job)
-
-
-def job_event(change: UserChange) -> Event | None:
-    """The event of a job that the change is; None when it is a change of another kind.
-
-    Raises:
-        ValueError, KeyError, TypeError: when the payload is not one that `event_to_json` wrote.
-    """
-    if change.kind != JOB_KIND:
-        return None
-    return event_from_json(change.revision, json.loads(change.payload))

@@ -3,8 +3,7 @@
 import pytest
 
 from core.errors import NotFound
-from core.events import UserChange, job_event
-from core.jobs import EventType
+from core.events import UserChange
 from core.store import Database, events, retention, transitions
 from core.store.engine.sql import Statement
 from tests.making import accepted, noted
@@ -29,20 +28,6 @@ def test_changes_of_all_kinds_are_read_in_the_order_of_one_revision(db: Database
     assert changes(db, after=1, limit=1) == [note]
     assert [change.revision for change in changes(db)] == [1, 2, 3]
     assert events.revisions(db, ["alice"]) == {"alice": 3}
-
-
-def test_who_does_not_know_a_kind_passes_over_its_revision(db: Database) -> None:
-    job_id = accepted(db).job.job_id
-    noted(db)
-    transitions.cancel(db, "alice", job_id, "")
-
-    found = [job_event(change) for change in changes(db)]
-
-    assert [event and (event.revision, event.type) for event in found] == [
-        (1, EventType.QUEUED),
-        None,
-        (3, EventType.CANCELLED),
-    ]
 
 
 def test_the_events_of_a_job_are_no_other_changes_about_it(db: Database) -> None:
