@@ -9,6 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTO_VENV := .venv-proto
 ARGS ?=
+# Test processes of a whole suite. Tests mostly wait for other processes, so there may be more of
+# them than cores. A process that has nothing left takes tests from the others.
+WORKERS ?= 4
+PARALLEL := -n $(WORKERS) --dist worksteal
 MINUTES ?= 60
 SEED ?=
 # Everything that is installed comes by this script, and from the locks.
@@ -40,7 +44,7 @@ up: $(VENV)/.ready ## Run everything on this machine (Ctrl-C ends it)
 
 .PHONY: test
 test: $(VENV)/.ready-dev ## Run all tests (ARGS="-k watch" picks some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(PARALLEL))
 
 .PHONY: test-install
 test-install: $(VENV)/.ready-dev ## Install on fresh machines, with newer versions of everything

@@ -19,6 +19,7 @@ from rushes.v1 import media_service_pb2 as pb
 from standalone import envoy
 from tests.crash import forkserver
 from tests.crash.proxy import Address, Network
+from tests.ports import free_port
 from tests.services import Valkey, missing, valkey_binary, wait_for
 from tests.tokens import make_token
 
@@ -40,16 +41,8 @@ FAST = {
     "RUSHES_SIMULATOR": "true",
 }
 
-
 # What a process says once it does its work.
 UP = (b'"worker_started"', b'"server_started"')
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Process:

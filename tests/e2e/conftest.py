@@ -10,9 +10,9 @@ import pytest
 
 from rushes import Client, Media
 from standalone.envoy import find_envoy
-from standalone.preflight import free_port
 from tests.e2e.rest import Rest
 from tests.e2e.running import Running
+from tests.ports import free_port
 from tests.services import missing
 
 

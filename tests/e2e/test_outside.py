@@ -8,8 +8,8 @@ from urllib.request import urlopen
 import pytest
 
 from rushes import Client
-from standalone.preflight import free_port
 from tests.e2e.running import Running, environment
+from tests.ports import free_port
 from tests.services import wait_for
 
 OURS = ("server-1", "http", "worker-1", "worker-2")

@@ -16,7 +16,6 @@ from starlette.responses import Response
 
 from rushes.v1 import job_pb2
 from standalone.envoy import find_envoy
-from standalone.preflight import free_port
 from tests.e2e.command_line import CommandLine
 from tests.e2e.processes import PROC, linux_only
 from tests.e2e.running import Running, environment
@@ -26,6 +25,7 @@ from tests.fakes.installed import IMAGE_MODELS, VIDEO_MODELS, Addresses, variabl
 from tests.fakes.openai import OpenAIFake
 from tests.fakes.serve import Fake
 from tests.fakes.vertex import VertexFake
+from tests.ports import free_port
 from tests.services import missing
 from tests.signing import is_valid, signed
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from rushes.v1 import job_pb2
-from standalone.preflight import free_port
 from tests.e2e.conftest import wait_until_rendering
 from tests.e2e.processes import linux_only
 from tests.e2e.rest import Rest
 from tests.e2e.running import Running, start_standalone
+from tests.ports import free_port
 from tests.services import wait_for
 
 Job = job_pb2.Job

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from standalone.envoy import Edge, envoy_argv, envoy_is_ready, find_envoy, render
-from standalone.preflight import free_port
 from standalone.probe import http_status
+from tests.ports import free_port
 from tests.services import DEADLINE_SECONDS, missing
 
 

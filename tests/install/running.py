@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from standalone.preflight import free_port
 from tests.install.machines import Machine
+from tests.ports import free_port
 from tests.services import wait_for
 
 READY_SECONDS = 300.0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from standalone.preflight import free_port
 from tests.install.conftest import NewMachine
 from tests.install.machines import ROOT, Done, Machine
+from tests.ports import free_port
 from tests.services import missing
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(300)]

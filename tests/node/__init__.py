@@ -1,5 +1,6 @@
 """The npm packages that tests need: installed once into this folder, from its lock file."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -16,13 +17,19 @@ def node() -> str:
     found, npm = shutil.which("node"), shutil.which("npm")
     if found is None or npm is None:
         missing("Node with npm")
+    with (FOLDER / "package.json").open() as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        _install(npm)
+    return found
+
+
+def _install(npm: str) -> None:
     lock = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
     ready = FOLDER / "node_modules" / ".ready"
     if not ready.is_file() or ready.read_text() != lock:
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         subprocess.run(command, cwd=FOLDER, check=True, stdout=subprocess.DEVNULL)
         ready.write_text(lock)
-    return found
 
 
 def bundle(entry: str, out: Path) -> str:

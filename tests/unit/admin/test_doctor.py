@@ -18,8 +18,8 @@ from core.errors import StorageFull
 from core.process.settings import Settings
 from core.store import circuits, workers
 from core.store.engine.sql import Statement
-from standalone.preflight import free_port
 from tests.making import accepted
+from tests.ports import free_port
 from tests.services import Valkey
 from tests.unit.admin.installed import Installation, NotReady, an_edge
 

@@ -18,10 +18,10 @@ from admin.providers import examine, probes
 from admin.providers.asking import CLOCK_SECONDS
 from core.catalog.models import read_catalog
 from core.process.settings import read_settings
-from standalone.preflight import free_port
 from tests.fakes.openai import KEY as OPENAI_KEY
 from tests.fakes.openai import OpenAIFake
 from tests.fakes.vertex import PROJECT, VertexFake
+from tests.ports import free_port
 from tests.unit.admin.installed import Installation
 from tests.unit.admin.running import Place
 from workers.providers.vertex import addresses

@@ -6,8 +6,18 @@ import pytest
 
 from rushes import AsyncClient, Client, JobHandle, RushesWarning, errors
 from rushes.v1 import media_service_pb2 as pb
-from tests.unit.clients.making import CLIP, JOB_ID, MEDIA_ID, a_clip, a_job, progress
-from tests.unit.clients.stand_in import Files, StandIn, runs_to
+from tests.unit.clients.making import (
+    CLIP,
+    JOB_ID,
+    MEDIA_ID,
+    a_clip,
+    a_job,
+    current,
+    progress,
+    response,
+    synced,
+)
+from tests.unit.clients.stand_in import Files, StandIn, runs_to, stays_open
 
 
 def makes(server: StandIn, files: Files, outputs: int = 1, **answer: object) -> None:
@@ -111,6 +121,7 @@ def test_a_handle_of_an_earlier_job_looks_cancels_and_follows_its_retry(server: 
 
 def test_a_wait_that_is_too_long_names_the_job_that_goes_on(server: StandIn, files: Files) -> None:
     makes(server, files)
+    server.watches = [stays_open(response(current(a_job("RUNNING")), synced()))]
     with (
         Client(server.address) as client,
         pytest.raises(errors.DeadlineExceeded, match=f"{JOB_ID} has not ended within 1e-06 s"),

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.process.exposition import metrics_served
 from standalone import metrics as page
 from standalone.metrics import Source, merged_registry
-from standalone.preflight import free_port
+from tests.ports import free_port
 
 
 def a_process(folder: Path, name: str, calls: int) -> contextlib.AbstractContextManager[None]:

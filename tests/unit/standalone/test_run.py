@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from standalone.envoy import find_envoy
-from standalone.preflight import free_port
 from standalone.valkey import find_valkey
+from tests.ports import free_port
 from tests.services import missing, wait_for
 from tests.unit.standalone.lives import living
 

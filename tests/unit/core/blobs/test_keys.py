@@ -5,7 +5,9 @@ from core.ids import new_id
 
 
 @pytest.mark.parametrize(
-    "key", [content_key(new_id()), thumbnail_key(new_id()), f"tmp/{new_id()}", "a"]
+    "key",
+    [content_key(new_id()), thumbnail_key(new_id()), f"tmp/{new_id()}", "a"],
+    ids=["content", "thumbnail", "temporary", "shortest"],
 )
 def test_a_key_that_the_server_makes_is_taken(key: str) -> None:
     assert checked(key) == key

@@ -14,7 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from core.errors import SettingsInvalid
 from core.process import metrics
 from core.process.exposition import metrics_served
-from standalone.preflight import free_port
+from tests.ports import free_port
 from tests.services import DEADLINE_SECONDS
 
 ALL = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
