@@ -17,7 +17,8 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.installation import DATABASES, Installation, cpu_seconds, end, installation
+from bench.harness.processes import cpu_seconds
+from bench.installation import DATABASES, Installation, end, installation
 from core.jobs import Cost, CostState
 from core.process.settings import read_settings
 from core.specs import VideoSpec

@@ -14,7 +14,8 @@ import time
 
 import grpc
 
-from bench.installation import DATABASES, Installation, cpu_seconds, installation
+from bench.harness.processes import cpu_seconds
+from bench.installation import DATABASES, Installation, installation
 from core.process.settings import read_settings
 from core.store import Database, open_database
 from core.store.engine.sql import Statement
