@@ -14,7 +14,8 @@ from functools import partial
 from itertools import product
 
 from bench.harness import command
-from bench.harness.measure import Values, compare, measure
+from bench.harness.measure import ROLES, Values, compare, measure
+from bench.harness.plots import Plot
 from bench.harness.report import Column, metric, times
 from bench.harness.results import Row, Run, row_of
 from bench.harness.systems import Load, Running, Shape, System
@@ -56,19 +57,23 @@ COLUMNS = [
     times("of the floor", "server_us"),
     metric("p50 ms", "p50_ms", 1, range=False),
     metric("p99 ms", "p99_ms", 1),
-    metric("Envoy µs", "envoy_us", range=False),
-    metric("Valkey µs", "valkey_us", range=False),
-    metric("database µs", "database_us", range=False),
-    metric("publisher µs", "publisher_us", range=False),
-    metric("client µs", "client_us", range=False),
-    metric("bytes", "bytes", range=False),
     metric("merged", "merged", range=False),
     metric("lost", "lost", range=False),
     metric("repeated", "repeated", range=False),
     metric("refused", "refused", range=False),
-    metric("events/s", "delivered_per_s", range=False),
 ]
-RATES: list[Column] = [metric("holds events/s", "holds"), times("of the floor", "holds")]
+COSTS: list[Column] = [
+    *(metric(f"{role} µs", f"{role}_us", range=False) for role in ROLES),
+    metric("bytes", "bytes", range=False),
+    metric("events/s", "delivered_per_s", range=False),
+    metric("published late, ms", "late_ms", range=False),
+]
+RATES = [metric("holds events/s", "holds"), times("of the floor", "holds")]
+PLOTS = [
+    Plot("server_us", "CPU of the server for each delivered event", "µs"),
+    Plot("p99_ms", "From publishing to the client, p99", "ms", logarithmic=True),
+]
+RATE_PLOTS = [Plot("holds", "What one server process holds", "events/s")]
 
 
 def main() -> None:
@@ -85,10 +90,11 @@ def main() -> None:
     run = command.begin()
     rows = [row for group in _grouped(cells) for row in _measured(group, asked, run)]
     if rows:
-        command.finish("watch", rows, COLUMNS, asked.write)
+        command.finish("watch", rows, COLUMNS, asked.write, costs=COSTS, drawn=PLOTS)
     ceilings = [name for name in cells if name in CEILINGS]
     if ceilings:
-        command.finish("watch-ceiling", _ceilings(ceilings, asked, run), RATES, asked.write)
+        rows = _ceilings(ceilings, asked, run)
+        command.finish("watch-ceiling", rows, RATES, asked.write, drawn=RATE_PLOTS)
 
 
 def _grouped(cells: list[str]) -> list[dict[str, Cell]]:

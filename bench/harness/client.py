@@ -1,10 +1,12 @@
 """The client process of gRPC systems: holds all watchers, and counts what they get.
 
-`python -m bench.harness.client PLAN` reads who watches where from the file PLAN (`Plan`), opens all
-watches at once, and speaks as `systems` says. Beyond that it knows:
+`python -m bench.harness.client PLAN` reads who watches where from the file PLAN (`Plan`) and speaks
+as `systems` says, but its hello comes when it has read the plan. Beyond that it knows:
+    {"do": "open", "count", "seconds"}: opens the first `count` watches at once, those that had been
+        open before with their last tokens; waits until each is live or has ended, at most so long:
+        what `end` answers and {"open", "seconds", "p50_s", "p99_s"}, the times until they were live
     {"do": "leave"} drops all connections: {}
-    {"do": "return", "seconds"}: opens all watches again with their last tokens, and waits until
-        each is live again: {"seconds", "p50_s", "p99_s", "delivered", "repeated", "refused"}
+`connect` starts it.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,14 @@ from typing import Any
 import uvloop
 
 from bench.harness.http2 import Connection, Header, Stream
+from bench.harness.processes import Child, Died, python, resident_kib
 from bench.harness.systems import read_stamp
 from rushes.v1 import media_service_pb2 as pb
 
 PATH = "/rushes.v1.MediaService/WatchJobs"
 OPEN_SECONDS = 60.0
+SETTLE_SECONDS = 0.5
+FEW = 20
 LOOK_SECONDS = 0.01
 
 
@@ -42,14 +48,44 @@ class Plan:
     tokens: list[str]
     requests: list[str]  # base64 of a WatchJobsRequest
 
-    def write(self, path: Path) -> None:
-        """Where the client reads it."""
-        path.write_text(json.dumps(asdict(self)))
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The client with all watches open.
+
+    `before_kib` is the server's resident memory without them, `refused` how many were turned away.
+    """
+
+    client: Child
+    before_kib: int
+    refused: int
+    seconds: float
 
 
 def request(**fields: Any) -> str:
     """A request for the plan."""
     return base64.b64encode(pb.WatchJobsRequest(**fields).SerializeToString()).decode()
+
+
+def connect(stack: ExitStack, plan: Plan, folder: Path, server: int) -> Connected:
+    """Starts the client and opens all watches. `stack` ends it.
+
+    Before that a few watches come and go, so that what a server sets up at its first call is no
+    part of what its watchers cost.
+    """
+    path, count = folder / "plan.json", len(plan.tokens)
+    path.write_text(json.dumps(asdict(plan)))
+    client = Child(python("bench.harness.client", str(path)))
+    stack.callback(client.end)
+    client.hello()
+    client.ask(do="open", count=min(FEW, count), seconds=OPEN_SECONDS)
+    client.ask(do="leave")
+    time.sleep(SETTLE_SECONDS)
+    before = resident_kib(server)
+    opened = client.ask(timeout=OPEN_SECONDS * 2, do="open", count=count, seconds=OPEN_SECONDS)
+    if not opened["open"]:
+        raise Died(f"the server turned all watchers away: {opened['last_words']}")
+    return Connected(client, before, count - opened["open"], opened["seconds"])
 
 
 class Counts:
@@ -92,6 +128,11 @@ class Watcher:
         self._request = request
         self._token = ""
         self._numbers = {"job": 0, "progress": 0}
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has caught up and goes on."""
+        return self.live_at > 0 and not self.ended
 
     def open(self, connection: Connection) -> None:
         """Opens the watch; with the last token if there is one."""
@@ -142,24 +183,37 @@ class Fleet:
         self.counts = Counts()
         pairs = zip(plan.tokens, plan.requests, strict=True)
         self._watchers = [Watcher(t, base64.b64decode(r), self.counts) for t, r in pairs]
+        self._open: list[Watcher] = []
         self._connections: list[Connection] = []
 
-    async def open(self, seconds: float = OPEN_SECONDS) -> float:
-        """Opens every watch at once and waits until each is live or refused; gives the seconds."""
-        loop, plan, begun = asyncio.get_running_loop(), self._plan, time.time()
-        self._connections = []
-        for _ in range(plan.connections):
-            _, connection = await loop.create_connection(Connection, plan.host, plan.port)
-            self._connections.append(connection)
+    async def open(self, count: int, seconds: float) -> dict[str, Any]:
+        """Opens so many watches at once, and waits until each is live or refused."""
+        self.begin()
+        plan, begun = self._plan, time.time()
+        self._open = self._watchers[:count]
         each = len(self._watchers) / plan.connections
-        for place, watcher in enumerate(self._watchers):
+        for place, watcher in enumerate(self._open):
+            while len(self._connections) <= place / each:
+                await self._connect()
             watcher.open(self._connections[int(place / each)])
         while self._waits() and time.time() - begun < seconds:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
-        return time.time() - begun
+        took = time.time() - begun
+        ages = sorted(watcher.live_at - begun for watcher in self._open if watcher.is_live)
+        return self.counts.to_json() | {
+            "open": len(ages),
+            "seconds": took,
+            "p50_s": percentile(ages, 0.5),
+            "p99_s": percentile(ages, 0.99),
+        }
+
+    async def _connect(self) -> None:
+        loop, plan = asyncio.get_running_loop(), self._plan
+        _, connection = await loop.create_connection(Connection, plan.host, plan.port)
+        self._connections.append(connection)
 
     def _waits(self) -> bool:
-        return any(not (watcher.live_at or watcher.ended) for watcher in self._watchers)
+        return any(not (watcher.live_at or watcher.ended) for watcher in self._open)
 
     def begin(self) -> None:
         """Forgets what was counted."""
@@ -173,28 +227,7 @@ class Fleet:
             connection.close()
         while not all(connection.lost for connection in self._connections):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
-
-    async def come_back(self, seconds: float) -> dict[str, Any]:
-        """Opens all watches again; says how long it took until they had caught up."""
-        self.begin()
-        begun = time.time()
-        took = await self.open(seconds)
-        ages = sorted(w.live_at - begun for w in self._watchers if w.live_at)
-        return self.counts.to_json() | {
-            "seconds": took,
-            "p50_s": percentile(ages, 0.5),
-            "p99_s": percentile(ages, 0.99),
-        }
-
-    def hello(self, seconds: float) -> dict[str, Any]:
-        """The first line of the process."""
-        live = sum(1 for watcher in self._watchers if watcher.live_at and not watcher.ended)
-        return {
-            "open": live,
-            "refused": len(self._watchers) - live,
-            "seconds": seconds,
-            "last_words": self.counts.last_words,
-        }
+        self._connections = []
 
 
 def _headers(token: str) -> list[Header]:
@@ -224,7 +257,7 @@ def say(answer: dict[str, Any]) -> None:
 
 async def _serve(plan: Plan) -> None:
     fleet = Fleet(plan)
-    say(fleet.hello(await fleet.open()))
+    say({})
     reader = await lines()
     while line := await reader.readline():
         asked = json.loads(line)
@@ -239,10 +272,10 @@ async def _answer(fleet: Fleet, asked: dict[str, Any]) -> dict[str, Any]:
             return {"delivered": fleet.counts.delivered}
         case "end":
             return fleet.counts.to_json()
+        case "open":
+            return await fleet.open(asked["count"], asked["seconds"])
         case "leave":
             await fleet.leave()
-        case "return":
-            return await fleet.come_back(asked["seconds"])
     return {}
 
 

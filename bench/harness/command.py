@@ -5,7 +5,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from bench.harness import plots
 from bench.harness.machine import calibrate, this_machine
+from bench.harness.plots import Plot
 from bench.harness.report import Column, include, provenance, table
 from bench.harness.results import Figures, Row, Run, this_run
 
@@ -32,13 +34,28 @@ def begin(**versions: str) -> Run:
     return this_run(command, this_machine(**versions), calibrated)
 
 
-def finish(name: str, rows: Sequence[Row], columns: Sequence[Column], write: bool) -> Figures:
-    """Prints a table of the rows. With `write` they are kept, and the docs show all that are."""
+def finish(
+    name: str,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    write: bool,
+    *,
+    costs: Sequence[Column] = (),
+    drawn: Sequence[Plot] = (),
+) -> Figures:
+    """Prints a table of the rows, and one of `costs`. With `write` they are kept, and the docs show
+    all that are kept, with their plots."""
     figures = Figures(name, rows)
-    print(table(figures, columns))
+    print(_tables(figures, columns, costs), flush=True)
     if write:
         figures = Figures.read(name)
         figures.add(rows)
         figures.write()
-        include(name, f"{table(figures, columns)}\n\n{provenance(figures.rows)}")
+        pictures = [plots.draw(figures, plot) for plot in drawn]
+        parts = [*pictures, _tables(figures, columns, costs), provenance(figures.rows)]
+        include(name, "\n\n".join(part for part in parts if part))
     return figures
+
+
+def _tables(figures: Figures, *groups: Sequence[Column]) -> str:
+    return "\n\n".join(table(figures, columns) for columns in groups if columns)

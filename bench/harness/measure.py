@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 from bench.harness.processes import cpu_seconds
 from bench.harness.systems import Load, Running, Shape, System
@@ -25,6 +26,7 @@ def measure(running: Running, load: Load) -> Values:
     sent, delivered = publish(running, load)
     used = {role: after - before[role] for role, after in cpu(running.pids).items()}
     got = running.client.ask(do="end")
+    note_refused(got)
     values = {f"{role}_us": seconds * 1e6 / max(delivered, 1) for role, seconds in used.items()}
     missing = sent["sent"] - got["delivered"]
     return values | {
@@ -40,6 +42,12 @@ def measure(running: Running, load: Load) -> Values:
         "bytes": got["bytes"],
         "late_ms": sent["late_ms"],
     }
+
+
+def note_refused(got: Mapping[str, Any]) -> None:
+    """Says what the server said to a watch that it ended."""
+    if got["refused"]:
+        print(f"{got['refused']} watches ended: {got['last_words']!r}", flush=True)
 
 
 def publish(running: Running, load: Load) -> tuple[dict[str, float], int]:

@@ -47,12 +47,13 @@ def in_words(spread: Spread, digits: int, range: bool) -> str:
 
 
 def table(figures: Figures, columns: Sequence[Column], rows: Sequence[Row] | None = None) -> str:
-    """A Markdown table with a line for each row."""
+    """A Markdown table with a line for each row, and the columns that say something of one."""
     rows = figures.rows if rows is None else rows
-    lines = [["cell", "system", *(column.title for column in columns)]]
-    for row in rows:
-        cells = [column.say(figures, row) for column in columns]
-        lines.append([row.cell, row.system, *cells])
+    said = {column.title: [column.say(figures, row) for row in rows] for column in columns}
+    said = {title: cells for title, cells in said.items() if any(cells)}
+    lines = [["cell", "system", *said]]
+    for place, row in enumerate(rows):
+        lines.append([row.cell, row.system, *(cells[place] for cells in said.values())])
     text = ["| " + " | ".join(cells) + " |" for cells in lines]
     return "\n".join([text[0], "|" + "---|" * len(lines[0]), *text[1:]])
 

@@ -7,8 +7,9 @@ Client, which holds all watchers open:
     hello: {"open": watchers that are live, "refused": watchers that were turned away, "seconds"}
     {"do": "begin"} forgets what was counted: {}
     {"do": "count"}: {"delivered"}, distinct events over all watchers since `begin`
-    {"do": "end"}: {"delivered", "repeated", "refused", "bytes", "p50_ms", "p99_ms", "most_ms"};
-        `refused` counts the watches that ended, `bytes` is the size of a message with one event
+    {"do": "end"}: {"delivered", "repeated", "refused", "bytes", "p50_ms", "p99_ms", "most_ms",
+        "last_words"}; `refused` counts the watches that ended, `last_words` is what the server said
+        to the last of them, `bytes` is the size of a message with one event
 
 Publisher:
     hello: {}
@@ -66,7 +67,7 @@ class Running:
     """A System that serves. `pids` are by role: server, envoy, valkey, database, publisher, client.
 
     The children of a process count with it. Where the publisher is the server there is no role of
-    its own.
+    its own. `before_kib` is the server's resident memory before the watchers came.
     """
 
     pids: dict[str, int]
@@ -74,6 +75,7 @@ class Running:
     publisher: Child
     refused: int = 0
     connect_seconds: float = 0.0
+    before_kib: int = 0
     versions: dict[str, str] = field(default_factory=dict)
 
 

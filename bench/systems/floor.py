@@ -8,6 +8,7 @@ of `write` for each, with at most one under way for a watcher, as the product do
 import asyncio
 import contextlib
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Any
 import grpc
 import uvloop
 
-from bench.harness.client import PATH, Plan, lines, request, say
+from bench.harness.client import PATH, Plan, connect, lines, request, say
 from bench.harness.processes import Child, python
 from bench.harness.systems import TICK_SECONDS, Pace, Running, Shape, stamp
 from rushes.v1 import job_pb2
@@ -29,10 +30,10 @@ OPTIONS = [
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
     ("grpc.so_reuseport", 0),
 ]
-USUAL_BYTES = {"progress": 200, "state": 600}
+# What the product sends; a load says it better.
+USUAL_BYTES = {"progress": 180, "state": 460}
 EMPTY = stamp(0, 0.0)
-TOKEN_BYTES = 75
-MISSED = 20
+TOKEN_BYTES = 250
 
 
 class Floor:
@@ -58,16 +59,14 @@ class Floor:
                 tokens=["x" * TOKEN_BYTES] * shape.watchers,
                 requests=[request()] * shape.watchers,
             )
-            plan.write(folder / "plan.json")
-            client = Child(python("bench.harness.client", str(folder / "plan.json")))
-            stack.callback(client.end)
-            hello = client.hello()
+            connected = connect(stack, plan, folder, server.pid)
             yield Running(
-                pids={"server": server.pid, "client": client.pid},
-                client=client,
+                pids={"server": server.pid, "client": connected.client.pid},
+                client=connected.client,
                 publisher=server,
-                refused=hello["refused"],
-                connect_seconds=hello["seconds"],
+                refused=connected.refused,
+                connect_seconds=connected.seconds,
+                before_kib=connected.before_kib,
             )
 
 
@@ -84,6 +83,10 @@ def template(kind: str, size: int) -> bytes:
     response = pb.WatchJobsResponse(events=[event])
     response.resume_token = "x" * max(size - response.ByteSize() - 3, 1)
     return response.SerializeToString()
+
+
+def _token(text: str) -> bytes:
+    return pb.WatchJobsResponse(resume_token=text).SerializeToString()
 
 
 class _Watch:
@@ -103,11 +106,13 @@ class _Server:
         self._live = pb.WatchJobsResponse(events=[synced]).SerializeToString()
         self._missed = missed
 
-    async def watch(self, _: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> None:
+    async def watch(
+        self, request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]"
+    ) -> None:
         watch = _Watch()
         self._watches.append(watch)
         try:
-            await context.write(self._greeting(watch))
+            await context.write(self._greeting(request, watch))
             while True:
                 await watch.news.wait()
                 watch.news.clear()
@@ -117,12 +122,16 @@ class _Server:
         finally:
             self._watches.remove(watch)
 
-    def _greeting(self, watch: _Watch) -> bytes:
-        """What the product sends first to one who returns: all that it missed in one response."""
-        missed = template("state", USUAL_BYTES["state"])
-        return b"".join(self._stamped(watch, "state", missed) for _ in range(self._missed)) + (
-            self._live
-        )
+    def _greeting(self, request: bytes, watch: _Watch) -> bytes:
+        """What the product sends first: to one who returns all that it missed, in one response."""
+        token = pb.WatchJobsRequest.FromString(request).resume_token
+        missed = b""
+        if token.isdecimal():
+            watch.numbers["state"] = int(token)
+            message = template("state", USUAL_BYTES["state"])
+            missed = b"".join(self._stamped(watch, "state", message) for _ in range(self._missed))
+        # In protobuf, joined bytes are a merged message.
+        return missed + self._live + _token(str(watch.numbers["state"]))
 
     async def publish(self, kind: str, rate: float, seconds: float, size: int) -> dict[str, Any]:
         message = template(kind, size or USUAL_BYTES[kind])
@@ -161,11 +170,12 @@ async def _serve(missed: int) -> None:
     reader = await lines()
     while line := await reader.readline():
         asked = json.loads(line)
+        if "missed" in asked:  # the greeting has it
+            say({})
+            continue
         say(await server.publish(asked["kind"], asked["rate"], asked["seconds"], asked["bytes"]))
     await served.stop(None)
 
 
 if __name__ == "__main__":
-    import sys
-
     uvloop.run(_serve(int(sys.argv[1])))

@@ -2,12 +2,14 @@
 
 import contextlib
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
 
-from bench.harness.client import Plan, request
+from bench.harness.client import Plan, connect, request
 from bench.harness.processes import Child, python
 from bench.harness.systems import Running, Shape
 from bench.installation import Installation, end, installation
@@ -48,18 +50,15 @@ class Rushes:
             )
             stack.callback(publisher.end)
             publisher.hello()
-            plan = running.data.with_name("plan.json")
-            _plan(running, shape, port).write(plan)
-            client = Child(python("bench.harness.client", str(plan)))
-            stack.callback(client.end)
-            hello = client.hello()
-            assert hello["open"] or not shape.watchers, hello
+            plan = _plan(running, shape, port)
+            connected = connect(stack, plan, running.data.parent, pids["server"])
             yield Running(
-                pids=_roles(pids) | {"publisher": publisher.pid, "client": client.pid},
-                client=client,
+                pids=_roles(pids) | {"publisher": publisher.pid, "client": connected.client.pid},
+                client=connected.client,
                 publisher=publisher,
-                refused=hello["refused"],
-                connect_seconds=hello["seconds"],
+                refused=connected.refused,
+                connect_seconds=connected.seconds,
+                before_kib=connected.before_kib,
             )
 
 
@@ -111,9 +110,6 @@ def _envoy(running: Installation, port: int) -> "Iterator[subprocess.Popen[bytes
 
 
 def _serves(port: int) -> bool:
-    import urllib.error
-    import urllib.request
-
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1) as answer:
             return bool(answer.status == 200)
