@@ -10,10 +10,10 @@ import sys
 from bench.harness import command
 from bench.harness.measure import compare
 from bench.harness.results import Figures, Row, Run, row_of
+from bench.harness.systems import Load
 from bench.systems.floor import Floor
 from bench.systems.rushes import Rushes
 from bench.watch import CELLS, COLUMNS
-from bench.harness.systems import Load
 
 SECONDS, REPETITIONS, TRIES = 3.0, 2, 2
 # The most that the CPU of the server for an event may be, as a multiple of the floor's. A third

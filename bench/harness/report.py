@@ -1,6 +1,7 @@
 """Tables of figures in Markdown, also between their markers in the docs."""
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from bench.harness.results import Figures, Row, Run, Spread
 
 DOCS = Path(__file__).parents[2] / "docs" / "performance.md"
+LINE = 100
 Cell = Callable[[Figures, Row], str]
 
 
@@ -59,10 +61,9 @@ def table(figures: Figures, columns: Sequence[Column], rows: Sequence[Row] | Non
 
 
 def provenance(rows: Sequence[Row]) -> str:
-    """One sentence for each run: when and where, with which versions, and whether to believe it."""
+    """A paragraph for each run: when and where, with which versions, and whether to believe it."""
     runs: dict[str, Run] = {row.run.time: row.run for row in rows}
-    said = {_said(run): None for run in runs.values()}
-    return "\n".join(said)
+    return "\n\n".join(textwrap.fill(_said(run), LINE) for run in runs.values())
 
 
 def _said(run: Run) -> str:
