@@ -31,6 +31,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.lock
 	@$(INSTALL) $(VENV) dev
 	@touch $@
 
+$(VENV)/.ready-plots: $(VENV)/.ready-dev requirements/plots.lock
+	@$(INSTALL) $(VENV) plots
+	@touch $@
+
 $(PROTO_VENV)/.ready: requirements/proto.lock requirements/install
 	@$(INSTALL) $(PROTO_VENV) proto
 	@touch $@
@@ -61,6 +65,31 @@ crash-full: $(VENV)/.ready-dev ## The same at every failpoint in every way, and 
 .PHONY: crash-long
 crash-long: $(VENV)/.ready-dev ## Random faults for MINUTES=60; SEED=1 runs that one again
 	@$(BIN)/python -m tests.crash --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+.PHONY: bench-watch bench-storm bench-memory bench-start bench-throughput bench-poller bench-render bench-smoke
+bench-watch: $(VENV)/.ready-plots ## Live events beside the floor of gRPC, 8 minutes (ARGS="--write" keeps it)
+	@$(BIN)/python -m bench.watch $(ARGS)
+
+bench-storm: $(VENV)/.ready-plots ## Thousands return at once, 5 minutes
+	@$(BIN)/python -m bench.storm $(ARGS)
+
+bench-memory: $(VENV)/.ready-plots ## Memory of idle watchers, 4 minutes
+	@$(BIN)/python -m bench.memory $(ARGS)
+
+bench-start: $(VENV)/.ready-plots ## From accepted to started, 2 minutes
+	@$(BIN)/python -m bench.start $(ARGS)
+
+bench-throughput: $(VENV)/.ready-plots ## Jobs a second that cost nothing to make, 1 minute
+	@$(BIN)/python -m bench.throughput $(ARGS)
+
+bench-poller: $(VENV)/.ready-plots ## 10,000 operations in flight, 2 minutes
+	@$(BIN)/python -m bench.poller $(ARGS)
+
+bench-render: $(VENV)/.ready-plots ## The built-in renderer on one core, 1 minute
+	@$(BIN)/python -m bench.render $(ARGS)
+
+bench-smoke: $(VENV)/.ready-dev ## One minute: fail when events cost too much beside the floor
+	@$(BIN)/python -m bench.smoke
 
 .PHONY: format
 format: $(VENV)/.ready-dev ## Format and mend what ruff can

@@ -18,6 +18,7 @@ from tests.tokens import make_token
 
 DATABASES = ("sqlite", "postgres")
 UNLIMITED = "1000000"
+MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Installation:
     address: str
     data: Path
     database_url: str
+    redis_url: str
     processes: "dict[str, subprocess.Popen[bytes]]"
     environment: dict[str, str]
 
@@ -36,22 +38,30 @@ class Installation:
 
 
 @contextmanager
-def installation(database: str, worker_count: int) -> Iterator[Installation]:
-    """Started and ready; ended with all its processes and files."""
+def installation(
+    database: str, worker_count: int, *, port: int = 0, in_memory: bool = False
+) -> Iterator[Installation]:
+    """Started and ready; ended with all its processes and files.
+
+    The server listens on the TCP port if one is given. With `in_memory` no disk is part of what is
+    measured, if the machine has a folder in memory.
+    """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rushes-bench-")))
+        place = MEMORY if in_memory and MEMORY.is_dir() else None
+        temporary = tempfile.TemporaryDirectory(prefix="rushes-bench-", dir=place)
+        folder = Path(stack.enter_context(temporary))
         (folder / "valkey").mkdir()
         (folder / "models.toml").write_text(MODEL)
         valkey = Valkey(valkey_binary(), folder / "valkey")
         valkey.start()
         stack.callback(valkey.kill)
         url = f"sqlite:///{folder / 'rushes.db'}"
-        cluster = Postgres(durable=True) if database == "postgres" else None
+        cluster = Postgres(durable=not in_memory) if database == "postgres" else None
         if cluster is not None:
             stack.callback(cluster.stop)
             cluster.start()
             url = cluster.url()
-        address = f"unix:{folder / 'server.sock'}"
+        address = f"127.0.0.1:{port}" if port else f"unix:{folder / 'server.sock'}"
         env = _environment(folder, url, valkey.url, address)
         workers = {f"worker-{index}": "bench.worker" for index in range(worker_count)}
         modules = {"server": "server", **workers}
@@ -62,7 +72,7 @@ def installation(database: str, worker_count: int) -> Iterator[Installation]:
             stack.callback(end, process)
             if name == "server":
                 _wait_until_it_serves(address)
-        yield Installation(address, folder / "data", url, processes, env)
+        yield Installation(address, folder / "data", url, valkey.url, processes, env)
 
 
 def _environment(folder: Path, database: str, valkey: str, address: str) -> dict[str, str]:
@@ -83,14 +93,6 @@ def _environment(folder: Path, database: str, valkey: str, address: str) -> dict
 def _wait_until_it_serves(address: str) -> None:
     with grpc.insecure_channel(address) as channel:
         grpc.channel_ready_future(channel).result(timeout=30)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Of the process and its children so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own = sum(int(fields[place]) for place in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(cpu_seconds(int(child)) for child in children)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

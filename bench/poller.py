@@ -8,7 +8,6 @@ Each operation is polled every 30 s (up to 20 % later) at a server on loopback t
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -17,7 +16,13 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.installation import DATABASES, Installation, cpu_seconds, end, installation
+from bench.harness import command
+from bench.harness.client import percentile
+from bench.harness.measure import Values
+from bench.harness.processes import cpu_seconds, resident_kib
+from bench.harness.report import metric
+from bench.harness.results import row_of
+from bench.installation import DATABASES, Installation, end, installation
 from core.jobs import Cost, CostState
 from core.process.settings import read_settings
 from core.specs import VideoSpec
@@ -30,7 +35,6 @@ POLL_SECONDS = 30
 TYPICAL_SECONDS = 600
 WARM_UP_SECONDS = 15
 SAMPLE_SECONDS = 5
-TARGET_CORES, TARGET_MIB = 1.0, 300
 USERS = 100
 MODEL = f"""
 [film]
@@ -52,6 +56,16 @@ qualities = ["STANDARD"]
 cancellable = true
 prices = [{{ micros_per_second = 100_000, text = "per second" }}]
 """
+COLUMNS = [
+    metric("polls/s", "polls_per_s"),
+    metric("worker, cores", "cores", 2),
+    metric("CPU of a poll, ms", "poll_ms", 2),
+    metric("database, cores", "database_cores", 2),
+    metric("peak MiB", "peak_mib"),
+    metric("late p50 ms", "late_p50_ms"),
+    metric("late p99 ms", "late_p99_ms"),
+    metric("late at most, ms", "late_most_ms"),
+]
 WORKER = (
     "import runpy, google.genai, openai;"
     " runpy.run_module('workers', run_name='__main__', alter_sys=True)"
@@ -75,12 +89,19 @@ _TIMES = Statement("SELECT operation, next_run_time FROM job WHERE state = 'RUNN
 
 def main() -> None:
     """Prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command.options(__doc__, repetitions=1)
     parser.add_argument("--operations", type=int, default=10_000)
     parser.add_argument("--seconds", type=int, default=60, help="measured after a warm-up")
     parser.add_argument("--latency-ms", type=int, default=200, help="of the provider")
     parser.add_argument("--database", choices=DATABASES, default="postgres")
     asked = parser.parse_args()
+    run = command.begin()
+    each = [_repetition(asked) for _ in range(asked.repetitions)]
+    row = row_of(f"polls-{asked.database}", "rushes", run, each)
+    command.finish("poller", [row], COLUMNS, asked.write)
+
+
+def _repetition(asked: argparse.Namespace) -> Values:
     with ExitStack() as stack:
         running = stack.enter_context(installation(asked.database, 0))
         settings = read_settings(database_url=running.database_url)
@@ -100,7 +121,7 @@ def main() -> None:
             "RUSHES_GEMINI_BASE_URL": address,
         }
         worker = _start(stack, env, "-c", WORKER)
-        _measure(asked, running, db, worker, provider, log)
+        return _measure(asked, running, db, worker, provider, log)
 
 
 def _start(stack: ExitStack, env: dict[str, str], *arguments: str) -> "subprocess.Popen[bytes]":
@@ -148,7 +169,7 @@ def _measure(
     worker: "subprocess.Popen[bytes]",
     provider: "subprocess.Popen[bytes]",
     log: Path,
-) -> None:
+) -> Values:
     samples: list[tuple[float, dict[int, float]]] = []
     time.sleep(WARM_UP_SECONDS - SAMPLE_SECONDS)
     samples.append(_sample(db))
@@ -161,25 +182,23 @@ def _measure(
         time.sleep(SAMPLE_SECONDS)
     ended, after = time.time(), cpu_seconds(worker.pid)
     db_after = cpu_seconds(database.pid) if database else 0.0
-    status = Path(f"/proc/{worker.pid}/status").read_text()
+    peak, now = resident_kib(worker.pid, "VmHWM"), resident_kib(worker.pid)
     end(provider)
     polls = [(int(place), float(at)) for place, at in map(str.split, log.read_text().splitlines())]
     span = ended - begun
     inside = [poll for poll in polls if begun <= poll[1] < ended]
-    cores, mib = (after - before) / span, _kib(status, "VmHWM") / 1024
-    lags = _lags(samples, inside)
-    print(
-        f"{db.dialect.value:8} {asked.operations} operations, {len(inside) / span:.0f} polls/s for"
-        f" {span:.0f} s: worker {cores:.2f} cores (target {TARGET_CORES}),"
-        f" {(after - before) * 1000 / max(len(inside), 1):.2f} ms per poll,"
-        f" peak {mib:.0f} MiB (target {TARGET_MIB}), now {_kib(status, 'VmRSS') / 1024:.0f} MiB"
-    )
-    print(
-        f"late by p50 {statistics.median(lags):.0f} ms, p99 {_percentile(lags, 0.99):.0f} ms,"
-        f" most {max(lags):.0f} ms ({len(lags)} polls);"
-        f" database {(db_after - db_before) / span:.2f} cores,"
-        f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    )
+    lags = sorted(_lags(samples, inside))
+    return {
+        "polls_per_s": len(inside) / span,
+        "cores": (after - before) / span,
+        "poll_ms": (after - before) * 1000 / max(len(inside), 1),
+        "database_cores": (db_after - db_before) / span,
+        "peak_mib": peak / 1024,
+        "now_mib": now / 1024,
+        "late_p50_ms": percentile(lags, 0.5),
+        "late_p99_ms": percentile(lags, 0.99),
+        "late_most_ms": lags[-1],
+    }
 
 
 def _sample(db: Database) -> tuple[float, dict[int, float]]:
@@ -203,15 +222,6 @@ def _lags(
         if before:
             found.append((at - due[place][before - 1]) * 1000)
     return found
-
-
-def _percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
-
-
-def _kib(status: str, name: str) -> int:
-    [line] = [line for line in status.splitlines() if line.startswith(name + ":")]
-    return int(line.split()[1])
 
 
 if __name__ == "__main__":

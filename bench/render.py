@@ -3,10 +3,7 @@
 Run it from the repository: `.venv/bin/python -m bench.render [--seconds 8] [--prompt "..."]`.
 """
 
-import argparse
 import os
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,24 +12,41 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from bench.harness import command
+from bench.harness.measure import Values
+from bench.harness.processes import resident_kib
+from bench.harness.report import metric
+from bench.harness.results import row_of
 from core.specs import VideoSpec
 from workers.providers.builtin import render_video
 
 PROMPTS = ("calm ocean waves at sunset", "a city at night in the rain", "snow in a pine forest")
 
 
+COLUMNS = [
+    metric("seconds of film a second", "film_per_s", 2),
+    metric("CPU, s", "cpu_s", 2),
+    metric("KiB", "kib", range=False),
+    metric("peak of the process, MiB", "peak_mib", range=False),
+]
+
+
 def main() -> None:
-    """Renders each prompt once and prints a line for it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Renders each prompt and prints a line for it."""
+    parser = command.options(__doc__, repetitions=1)
     parser.add_argument("--seconds", type=int, default=8, help="length of the film (1..10)")
     parser.add_argument("--prompt", action="append", help="instead of the three usual ones")
     asked = parser.parse_args()
+    run = command.begin()
     _pin_to_one_core()
-    slowest = min(_film_seconds_per_second(p, asked.seconds) for p in asked.prompt or PROMPTS)
-    print(f"The slowest film took 1 s for {slowest:.2f} s of 1280x720, peak {_peak_mib():.0f} MiB.")
+    rows = []
+    for prompt in asked.prompt or PROMPTS:
+        each = [_rendered(prompt, asked.seconds) for _ in range(asked.repetitions)]
+        rows.append(row_of(prompt, "rushes", run, each))
+    command.finish("render", rows, COLUMNS, asked.write)
 
 
-def _film_seconds_per_second(prompt: str, seconds: int) -> float:
+def _rendered(prompt: str, seconds: int) -> Values:
     spec = VideoSpec(
         prompt=prompt,
         model="builtin",
@@ -53,21 +67,17 @@ def _film_seconds_per_second(prompt: str, seconds: int) -> float:
         )
         wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
         kib = path.stat().st_size / 1024
-    print(
-        f"{seconds} s of film in {wall:5.2f} s wall ({cpu:5.2f} s cpu), "
-        f"{seconds / wall:.2f} s a second, {kib:6.0f} KiB, peak {_peak_mib():.0f} MiB: {prompt}"
-    )
-    return seconds / wall
+    return {
+        "film_per_s": seconds / wall,
+        "cpu_s": cpu,
+        "kib": kib,
+        "peak_mib": resident_kib(os.getpid(), "VmHWM") / 1024,
+    }
 
 
 def _pin_to_one_core() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
-
-def _peak_mib() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How many jobs a second go from accepted to SUCCEEDED when making the picture costs nothing.
 
-Run it from the repository: `.venv/bin/python -m bench.throughput [--jobs 2000] [--workers 2]`.
+Run it from the repository: `.venv/bin/python -m bench.throughput [--jobs 1000] [--workers 2]`.
 One server process and two worker processes; many users submit over gRPC at once. CPU seconds are
 given per role, because on a small machine the client and the database share the cores. Its files
 are in TMPDIR. Where that is ext4 without a journal, a new file costs more for some minutes after
@@ -9,12 +9,16 @@ many were deleted, for instance those of the last run: wait, or name a folder of
 
 import argparse
 import asyncio
-import os
 import time
 
 import grpc
 
-from bench.installation import DATABASES, Installation, cpu_seconds, installation
+from bench.harness import command
+from bench.harness.measure import Values
+from bench.harness.processes import cpu_seconds
+from bench.harness.report import Column, metric
+from bench.harness.results import row_of
+from bench.installation import DATABASES, Installation, installation
 from core.process.settings import read_settings
 from core.store import Database, open_database
 from core.store.engine.sql import Statement
@@ -22,8 +26,14 @@ from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
 
-TARGET = 300
 WARM_UP = 50
+ROLES = ("server", "workers", "database", "valkey", "client")
+COLUMNS = [
+    metric("jobs/s", "jobs_per_s"),
+    metric("accepted/s", "accepted_per_s"),
+    metric("CPU of a job, ms", "together_ms", 1),
+]
+COSTS: list[Column] = [metric(f"{role}, ms", f"{role}_ms", 2) for role in ROLES]
 _DONE = Statement("SELECT count(*) FROM job WHERE state = 'SUCCEEDED'")
 _SPAN = Statement(
     "SELECT count(*), max(end_time) - min(create_time), max(create_time) - min(create_time)"
@@ -34,22 +44,36 @@ _SPAN = Statement(
 
 def main() -> None:
     """Prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2000, help="jobs to run")
+    parser = command.options(__doc__)
+    parser.add_argument("--jobs", type=int, default=1000, help="jobs of each repetition")
     parser.add_argument("--users", type=int, default=20, help="users who submit them")
     parser.add_argument("--at-once", type=int, default=32, help="calls under way at once")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     parser.add_argument("--database", choices=DATABASES, default="postgres")
     asked = parser.parse_args()
+    run = command.begin()
     with installation(asked.database, asked.workers) as running:
-        settings = read_settings(database_url=running.database_url)
-        db = open_database(settings)
+        db = open_database(read_settings(database_url=running.database_url))
         _run(running, db, WARM_UP, asked)
-        before = _cpu_seconds(running)
-        _run(running, db, asked.jobs, asked)
-        after = _cpu_seconds(running)
-        _report(db, asked.jobs, {role: after[role] - before[role] for role in after})
+        each = [_measured(running, db, asked) for _ in range(asked.repetitions)]
         db.close()
+    row = row_of(f"throughput-{asked.database}", "rushes", run, each)
+    command.finish("throughput", [row], COLUMNS, asked.write, costs=COSTS)
+
+
+def _measured(running: Installation, db: Database, asked: argparse.Namespace) -> Values:
+    before = _cpu_seconds(running)
+    _run(running, db, asked.jobs, asked)
+    after = _cpu_seconds(running)
+    row = db.row(_SPAN, count=asked.jobs)
+    assert row is not None
+    _, span_ms, accepting_ms = (int(value) for value in row)
+    used = {role: (after[role] - before[role]) * 1000 / asked.jobs for role in after}
+    return {f"{role}_ms": milliseconds for role, milliseconds in used.items()} | {
+        "jobs_per_s": asked.jobs * 1000 / span_ms,
+        "accepted_per_s": asked.jobs * 1000 / accepting_ms,
+        "together_ms": sum(used.values()),
+    }
 
 
 def _run(running: Installation, db: Database, count: int, asked: argparse.Namespace) -> None:
@@ -79,25 +103,13 @@ def _count(db: Database) -> int:
     return int(row[0]) if row else 0
 
 
-def _report(db: Database, count: int, cpu: dict[str, float]) -> None:
-    row = db.row(_SPAN, count=count)
-    assert row is not None
-    _, span_ms, accepting_ms = (int(value) for value in row)
-    rate = count * 1000 / span_ms
-    each = ", ".join(f"{role} {seconds * 1000 / count:.2f}" for role, seconds in cpu.items())
-    print(
-        f"{db.dialect.value:8} {count} jobs in {span_ms / 1000:.1f} s: {rate:.0f} jobs/s"
-        f" ({rate / TARGET:.2f} of {TARGET}), accepted {count * 1000 / accepting_ms:.0f}/s,"
-        f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    )
-    print(f"CPU, ms per job: {each}; together {sum(cpu.values()) * 1000 / count:.2f}")
-
-
 def _cpu_seconds(running: Installation) -> dict[str, float]:
-    """Of each process so far, by role; children that ended count for their parents."""
-    found = {name: cpu_seconds(process.pid) for name, process in running.processes.items()}
-    found["client"] = time.process_time()
-    return found
+    """Of each role so far; children that ended count for their parents."""
+    found = dict.fromkeys(ROLES, 0.0)
+    for name, process in running.processes.items():
+        role = "workers" if name.startswith("worker") else name
+        found["database" if role == "postgres" else role] += cpu_seconds(process.pid)
+    return found | {"client": time.process_time()}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What is measured: the product, and the floor of gRPC. Peers are in `bench.peers`."""
