@@ -282,8 +282,11 @@ def _names(cls: Any) -> tuple[str, ...]:
 
 def _known(cls: Any, values: dict[str, Any], **enums: type[StrEnum]) -> dict[str, Any]:
     """The values that this version knows, with those named in `enums` turned into enums."""
-    known = {name: value for name, value in values.items() if name in _names(cls)}
-    return known | {name: enum(known[name]) for name, enum in enums.items() if name in known}
+    known = {name: values[name] for name in _names(cls) if name in values}
+    for name, enum in enums.items():
+        if name in known:
+            known[name] = enum(known[name])
+    return known
 
 
 def progress_to_json(progress: Progress) -> dict[str, Any]:

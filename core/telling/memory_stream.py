@@ -8,7 +8,15 @@ from collections.abc import AsyncIterator, Iterator
 
 from core.errors import DependencyUnavailable
 from core.events import Event, ProgressTick
-from core.telling.stream import BLOCK_MS, MAX_ENTRIES, StreamRow, event_row, progress_row, shard_of
+from core.telling.stream import (
+    BLOCK_MS,
+    MAX_ENTRIES,
+    ReadProgress,
+    StreamRow,
+    event_row,
+    progress_row,
+    shard_of,
+)
 
 
 class MemoryStream:
@@ -53,6 +61,16 @@ class MemoryTail:
     def __init__(self, shard: "_Shard") -> None:
         self._shard = shard
         self._position: int | None = None
+        self._progress = ReadProgress()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the last read found nothing, or a read waits in vain."""
+        return self._progress.is_idle
+
+    def has_read(self, until: float) -> bool:
+        """Whether everything is read that was told before `until`."""
+        return self._progress.has_read(until)
 
     def forget_position(self) -> None:
         """Reads on from the stream's end."""
@@ -67,6 +85,7 @@ class MemoryTail:
                     yield []
                     continue
                 news.clear()
+                self._progress.begin()
                 rows, end = self._shard.after(self._position)
                 if not rows:
                     with contextlib.suppress(TimeoutError):
@@ -77,6 +96,7 @@ class MemoryTail:
                         continue
                     rows, end = self._shard.after(self._position)
                 self._position = end
+                self._progress.end(len(rows))
                 yield rows
 
     async def close(self) -> None:

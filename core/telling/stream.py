@@ -11,10 +11,10 @@ revision, job, attempt, payload (JSON).
 import asyncio
 import contextlib
 import json
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import redis
 import redis.asyncio
@@ -33,6 +33,10 @@ MAX_ENTRIES = 20_000
 TIMEOUT_SECONDS = 1.0
 BLOCK_MS = 1000
 READ_COUNT = 500
+# How long a tail that found rows lets others gather before it reads again.
+JOIN_SECONDS = 0.003
+# Redis answers a read sooner if there is something to give.
+ANSWER_SECONDS = 0.05
 # The Redis clients raise these when a command fails.
 REDIS_ERRORS = (
     redis.RedisError,
@@ -41,8 +45,7 @@ REDIS_ERRORS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRow:
+class StreamRow(NamedTuple):
     """One entry: a durable change or a progress tick, with its payload not yet decoded."""
 
     kind: str
@@ -68,6 +71,13 @@ class StreamTail(Protocol):
         Raises:
             DependencyUnavailable: when the stream can't be reached; call again to go on.
         """
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the last read found nothing, or a read waits in vain."""
+
+    def has_read(self, until: float) -> bool:
+        """Whether everything is read that was told before `until` (of `time.monotonic`)."""
 
     async def close(self) -> None:
         """Closes the tail's connection."""
@@ -189,17 +199,27 @@ class RedisStream:
 
 
 class RedisTail:
-    """A StreamTail on Redis or Valkey."""
+    """A StreamTail on Redis or Valkey.
+
+    It reads at most every JOIN_SECONDS, because a read costs as much as several of its rows. What
+    comes after a pause is read at once.
+    """
 
     def __init__(self, settings: Settings, shard: int) -> None:
         self._key = stream_key(shard)
         self._position: bytes | None = None
-        cls: Any = redis.asyncio.RedisCluster if settings.redis_cluster else redis.asyncio.Redis
-        self._client: Any = cls.from_url(
-            settings.redis_url,
-            retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
-            socket_timeout=BLOCK_MS / 1000 + TIMEOUT_SECONDS,
-        )
+        of_cluster = settings.redis_cluster
+        self._reads: _Reads = (_ClusterReads if of_cluster else _Reads)(settings.redis_url)
+        self._progress = ReadProgress()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the last read found nothing, or a read waits in vain."""
+        return self._progress.is_idle
+
+    def has_read(self, until: float) -> bool:
+        """Whether everything is read that was told before `until`."""
+        return self._progress.has_read(until)
 
     def forget_position(self) -> None:
         """Reads on from the stream's end."""
@@ -211,29 +231,130 @@ class RedisTail:
             if self._position is None:
                 self._position = await self._end()
                 yield []
-            else:
-                yield await self._read(self._position)
+                continue
+            rows = await self._read(self._position)
+            yield rows
+            if rows:
+                await asyncio.sleep(JOIN_SECONDS)
 
     async def close(self) -> None:
         """Closes the connection."""
-        await self._client.aclose()
+        await self._reads.close()
 
     async def _read(self, position: bytes) -> list[StreamRow]:
+        self._progress.begin()
         with reaching("event stream"):
-            answer = await self._client.xread({self._key: position}, READ_COUNT, BLOCK_MS)
+            entries = await self._reads.read(self._key, position)
         _raise_if_cancelled()
-        rows = []
-        for _, entries in _streams(answer):
-            for entry_id, fields in entries:
-                self._position = entry_id
-                if (row := _row(fields)) is not None:
-                    rows.append(row)
-        return rows
+        self._progress.end(len(entries))
+        if entries and self._position is not None:
+            self._position = entries[-1][0]
+        rows = (_row(fields) for _, fields in entries)
+        return [row for row in rows if row is not None]
 
     async def _end(self) -> bytes:
         with reaching("event stream"):
-            last = await self._client.xrevrange(self._key, count=1)
-        return last[0][0] if last else b"0-0"
+            return await self._reads.end(self._key)
+
+
+class ReadProgress:
+    """How far a tail has come: what it has surely read, by the clock of `time.monotonic`."""
+
+    def __init__(self) -> None:
+        self._found_nothing = False
+        # Since when a read waits for rows. Where there are some, it does not wait.
+        self._asked_at = float("inf")
+        # When a read last gave all there was.
+        self._had_all_at = float("-inf")
+
+    def begin(self) -> None:
+        """A read begins, from where the last one ended."""
+        self._asked_at = time.monotonic()
+
+    def end(self, count: int) -> None:
+        """A read gave so many rows, of READ_COUNT at most."""
+        if count < READ_COUNT:
+            self._had_all_at = self._asked_at
+        self._asked_at = float("inf")
+        self._found_nothing = not count
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the last read found nothing, or a read waits in vain."""
+        return self._found_nothing or self._waits
+
+    def has_read(self, until: float) -> bool:
+        """Whether everything is read that was told before `until`."""
+        return self._had_all_at >= until or self._waits
+
+    @property
+    def _waits(self) -> bool:
+        return self._asked_at + ANSWER_SECONDS < time.monotonic()
+
+
+class _Reads:
+    """Reads a stream on one connection of its own.
+
+    The client's own `xread` costs three times as much, for a pool and for a dict of each entry.
+    """
+
+    def __init__(self, url: str) -> None:
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        pool: Any = redis.asyncio.ConnectionPool
+        self._connection: Any = pool.from_url(url, retry=retry).make_connection()
+
+    async def read(self, key: str, position: bytes) -> list[Any]:
+        """The entries after the position, as pairs of an id and a list of fields and values."""
+        answer = await self._ask(
+            *("XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", key, position)
+        )
+        [(_, entries)] = _streams(answer) or [(key, [])]
+        return list(entries)
+
+    async def end(self, key: str) -> bytes:
+        """The id of the last entry."""
+        last = await self._ask("XREVRANGE", key, "+", "-", "COUNT", 1)
+        return bytes(last[0][0]) if last else b"0-0"
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._connection.disconnect()
+
+    async def _ask(self, *command: Any) -> Any:
+        connection = self._connection
+        answered = False
+        try:
+            await connection.connect()
+            await connection.send_command(*command)
+            answer = await connection.read_response(
+                disable_decoding=True, timeout=BLOCK_MS / 1000 + TIMEOUT_SECONDS
+            )
+            answered = True
+        finally:
+            if not answered:
+                # An answer that comes later would be taken for that of the next command.
+                await connection.disconnect(nowait=True)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class _ClusterReads(_Reads):
+    """The same by the client for clusters, which finds the node that has the stream."""
+
+    def __init__(self, url: str) -> None:
+        self._client: Any = redis.asyncio.RedisCluster.from_url(
+            url,
+            retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
+            socket_timeout=BLOCK_MS / 1000 + TIMEOUT_SECONDS,
+        )
+
+    async def close(self) -> None:
+        """Closes the client's connections."""
+        await self._client.aclose()
+
+    async def _ask(self, *command: Any) -> Any:
+        return await self._client.execute_command(*command)
 
 
 def _raise_if_cancelled() -> None:
@@ -247,8 +368,10 @@ def _streams(answer: Any) -> list[Any]:
     return list(answer.items()) if isinstance(answer, dict) else list(answer or [])
 
 
-def _row(fields: dict[bytes, bytes]) -> StreamRow | None:
+def _row(fields: Any) -> StreamRow | None:
     """The row; None when the entry is not one of ours, because garbage must not stop the tail."""
+    if isinstance(fields, list):
+        fields = dict(zip(fields[::2], fields[1::2], strict=False))
     try:
         return StreamRow(
             fields[b"kind"].decode(),

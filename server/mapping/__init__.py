@@ -1,15 +1,18 @@
 """The only place that turns domain values into messages; `validation` is the way back.
 
 Times are milliseconds and money micro-units in the domain, Timestamp, Duration and Money here.
+A message inside another is made as the values of its fields (see `values`).
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from core.catalog.models import Model
 from core.errors import RequestError
-from core.events import Event, ProgressTick, QueueInfo, UserChange, event_from_json
-from core.jobs import Cost, Job, JobFailure, Progress
+from core.events import Event, QueueInfo, UserChange, event_to_json
+from core.jobs import Job
+from core.kinds import Record, record_from_json
 from core.media import Media
 from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
 from rushes.v1 import media_service_pb2 as pb
@@ -17,8 +20,32 @@ from server.commands.read import Estimate
 from server.commands.requests import Unpriced
 from server.mapping.addresses import Addresses
 from server.mapping.models import model_to_proto, price_lines
-from server.mapping.specs import result_to_field, spec_to_field
+from server.mapping.specs import SPECS, result_field
 from server.mapping.values import duration, enum_value, money, timestamp
+
+# The fields of a job, and those of its progress, that an event keeps as they are shown.
+_AS_KEPT = (
+    "job_id",
+    "user_id",
+    "provider",
+    "labels",
+    "attempt",
+    "revision",
+    "cancel_reason",
+    "cancel_saves_cost",
+    "retry_of",
+    "request_id",
+    "final_prompt",
+)
+_TIMES = (
+    "cancel_request_time",
+    "create_time",
+    "start_time",
+    "end_time",
+    "start_deadline",
+    "finish_deadline",
+)
+_PROGRESS = ("percent", "estimated", "message")
 
 
 class Mapper:
@@ -31,69 +58,78 @@ class Mapper:
 
     def job_to_proto(self, job: Job, queue: QueueInfo | None = None) -> job_pb2.Job:
         """A job as callers see it; `queue` is its place while it waits."""
-        return job_pb2.Job(
-            job_id=job.job_id,
-            user_id=job.user_id,
-            **spec_to_field(job.spec),
-            **result_to_field(job),
-            state=enum_value(job_pb2.Job.State, job.state),
-            progress=progress_to_proto(job.progress),
-            queue=queue_to_proto(queue),
-            cost=self.cost_to_proto(job.cost),
-            error=failure_to_proto(job.failure),
-            outputs=[self.media_to_proto(media) for media in job.outputs],
-            labels=job.labels,
-            provider=job.provider,
-            model=job.spec.model,
+        return job_pb2.Job(**self._job(job, queue))
+
+    def _job(self, job: Job, queue: QueueInfo | None) -> dict[str, Any]:
+        return self._job_fields(job.to_json(), job.outputs, job.result, queue)
+
+    def _job_fields(
+        self,
+        values: dict[str, Any],
+        outputs: Iterable[Media],
+        record: Record | None,
+        queue: QueueInfo | None = None,
+    ) -> dict[str, Any]:
+        """The fields of a job of which an event keeps `values`.
+
+        Events are mapped from what they keep, because a watch maps many, and a Job made in between
+        would cost more than the rest. A call's job passes here too, so that both look the same.
+        """
+        fields = {name: values[name] for name in _AS_KEPT if name in values}
+        fields |= {name: timestamp(values[name]) for name in _TIMES if name in values}
+        kind, spec = values["kind"], values["spec"]
+        fields[kind] = SPECS[kind](spec)
+        fields["state"] = enum_value(job_pb2.Job.State, values["state"])
+        fields["progress"] = _progress(values["progress"])
+        fields["cost"] = self._cost(values["cost"])
+        fields["model"] = spec.get("model")
+        fields["outputs"] = [self._media(media) for media in outputs]
+        if record is not None:
+            fields |= result_field(kind, record)
+        if operation := values.get("provider_operation"):
             # The last part alone: what is before it names the account at the provider.
-            provider_operation=job.provider_operation.rpartition("/")[2],
-            attempt=job.attempt,
-            revision=job.revision,
-            cancel_request_time=timestamp(job.cancel_request_time),
-            cancel_reason=job.cancel_reason,
-            cancel_saves_cost=job.cancel_saves_cost,
-            retry_of=job.retry_of,
-            create_time=timestamp(job.create_time),
-            start_time=timestamp(job.start_time),
-            end_time=timestamp(job.end_time),
-            start_deadline=timestamp(job.start_deadline),
-            finish_deadline=timestamp(job.finish_deadline),
-            request_id=job.request_id,
-            final_prompt=job.final_prompt,
-        )
+            fields["provider_operation"] = operation.rpartition("/")[2]
+        if failure := values.get("failure"):
+            fields["error"] = _failure(failure)
+        if queue is not None:
+            fields["queue"] = _queue(queue)
+        return fields
 
     def media_to_proto(self, media: Media, ttl_seconds: int | None = None) -> media_pb2.Media:
         """A media item with addresses that last `ttl_seconds`, or as long as is usual here."""
+        return media_pb2.Media(**self._media(media, ttl_seconds))
+
+    def _media(self, media: Media, ttl_seconds: int | None = None) -> dict[str, Any]:
         signed = self._addresses.sign(media, ttl_seconds)
-        return media_pb2.Media(
-            media_id=media.media_id,
-            user_id=media.user_id,
-            job_id=media.job_id,
-            type=enum_value(media_pb2.Media.Type, media.type),
-            mime_type=media.mime_type,
-            size_bytes=media.size_bytes,
-            sha256=media.sha256,
-            width=media.width,
-            height=media.height,
-            duration=duration(media.duration_ms),
-            url=signed.url,
-            thumbnail_url=signed.thumbnail_url,
-            url_expire_time=timestamp(signed.expire_time),
-            title=media.title,
-            prompt=media.prompt,
-            revised_prompt=media.revised_prompt,
-            seed=media.seed,
-            provider=media.provider,
-            model=media.model,
-            cost=money(media.cost_micros, self.currency),
-            generation_duration=duration(media.generation_ms),
-            labels=media.labels,
-            starred=media.starred,
-            create_time=timestamp(media.create_time),
-            delete_time=timestamp(media.delete_time),
-            purge_time=timestamp(media.purge_time),
-            has_content_credentials=media.has_content_credentials,
-        )
+        return {
+            "media_id": media.media_id,
+            "user_id": media.user_id,
+            "job_id": media.job_id,
+            "type": enum_value(media_pb2.Media.Type, media.type),
+            "mime_type": media.mime_type,
+            "size_bytes": media.size_bytes,
+            "sha256": media.sha256,
+            "width": media.width,
+            "height": media.height,
+            "duration": duration(media.duration_ms),
+            "url": signed.url,
+            "thumbnail_url": signed.thumbnail_url,
+            "url_expire_time": timestamp(signed.expire_time),
+            "title": media.title,
+            "prompt": media.prompt,
+            "revised_prompt": media.revised_prompt,
+            "seed": media.seed,
+            "provider": media.provider,
+            "model": media.model,
+            "cost": money(media.cost_micros, self.currency),
+            "generation_duration": duration(media.generation_ms),
+            "labels": media.labels,
+            "starred": media.starred,
+            "create_time": timestamp(media.create_time),
+            "delete_time": timestamp(media.delete_time),
+            "purge_time": timestamp(media.purge_time),
+            "has_content_credentials": media.has_content_credentials,
+        }
 
     def model_to_proto(self, model: Model, now_ms: int) -> model_pb2.Model:
         """A model of the catalog, as it is at that time."""
@@ -102,41 +138,50 @@ class Mapper:
     def estimate_to_proto(self, estimate: Estimate | Unpriced) -> pb.EstimateCostResponse.Estimate:
         """The price and the queue of one model, or why it can't be priced."""
         if isinstance(estimate, Unpriced):
-            error = error_to_proto(estimate.error)
+            error = _error(estimate.error)
             return pb.EstimateCostResponse.Estimate(model=estimate.model, error=error)
         candidate = estimate.candidate
         return pb.EstimateCostResponse.Estimate(
             model=candidate.model.model,
             cost=money(estimate.cost_micros, self.currency),
-            queue=queue_to_proto(estimate.queue),
+            queue=_queue(estimate.queue),
             lines=price_lines(estimate.lines, self.currency),
             unsupported_fields=candidate.unsupported_fields,
             affordable=estimate.affordable,
-            error=error_to_proto(estimate.error),
+            error=_error(estimate.error),
         )
 
-    def cost_to_proto(self, cost: Cost) -> job_pb2.Cost:
-        """Where a job's money stands."""
-        return job_pb2.Cost(
-            state=enum_value(job_pb2.Cost.State, cost.state),
-            estimated=money(cost.estimated_micros, self.currency),
-            actual=money(cost.actual_micros, self.currency),
-            price_revision=cost.price_revision,
-        )
+    def _cost(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "state": enum_value(job_pb2.Cost.State, values["state"]),
+            "estimated": money(values["estimated_micros"], self.currency),
+            "actual": money(values.get("actual_micros"), self.currency),
+            "price_revision": values.get("price_revision"),
+        }
 
     def event_to_proto(self, event: Event) -> pb.WatchEvent:
         """A durable event, with the whole job after it."""
-        return pb.WatchEvent(
-            revision=event.revision,
-            event_time=timestamp(event.event_time),
-            job=pb.JobEvent(
-                type=enum_value(pb.JobEvent.Type, event.type), job=self.job_to_proto(event.job)
-            ),
-        )
+        return self.kept_to_proto(event.revision, event_to_json(event))
 
     def stored_to_proto(self, stored: UserChange) -> pb.WatchEvent:
         """A durable event as the database and the stream carry it."""
-        return self.event_to_proto(event_from_json(stored.revision, json.loads(stored.payload)))
+        return self.kept_to_proto(stored.revision, json.loads(stored.payload))
+
+    def kept_to_proto(self, revision: int, values: dict[str, Any]) -> pb.WatchEvent:
+        """A durable event of which these are the decoded values of its payload.
+
+        Raises:
+            ValueError, KeyError, TypeError: when they are not those of an event.
+        """
+        job = values["job"]
+        outputs = [Media.from_json(item) for item in job["outputs"]]
+        record = record_from_json(job["kind"], job.get("result"))
+        type = enum_value(pb.JobEvent.Type, values["type"])
+        return pb.WatchEvent(
+            revision=revision,
+            event_time=timestamp(values["event_time"]),
+            job=_job_event(type, self._job_fields(job, outputs, record)),
+        )
 
     def current_to_proto(
         self, job: Job, now_ms: int, queue: QueueInfo | None = None
@@ -144,23 +189,22 @@ class Mapper:
         """A job in a snapshot; it has no revision of its own there."""
         return pb.WatchEvent(
             event_time=timestamp(now_ms),
-            job=pb.JobEvent(type=pb.JobEvent.CURRENT, job=self.job_to_proto(job, queue)),
+            job=_job_event(pb.JobEvent.CURRENT, self._job(job, queue)),
         )
 
 
 def tick_to_proto(
-    tick: ProgressTick, now_ms: int | None = None, queue: QueueInfo | None = None
+    job_id: str,
+    attempt: int,
+    progress: dict[str, Any],
+    now_ms: int,
+    queue: QueueInfo | None = None,
 ) -> pb.WatchEvent:
-    """Progress of a job, or with `queue` its place while it waits."""
-    return pb.WatchEvent(
-        event_time=timestamp(now_ms),
-        progress=pb.ProgressEvent(
-            job_id=tick.job_id,
-            attempt=tick.attempt,
-            progress=progress_to_proto(tick.progress),
-            queue=queue_to_proto(queue),
-        ),
-    )
+    """Progress of a job as the stream carries it, or with `queue` its place while it waits."""
+    tick: Any = {"job_id": job_id, "attempt": attempt, "progress": _progress(progress)}
+    if queue is not None:
+        tick["queue"] = _queue(queue)
+    return pb.WatchEvent(event_time=timestamp(now_ms), progress=tick)
 
 
 def synced_to_proto() -> pb.WatchEvent:
@@ -180,47 +224,45 @@ def end_to_proto(reason: str = "") -> pb.WatchEvent:
     )
 
 
-def progress_to_proto(progress: Progress) -> job_pb2.Progress:
-    """How far a job is."""
-    return job_pb2.Progress(
-        stage=enum_value(job_pb2.Progress.Stage, progress.stage),
-        percent=progress.percent,
-        estimated=progress.estimated,
-        message=progress.message,
-        remaining=duration(progress.remaining_ms),
-    )
+def _job_event(type: Any, job: dict[str, Any]) -> Any:
+    return {"type": type, "job": job}
 
 
-def queue_to_proto(queue: QueueInfo | None) -> Any:
-    """The place of a job that waits; None for one that does not."""
-    if queue is None:
-        return None
-    return job_pb2.QueueInfo(
-        position=queue.position,
-        estimated_wait=duration(queue.estimated_wait_ms),
-        estimated_run=duration(queue.estimated_run_ms),
-        sample_count=queue.sample_count,
-        blocked_reason=queue.blocked_reason,
-    )
+def _progress(values: dict[str, Any]) -> dict[str, Any]:
+    """How far a job is, from what `progress_to_json` wrote."""
+    fields = {name: values[name] for name in _PROGRESS if name in values}
+    fields["stage"] = enum_value(job_pb2.Progress.Stage, values.get("stage", ""))
+    if "remaining_ms" in values:
+        fields["remaining"] = duration(values["remaining_ms"])
+    return fields
 
 
-def error_to_proto(error: RequestError | None) -> Any:
+def _queue(queue: QueueInfo) -> dict[str, Any]:
+    """The place of a job that waits."""
+    return {
+        "position": queue.position,
+        "estimated_wait": duration(queue.estimated_wait_ms),
+        "estimated_run": duration(queue.estimated_run_ms),
+        "sample_count": queue.sample_count,
+        "blocked_reason": queue.blocked_reason,
+    }
+
+
+def _error(error: RequestError | None) -> Any:
     """Why one part of a request was refused while the others were not; None when it was not."""
     if error is None:
         return None
-    return job_pb2.JobError(
-        reason=enum_value(error_reason_pb2.ErrorReason, error.reason),
-        message=error.message,
-        metadata=error.metadata,
-    )
+    return {
+        "reason": enum_value(error_reason_pb2.ErrorReason, error.reason),
+        "message": error.message,
+        "metadata": error.metadata,
+    }
 
 
-def failure_to_proto(failure: JobFailure | None) -> Any:
-    """Why a job failed; None while it did not."""
-    if failure is None:
-        return None
-    return job_pb2.JobError(
-        reason=enum_value(error_reason_pb2.ErrorReason, failure.reason),
-        message=failure.message,
-        metadata=failure.metadata,
-    )
+def _failure(values: dict[str, Any]) -> dict[str, Any]:
+    """Why a job failed, from what an event keeps."""
+    return {
+        "reason": enum_value(error_reason_pb2.ErrorReason, values["reason"]),
+        "message": values.get("message"),
+        "metadata": values.get("metadata"),
+    }

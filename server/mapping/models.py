@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from google.protobuf.duration_pb2 import Duration
-
 from core.catalog.ability import Ability
 from core.catalog.models import Model
 from core.catalog.prompts import Template
@@ -53,7 +51,7 @@ def _ability(ability: Ability, currency: str, max_outputs: int) -> model_pb2.Abi
     return model_pb2.Ability(
         aspect_ratios=ability.aspect_ratios,
         resolutions=ability.resolutions,
-        durations=[Duration(seconds=seconds) for seconds in ability.durations],
+        durations=[duration(seconds * 1000) for seconds in ability.durations],
         max_output_count=min(ability.max_output_count, max_outputs),
         max_references=ability.max_references,
         fields=ability.fields,

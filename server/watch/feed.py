@@ -1,6 +1,5 @@
 """One watched user's durable changes in this process: a head, a short ring, the latest progress."""
 
-import asyncio
 import itertools
 from collections import deque
 
@@ -12,21 +11,12 @@ from core.telling.stream import PROGRESS, StreamRow
 from server.watch.lines import Line
 from server.watch.progress import LatestProgress
 from server.watch.reader import Reader
+from server.watch.signal import Signal
 from server.watch.tasks import Tasks
 
 log = get_logger(__name__)
 
 RING_LINES = 256
-
-
-class Signal:
-    """Wakes one watcher: always for durable changes, for progress only while `ticks` is set."""
-
-    __slots__ = ("event", "ticks")
-
-    def __init__(self) -> None:
-        self.event = asyncio.Event()
-        self.ticks = False
 
 
 class Feed:
@@ -40,7 +30,7 @@ class Feed:
         self.head: int | None = None
         self.filling = False
         self.watchers: set[Signal] = set()
-        self.progress = LatestProgress(user_id)
+        self.progress = LatestProgress()
         self._reader = reader
         self._tasks = tasks
         self._ring: deque[Line] = deque(maxlen=RING_LINES)
@@ -87,23 +77,30 @@ class Feed:
         """Takes the places of waiting jobs."""
         self._wake_for_progress(self.progress.offer_places(places))
 
+    def recent_lines(self, revision: int) -> list[Line] | None:
+        """The lines above the revision, in order; None when the ring does not begin that early."""
+        assert self.head is not None
+        if revision >= self.head:
+            return []
+        if not self._ring or self._ring[0].revision > revision + 1:
+            return None
+        known = revision + 1 - self._ring[0].revision
+        return list(itertools.islice(self._ring, known, None))
+
     async def lines_after(self, revision: int, *, until: int = 0) -> list[Line]:
         """The next lines above the revision, in order: from the ring, else from the database.
 
         `until` is a revision that the database has, whether or not this feed knows of it yet.
         """
-        assert self.head is not None
-        if revision >= max(self.head, until):
-            return []
-        if revision < self.head and self._ring and self._ring[0].revision <= revision + 1:
-            known = revision + 1 - self._ring[0].revision
-            return list(itertools.islice(self._ring, known, None))
+        lines = self.recent_lines(revision)
+        if lines or (lines is not None and revision >= until):
+            return lines
         return await self._reader.lines_after(self.user_id, revision)
 
     def wake(self) -> None:
         """Wakes every watcher."""
         for signal in self.watchers:
-            signal.event.set()
+            signal.set()
 
     def _append(self, lines: list[Line]) -> None:
         """Takes lines in order; those at or below the head are dropped."""
@@ -114,8 +111,8 @@ class Feed:
             assert line.revision == self.head + 1, (line.revision, self.head)
             self.head = line.revision
             self._ring.append(line)
-            if line.event is not None:
-                self.progress.note(line.event.job)
+            if line.job is not None:
+                self.progress.note(line.job.job_id, line.job.state)
         self.wake()
 
     def _fill_if_behind(self) -> None:
@@ -142,5 +139,4 @@ class Feed:
     def _wake_for_progress(self, changed: bool) -> None:
         if changed:
             for signal in self.watchers:
-                if signal.ticks:
-                    signal.event.set()
+                signal.set_for_progress()

@@ -8,6 +8,7 @@ stream can't be reached, that query is the tail.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Collection
 
 from core.errors import DependencyUnavailable, RushesError, ServerDraining, TooManyWatches
@@ -15,15 +16,18 @@ from core.process import metrics
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
 from core.telling.stream import EventStream, StreamTail
-from server.watch.feed import Feed, Signal
+from server.watch.feed import Feed
 from server.watch.reader import Reader
+from server.watch.signal import Signal
 from server.watch.tasks import Tasks
 
 log = get_logger(__name__)
 
 TAIL_START_SECONDS = 0.5
 RETRY_SECONDS = 0.5
+# What is committed is told within this time, if it is told at all.
 LATE_SECONDS = 0.1
+PULSE_SECONDS = 0.25
 
 
 class Hub:
@@ -38,12 +42,14 @@ class Hub:
         self._work = tasks
         self._feeds: dict[str, Feed] = {}
         self._tails: dict[int, _Tail] = {}
+        self._signals: set[Signal] = set()
         self.draining = asyncio.Event()
         self.epoch = ""
 
     async def start(self) -> None:
         """Reads the epoch and begins to compare."""
         self.epoch = await self._reader.epoch()
+        self._work.start(self._pulse_forever(), vital=True)
         self._work.start(self._compare_forever(), vital=True)
 
     async def close(self) -> None:
@@ -65,7 +71,7 @@ class Hub:
     @property
     def watch_count(self) -> int:
         """How many watches are open."""
-        return sum(len(feed.watchers) for feed in self._feeds.values())
+        return len(self._signals)
 
     @contextlib.asynccontextmanager
     async def attach(self, user_id: str) -> AsyncIterator[tuple[Feed, Signal]]:
@@ -82,6 +88,7 @@ class Hub:
             raise TooManyWatches(limit=self._settings.max_watches)
         signal = Signal()
         feed.watchers.add(signal)
+        self._signals.add(signal)
         metrics.WATCHERS.inc()
         try:
             # First the tail, then the head: one of them sees what happens in between.
@@ -90,6 +97,8 @@ class Hub:
             yield feed, signal
         finally:
             feed.watchers.discard(signal)
+            self._signals.discard(signal)
+            signal.close()
             metrics.WATCHERS.dec()
             if not feed.watchers and self._feeds.get(user_id) is feed:
                 del self._feeds[user_id]
@@ -116,6 +125,13 @@ class Hub:
                 tail.begun.clear()
                 await asyncio.sleep(RETRY_SECONDS)
 
+    async def _pulse_forever(self) -> None:
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            now = time.monotonic()
+            for signal in self._signals:
+                signal.pulse(now)
+
     async def _compare_forever(self) -> None:
         while True:
             await asyncio.sleep(self._settings.compare_seconds)
@@ -133,13 +149,20 @@ class Hub:
         if epoch != self.epoch:
             self._begin_epoch(epoch)
         found = await self._reader.revisions(users)
-        if self._behind(found):
-            # The tail may just be bringing it.
-            await asyncio.sleep(LATE_SECONDS)
+        if not self._behind(found):
+            return
+        # The tail may just be bringing it.
+        told = time.monotonic() + LATE_SECONDS / 2
+        await asyncio.sleep(LATE_SECONDS)
         for feed, revision in self._behind(found):
+            tail = self._tail_of(feed.user_id)
+            if tail.lags_behind(told):
+                # A tail that is late may still bring it, and much else. The next comparison sees.
+                continue
             feed.expect(revision)
-            # The tail did not bring it: after a wipe of the stream it can be deaf where it stands.
-            self._tail_of(feed.user_id).stream.forget_position()
+            if tail.stream.is_idle:
+                # It did not bring it: after a wipe of the stream it can be deaf where it stands.
+                tail.stream.forget_position()
 
     def _behind(self, revisions: dict[str, int]) -> list[tuple[Feed, int]]:
         """The feeds that lack the revision of their user, with that revision."""
@@ -162,6 +185,10 @@ class _Tail:
     def __init__(self, stream: StreamTail) -> None:
         self.stream = stream
         self.begun = asyncio.Event()
+
+    def lags_behind(self, moment: float) -> bool:
+        """Whether it reads, but has not read all that was told before the moment."""
+        return self.begun.is_set() and not self.stream.has_read(moment)
 
     async def started(self) -> None:
         """Waits until the tail reads. It waits a moment at most: the comparison finds the rest."""

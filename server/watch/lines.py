@@ -3,8 +3,10 @@
 import json
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from core.events import JOB_KIND, Event, event_from_json
+from core.events import JOB_KIND
+from core.jobs import State
 from server.mapping import Mapper
 from server.watch.frames import event_frame
 
@@ -15,36 +17,41 @@ FRAME_SECONDS = 600.0
 class Line:
     """A durable change at its revision, with its frame.
 
-    `event` is the job's event if the change is one. A change of another kind has none, so filters
-    and `until_done` do not look at it. A change that this version does not know has no frame.
+    `job` is what the change says of its job, if it is an event of one. A change of another kind has
+    none, so filters and `until_done` do not look at it. A change that this version does not know
+    has no frame.
     """
 
-    __slots__ = ("_frame", "_made_at", "_make_frame", "event", "kind", "revision")
+    __slots__ = ("_frame", "_made_at", "_remake", "job", "kind", "revision")
 
-    def __init__(
-        self,
-        revision: int,
-        kind: str,
-        make_frame: Callable[[], bytes] | None = None,
-        event: Event | None = None,
-    ) -> None:
+    def __init__(self, revision: int, kind: str, job: "LineJob | None" = None) -> None:
         self.revision = revision
         self.kind = kind
-        self.event = event
-        self._make_frame = make_frame
+        self.job = job
         self._frame = b""
-        self._made_at = float("-inf")
+        self._remake: Callable[[], bytes] | None = None
+        self._made_at = 0.0
+
+    def keep(self, frame: bytes, remake: Callable[[], bytes]) -> None:
+        """Takes the frame, and what makes it again when its addresses are old."""
+        self._frame, self._remake = frame, remake
+        self._made_at = time.monotonic()
 
     @property
     def frame(self) -> bytes:
-        """The bytes for a response, made at most once in FRAME_SECONDS; empty if there are none."""
-        if self._make_frame is None:
-            return b""
-        now = time.monotonic()
-        if now - self._made_at > FRAME_SECONDS:
-            self._frame = self._make_frame()
-            self._made_at = now
+        """The bytes for a response, at most FRAME_SECONDS old; empty if there are none."""
+        if self._remake is not None and time.monotonic() - self._made_at > FRAME_SECONDS:
+            self.keep(self._remake(), self._remake)
         return self._frame
+
+
+class LineJob(NamedTuple):
+    """What watchers look at in an event of a job. `event_time` in milliseconds."""
+
+    job_id: str
+    state: State
+    labels: dict[str, str]
+    event_time: int
 
 
 class LineMaker:
@@ -64,5 +71,14 @@ class LineMaker:
         """
         if kind != JOB_KIND:
             return Line(revision, kind)
-        event = event_from_json(revision, json.loads(payload))
-        return Line(revision, kind, lambda: event_frame(self._mapper.event_to_proto(event)), event)
+        values = json.loads(payload)
+        job = values["job"]
+        said = LineJob(
+            job["job_id"], State(job["state"]), job.get("labels", {}), values["event_time"]
+        )
+        line = Line(revision, kind, said)
+        line.keep(self._frame(revision, values), lambda: self._frame(revision, json.loads(payload)))
+        return line
+
+    def _frame(self, revision: int, values: dict[str, Any]) -> bytes:
+        return event_frame(self._mapper.kept_to_proto(revision, values))

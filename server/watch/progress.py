@@ -3,10 +3,10 @@
 import heapq
 import json
 import time
-from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from core.events import ProgressTick, QueueInfo
-from core.jobs import Job, Progress, State, progress_from_json
+from core.events import QueueInfo
+from core.jobs import Progress, State, progress_to_json
 from core.telling.stream import StreamRow
 from server.mapping import tick_to_proto
 from server.watch.frames import event_frame
@@ -15,8 +15,7 @@ from server.watch.frames import event_frame
 MAX_PLACES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """The latest progress of a job; `number` rises with each tick of the user."""
 
     job_id: str
@@ -29,28 +28,30 @@ class Tick:
 class LatestProgress:
     """The latest tick of each unfinished job of one user. Progress is no state: it may be lost."""
 
-    def __init__(self, user_id: str) -> None:
+    __slots__ = ("_live", "_places", "number", "ticks")
+
+    def __init__(self) -> None:
         self.ticks: dict[str, Tick] = {}
-        self._user_id = user_id
         # The jobs that have not ended at the feed's head. Progress of other jobs is dropped.
         self._live: dict[str, State] = {}
         self._places: dict[str, QueueInfo] = {}
-        self._number = 0
+        # Of the latest tick.
+        self.number = 0
 
     def begin(self, live: dict[str, State]) -> None:
         """Takes the states of the jobs that have not ended at the feed's first head."""
         self._live = live
 
-    def note(self, job: Job) -> None:
-        """Takes a job as it is after its latest event."""
-        if job.state.terminal:
-            self._live.pop(job.job_id, None)
-            self.ticks.pop(job.job_id, None)
+    def note(self, job_id: str, state: State) -> None:
+        """Takes the state of a job after its latest event."""
+        if state.terminal:
+            self._live.pop(job_id, None)
+            self.ticks.pop(job_id, None)
         else:
-            self._live[job.job_id] = job.state
-        if self._places.pop(job.job_id, None) is not None:
+            self._live[job_id] = state
+        if self._places.pop(job_id, None) is not None:
             # Its place was of before this event.
-            self.ticks.pop(job.job_id, None)
+            self.ticks.pop(job_id, None)
 
     @property
     def waiting(self) -> list[str]:
@@ -66,10 +67,14 @@ class LatestProgress:
         known = self.ticks.get(row.job_id)
         if row.job_id not in self._live or (known is not None and known.attempt > row.attempt):
             return False
-        progress = progress_from_json(json.loads(row.payload))
-        if known is not None and known.attempt == row.attempt and known.percent > progress.percent:
+        progress = json.loads(row.payload)
+        if (
+            known is not None
+            and known.attempt == row.attempt
+            and known.percent > progress["percent"]
+        ):
             # Two workers may estimate one operation, each by what it has measured.
-            progress = replace(progress, percent=known.percent)
+            progress["percent"] = known.percent
         self._keep(row.job_id, row.attempt, progress)
         return True
 
@@ -83,15 +88,17 @@ class LatestProgress:
         ]
         for place, job_id in changed:
             self._places[job_id] = place
-            self._keep(job_id, 0, Progress(), place)
+            self._keep(job_id, 0, _WAITING, place)
         return bool(changed)
 
     def _keep(
-        self, job_id: str, attempt: int, progress: Progress, place: QueueInfo | None = None
+        self, job_id: str, attempt: int, progress: dict[str, Any], place: QueueInfo | None = None
     ) -> None:
-        self._number += 1
-        tick = ProgressTick(
-            user_id=self._user_id, job_id=job_id, attempt=attempt, progress=progress
-        )
-        frame = event_frame(tick_to_proto(tick, time.time_ns() // 1_000_000, place))
-        self.ticks[job_id] = Tick(job_id, attempt, progress.percent, self._number, frame)
+        self.number += 1
+        now_ms = time.time_ns() // 1_000_000
+        frame = event_frame(tick_to_proto(job_id, attempt, progress, now_ms, place))
+        self.ticks[job_id] = Tick(job_id, attempt, progress["percent"], self.number, frame)
+
+
+# The progress of a job that waits, as `progress_to_json` writes it.
+_WAITING: dict[str, Any] = progress_to_json(Progress())

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.events import JOB_KIND
 from core.jobs import Job
+from server.watch.lines import LineJob
 
 CHECKPOINT_MS = (1_000, 15_000, 60_000)  # least, usual, most
 PROGRESS_MS = (50, 250, 60_000)
@@ -28,8 +29,8 @@ class WatchQuery:
         """Whether the watch asks for some of the jobs only."""
         return bool(self.job_ids or self.labels)
 
-    def wants(self, job: Job) -> bool:
+    def wants(self, job: Job | LineJob) -> bool:
         """Whether the job passes the filters."""
         if self.job_ids and job.job_id not in self.job_ids:
             return False
-        return self.labels <= job.labels.items()
+        return not self.labels or self.labels <= job.labels.items()

@@ -7,25 +7,25 @@ merged. A slow watcher delays no other watcher.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
-from core.jobs import Job, State
+from core.jobs import State
 from core.process import failpoints, metrics
 from core.store.events import Snapshot
 from core.tokens import ResumePoint, Tokens
 from server.mapping import Mapper, end_to_proto, reset_to_proto, synced_to_proto
 from server.principal import Principal
-from server.watch.feed import Feed, Signal
+from server.watch.feed import Feed
 from server.watch.frames import event_frame, response
 from server.watch.hub import Hub
 from server.watch.lines import Line
 from server.watch.places import Places
-from server.watch.progress import Tick
 from server.watch.query import WatchQuery
 from server.watch.reader import Reader
+from server.watch.signal import Signal
 
 # A client takes responses of 4 MiB unless it says otherwise; one job has at most some 100 KiB.
 RESPONSE_BYTES = 256 * 1024
@@ -61,8 +61,14 @@ class Watcher:
         self._epoch = ""
         self._last = 0
         self._unfinished: set[str] = set()
-        self._told: dict[str, int] = {}
-        self._written_at = self._progress_at = float("-inf")
+        # The number of the latest tick that was sent, or that the filters kept back.
+        self._told = 0
+        self._checkpoint_at = self._progress_at = float("-inf")
+        self._signal = Signal()
+        self._token = b""
+        self._token_of: tuple[str, int, bool] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._gave_up = False
         self._begun = False
 
     async def serve(self) -> None:
@@ -71,20 +77,26 @@ class Watcher:
         Raises:
             RequestError: why the server ends the stream; the last event says it too.
         """
+        self._task = asyncio.current_task()
         try:
             point = self._read_token()
             while True:
                 self._epoch = self._hub.epoch
-                async with self._hub.attach(self._principal.user_id) as (feed, signal):
+                async with self._hub.attach(self._principal.user_id) as (feed, self._signal):
+                    self._signal.give_up = self._give_up
                     if await self._begin(feed, point):
                         return
-                    if await self._follow(feed, signal):
+                    if await self._follow(feed):
                         return
                 # Another history began, and the token stands for something of the old one.
                 point = ResumePoint("", 0)
         except RequestError as error:
             if self._begun and not isinstance(error, WatcherTooSlow):
-                await self._send([event_frame(end_to_proto(error.reason))])
+                await self._send_end(error)
+            raise
+        except asyncio.CancelledError:
+            if self._gave_up and self._task is not None and not self._task.uncancel():
+                raise WatcherTooSlow from None
             raise
 
     def _read_token(self) -> ResumePoint | None:
@@ -123,7 +135,7 @@ class Watcher:
         failpoints.hit("watch.in_snapshot")
         feed.expect(found.revision)
         self._note(found)
-        self._last, self._told = found.revision, {}
+        self._last, self._told = found.revision, 0
         waiting = [job.job_id for job in found.jobs if job.state is State.QUEUED]
         places = await self._places.of(waiting)
         now_ms, size = time.time_ns() // 1_000_000, 0
@@ -164,21 +176,25 @@ class Watcher:
         await self._send([event_frame(end_to_proto())])
         return True
 
-    async def _follow(self, feed: Feed, signal: Signal) -> bool:
+    async def _follow(self, feed: Feed) -> bool:
         """Sends what happens; True when the watch is done, False when the history changed."""
+        signal = self._signal
         while self._hub.epoch == self._epoch:
             self._refuse_to_go_on()
-            signal.event.clear()
-            lines = await feed.lines_after(self._last)
-            frames = self._take(lines) + self._progress(feed)
-            if frames or self._left(self._written_at, self._query.checkpoint_ms) <= 0:
+            signal.clear()
+            lines = feed.recent_lines(self._last)
+            if lines is None:
+                lines = await feed.lines_after(self._last)
+            frames = self._take(lines) if lines else []
+            frames += self._progress(feed)
+            if frames or self._checkpoint_at <= time.monotonic():
                 await self._send(frames)
             if lines:
                 _count_lag(lines)
                 if await self._done():
                     return True
             else:
-                await self._wait(feed, signal)
+                await self._wait(feed)
         return False
 
     def _take(self, lines: list[Line]) -> list[bytes]:
@@ -201,96 +217,104 @@ class Watcher:
         """Whether the watch sends the line. The filters look at jobs' events alone."""
         if line.kind not in self._query.kinds:
             return False
-        if line.event is None:
+        if line.job is None:
             return True
-        if not self._query.wants(line.event.job):
+        if not self._query.wants(line.job):
             return False
-        self._note_job(line.event.job)
+        if line.job.state.terminal:
+            self._unfinished.discard(line.job.job_id)
+        else:
+            self._unfinished.add(line.job.job_id)
         return True
 
-    def _note_job(self, job: Job) -> None:
-        if job.state.terminal:
-            self._unfinished.discard(job.job_id)
-            self._told.pop(job.job_id, None)
-        else:
-            self._unfinished.add(job.job_id)
-
-    def _refuse_to_go_on(self) -> None:
-        if self._hub.draining.is_set():
-            raise ServerDraining
-        if self._token_left() <= 0:
-            raise CredentialsExpired
-
     def _progress(self, feed: Feed) -> list[bytes]:
-        """The latest progress of each job, if progress is due."""
-        if self._left(self._progress_at, self._query.progress_ms) > 0:
+        """The latest progress of each job, if there is news and it is due."""
+        if not self._has_news(feed):
             return []
-        fresh = self._fresh_ticks(feed)
-        for tick in fresh:
-            self._told[tick.job_id] = tick.number
-        if fresh:
-            self._progress_at = time.monotonic()
-        return [tick.frame for tick in fresh]
-
-    def _fresh_ticks(self, feed: Feed) -> list[Tick]:
-        """The ticks that this watch may send now and has not sent.
-
-        There are none while the watch and its feed stand at different revisions, because progress
-        never follows its job's end. A watch that has just begun can be ahead of its feed.
-        """
-        if self._last != feed.head:
+        now = time.monotonic()
+        if now < self._progress_at:
             return []
-        told, all_jobs = self._told, not self._query.filtered
-        return [
-            tick
+        told, self._told = self._told, feed.progress.number
+        all_jobs = not self._query.filtered
+        frames = [
+            tick.frame
             for tick in feed.progress.ticks.values()
-            if tick.number > told.get(tick.job_id, 0)
-            and (all_jobs or tick.job_id in self._unfinished)
+            if tick.number > told and (all_jobs or tick.job_id in self._unfinished)
         ]
+        if frames:
+            self._progress_at = now + self._query.progress_ms / 1000
+        return frames
 
-    async def _wait(self, feed: Feed, signal: Signal) -> None:
-        """Waits until there is news, or something is due. Ticks wake it only if it may send one.
+    def _has_news(self, feed: Feed) -> bool:
+        """Whether there is progress that this watch has not looked at and may look at now.
+
+        It may not while it and its feed stand at different revisions, because progress never
+        follows its job's end. A watch that has just begun can be ahead of its feed.
+        """
+        return self._told < feed.progress.number and self._last == feed.head
+
+    async def _wait(self, feed: Feed) -> None:
+        """Waits until there is news, or something is due.
 
         It may return without a pause only if the next turn of the loop sends something. Otherwise
         the watch would spin, and no other task of the event loop would run.
         """
-        progress_left = self._left(self._progress_at, self._query.progress_ms)
-        signal.ticks = progress_left <= 0
-        if signal.ticks and self._fresh_ticks(feed):
-            return
-        left = min(
-            self._left(self._written_at, self._query.checkpoint_ms),
-            self._token_left(),
-            float("inf") if signal.ticks else progress_left,
-        )
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(left, 0)):
-                await signal.event.wait()
+        signal = self._signal
+        signal.progress_at = self._progress_at
+        signal.due = min(self._checkpoint_at, time.monotonic() + self._credentials_left())
+        if self._has_news(feed):
+            signal.set_for_progress()
+        await signal.wait()
 
-    @staticmethod
-    def _left(since: float, interval_ms: int) -> float:
-        return since + interval_ms / 1000 - time.monotonic()
+    def _refuse_to_go_on(self) -> None:
+        if self._hub.draining.is_set():
+            raise ServerDraining
+        if self._credentials_left() <= 0:
+            raise CredentialsExpired
 
-    def _token_left(self) -> float:
+    def _credentials_left(self) -> float:
         return self._principal.expire_time / 1000 - time.time()
 
     async def _send(self, frames: list[bytes], *, whole: bool = True) -> None:
         """Writes one response; its token stands for everything up to and in it."""
         failpoints.hit("watch.before_send")
-        point = ResumePoint(self._epoch, self._last, whole)
-        token = self._tokens.resume(self._principal.user_id, point)
+        now = time.monotonic()
+        self._signal.write_until = now + self._stuck_seconds
+        try:
+            await self._write(response(frames, self._resume_token(whole)))
+        finally:
+            self._signal.write_until = float("inf")
+        self._checkpoint_at = time.monotonic() + self._query.checkpoint_ms / 1000
+        self._begun = True
+
+    async def _send_end(self, error: RequestError) -> None:
+        """Says why the stream ends. The hub does not look after this write any more."""
+        end = response([event_frame(end_to_proto(error.reason))], self._resume_token(True))
         try:
             async with asyncio.timeout(self._stuck_seconds):
-                await self._write(response(frames, token))
+                await self._write(end)
         except TimeoutError:
             raise WatcherTooSlow from None
-        self._written_at = time.monotonic()
-        self._begun = True
+
+    def _resume_token(self, whole: bool) -> bytes:
+        """The token of `last`. Progress moves nothing on, so most responses have the last one."""
+        of = (self._epoch, self._last, whole)
+        if of != self._token_of:
+            point = ResumePoint(*of)
+            self._token = self._tokens.resume(self._principal.user_id, point).encode()
+            self._token_of = of
+        return self._token
+
+    def _give_up(self) -> None:
+        """Ends the write that is under way, which takes too long."""
+        self._gave_up = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 def _count_lag(lines: list[Line]) -> None:
     # By two clocks, the database's and this machine's; `rushes doctor` shows how far they differ.
-    oldest = next((line.event for line in lines if line.event is not None), None)
+    oldest = next((line.job for line in lines if line.job is not None), None)
     if oldest is not None:
         lag_ms = time.time_ns() // 1_000_000 - oldest.event_time
         metrics.WATCH_LAG.observe(max(lag_ms, 0) / 1000)

@@ -6,11 +6,12 @@ from typing import Any, Self
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.type.money_pb2 import Money
 
 from core.catalog.ability import Ability, Price
 from core.catalog.models import Model
 from core.errors import PriceUnknown, ProviderNotConfigured, Reason
-from core.events import Event, ProgressTick, QueueInfo
+from core.events import Event, QueueInfo
 from core.jobs import (
     Cost,
     CostState,
@@ -20,6 +21,7 @@ from core.jobs import (
     Progress,
     Stage,
     State,
+    progress_to_json,
 )
 from core.media import Media, MediaType
 from core.specs import ImageSpec, VideoSpec
@@ -31,7 +33,6 @@ from server.commands.requests import Candidate, Unpriced
 from server.mapping import (
     Mapper,
     end_to_proto,
-    queue_to_proto,
     reset_to_proto,
     specs,
     synced_to_proto,
@@ -281,12 +282,11 @@ def test_a_model_has_no_more_outputs_than_a_job_may_have() -> None:
 
 
 def test_every_kind_of_watch_event_is_filled() -> None:
-    tick = ProgressTick(user_id="alice", job_id="j", attempt=1, progress=JOB.progress)
     events = [
         MAPPER.event_to_proto(Event(17, EventType.FAILED, 1234, JOB)),
         MAPPER.event_to_proto(Event(18, EventType.QUEUED, 1, replace(JOB, spec=IMAGE))),
         MAPPER.current_to_proto(JOB, 99, QUEUE),
-        tick_to_proto(tick, 5, QUEUE),
+        tick_to_proto("j", 1, progress_to_json(JOB.progress), 5, QUEUE),
         synced_to_proto(),
         reset_to_proto("too old"),
         end_to_proto(Reason.SERVER_DRAINING),
@@ -355,9 +355,8 @@ def test_what_is_not_known_stays_unset() -> None:
     assert not job.cost.HasField("actual")
     for name in ("seed", "audio", "first_frame"):
         assert not job.video.HasField(name)
-    queue = queue_to_proto(QueueInfo(position=1))
+    queue = MAPPER.job_to_proto(JOB, QueueInfo(position=1)).queue
     assert not queue.HasField("estimated_wait")
-    assert queue_to_proto(None) is None
 
 
 def test_a_seed_of_zero_and_no_audio_are_values() -> None:
@@ -368,7 +367,7 @@ def test_a_seed_of_zero_and_no_audio_are_values() -> None:
 
 def test_money_keeps_one_sign() -> None:
     for micros, units, nanos in ((0, 0, 0), (1, 0, 1000), (-1_500_000, -1, -500_000_000)):
-        amount = money(micros, "USD")
+        amount = Money(**money(micros, "USD"))
         assert (amount.units, amount.nanos) == (units, nanos)
 
 
