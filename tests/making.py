@@ -13,6 +13,7 @@ from core.store.change import append, bump
 from core.store.claims import Claim
 from core.store.engine.database import Session
 from core.store.jobs import revision
+from core.store.replay import Return, replays
 
 VIDEO = VideoSpec(
     prompt="sea",
@@ -91,6 +92,12 @@ def money(db: Database, user_id: str = "alice") -> tuple[int, int]:
         if b.owner == budgets.owner_of(user_id)
     }
     return book
+
+
+def continuable(db: Database, user_id: str, after: int) -> int | None:
+    """The user's revision, if a watcher who has seen everything up to `after` can go on."""
+    [found] = replays(db, [Return(user_id, after)], limit=1)
+    return found.head if found.is_whole else None
 
 
 def new_media(user_id: str = "alice", **changes: Any) -> Media:

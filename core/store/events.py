@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.errors import NotFound
 from core.events import JOB_KIND, UserChange
 from core.jobs import UNFINISHED, Job, State
-from core.store.engine.database import Database, Row, Session
+from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.jobs import get_many, revision
 from core.store.rows import jobs_from_rows
@@ -31,8 +32,6 @@ _UNFINISHED = sorted(UNFINISHED)
 _LIVE = Statement("""
     SELECT job_id, state FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)
 """)
-# The oldest change that is kept. Index: the primary key.
-_OLDEST = Statement("SELECT min(revision) FROM job_event WHERE user_id = :user_id")
 # The user's jobs that have not ended, and those that ended lately. This reads all jobs of the user
 # that retention has left, by the index `job_user`.
 _SNAPSHOT = Statement("""
@@ -75,7 +74,7 @@ def snapshot(
 def events_after(db: Database, user_id: str, after: int, limit: int) -> list[UserChange]:
     """The user's changes of every kind above the revision, in order and without a gap."""
     rows = db.rows(_AFTER, user_id=user_id, revision=after, limit=limit)
-    return [_change(row) for row in rows]
+    return [change_from_row(row) for row in rows]
 
 
 def job_events(db: Database, user_id: str, job_id: str, after: int, limit: int) -> list[UserChange]:
@@ -88,7 +87,7 @@ def job_events(db: Database, user_id: str, job_id: str, after: int, limit: int) 
     rows = db.rows(_OF_JOB, **values, kind=JOB_KIND, revision=after, limit=limit)
     if not rows and db.row(_HAS_JOB, **values) is None:
         raise NotFound("job")
-    return [_change(row) for row in rows]
+    return [change_from_row(row) for row in rows]
 
 
 def revisions(db: Database, user_ids: Sequence[str]) -> dict[str, int]:
@@ -106,19 +105,8 @@ def live_jobs(db: Database, user_id: str) -> tuple[int, dict[str, State]]:
     return db.read(work)
 
 
-def continuable(db: Database, user_id: str, after: int) -> int | None:
-    """The user's revision, if `after` was ever reached and every change above it is still kept."""
-
-    def work(session: Session) -> int | None:
-        head = revision(session, user_id)
-        row = session.row(_OLDEST, user_id=user_id)
-        oldest = int(row[0]) if row and row[0] is not None else head + 1
-        return head if oldest - 1 <= after <= head else None
-
-    return db.read(work)
-
-
-def _change(row: Row) -> UserChange:
+def change_from_row(row: Sequence[Any]) -> UserChange:
+    """The change of a row: user, revision, kind, time, payload, job."""
     user_id, revision, kind, time, payload, job_id = row
     return UserChange(
         user_id=user_id,

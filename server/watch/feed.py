@@ -5,6 +5,7 @@ from collections import deque
 
 from core.errors import RushesError
 from core.events import QueueInfo
+from core.jobs import State
 from core.process import metrics
 from core.process.telemetry import get_logger
 from core.telling.stream import PROGRESS, StreamRow
@@ -39,9 +40,11 @@ class Feed:
 
     async def begin(self) -> None:
         """Reads where the user stands now, unless another watcher has done that."""
-        if self.head is not None:
-            return
-        head, live = await self._reader.live_jobs(self.user_id)
+        if self.head is None:
+            self.begin_at(*await self._reader.live_jobs(self.user_id))
+
+    def begin_at(self, head: int, live: dict[str, State]) -> None:
+        """Begins at the revision, with the jobs that had not ended then, unless it has begun."""
         if self.head is None:
             self.head = head
             self.progress.begin(live)

@@ -75,7 +75,7 @@ class Hub:
 
     @contextlib.asynccontextmanager
     async def attach(self, user_id: str) -> AsyncIterator[tuple[Feed, Signal]]:
-        """The user's feed, and the signal that wakes this watcher.
+        """The user's feed, which may have to begin, and the signal that wakes this watcher.
 
         Raises:
             TooManyWatches: when the user has as many as it may.
@@ -91,9 +91,8 @@ class Hub:
         self._signals.add(signal)
         metrics.WATCHERS.inc()
         try:
-            # First the tail, then the head: one of them sees what happens in between.
+            # First the tail, then the database: one of them sees what happens in between.
             await self._tail_of(user_id).started()
-            await feed.begin()
             yield feed, signal
         finally:
             feed.watchers.discard(signal)

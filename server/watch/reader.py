@@ -11,9 +11,9 @@ from core.store import Database, events
 from core.store.durations import Durations
 from core.store.events import Snapshot
 from server.watch.lines import Line, LineMaker
+from server.watch.returns import PAGE_LINES, Missed, Returns
 
 T = TypeVar("T")
-PAGE_LINES = 500
 
 
 class Reader:
@@ -23,6 +23,7 @@ class Reader:
         self._db = db
         self._pool = pool
         self._durations = Durations(db)
+        self._returns = Returns(db, pool, lines)
         self.lines = lines
 
     async def epoch(self) -> str:
@@ -37,6 +38,10 @@ class Reader:
         """The user's revision, and the states of the jobs that have not ended at that revision."""
         return await self._run(lambda: events.live_jobs(self._db, user_id))
 
+    async def missed(self, user_id: str, revision: int) -> Missed:
+        """What a watcher missed that returns and has seen the changes up to the revision."""
+        return await self._returns.missed(user_id, revision)
+
     async def lines_after(self, user_id: str, revision: int) -> list[Line]:
         """The first PAGE_LINES durable changes above the revision, in order."""
 
@@ -45,10 +50,6 @@ class Reader:
             return [self.lines.make(one.revision, one.kind, one.payload) for one in stored]
 
         return await self._run(read)
-
-    async def continuable(self, user_id: str, revision: int) -> int | None:
-        """The user's revision; None when not every change above the given one is still kept."""
-        return await self._run(lambda: events.continuable(self._db, user_id, revision))
 
     async def snapshot(self, user_id: str, job_ids: Sequence[str], recent_ms: int) -> Snapshot:
         """The user's jobs and revision, of one moment; how far runs are is as of now."""

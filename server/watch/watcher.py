@@ -25,6 +25,7 @@ from server.watch.lines import Line
 from server.watch.places import Places
 from server.watch.query import WatchQuery
 from server.watch.reader import Reader
+from server.watch.returns import Missed
 from server.watch.signal import Signal
 
 # A client takes responses of 4 MiB unless it says otherwise; one job has at most some 100 KiB.
@@ -114,11 +115,12 @@ class Watcher:
         if self._query.filtered or self._query.until_done:
             # This is read before the head, so that the replay has what ends in between.
             self._note(await self._read_snapshot())
-        head = await self._reader.continuable(self._principal.user_id, point.revision)
-        if head is None:
+        missed = await self._reader.missed(self._principal.user_id, point.revision)
+        feed.begin_at(missed.head, missed.live)
+        if not missed.is_whole:
             return await self._reset(feed, TOO_OLD)
         self._last = point.revision
-        return await self._replay(feed, head)
+        return await self._replay(feed, missed)
 
     async def _reset(self, feed: Feed, cause: str) -> bool:
         return await self._snapshot(feed, [event_frame(reset_to_proto(cause))])
@@ -131,6 +133,7 @@ class Watcher:
         return found
 
     async def _snapshot(self, feed: Feed, frames: list[bytes]) -> bool:
+        await feed.begin()
         found = await self._read_snapshot()
         failpoints.hit("watch.in_snapshot")
         feed.expect(found.revision)
@@ -152,18 +155,19 @@ class Watcher:
         wanted = [job for job in found.jobs if self._query.wants(job)]
         self._unfinished = {job.job_id for job in wanted if not job.state.terminal}
 
-    async def _replay(self, feed: Feed, head: int) -> bool:
+    async def _replay(self, feed: Feed, missed: Missed) -> bool:
         """Everything up to the revision that the database has now, also what was never told."""
-        feed.expect(head)
-        frames: list[bytes] = []
-        while self._last < head:
+        feed.expect(missed.head)
+        lines, frames = missed.lines, list[bytes]()
+        while self._last < missed.head:
             if frames:
                 await self._send(frames)
-            lines = await feed.lines_after(self._last, until=head)
+            lines = lines or await feed.lines_after(self._last, until=missed.head)
             if not lines or lines[0].revision != self._last + 1:
                 # They were kept when the watch began, and are forgotten by now.
                 return await self._reset(feed, TOO_OLD)
             frames = self._take(lines)
+            lines = lines[self._last + 1 - lines[0].revision :]
         return await self._synced(frames)
 
     async def _synced(self, frames: list[bytes]) -> bool:

@@ -6,7 +6,7 @@ from core.errors import NotFound
 from core.events import UserChange
 from core.store import Database, events, retention, transitions
 from core.store.engine.sql import Statement
-from tests.making import accepted, noted
+from tests.making import accepted, continuable, noted
 
 AGE = Statement("UPDATE job_event SET event_time = 0 WHERE revision <= :revision")
 
@@ -56,7 +56,7 @@ def test_a_snapshot_and_a_token_count_changes_of_all_kinds(db: Database) -> None
 
     assert events.snapshot(db, "alice").revision == 2
     assert events.live_jobs(db, "alice")[0] == 2
-    assert events.continuable(db, "alice", 1) == 2
+    assert continuable(db, "alice", 1) == 2
 
 
 def test_old_changes_are_forgotten_whatever_their_kind(db: Database) -> None:
@@ -68,5 +68,5 @@ def test_old_changes_are_forgotten_whatever_their_kind(db: Database) -> None:
     retention.forget(db, keep_ms=60_000)
 
     assert changes(db) == [kept]
-    assert events.continuable(db, "alice", 1) is None
-    assert events.continuable(db, "alice", 2) == 3
+    assert continuable(db, "alice", 1) is None
+    assert continuable(db, "alice", 2) == 3

@@ -6,12 +6,12 @@ import pytest
 
 from core.errors import Reason
 from core.jobs import JobFailure, Outcome
-from core.store import Database, budgets, events, jobs, retention, submits, transitions, workers
+from core.store import Database, budgets, jobs, retention, submits, transitions, workers
 from core.store import media as library
 from core.store.budgets import Period
 from core.store.engine.database import Session
 from core.store.engine.sql import Dialect, Statement
-from tests.making import accepted, begun, claimed, new_media, paid, started
+from tests.making import accepted, begun, claimed, continuable, new_media, paid, started
 from tests.services import wait_for
 
 DAY_MS = 24 * 3600 * 1000
@@ -29,13 +29,13 @@ BLOCKED = Statement(
 def test_what_was_forgotten_can_not_be_continued(db: Database) -> None:
     for _ in range(3):
         accepted(db)
-    assert events.continuable(db, "alice", 0) == 3
-    assert events.continuable(db, "alice", 3) == 3
-    assert events.continuable(db, "alice", 4) is None
+    assert continuable(db, "alice", 0) == 3
+    assert continuable(db, "alice", 3) == 3
+    assert continuable(db, "alice", 4) is None
 
     retention.forget(db, keep_ms=-60_000)
-    assert events.continuable(db, "alice", 3) == 3
-    assert events.continuable(db, "alice", 2) is None
+    assert continuable(db, "alice", 3) == 3
+    assert continuable(db, "alice", 2) is None
 
 
 def test_retention_keeps_what_runs_and_the_library(db: Database) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from core.errors import (
     WatcherTooSlow,
 )
 from core.events import event_to_json
-from core.store import Database, events, transitions
+from core.store import Database, replay, transitions
+from core.store.replay import Replay, Return
 from rushes.v1 import error_reason_pb2
 from tests.services import Valkey
 from tests.unit.server.watch.place import DEADLINE_SECONDS, Place
@@ -52,14 +54,14 @@ async def test_a_job_that_ends_while_a_watch_begins_is_not_lost(
     # Given a job that ends between the reads with which a watch begins
     event = place.accept()
     token = await place.token()
-    read = events.continuable
+    read = replay.replays
 
-    def read_late(db: Database, user_id: str, after: int) -> int | None:
-        head = read(db, user_id, after)
-        transitions.cancel(db, user_id, event.job.job_id, "")
-        return head
+    def read_late(db: Database, returns: Sequence[Return], limit: int) -> list[Replay]:
+        found = read(db, returns, limit)
+        transitions.cancel(db, "alice", event.job.job_id, "")
+        return found
 
-    monkeypatch.setattr("server.watch.reader.events.continuable", read_late)
+    monkeypatch.setattr("server.watch.returns.replay.replays", read_late)
 
     # When it is watched until it is done, then its end is seen
     seen, task = place.watch(until_done=True, resume_token=token)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from core.errors import (
     ResumeTokenInvalid,
 )
 from core.process.settings import read_settings
-from core.store import Database, events, retention, transitions
+from core.store import Database, replay, retention, transitions
 from core.store.engine.sql import Statement
+from core.store.replay import Replay, Return
 from core.telling.changes import Teller
 from core.telling.memory_stream import MemoryStream
 from core.telling.stream import stream_key
@@ -236,28 +238,47 @@ async def test_a_history_that_changes_under_a_watch_resets_it(place: Place) -> N
     await seen.until(lambda: seen.revisions() == [2])
 
 
-async def test_changes_that_are_forgotten_while_a_replay_begins_get_a_reset(
+async def test_changes_that_are_forgotten_while_a_replay_runs_get_a_reset(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given changes that go just after the watch has found that they are kept
+    # Given more missed changes than one look reads, and those behind it go just after that look
     monkeypatch.setattr("server.watch.feed.RING_LINES", 1)
+    monkeypatch.setattr("server.watch.returns.PAGE_LINES", 1)
     seen = await place.synced()
     token = seen.token
     for _ in range(3):
         place.accept()
     await seen.until(lambda: len(seen.revisions()) == 3)
-    read = events.continuable
+    read = replay.replays
 
-    def read_early(db: Database, user_id: str, after: int) -> int | None:
-        head = read(db, user_id, after)
+    def read_early(db: Database, returns: Sequence[Return], limit: int) -> list[Replay]:
+        found = read(db, returns, limit)
         db.write(lambda s: s.run(Statement("DELETE FROM job_event WHERE revision < 3")))
-        return head
+        return found
 
-    monkeypatch.setattr("server.watch.reader.events.continuable", read_early)
+    monkeypatch.setattr("server.watch.returns.replay.replays", read_early)
 
     # When they are asked for, then the loss is not silent
     seen = await place.synced(resume_token=token)
-    assert seen.kinds() == ["reset", "job", "job", "job", "synced"]
+    assert seen.kinds() == ["job", "reset", "job", "job", "job", "synced"]
+
+
+async def test_many_devices_that_return_at_once_miss_nothing(place: Place) -> None:
+    # Given devices of several users that left at different moments
+    users = ["alice", "bob", "carol"]
+    tokens = []
+    for number in range(10):
+        for user_id in users:
+            place.accept(user_id)
+            tokens.append((user_id, number + 1, await place.token(user_id)))
+    for user_id in users:
+        place.accept(user_id, tell=False)
+
+    # When they come back together, then each gets what it missed, once and in order
+    watches = [place.watch(user_id, resume_token=token)[0] for user_id, _, token in tokens]
+    for (_, left_at, _), seen in zip(tokens, watches, strict=True):
+        await seen.until(lambda seen=seen: "synced" in seen.kinds())
+        assert seen.revisions() == list(range(left_at + 1, 12))
 
 
 async def test_a_large_snapshot_that_was_cut_is_begun_again(place: Place) -> None:
