@@ -4,6 +4,7 @@ import sys
 
 import uvloop
 
+from core.process.memory import collect_seldom
 from core.process.role import run_role, serve_until_async
 from core.process.settings import Settings
 from server.app import ServerApp
@@ -19,6 +20,7 @@ async def _serve(settings: Settings) -> int:
     """Returns 0 after it was asked to stop, 1 after a vital part died."""
     app = ServerApp(settings)
     await app.start()
+    collect_seldom()
     code = await serve_until_async(app.broken())
     await app.stop()
     return code

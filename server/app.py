@@ -99,7 +99,7 @@ class ServerApp:
         verifier = Verifier(_key_source(settings), settings)
         descriptors = [service.descriptor for service in SERVICES]
         server = grpc.aio.server(
-            interceptors=build_chain(settings, verifier, parts.pool, descriptors),
+            interceptors=[build_chain(settings, verifier, parts.pool, descriptors)],
             options=server_options(settings),
         )
         for service in SERVICES:

@@ -19,7 +19,7 @@ from server.interceptors.auth import Auth
 from server.interceptors.boundary import Boundary
 from server.interceptors.invoke import Invoke
 from server.interceptors.jwt_verifier import Verifier
-from server.interceptors.layer import Layer
+from server.interceptors.layer import Chain
 from server.interceptors.limit import Buckets, Limit
 from server.interceptors.observe import Observe
 
@@ -29,13 +29,8 @@ def build_chain(
     verifier: Verifier,
     pool: Executor,
     services: Iterable[ServiceDescriptor],
-) -> list[Layer]:
-    """The interceptors in the order that grpc.aio takes them."""
+) -> Chain:
+    """The interceptor that has all layers."""
     buckets = Buckets(settings.user_requests_per_second, settings.user_request_burst)
-    return [
-        Observe(services),
-        Boundary(),
-        Auth(verifier, pool),
-        Limit(buckets),
-        Invoke(pool),
-    ]
+    layers = (Observe(services), Boundary(), Auth(verifier, pool), Limit(buckets))
+    return Chain(layers, Invoke(pool))

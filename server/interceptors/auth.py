@@ -6,11 +6,11 @@ from typing import Any
 
 from core.errors import CredentialsInvalid, CredentialsMissing
 from server.interceptors.jwt_verifier import Verifier
-from server.interceptors.layer import Behaviour, Call, Context, Layer, Metadata
+from server.interceptors.layer import Behaviour, Call, Context, Metadata
 from server.principal import Principal, set_principal
 
 
-class Auth(Layer):
+class Auth:
     """Makes the subject of the bearer token the principal of the call."""
 
     def __init__(self, verifier: Verifier, pool: Executor) -> None:

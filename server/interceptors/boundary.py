@@ -10,7 +10,7 @@ from grpc_status import rpc_status
 
 from core.errors import Reason, RequestError
 from core.process.telemetry import get_logger
-from server.interceptors.layer import Behaviour, Call, Context, Layer
+from server.interceptors.layer import Behaviour, Call, Context
 from server.interceptors.observe import request_id
 
 log = get_logger(__name__)
@@ -50,7 +50,7 @@ _MAX_STATUS_BYTES = 4096
 _MAX_MESSAGE = 400
 
 
-class Boundary(Layer):
+class Boundary:
     """Turns what a handler raises into a google.rpc.Status with ErrorInfo."""
 
     async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:

@@ -10,10 +10,10 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from core.errors import FieldInvalid
-from server.interceptors.layer import Behaviour, Call, Context, Handler, Layer, make_handler
+from server.interceptors.layer import Behaviour, Call, Context, Handler
 
 
-class Invoke(Layer):
+class Invoke:
     """Parses the request and runs the handler.
 
     It parses by itself, because gRPC answers UNKNOWN to bytes that it can't parse, without asking
@@ -24,7 +24,8 @@ class Invoke(Layer):
     def __init__(self, pool: Executor) -> None:
         self._pool = pool
 
-    def wrap(self, call: Call, handler: Handler) -> Handler:
+    def behaviour(self, call: Call, handler: Handler) -> Behaviour:
+        """What parses the request, runs the handler, and writes what a stream answers."""
         handle: Any = handler.unary_stream or handler.unary_unary
         parse: Any = handler.request_deserializer
 
@@ -36,10 +37,7 @@ class Invoke(Layer):
                 return await handle(request, context)
             return await self._run(handle, request, context)
 
-        return make_handler(call, behaviour, None, handler)
-
-    async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
-        return await inner(request, context)
+        return behaviour
 
     async def _run(self, handle: Callable[..., Any], request: Any, context: Context) -> Any:
         run = contextvars.copy_context().run

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.errors import RateLimited
-from server.interceptors.layer import Behaviour, Call, Context, Layer
+from server.interceptors.layer import Behaviour, Call, Context
 from server.principal import require_principal
 
 _SWEEP_ABOVE = 10_000
@@ -52,7 +52,7 @@ class Buckets:
         self._sweep_above = max(_SWEEP_ABOVE, 2 * len(kept))
 
 
-class Limit(Layer):
+class Limit:
     """Refuses unary calls above the user's rate. Streams are limited by their number instead."""
 
     def __init__(self, buckets: Buckets) -> None:

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from core.ids import is_id, new_id
 from core.process import metrics
 from core.process.telemetry import get_logger
-from server.interceptors.layer import Behaviour, Call, Context, Layer
+from server.interceptors.layer import Behaviour, Call, Context
 from server.principal import current_principal
 
 log = get_logger(__name__)
@@ -28,7 +28,7 @@ def request_id() -> str:
     return _request_id.get() or new_id()
 
 
-class Observe(Layer):
+class Observe:
     """Logs `rpc_finished` with method, code, milliseconds and user, and nothing of the request.
 
     Only methods of `services` become labels of the metrics: a caller's own words must not.

@@ -1,9 +1,11 @@
 """The watches of one process, as the service and the app see them."""
 
+import asyncio
 from concurrent.futures import Executor
 
 import grpc
 
+from core.process.memory import give_back
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
 from core.store import Database
@@ -22,6 +24,8 @@ from server.watch.watcher import Watcher, Write
 
 log = get_logger(__name__)
 
+GIVE_BACK_SECONDS = 5.0
+
 
 class WatchCalls:
     """Serves each watch with what all of them share. Belongs to one event loop."""
@@ -38,6 +42,7 @@ class WatchCalls:
         tokens: Tokens,
     ) -> None:
         self._settings = settings
+        self._pool = pool
         self._mapper = mapper
         self._tokens = tokens
         self._tasks = Tasks()
@@ -53,6 +58,7 @@ class WatchCalls:
         """
         await self._hub.start()
         self._tasks.start(self._places.tell_forever(), vital=True)
+        self._tasks.start(self._give_memory_back_forever())
 
     async def serve(self, principal: Principal, query: WatchQuery, write: Write) -> None:
         """Writes responses until the caller leaves or the watch is done.
@@ -76,6 +82,16 @@ class WatchCalls:
         except grpc.aio.InternalError:
             # The caller went away while a response was on its way: nobody is left to be told.
             log.debug("watcher_gone", user_id=principal.user_id)
+
+    async def _give_memory_back_forever(self) -> None:
+        """Gives back what watches held, once a tenth of them has left."""
+        most = 0
+        while True:
+            await asyncio.sleep(GIVE_BACK_SECONDS)
+            most = max(most, self.count)
+            if self.count < most * 0.9:
+                most = self.count
+                await asyncio.get_running_loop().run_in_executor(self._pool, give_back)
 
     @property
     def count(self) -> int:

@@ -74,7 +74,7 @@ async def serving(stand_in: StandIn, **options: Any) -> AsyncIterator[grpc.aio.C
     verifier: Any = ByName()
     with ThreadPoolExecutor(4, "call") as pool:
         chain = build_chain(read_settings(**options), verifier, pool, [SERVICE])
-        server = grpc.aio.server(interceptors=chain)
+        server = grpc.aio.server(interceptors=[chain])
         rpc.add_MediaServiceServicer_to_server(stand_in, server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
