@@ -1,7 +1,9 @@
 """Opaque tokens for callers: URL-safe, versioned, authenticated, bound to one user.
 
-Layout before base64url: version (1 byte), kind (1 byte), JSON, HMAC-SHA256 cut to 16 bytes. The
-user is not inside: it is part of what the HMAC covers, so another user's token looks forged.
+Layout before base64url: version (1 byte), kind (1 byte), the body, a MAC of 16 bytes. The user is
+not inside: it is part of what the MAC covers, so another user's token looks forged. The MAC is a
+keyed BLAKE2b, which costs a third of the HMAC-SHA256 of version 1: each state change that a watch
+sends has a new token.
 """
 
 import base64
@@ -15,7 +17,7 @@ from typing import Any
 
 from core.errors import PageTokenInvalid, ResumeTokenInvalid
 
-_VERSION = 1
+_VERSION, _VERSION_1 = b"\x02", b"\x01"
 _PAGE, _RESUME = b"P", b"R"
 _MAC_BYTES = 16
 PAGE_TOKEN_SECONDS = 24 * 3600
@@ -77,7 +79,7 @@ class Tokens:
         return list(position)
 
     def _seal(self, kind: bytes, user_id: str, body: bytes) -> str:
-        sealed = bytes([_VERSION]) + kind + body
+        sealed = _VERSION + kind + body
         return _encode(sealed + self._mac(user_id, sealed))
 
     def _open(self, kind: bytes, user_id: str, token: str) -> bytes | None:
@@ -91,14 +93,14 @@ class Tokens:
         sealed, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(user_id, sealed)):
             return None
-        if sealed[:2] != bytes([_VERSION]) + kind:
-            return None
-        return sealed[2:]
+        known = sealed[:1] in (_VERSION, _VERSION_1) and sealed[1:2] == kind
+        return sealed[2:] if known else None
 
     def _mac(self, user_id: str, sealed: bytes) -> bytes:
-        return hmac.digest(self._key, user_id.encode() + b"\0" + sealed, hashlib.sha256)[
-            :_MAC_BYTES
-        ]
+        covered = user_id.encode() + b"\0" + sealed
+        if sealed[:1] == _VERSION_1:
+            return hmac.digest(self._key, covered, hashlib.sha256)[:_MAC_BYTES]
+        return hashlib.blake2b(covered, key=self._key, digest_size=_MAC_BYTES).digest()
 
 
 def _encode(raw: bytes) -> str:

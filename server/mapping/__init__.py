@@ -4,9 +4,10 @@ Times are milliseconds and money micro-units in the domain, Timestamp, Duration 
 A message inside another is made as the values of its fields (see `values`).
 """
 
-import json
 from collections.abc import Iterable
 from typing import Any
+
+import orjson
 
 from core.catalog.models import Model
 from core.errors import RequestError
@@ -165,7 +166,7 @@ class Mapper:
 
     def stored_to_proto(self, stored: UserChange) -> pb.WatchEvent:
         """A durable event as the database and the stream carry it."""
-        return self.kept_to_proto(stored.revision, json.loads(stored.payload))
+        return self.kept_to_proto(stored.revision, orjson.loads(stored.payload))
 
     def kept_to_proto(self, revision: int, values: dict[str, Any]) -> pb.WatchEvent:
         """A durable event of which these are the decoded values of its payload.

@@ -1,9 +1,11 @@
 """Lines: the durable changes of a user, as a feed keeps them and as watchers are sent them."""
 
-import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
+
+import orjson
 
 from core.events import JOB_KIND
 from core.jobs import State
@@ -71,13 +73,15 @@ class LineMaker:
         """
         if kind != JOB_KIND:
             return Line(revision, kind)
-        values = json.loads(payload)
+        values = orjson.loads(payload)
         job = values["job"]
         said = LineJob(
             job["job_id"], State(job["state"]), job.get("labels", {}), values["event_time"]
         )
         line = Line(revision, kind, said)
-        line.keep(self._frame(revision, values), lambda: self._frame(revision, json.loads(payload)))
+        line.keep(
+            self._frame(revision, values), lambda: self._frame(revision, orjson.loads(payload))
+        )
         return line
 
     def _frame(self, revision: int, values: dict[str, Any]) -> bytes:

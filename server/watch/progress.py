@@ -1,9 +1,10 @@
 """The latest progress and the latest places in queues of one user's unfinished jobs."""
 
 import heapq
-import json
 import time
 from typing import Any, NamedTuple
+
+import orjson
 
 from core.events import QueueInfo
 from core.jobs import Progress, State, progress_to_json
@@ -67,7 +68,7 @@ class LatestProgress:
         known = self.ticks.get(row.job_id)
         if row.job_id not in self._live or (known is not None and known.attempt > row.attempt):
             return False
-        progress = json.loads(row.payload)
+        progress = orjson.loads(row.payload)
         if (
             known is not None
             and known.attempt == row.attempt

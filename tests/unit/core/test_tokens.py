@@ -107,11 +107,21 @@ def test_a_token_of_the_other_kind_is_refused() -> None:
 
 def test_a_token_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(tokens, "_VERSION", 2)
+        patch.setattr(tokens, "_VERSION", b"\x03")
         resume_token, page_token = TOKENS.resume("alice", POINT), page()
 
     refuses_resume(resume_token)
     refuses_page(page_token)
+
+
+def test_a_token_of_the_first_version_still_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tokens, "_VERSION", b"\x01")
+        resume_token, page_token = TOKENS.resume("alice", POINT), page()
+
+    assert TOKENS.read_resume("alice", resume_token) == POINT
+    assert TOKENS.read_page("alice", "jobs", page_token, NOW_MS) == [1]
+    refuses_resume(resume_token, "bob")
 
 
 def test_a_token_of_another_installation_is_refused() -> None:
