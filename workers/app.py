@@ -21,7 +21,8 @@ from core.process.settings import Settings
 from core.store import Database, open_database
 from core.store.durations import Durations
 from core.telling.changes import Changes, Teller
-from core.telling.stream import TIMEOUT_SECONDS, RedisStream, connect
+from core.telling.reads import TIMEOUT_SECONDS
+from core.telling.stream import RedisStream, connect
 from core.telling.wakeups import JobQueue, open_broker
 from workers.actors import WAIT_MS, Listener
 from workers.backoff import Backoff

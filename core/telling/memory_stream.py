@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 
 from core.errors import DependencyUnavailable
 from core.events import Event, ProgressTick
+from core.telling.reads import BLOCK_MS
 from core.telling.stream import (
-    BLOCK_MS,
     MAX_ENTRIES,
     ReadProgress,
     StreamRow,

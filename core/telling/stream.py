@@ -26,13 +26,11 @@ from core.errors import DependencyUnavailable, SettingsInvalid
 from core.events import JOB_KIND, Event, ProgressTick
 from core.jobs import progress_to_json
 from core.process.settings import Settings
+from core.telling.reads import READ_COUNT, TIMEOUT_SECONDS, Reads
 
 # Rows of every other kind are durable changes, each at a revision of its user.
 PROGRESS = "progress"
 MAX_ENTRIES = 20_000
-TIMEOUT_SECONDS = 1.0
-BLOCK_MS = 1000
-READ_COUNT = 500
 # How long a tail that found rows lets others gather before it reads again.
 JOIN_SECONDS = 0.003
 # Redis answers a read sooner if there is something to give.
@@ -206,10 +204,8 @@ class RedisTail:
     """
 
     def __init__(self, settings: Settings, shard: int) -> None:
-        self._key = stream_key(shard)
         self._position: bytes | None = None
-        of_cluster = settings.redis_cluster
-        self._reads: _Reads = (_ClusterReads if of_cluster else _Reads)(settings.redis_url)
+        self._reads = Reads(settings, stream_key(shard))
         self._progress = ReadProgress()
 
     @property
@@ -244,8 +240,7 @@ class RedisTail:
     async def _read(self, position: bytes) -> list[StreamRow]:
         self._progress.begin()
         with reaching("event stream"):
-            entries = await self._reads.read(self._key, position)
-        _raise_if_cancelled()
+            entries = await self._reads.after(position)
         self._progress.end(len(entries))
         if entries and self._position is not None:
             self._position = entries[-1][0]
@@ -254,7 +249,7 @@ class RedisTail:
 
     async def _end(self) -> bytes:
         with reaching("event stream"):
-            return await self._reads.end(self._key)
+            return await self._reads.end()
 
 
 class ReadProgress:
@@ -292,86 +287,10 @@ class ReadProgress:
         return self._asked_at + ANSWER_SECONDS < time.monotonic()
 
 
-class _Reads:
-    """Reads a stream on one connection of its own.
-
-    The client's own `xread` costs three times as much, for a pool and for a dict of each entry.
-    """
-
-    def __init__(self, url: str) -> None:
-        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
-        pool: Any = redis.asyncio.ConnectionPool
-        self._connection: Any = pool.from_url(url, retry=retry).make_connection()
-
-    async def read(self, key: str, position: bytes) -> list[Any]:
-        """The entries after the position, as pairs of an id and a list of fields and values."""
-        answer = await self._ask(
-            *("XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", key, position)
-        )
-        [(_, entries)] = _streams(answer) or [(key, [])]
-        return list(entries)
-
-    async def end(self, key: str) -> bytes:
-        """The id of the last entry."""
-        last = await self._ask("XREVRANGE", key, "+", "-", "COUNT", 1)
-        return bytes(last[0][0]) if last else b"0-0"
-
-    async def close(self) -> None:
-        """Closes the connection."""
-        await self._connection.disconnect()
-
-    async def _ask(self, *command: Any) -> Any:
-        connection = self._connection
-        answered = False
-        try:
-            await connection.connect()
-            await connection.send_command(*command)
-            answer = await connection.read_response(
-                disable_decoding=True, timeout=BLOCK_MS / 1000 + TIMEOUT_SECONDS
-            )
-            answered = True
-        finally:
-            if not answered:
-                # An answer that comes later would be taken for that of the next command.
-                await connection.disconnect(nowait=True)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-class _ClusterReads(_Reads):
-    """The same by the client for clusters, which finds the node that has the stream."""
-
-    def __init__(self, url: str) -> None:
-        self._client: Any = redis.asyncio.RedisCluster.from_url(
-            url,
-            retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
-            socket_timeout=BLOCK_MS / 1000 + TIMEOUT_SECONDS,
-        )
-
-    async def close(self) -> None:
-        """Closes the client's connections."""
-        await self._client.aclose()
-
-    async def _ask(self, *command: Any) -> Any:
-        return await self._client.execute_command(*command)
-
-
-def _raise_if_cancelled() -> None:
-    """Raises a cancellation that redis-py 8.1.0 swallowed, because an answer came with it."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-def _streams(answer: Any) -> list[Any]:
-    return list(answer.items()) if isinstance(answer, dict) else list(answer or [])
-
-
-def _row(fields: Any) -> StreamRow | None:
+def _row(entry: Any) -> StreamRow | None:
     """The row; None when the entry is not one of ours, because garbage must not stop the tail."""
-    if isinstance(fields, list):
-        fields = dict(zip(fields[::2], fields[1::2], strict=False))
+    is_list = isinstance(entry, list)
+    fields = dict(zip(entry[::2], entry[1::2], strict=False)) if is_list else entry
     try:
         return StreamRow(
             fields[b"kind"].decode(),
