@@ -87,6 +87,8 @@ class Feed:
             return []
         if not self._ring or self._ring[0].revision > revision + 1:
             return None
+        if revision + 1 == self.head:
+            return [self._ring[-1]]
         known = revision + 1 - self._ring[0].revision
         return list(itertools.islice(self._ring, known, None))
 
@@ -101,9 +103,9 @@ class Feed:
         return await self._reader.lines_after(self.user_id, revision)
 
     def wake(self) -> None:
-        """Wakes every watcher."""
+        """Wakes every watcher, to look at everything."""
         for signal in self.watchers:
-            signal.set()
+            signal.make_due()
 
     def _append(self, lines: list[Line]) -> None:
         """Takes lines in order; those at or below the head are dropped."""
@@ -116,7 +118,8 @@ class Feed:
             self._ring.append(line)
             if line.job is not None:
                 self.progress.note(line.job.job_id, line.job.state)
-        self.wake()
+        for signal in self.watchers:
+            signal.set()
 
     def _fill_if_behind(self) -> None:
         if self.is_behind(self._seen) and not self.filling:

@@ -13,11 +13,22 @@ class Signal:
     early sets a timer. Times are those of `time.monotonic`. Belongs to one event loop.
     """
 
-    __slots__ = ("_is_set", "_timer", "_waiter", "due", "give_up", "progress_at", "write_until")
+    __slots__ = (
+        "_is_set",
+        "_timer",
+        "_waiter",
+        "due",
+        "give_up",
+        "is_due",
+        "progress_at",
+        "write_until",
+    )
 
     def __init__(self) -> None:
         self.progress_at = float("-inf")
+        # When something is to be done though there is no news, and whether that time has come.
         self.due = float("inf")
+        self.is_due = True
         # By when the write that is under way must have ended, and what ends it.
         self.write_until = float("inf")
         self.give_up: Callable[[], object] | None = None
@@ -42,10 +53,15 @@ class Signal:
     def pulse(self, now: float) -> None:
         """Does what is due."""
         if now >= self.due:
-            self.set()
+            self.make_due()
         if now >= self.write_until and self.give_up is not None:
             self.write_until = float("inf")
             self.give_up()
+
+    def make_due(self) -> None:
+        """Wakes the watcher to look at everything."""
+        self.is_due = True
+        self.set()
 
     def clear(self) -> None:
         """Makes the next `wait` wait."""

@@ -65,6 +65,8 @@ class Watcher:
         # The number of the latest tick that was sent, or that the filters kept back.
         self._told = 0
         self._checkpoint_at = self._progress_at = float("-inf")
+        # Both clocks run alike; this one does not jump.
+        self._expire_at = time.monotonic() + principal.expire_time / 1000 - time.time()
         self._signal = Signal()
         self._token = b""
         self._token_of: tuple[str, int, bool] | None = None
@@ -184,22 +186,37 @@ class Watcher:
         """Sends what happens; True when the watch is done, False when the history changed."""
         signal = self._signal
         while self._hub.epoch == self._epoch:
-            self._refuse_to_go_on()
             signal.clear()
+            is_due = signal.is_due and self._is_due()
             lines = feed.recent_lines(self._last)
             if lines is None:
                 lines = await feed.lines_after(self._last)
             frames = self._take(lines) if lines else []
-            frames += self._progress(feed)
-            if frames or self._checkpoint_at <= time.monotonic():
+            if self._has_news(feed):
+                frames += self._progress(feed)
+            if frames or is_due:
                 await self._send(frames)
             if lines:
                 _count_lag(lines)
-                if await self._done():
+                if self._query.until_done and await self._done():
                     return True
             else:
                 await self._wait(feed)
         return False
+
+    def _is_due(self) -> bool:
+        """Whether a response is due though nothing has happened.
+
+        Raises:
+            ServerDraining, CredentialsExpired: when the watch must end now.
+        """
+        self._signal.is_due = False
+        if self._hub.draining.is_set():
+            raise ServerDraining
+        now = time.monotonic()
+        if self._expire_at <= now:
+            raise CredentialsExpired
+        return self._checkpoint_at <= now
 
     def _take(self, lines: list[Line]) -> list[bytes]:
         """Frames of as many lines as fit into a response. `last` moves past all lines of those.
@@ -232,9 +249,7 @@ class Watcher:
         return True
 
     def _progress(self, feed: Feed) -> list[bytes]:
-        """The latest progress of each job, if there is news and it is due."""
-        if not self._has_news(feed):
-            return []
+        """The latest progress of each job, if it is due."""
         now = time.monotonic()
         if now < self._progress_at:
             return []
@@ -265,19 +280,10 @@ class Watcher:
         """
         signal = self._signal
         signal.progress_at = self._progress_at
-        signal.due = min(self._checkpoint_at, time.monotonic() + self._credentials_left())
+        signal.due = min(self._checkpoint_at, self._expire_at)
         if self._has_news(feed):
             signal.set_for_progress()
         await signal.wait()
-
-    def _refuse_to_go_on(self) -> None:
-        if self._hub.draining.is_set():
-            raise ServerDraining
-        if self._credentials_left() <= 0:
-            raise CredentialsExpired
-
-    def _credentials_left(self) -> float:
-        return self._principal.expire_time / 1000 - time.time()
 
     async def _send(self, frames: list[bytes], *, whole: bool = True) -> None:
         """Writes one response; its token stands for everything up to and in it."""
