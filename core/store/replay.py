@@ -7,6 +7,7 @@ small, so a look for each would cost much more than what it finds.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from core.events import UserChange
 from core.jobs import UNFINISHED, State
@@ -35,7 +36,7 @@ _HEADS = Statement("""
 """)
 # The users' jobs that have not ended. Index: `job_user_state`.
 _LIVE = Statement("""
-    SELECT user_id, job_id, state FROM job
+    SELECT user_id, job_id, state, labels FROM job
     WHERE user_id = ANY(:user_ids) AND state = ANY(:unfinished)
 """)
 # The changes above the revision of each return, at most `limit` of each: a user has one change at
@@ -58,17 +59,31 @@ class Return:
     revision: int
 
 
+class LiveJob(NamedTuple):
+    """A job that has not ended; `labels_json` are its labels as the database keeps them."""
+
+    job_id: str
+    state: State
+    labels_json: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the job."""
+        labels: dict[str, str] = json.loads(self.labels_json)
+        return labels
+
+
 @dataclass(slots=True)
 class Replay:
     """What a watcher missed, as of one moment.
 
-    `head` is the user's revision and `live` the states of its jobs that have not ended. `changes`
-    are the first ones that were missed, in order. `is_whole` is False when the watcher's revision
-    was never reached, or when not every change above it is still kept.
+    `head` is the user's revision and `live` are its jobs that have not ended, by id. `changes` are
+    the first ones that were missed, in order. `is_whole` is False when the watcher's revision was
+    never reached, or when not every change above it is still kept.
     """
 
     head: int
-    live: dict[str, State]
+    live: dict[str, LiveJob]
     is_whole: bool
     changes: list[UserChange] = field(default_factory=list)
 
@@ -81,9 +96,10 @@ def replays(db: Database, returns: Sequence[Return], limit: int) -> list[Replay]
 def _replays(session: Session, returns: Sequence[Return], limit: int) -> list[Replay]:
     user_ids = sorted({one.user_id for one in returns})
     heads = {row[0]: row[1:] for row in session.rows(_HEADS, user_ids=user_ids)}
-    live: dict[str, dict[str, State]] = {user_id: {} for user_id in user_ids}
-    for user_id, job_id, state in session.rows(_LIVE, user_ids=user_ids, unfinished=_UNFINISHED):
-        live[user_id][job_id] = State(state)
+    live: dict[str, dict[str, LiveJob]] = {user_id: {} for user_id in user_ids}
+    for user_id, *row in session.rows(_LIVE, user_ids=user_ids, unfinished=_UNFINISHED):
+        job_id, state, labels = row
+        live[user_id][job_id] = LiveJob(job_id, State(state), labels)
     found = []
     for one in returns:
         head, oldest = heads.get(one.user_id, (0, None))

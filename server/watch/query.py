@@ -1,13 +1,24 @@
 """The parsed request of a watch: filters, intervals, and where to go on."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from core.events import JOB_KIND
-from core.jobs import Job
-from server.watch.lines import LineJob
 
 CHECKPOINT_MS = (1_000, 15_000, 60_000)  # least, usual, most
 PROGRESS_MS = (50, 250, 60_000)
+
+
+class HasLabels(Protocol):
+    """A job, as far as the filters look at it."""
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The job's labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +40,7 @@ class WatchQuery:
         """Whether the watch asks for some of the jobs only."""
         return bool(self.job_ids or self.labels)
 
-    def wants(self, job: Job | LineJob) -> bool:
+    def wants(self, job: HasLabels) -> bool:
         """Whether the job passes the filters."""
         if self.job_ids and job.job_id not in self.job_ids:
             return False

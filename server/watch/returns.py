@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from core.jobs import State
 from core.store import Database, replay
-from core.store.replay import Replay, Return
+from core.store.replay import LiveJob, Replay, Return
 from server.watch.lines import Line, LineMaker
 
 PAGE_LINES = 500
@@ -27,7 +26,7 @@ class Missed:
     """What a returning watcher missed: a `Replay` whose changes are lines."""
 
     head: int
-    live: dict[str, State]
+    live: dict[str, LiveJob]
     is_whole: bool
     lines: list[Line]
 

@@ -114,11 +114,10 @@ class Watcher:
             return await self._reset(feed, "the history is another one")
         if not point.whole:
             return await self._reset(feed, "the snapshot was not complete")
-        if self._query.filtered or self._query.until_done:
-            # This is read before the head, so that the replay has what ends in between.
-            self._note(await self._read_snapshot())
+        if self._query.job_ids:
+            await self._read_snapshot()  # which refuses jobs that the user does not have
         missed = await self._reader.missed(self._principal.user_id, point.revision)
-        feed.begin_at(missed.head, missed.live)
+        feed.begin_at(missed.head, {job.job_id: job.state for job in missed.live.values()})
         if not missed.is_whole:
             return await self._reset(feed, TOO_OLD)
         self._last = point.revision
@@ -160,6 +159,9 @@ class Watcher:
     async def _replay(self, feed: Feed, missed: Missed) -> bool:
         """Everything up to the revision that the database has now, also what was never told."""
         feed.expect(missed.head)
+        # These are of the end of the replay. What its lines add to them, they take away again.
+        wanted = filter(self._query.wants, missed.live.values())
+        self._unfinished = {job.job_id for job in wanted}
         lines, frames = missed.lines, list[bytes]()
         while self._last < missed.head:
             if frames:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from core.telling.stream import (
     stream_key,
 )
 from tests.making import job_value
-from tests.services import Valkey
+from tests.services import Valkey, wait_for_async
 
 pytestmark = pytest.mark.asyncio
 SECONDS = 20
@@ -229,6 +230,51 @@ async def test_a_forgotten_position_brings_a_deaf_tail_back(
         assert await reader.batch() == []
         on_redis.publish(event(2))
         assert revisions(await reader.rows(1)) == [2]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "unix://reader:secret@{socket}?db=3",
+        # What only the library's own client understands.
+        "unix://reader:secret@{socket}?db=3&health_check_interval=7",
+    ],
+)
+async def test_a_tail_signs_in_and_reads_the_database_that_its_address_names(
+    client: redis.Redis, valkey: Valkey, address: str
+) -> None:
+    client.execute_command("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@all")
+    settings = read_settings(redis_url=address.format(socket=valkey.socket))
+    with connect(settings) as known:
+        stream = RedisStream(known, settings)
+        async with reading(stream) as (_, reader):
+            RedisStream(client, settings).publish(event(1))  # into another database
+            stream.publish(event(2))
+            stream.publish(event(3))
+            assert revisions(await reader.rows(2)) == [2, 3]
+
+
+async def test_a_tail_with_a_wrong_password_says_that_it_can_not_read(valkey: Valkey) -> None:
+    settings = read_settings(redis_url=f"unix://nobody:wrong@{valkey.socket}")
+    tail = RedisStream(redis.Redis(), settings).tail(0)
+    with pytest.raises(DependencyUnavailable):
+        await anext(tail.batches())
+    await tail.close()
+
+
+async def test_a_tail_knows_whether_it_has_read_everything(stream: EventStream) -> None:
+    async with reading(stream) as (tail, reader):
+        # Given rows that nobody reads yet
+        before = time.monotonic()
+        stream.publish(event(1))
+        assert not tail.has_read(before)
+        assert not tail.is_idle
+
+        # When they are read and nothing more comes, then the tail has all, and is idle
+        await reader.rows(1)
+        waiting = asyncio.create_task(reader.batch())
+        await wait_for_async(lambda: tail.has_read(before) and tail.is_idle)
+        assert await waiting == []
 
 
 async def test_a_forgotten_position_is_the_streams_end(stream: EventStream) -> None:
