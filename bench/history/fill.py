@@ -1,0 +1,63 @@
+"""Fills a database of either kind with a long history and a live load.
+
+Run it from the repository, for example
+`.venv/bin/python -m bench.history.fill sqlite:////tmp/history/history.db`
+`.venv/bin/python -m bench.history.fill postgresql://rushes@/history?host=/tmp/history/pg`.
+The database must have none of these users yet. The same seed, sizes and time make the same rows.
+`--of-one 0 --of-others 0 --queued 65000 --running 50000` adds a live load to a database that has a
+history. Of one user there are as many jobs, events and media items as `--of-one` says.
+"""
+
+import argparse
+import time
+
+from bench.history.bulk import load, target
+from bench.history.rows import History, Size, live_rows
+from core.process.settings import read_settings
+from core.store import open_database
+from core.store.engine.sql import Statement
+
+_REACHED = Statement("SELECT max(turn) FROM job WHERE start_time IS NOT NULL")
+_MANY = 100_000
+
+
+def main() -> None:
+    """Fills it and says with what."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("url", help="sqlite:////folder/file.db or postgresql://...")
+    parser.add_argument("--of-one", type=int, default=1_000_000, help="jobs of one user")
+    parser.add_argument("--of-others", type=int, default=1_000_000, help="jobs of the others")
+    parser.add_argument("--others", type=int, default=10_000, help="how many others")
+    parser.add_argument("--queued", type=int, default=0, help="jobs that wait")
+    parser.add_argument("--running", type=int, default=0, help="jobs that run")
+    parser.add_argument("--days", type=int, default=365, help="over which the history spreads")
+    parser.add_argument("--until", type=int, help="its end, in ms; now if not given")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = vars(parser.parse_args())
+    url, seed, until = (asked.pop(name) for name in ("url", "seed", "until"))
+    fill(url, Size(**asked), seed, until)
+
+
+def fill(url: str, size: Size, seed: int = 1, until: int | None = None) -> None:
+    """Fills the database, after its migrations; `until` is in milliseconds."""
+    began = time.monotonic()
+    db = open_database(read_settings(database_url=url))
+    until = db.now_ms() if until is None else until
+    counts: dict[str, int] = {}
+    if size.of_one + size.of_others:
+        with target(url, rebuild=size.of_one + size.of_others >= _MANY) as to:
+            counts = load(to, History(size, seed, until).rows())
+    if size.queued + size.running:
+        row = db.row(_REACHED)
+        turn = int(row[0] or 0) if row else 0
+        with target(url, rebuild=False) as to:
+            for table, count in load(to, live_rows(size, seed, until, turn)).items():
+                counts[table] = counts.get(table, 0) + count
+    db.close()
+    print(f"{time.monotonic() - began:.0f} s, seed {seed}, until {until}: {counts}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
