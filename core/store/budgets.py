@@ -89,21 +89,30 @@ _SET = Statement("""
     ON CONFLICT (owner, period) DO UPDATE SET limit_micros = excluded.limit_micros
 """)
 _CLEAR = Statement("DELETE FROM budget WHERE owner = :owner AND period = :period")
-# Everybody who has a budget or has spent in these spans, for administrators. Reads both tables:
-# `budget` has a row for each limit, `spending` some for each user.
+# Everybody who has a budget or has spent in this day or month, for administrators. Reads the table
+# `budget`, which has a row for each limit. Indexes: `spending_day` and `spending_month`.
 _OWNERS = Statement("""
-    SELECT owner FROM budget UNION SELECT owner FROM spending WHERE span = ANY(:spans)
+    SELECT owner FROM budget
+    UNION SELECT owner FROM spending WHERE length(span) > 7 AND span = :day
+    UNION SELECT owner FROM spending WHERE length(span) = 7 AND span = :month
     ORDER BY owner
 """)
-# Removes some days before `:day` and months before `:month`; the name of a day is longer than that
-# of a month. Reads the table `spending`, which a day's purge may.
-_FORGET = Statement("""
+# Removes some days before `:day`; the name of a day is longer than that of a month.
+# Indexes: `spending_day`, then the primary key.
+_FORGET_DAYS = Statement("""
     DELETE FROM spending WHERE (owner, span) IN (
-        SELECT owner, span FROM spending
-        WHERE (length(span) > 7 AND span < :day) OR span < :month
-        LIMIT :part
+        SELECT owner, span FROM spending WHERE length(span) > 7 AND span < :span
+        ORDER BY span LIMIT :part
     )
 """)
+# Removes some months before `:span`. Indexes: `spending_month`, then the primary key.
+_FORGET_MONTHS = Statement("""
+    DELETE FROM spending WHERE (owner, span) IN (
+        SELECT owner, span FROM spending WHERE length(span) = 7 AND span < :span
+        ORDER BY span LIMIT :part
+    )
+""")
+_FORGET = {Period.DAY: _FORGET_DAYS, Period.MONTH: _FORGET_MONTHS}
 _NO_LIMIT = 2**62
 # Only today and this month bind anybody. Older spans are kept for people to look into, and because
 # some jobs are settled late: days until the next month's bill has come, months for a year and the
@@ -150,9 +159,11 @@ def settle(
 
 def forget(session: Session, part: int) -> int:
     """Removes up to `part` rows of days and months that are long over; tells how many."""
-    now_ms = session.now_ms()
-    oldest = {period.value: span(period, now_ms - kept) for period, kept in _KEPT_MS.items()}
-    return session.run(_FORGET, **oldest, part=part)
+    now_ms, count = session.now_ms(), 0
+    for period, statement in _FORGET.items():
+        oldest = span(period, now_ms - _KEPT_MS[period])
+        count += session.run(statement, span=oldest, part=part - count)
+    return count
 
 
 def shortage(db: Database, user_id: str, micros: int) -> Budget | None:
@@ -196,8 +207,8 @@ def show(db: Database, user_id: str | None = None) -> list[Budget]:
         if user_id is not None:
             found = _budgets(session, user_id, now_ms)
         else:
-            spans = [span(period, now_ms) for period in Period]
-            owners = [row[0] for row in session.rows(_OWNERS, spans=spans)]
+            spans = {period.value: span(period, now_ms) for period in Period}
+            owners = [row[0] for row in session.rows(_OWNERS, **spans)]
             found = [b for owner in owners for b in _of_owner(session, owner, now_ms)]
         return [_with_usage(session, budget) for budget in found]
 

@@ -65,13 +65,13 @@ _DUE = Statement("SELECT count(*) FROM (SELECT 1 FROM job WHERE {run_due} LIMIT 
 _OVERDUE = Statement("""
     SELECT user_id, job_id FROM (
         SELECT user_id, job_id FROM job
-        WHERE finish_deadline <= {now} AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')
+        WHERE finish_deadline <= {moment} AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')
         ORDER BY finish_deadline LIMIT 100
     ) ends
     UNION
     SELECT user_id, job_id FROM (
         SELECT user_id, job_id FROM job
-        WHERE start_deadline <= {now} AND start_deadline IS NOT NULL AND state = 'QUEUED'
+        WHERE start_deadline <= {moment} AND start_deadline IS NOT NULL AND state = 'QUEUED'
         ORDER BY start_deadline LIMIT 100
     ) starts
 """)

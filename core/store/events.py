@@ -32,11 +32,16 @@ _UNFINISHED = sorted(UNFINISHED)
 _LIVE = Statement("""
     SELECT job_id, state FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)
 """)
-# The user's jobs that have not ended, and those that ended lately. This reads all jobs of the user
-# that retention has left, by the index `job_user`.
+# The user's jobs that have not ended. Index: `job_user_state`.
 _SNAPSHOT = Statement("""
-    SELECT {job_columns} FROM job
-    WHERE user_id = :user_id AND (state = ANY(:unfinished) OR end_time >= {now} - :recent_ms)
+    SELECT {job_columns} FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)
+    ORDER BY create_time, job_id
+""")
+# The same with those that ended lately. Indexes: `job_user_state` and `job_user_ended`.
+_RECENT_SNAPSHOT = Statement("""
+    SELECT {job_columns} FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)
+    UNION ALL
+    SELECT {job_columns} FROM job WHERE user_id = :user_id AND end_time >= {moment} - :recent_ms
     ORDER BY create_time, job_id
 """)
 
@@ -63,9 +68,9 @@ def snapshot(
             jobs = get_many(session, user_id, job_ids)
             missing = set(job_ids) - {job.job_id for job in jobs}
             return Snapshot(revision(session, user_id), jobs, tuple(sorted(missing)))
-        # Ended jobs are read only if asked for: -1 keeps those of this millisecond out.
-        values = {"unfinished": _UNFINISHED}
-        rows = session.rows(_SNAPSHOT, user_id=user_id, recent_ms=recent_ms or -1, **values)
+        statement = _RECENT_SNAPSHOT if recent_ms else _SNAPSHOT
+        values = {"unfinished": _UNFINISHED, "recent_ms": recent_ms}
+        rows = session.rows(statement, user_id=user_id, **values)
         return Snapshot(revision(session, user_id), jobs_from_rows(session, rows))
 
     return db.read(work)

@@ -59,12 +59,10 @@ def list_page(
     Both come from one moment, so a watch from that revision misses nothing.
     """
     wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
-    statement = _list(bool(states), len(wanted), after is not None)
-    values: dict[str, object] = {
-        "user_id": user_id,
-        "limit": limit,
-        "states": list(states),
-    }
+    states = list(dict.fromkeys(states))
+    statement = _list(len(states), len(wanted), after is not None)
+    values: dict[str, object] = {"user_id": user_id, "limit": limit}
+    values |= {f"state_{i}": state for i, state in enumerate(states)}
     values |= {f"label_{i}": label for i, label in enumerate(wanted)}
     if after is not None:
         values |= {"after_time": after[0], "after_id": after[1]}
@@ -83,20 +81,31 @@ def revision(session: Session, user_id: str) -> int:
 
 
 @functools.cache
-def _list(by_state: bool, label_count: int, after: bool) -> Statement:
+def _list(state_count: int, label_count: int, after: bool) -> Statement:
     """The statement of `list_page` for filters of this shape.
 
     It is joined here, because it must not have a filter that was not asked for, and each label
-    needs a join of its own. Index: `job_user`, or with labels the primary key of `job_label`.
+    needs a join of its own. Index: `job_user`, with labels the primary key of `job_label`, else
+    with states `job_user_state`, which gives the jobs of one state in the wanted order: so each
+    state is listed by itself, and the lists are merged.
     """
     where = ["job.user_id = :user_id"]
-    if by_state:
-        where.append("job.state = ANY(:states)")
     if after:
         where.append("(job.create_time, job.job_id) < (:after_time, :after_id)")
+    states = [f"job.state = :state_{i}" for i in range(state_count)]
+    if label_count and states:
+        where.append(f"({' OR '.join(states)})")
+        states = []
     joins = "".join(_JOIN_LABEL.replace("#", str(i)) for i in range(label_count))
-    return Statement(f"""
+    lists = [
+        f"""
         SELECT {{job_columns}} FROM job{joins}
-        WHERE {" AND ".join(where)}
+        WHERE {" AND ".join([*where, *state])}
         ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
-    """)
+        """
+        for state in ([[state] for state in states] or [[]])
+    ]
+    if len(lists) == 1:
+        return Statement(lists[0])
+    merged = " UNION ALL ".join(f"SELECT * FROM ({text}) list_{i}" for i, text in enumerate(lists))
+    return Statement(f"{merged} ORDER BY create_time DESC, job_id DESC LIMIT :limit")

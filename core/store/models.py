@@ -266,7 +266,11 @@ class LeaderRow(Model):
 
 
 JobRow.add_index(SQL("CREATE INDEX job_user ON job (user_id, create_time, job_id)"))
-JobRow.add_index(SQL("CREATE INDEX job_user_state ON job (user_id, state)"))
+JobRow.add_index(SQL("CREATE INDEX job_user_state ON job (user_id, state, create_time, job_id)"))
+JobRow.add_index(
+    SQL("CREATE INDEX job_user_ended ON job (user_id, end_time) WHERE end_time IS NOT NULL")
+)
+JobRow.add_index(SQL("CREATE INDEX job_uncertain ON job (job_id) WHERE cost_state = 'UNCERTAIN'"))
 JobRow.add_index(
     SQL("CREATE INDEX job_waiting ON job (queue, turn, job_id) WHERE state = 'QUEUED'")
 )
@@ -294,6 +298,9 @@ JobRow.add_index(
 )
 JobRow.add_index(SQL("CREATE INDEX job_reached ON job (queue, turn) WHERE start_time IS NOT NULL"))
 JobRow.add_index(SQL("CREATE INDEX job_model ON job (model, end_time) WHERE state = 'SUCCEEDED'"))
+JobLabel.add_index(SQL("CREATE INDEX job_label_job ON job_label (job_id)"))
+SpendingRow.add_index(SQL("CREATE INDEX spending_day ON spending (span) WHERE length(span) > 7"))
+SpendingRow.add_index(SQL("CREATE INDEX spending_month ON spending (span) WHERE length(span) = 7"))
 IntentRow.add_index(
     SQL(
         "CREATE INDEX intent_unsettled ON intent (create_time) WHERE outcome IN ('OPEN', 'UNKNOWN')"

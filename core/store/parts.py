@@ -70,7 +70,7 @@ name_part(
 name_part(
     "waits",
     """
-    queue = :queue AND state = 'QUEUED' AND next_run_time <= {now} AND {free} AND {may_start}
+    queue = :queue AND state = 'QUEUED' AND next_run_time <= {moment} AND {free} AND {may_start}
     """,
 )
 # The job runs and its next step is due. Polls are not among them, because the poller claims them
@@ -79,7 +79,7 @@ name_part(
 name_part(
     "run_due",
     """
-    queue = :queue AND state IN ('RUNNING', 'RECONCILING') AND next_run_time <= {now}
+    queue = :queue AND state IN ('RUNNING', 'RECONCILING') AND next_run_time <= {moment}
     AND (step <> 'POLL' OR state = 'RECONCILING') AND {free}
     AND (
         step <> 'SUBMIT' OR at_risk OR cancel_request_time IS NOT NULL

@@ -14,7 +14,7 @@ from core.store.engine.sql import Statement
 _CLAIM_POLLS = Statement("""
     WITH due AS MATERIALIZED (
         SELECT job_id FROM job
-        WHERE {to_poll} AND next_run_time <= {now}
+        WHERE {to_poll} AND next_run_time <= {moment}
         ORDER BY next_run_time LIMIT :most {skip_locked}
     )
     UPDATE job SET {taken}

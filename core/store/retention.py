@@ -10,7 +10,7 @@ _PART = 500
 _CHANGES = Statement("""
     DELETE FROM job_event WHERE (user_id, revision) IN (
         SELECT user_id, revision FROM job_event
-        WHERE event_time < {now} - :keep_ms
+        WHERE event_time < {moment} - :keep_ms
         ORDER BY event_time LIMIT :part
     )
 """)
@@ -19,7 +19,7 @@ _CHANGES = Statement("""
 # find. Indexes: `job_ended` for the jobs, the primary key for the requests.
 _OLD_JOBS = Statement("""
     SELECT job_id FROM job
-    WHERE end_time < {now} - :keep_ms AND cost_state <> 'UNCERTAIN'
+    WHERE end_time < {moment} - :keep_ms AND cost_state <> 'UNCERTAIN'
         AND NOT EXISTS (
             SELECT 1 FROM request_key
             WHERE request_key.user_id = job.user_id
@@ -31,12 +31,18 @@ _OLD_JOBS = Statement("""
 """)
 # Index: the primary key.
 _INTENTS = Statement("DELETE FROM intent WHERE job_id = ANY(:job_ids)")
-# No index begins with the job, so this reads the table.
+# Index: `job_label_job`.
 _LABELS = Statement("DELETE FROM job_label WHERE job_id = ANY(:job_ids)")
 # Index: the primary key.
 _JOBS = Statement("DELETE FROM job WHERE job_id = ANY(:job_ids)")
-# Index: `request_key_expire`.
-_REQUESTS = Statement("DELETE FROM request_key WHERE expire_time < {now}")
+# Index: `request_key_expire`, then the primary key.
+_REQUESTS = Statement("""
+    DELETE FROM request_key WHERE (user_id, request_id) IN (
+        SELECT user_id, request_id FROM request_key
+        WHERE expire_time < {moment}
+        ORDER BY expire_time LIMIT :part
+    )
+""")
 
 
 def forget(db: Database, keep_ms: int) -> None:
@@ -51,7 +57,8 @@ def forget(db: Database, keep_ms: int) -> None:
         pass
     while db.write(lambda session: budgets.forget(session, _PART)) == _PART:
         pass
-    db.write(lambda session: session.run(_REQUESTS))
+    while db.write(lambda session: session.run(_REQUESTS, part=_PART)) == _PART:
+        pass
 
 
 def _forget_jobs(session: Session, keep_ms: int) -> int:

@@ -23,8 +23,8 @@ from core.times import iso
 # Index of both: the primary key.
 _CREATE_TIME = Statement("SELECT create_time FROM job WHERE job_id = :job_id")
 _USER = Statement("SELECT user_id FROM job WHERE job_id = :job_id")
-# Every intent whose job has an uncertain cost, for administrators. There are few of them among all
-# jobs, and no index finds them: this reads the table `intent`, and each job by its primary key.
+# Every intent whose job has an uncertain cost, for administrators.
+# Indexes: `job_uncertain`, then the primary key of `intent`.
 _UNCERTAIN = Statement("""
     SELECT {intent_columns}, job.state
     FROM intent JOIN job ON job.job_id = intent.job_id

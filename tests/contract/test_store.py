@@ -4,12 +4,13 @@ import json
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from core.errors import LeaseLost, NotFound, QueueFull, Reason, RequestIdConflict
 from core.events import event_from_json
-from core.jobs import EventType, JobFailure, Progress, Stage, State
+from core.jobs import EventType, Job, JobFailure, Progress, Stage, State
 from core.store import Database, claims, events, jobs, transitions
 from core.store import media as library
 from core.store.engine.database import Session, Undo
@@ -320,6 +321,39 @@ def test_pages_of_jobs_go_on_where_the_last_ended(db: Database) -> None:
     odd = jobs.list_page(db, "alice", labels={"n": "1"}, limit=100)[0]
     assert len(odd) == 3
     assert jobs.list_page(db, "alice", states=[State.RUNNING], limit=5)[0] == []
+
+
+def test_pages_of_several_states_are_in_one_order(db: Database) -> None:
+    # Given jobs that wait, run and were cancelled, one after the other
+    made = [accepted(db, labels={"n": str(i % 2)}).job for i in range(9)]
+    ran = [started(db).job.job_id for _ in range(3)]
+    cancelled = [job.job_id for job in made if job.job_id not in ran][::2]
+    for job_id in cancelled:
+        transitions.cancel(db, "alice", job_id, "")
+
+    def pages(**filters: Any) -> list[str]:
+        seen: list[Job] = []
+        while page := jobs.list_page(
+            db,
+            "alice",
+            after=(seen[-1].create_time, seen[-1].job_id) if seen else None,
+            limit=2,
+            **filters,
+        )[0]:
+            seen += page
+        return [job.job_id for job in seen]
+
+    # Then a list of two of the states is that of all, without those of the third
+    newest_first = pages()
+    ended = [*ran, *cancelled]
+    assert pages(states=[State.RUNNING, State.CANCELLED]) == [i for i in newest_first if i in ended]
+    twice = [State.QUEUED, State.QUEUED]
+    assert pages(states=twice) == [i for i in newest_first if i not in ended]
+    assert pages(states=list(State)) == newest_first
+    odd = pages(labels={"n": "1"})
+    assert pages(states=[State.RUNNING, State.CANCELLED], labels={"n": "1"}) == [
+        i for i in odd if i in ended
+    ]
 
 
 def test_a_snapshot_is_of_one_moment(db: Database) -> None:

@@ -2,9 +2,9 @@
 
 In a statement `:name` is a value, `= ANY(:names)` takes a list, and `{name}` is a named part: a
 piece of SQL that several statements share, or that each database says in its own way. `{now}` is
-the database's clock in integer milliseconds. `{skip_locked}` ends the SELECT of a claim.
-`{for_update}` ends a SELECT whose rows the transaction will change. `core/store/parts.py` names the
-parts that speak of our tables.
+the database's clock in integer milliseconds, and `{moment}` the same where an index is searched by
+it. `{skip_locked}` ends the SELECT of a claim. `{for_update}` ends a SELECT whose rows the
+transaction will change. `core/store/parts.py` names the parts that speak of our tables.
 """
 
 import json
@@ -70,6 +70,9 @@ name_part_by_dialect(
     sqlite="CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
     postgres="CAST(extract(epoch from clock_timestamp()) * 1000 AS BIGINT)",
 )
+# The clock when the statement looked first. A search by an index needs this: to PostgreSQL `{now}`
+# is another time for each row, so it would read the index from end to end.
+name_part("moment", "(SELECT {now})")
 # On SQLite there is one writer, so nobody else can have locked a row.
 name_part_by_dialect("skip_locked", sqlite="", postgres="FOR UPDATE SKIP LOCKED")
 name_part_by_dialect("for_update", sqlite="", postgres="FOR UPDATE")
