@@ -30,18 +30,22 @@ _REVISIONS = Statement("SELECT user_id, revision FROM user_stream WHERE user_id 
 _UNFINISHED = sorted(UNFINISHED)
 # The user's jobs that have not ended. Index: `job_user_state`.
 _LIVE = Statement("""
-    SELECT job_id, state FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)
+    SELECT job_id, state FROM job {by_job_user_state}
+    WHERE user_id = :user_id AND state = ANY(:unfinished)
 """)
 # The user's jobs that have not ended. Index: `job_user_state`.
 _SNAPSHOT = Statement("""
-    SELECT {job_columns} FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)
+    SELECT {job_columns} FROM job {by_job_user_state}
+    WHERE user_id = :user_id AND state = ANY(:unfinished)
     ORDER BY create_time, job_id
 """)
 # The same with those that ended lately. Indexes: `job_user_state` and `job_user_ended`.
 _RECENT_SNAPSHOT = Statement("""
-    SELECT {job_columns} FROM job WHERE user_id = :user_id AND state = ANY(:unfinished)
+    SELECT {job_columns} FROM job {by_job_user_state}
+    WHERE user_id = :user_id AND state = ANY(:unfinished)
     UNION ALL
-    SELECT {job_columns} FROM job WHERE user_id = :user_id AND end_time >= {moment} - :recent_ms
+    SELECT {job_columns} FROM job {by_job_user_ended}
+    WHERE user_id = :user_id AND end_time >= {moment} - :recent_ms
     ORDER BY create_time, job_id
 """)
 

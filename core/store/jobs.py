@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from core.errors import NotFound
-from core.jobs import Job, State
+from core.jobs import UNFINISHED, Job, State
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.rows import jobs_from_rows
@@ -17,11 +17,18 @@ _GET_MANY = Statement("""
     ORDER BY create_time, job_id
 """)
 _REVISION = Statement("SELECT revision FROM user_stream WHERE user_id = :user_id")
-# For label number #. The time is said of the label too, so that its index gives the order.
-_JOIN_LABEL = """
-    JOIN job_label l# ON l#.user_id = job.user_id AND l#.label = :label_#
-        AND l#.job_id = job.job_id AND l#.create_time = job.create_time
+_AFTER = " AND (@.create_time, @.job_id) < (:after_time, :after_id)"
+# The row of the table @ has label number #. Index: the primary key. This is no EXISTS, which
+# PostgreSQL would turn into a join that begins at the other side.
+_HAS_LABEL = """
+    (
+        SELECT 1 FROM job_label l#
+        WHERE l#.user_id = @.user_id AND l#.label = :label_#
+            AND l#.create_time = @.create_time AND l#.job_id = @.job_id
+    ) = 1
 """
+# The state of the job of a label. Index: the primary key.
+_STATE = "(SELECT job.state FROM job WHERE job.job_id = l.job_id)"
 
 
 def get(db: Database, user_id: str, job_id: str) -> Job:
@@ -59,10 +66,9 @@ def list_page(
     Both come from one moment, so a watch from that revision misses nothing.
     """
     wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
-    states = list(dict.fromkeys(states))
-    statement = _list(len(states), len(wanted), after is not None)
+    statement = _list(frozenset(states), len(wanted), after is not None)
     values: dict[str, object] = {"user_id": user_id, "limit": limit}
-    values |= {f"state_{i}": state for i, state in enumerate(states)}
+    values |= {f"state_{i}": state for i, state in enumerate(sorted(set(states)))}
     values |= {f"label_{i}": label for i, label in enumerate(wanted)}
     if after is not None:
         values |= {"after_time": after[0], "after_id": after[1]}
@@ -81,31 +87,71 @@ def revision(session: Session, user_id: str) -> int:
 
 
 @functools.cache
-def _list(state_count: int, label_count: int, after: bool) -> Statement:
-    """The statement of `list_page` for filters of this shape.
+def _list(states: frozenset[State], label_count: int, after: bool) -> Statement:
+    """The statement of `list_page` for filters of this shape; it has no filter that is not asked
+    for.
 
-    It is joined here, because it must not have a filter that was not asked for, and each label
-    needs a join of its own. Index: `job_user`, with labels the primary key of `job_label`, else
-    with states `job_user_state`, which gives the jobs of one state in the wanted order: so each
-    state is listed by itself, and the lists are merged.
+    It goes along one index that has the wanted order. Few jobs of a user have not ended, so those
+    are looked at one by one when only they are wanted.
     """
-    where = ["job.user_id = :user_id"]
-    if after:
-        where.append("(job.create_time, job.job_id) < (:after_time, :after_id)")
-    states = [f"job.state = :state_{i}" for i in range(state_count)]
-    if label_count and states:
-        where.append(f"({' OR '.join(states)})")
-        states = []
-    joins = "".join(_JOIN_LABEL.replace("#", str(i)) for i in range(label_count))
+    if label_count and not (states and states <= UNFINISHED):
+        return _list_by_labels(len(states), label_count, after)
+    return _list_by_states(len(states), label_count, after) if states else _list_all(after)
+
+
+def _list_all(after: bool) -> Statement:
+    """Index: `job_user`."""
+    return Statement(f"""
+        SELECT {{job_columns}} FROM job {{by_job_user}}
+        WHERE job.user_id = :user_id {_after("job", after)}
+        ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
+    """)
+
+
+def _list_by_states(count: int, label_count: int, after: bool) -> Statement:
+    """Lists each state by itself, and merges the lists. Index: `job_user_state`."""
     lists = [
         f"""
-        SELECT {{job_columns}} FROM job{joins}
-        WHERE {" AND ".join([*where, *state])}
-        ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
+        SELECT * FROM (
+            SELECT {{job_columns}} FROM job {{by_job_user_state}}
+            WHERE job.user_id = :user_id AND job.state = :state_{i}
+                {_labels(label_count)} {_after("job", after)}
+            ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
+        ) list_{i}
         """
-        for state in ([[state] for state in states] or [[]])
+        for i in range(count)
     ]
-    if len(lists) == 1:
-        return Statement(lists[0])
-    merged = " UNION ALL ".join(f"SELECT * FROM ({text}) list_{i}" for i, text in enumerate(lists))
+    merged = " UNION ALL ".join(lists)
     return Statement(f"{merged} ORDER BY create_time DESC, job_id DESC LIMIT :limit")
+
+
+def _list_by_labels(state_count: int, label_count: int, after: bool) -> Statement:
+    """Goes along the first label and looks at each of its jobs. Indexes: primary keys."""
+    states = ", ".join(f":state_{i}" for i in range(state_count))
+    where = [_HAS_LABEL.replace("@", "l").replace("#", str(i)) for i in range(1, label_count)]
+    where += [f"{_STATE} IN ({states})"] if states else []
+    return Statement(f"""
+        SELECT {{job_columns}}
+        FROM (
+            SELECT l.create_time, l.job_id
+            FROM (
+                SELECT job_label.* FROM job_label
+                WHERE job_label.user_id = :user_id AND job_label.label = :label_0
+                    {_after("job_label", after)} {{newest_label_first}}
+            ) l
+            {"WHERE" if where else ""} {" AND ".join(where)}
+            ORDER BY l.create_time DESC, l.job_id DESC LIMIT :limit
+        ) page CROSS JOIN job
+        WHERE job.job_id = page.job_id
+        ORDER BY page.create_time DESC, page.job_id DESC
+    """)
+
+
+def _labels(count: int) -> str:
+    return "".join(
+        f"AND {_HAS_LABEL}".replace("@", "job").replace("#", str(i)) for i in range(count)
+    )
+
+
+def _after(table: str, after: bool) -> str:
+    return _AFTER.replace("@", table) if after else ""

@@ -47,9 +47,17 @@ name_part("left_alone", "(circuit.open_until > {now} OR {tried})")
 # The providers to which nothing is sent now.
 name_part("left_alone_providers", "SELECT circuit.provider FROM circuit WHERE {left_alone}")
 
-# SQLite follows this hint. Without it SQLite takes an index that has the jobs in the wanted order,
-# which means all jobs that ever were. PostgreSQL chooses by itself.
-name_part_by_dialect("by_job_due", sqlite="INDEXED BY job_due", postgres="")
+# SQLite follows these hints. Without them SQLite may take another index that has the jobs in the
+# wanted order, which means all jobs that ever were. PostgreSQL chooses by itself.
+for index in ("job_due", "job_user", "job_user_state", "job_user_ended"):
+    name_part_by_dialect(f"by_{index}", sqlite=f"INDEXED BY {index}", postgres="")
+# Ends a SELECT of labels. PostgreSQL knows too little of labels to see that going along their index
+# is better than sorting. With a limit that it can't know beforehand it goes along it.
+name_part_by_dialect(
+    "newest_label_first",
+    sqlite="",
+    postgres="ORDER BY job_label.create_time DESC, job_label.job_id DESC LIMIT (SELECT 2147483647)",
+)
 # The users who run as many jobs as they may. The first condition on the state is that of the
 # partial index `job_due`; the second one says what is meant.
 name_part(

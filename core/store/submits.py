@@ -26,9 +26,11 @@ _USER = Statement("SELECT user_id FROM job WHERE job_id = :job_id")
 # Every intent whose job has an uncertain cost, for administrators.
 # Indexes: `job_uncertain`, then the primary key of `intent`.
 _UNCERTAIN = Statement("""
-    SELECT {intent_columns}, job.state
-    FROM intent JOIN job ON job.job_id = intent.job_id
-    WHERE job.cost_state = 'UNCERTAIN' AND intent.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED')
+    WITH uncertain AS MATERIALIZED (SELECT job_id, state FROM job WHERE cost_state = 'UNCERTAIN')
+    SELECT {intent_columns}, uncertain.state
+    FROM uncertain CROSS JOIN intent
+    WHERE intent.job_id = uncertain.job_id
+        AND intent.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED')
     ORDER BY intent.create_time
 """)
 

@@ -23,10 +23,13 @@ from core.errors import DependencyUnavailable
 # for the server, and then tried the server itself.
 CALL_SECONDS = 3.0
 TRY_SECONDS = 1.5
-# Every statement on a job's way has its index, but a queue grows faster than the planner learns of
-# it. Without these options the planner reads a table whole because the table was small when it
-# looked. A prepared statement is planned once.
-_PLANS = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan"
+# Every statement has its index, but a queue grows faster than the planner learns of it. Without
+# these options the planner reads tables whole because they were small when it looked, or starts
+# processes for a statement of a millisecond. A prepared statement is planned once.
+_PLANS = (
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c max_parallel_workers_per_gather=0 -c jit=off -c plan_cache_mode=force_generic_plan"
+)
 # The least time for each answer: a call may have come so far late, by no fault of the server.
 _LEAST_SECONDS = 0.3
 # The server itself ends a statement after this time, so that a wait for a lock does not look like a
