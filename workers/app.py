@@ -286,8 +286,8 @@ def _rescuer(base: _Base, pipeline: Pipeline) -> Rescuer:
 
 def _housekeeper(base: _Base) -> Housekeeper:
     kept = open_kept(base.settings, base.blobs)
-    days = base.settings.retention_days
-    return Housekeeper(base.db, base.blobs, kept, base.worker_id, days)
+    days, most = base.settings.retention_days, base.settings.user_concurrency
+    return Housekeeper(base.db, base.blobs, kept, base.worker_id, days, most)
 
 
 def _work_folder(settings: Settings) -> Path:

@@ -5,6 +5,7 @@ from core.catalog.models import read_catalog
 from core.errors import SettingsInvalid
 from core.jobs import State
 from core.kinds import queues
+from core.store import flows
 from core.times import utc
 
 
@@ -46,6 +47,17 @@ def check_reconciling(patient: Patient) -> str:
     if count:
         raise Unwell(f"{count} may have been paid without an answer: `rushes-admin reconcile list`")
     return "no job"
+
+
+def check_flows(patient: Patient) -> str:
+    """Checks that what is kept of the jobs that wait and run is what they say."""
+    users = flows.different(patient.database())
+    if users:
+        raise Unwell(
+            f"of {len(users)} users something else is kept than their jobs say, so jobs of theirs "
+            "may not start: a worker mends that within two minutes; if not, look at its log"
+        )
+    return "what is kept of jobs is what they say"
 
 
 def _clock(ms: int) -> str:

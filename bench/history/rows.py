@@ -17,6 +17,8 @@ Made = tuple[str, dict[str, Any]]
 
 ONE = "historian"
 DAY_MS = 24 * 3600 * 1000
+# The default of the setting.
+USER_CONCURRENCY = 4
 _STATES = {"SUCCEEDED": 90, "FAILED": 6, "CANCELLED": 4}
 _BIN_MS = 30 * DAY_MS
 _REQUEST_MS = 7 * DAY_MS
@@ -164,16 +166,19 @@ class History:
 def live_rows(size: Size, seed: int, now: int, turn: int) -> Iterator[Made]:
     """The jobs that wait and run. `turn` is what the queues have reached.
 
-    Each of many users runs four. Most of those that wait belong to a hundred of these; some belong
-    to users who could start more.
+    Each of many users runs as many as it may. Most of those that wait belong to a hundred of these;
+    some belong to users who could start more.
     """
     rng = random.Random(seed + 1)
     prompts = Prompts(rng)
     revisions: Counter[str] = Counter()
+    runs: Counter[str] = Counter()
+    flows: dict[tuple[str, str, str], dict[str, Any]] = {}
     heavy = max(min(100, size.queued // 10), 1)
     for number in range(size.running):
-        user_id = f"live-{number // 4:05}"
+        user_id = f"live-{number // USER_CONCURRENCY:05}"
         revisions[user_id] += 1
+        runs[user_id] += 1
         yield from _running(rng, user_id, now, turn, revisions[user_id], prompts.prompt(number))
     for number in range(size.queued):
         many = number % 4 != 3
@@ -182,19 +187,28 @@ def live_rows(size: Size, seed: int, now: int, turn: int) -> Iterator[Made]:
         own = number // heavy if many else which // 5000
         revisions[user_id] += 1
         time = now - (size.queued - number)
-        job = job_row(rng, user_id, time, number % 2 == 0, prompts.prompt(number))
+        job = job_row(rng, user_id, time, which % 2 == 0, prompts.prompt(number))
         job |= {"revision": revisions[user_id], "turn": turn + 1 + own, "next_run_time": time}
         yield "job", job
         yield "job_event", event_row(job, [])
+        busy = runs[user_id] >= USER_CONCURRENCY
+        _enter(flows.setdefault((user_id, job["queue"], job["provider"]), {"busy": busy}), job)
+    for flow in flows.values():
+        yield "flow", flow
     for user_id, revision in revisions.items():
-        yield (
-            "user_stream",
-            {
-                "user_id": user_id,
-                "revision": revision,
-                "last_turn": turn + 1 + size.queued // heavy,
-            },
-        )
+        stream = {"user_id": user_id, "revision": revision, "running": runs[user_id]}
+        stream |= {"busy": runs[user_id] >= USER_CONCURRENCY}
+        yield "user_stream", stream | {"last_turn": turn + 1 + size.queued // heavy}
+
+
+def _enter(flow: dict[str, Any], job: dict[str, Any]) -> None:
+    mine = (job["turn"], job["job_id"])
+    flow["turn"], flow["job_id"] = (
+        min((flow["turn"], flow["job_id"]), mine) if "turn" in flow else mine
+    )
+    flow |= {name: job[name] for name in ("user_id", "queue", "provider")}
+    flow["waiting"] = flow.get("waiting", 0) + 1
+    flow["last_turn"] = max(flow.get("last_turn", 0), job["turn"])
 
 
 def _running(
@@ -202,7 +216,7 @@ def _running(
 ) -> Iterator[Made]:
     time = now - rng.randint(60_000, 600_000)
     job = job_row(rng, user_id, time, rng.random() < 0.5, prompt)
-    polls = rng.random() < 0.9
+    polls = rng.random() < 0.99
     job |= {
         "provider": "gemini" if polls else "builtin",
         "state": "RUNNING",

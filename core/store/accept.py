@@ -11,7 +11,7 @@ from core.kinds import KINDS
 from core.media import Media
 from core.process import failpoints
 from core.specs import Spec, spec_to_json
-from core.store import budgets, turns
+from core.store import budgets, flows, turns
 from core.store.change import append_event, bump
 from core.store.engine.database import Database, Session, Undo
 from core.store.engine.sql import Statement
@@ -92,6 +92,7 @@ def accept(db: Database, new: NewJob) -> Accepted:
         session.later(_SET_TURN, user_id=new.user_id, turn=next.turn)
         row = _columns(new, job_id, next)
         session.later(_INSERT_JOB, **row)
+        flows.enter(session, row, next.busy)
         insert_labels(session, "job", new.user_id, job_id, now, new.labels)
         for media in new.inputs:
             insert_media(session, media)

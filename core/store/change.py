@@ -19,9 +19,10 @@ from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
 from core.kinds import Result
 from core.media import Media
 from core.process import failpoints
-from core.store import budgets
+from core.store import budgets, flows
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
+from core.store.flows import Load
 from core.store.results import keep
 from core.store.rows import JOB_NAMES, job_from_columns, jobs_from_rows, outputs_of
 
@@ -32,12 +33,13 @@ _BUMP = Statement("""
     INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 1, 0)
     ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision + 1
 """)
-# Locks the user's job. Gives the time, the user's revision, how many jobs of the user run, whether
-# the job has outputs, and its columns. Indexes: primary keys, `job_user_state`, `media_output`.
+# Locks the user's job. Gives the time, the user's revision and load, whether the job has outputs,
+# and its columns. Indexes: primary keys, `media_output`.
 _LOCK_JOB = Statement("""
     SELECT {now},
         (SELECT s.revision FROM user_stream s WHERE s.user_id = :user_id),
-        (SELECT count(*) FROM job r WHERE r.user_id = :user_id AND r.state = 'RUNNING'),
+        (SELECT s.running FROM user_stream s WHERE s.user_id = :user_id),
+        (SELECT s.busy FROM user_stream s WHERE s.user_id = :user_id),
         EXISTS (SELECT 1 FROM media m WHERE m.job_id = :job_id AND m.job_id <> ''),
         {job_columns}
     FROM job WHERE job_id = :job_id AND user_id = :user_id
@@ -70,9 +72,9 @@ class Run:
 class Locked:
     """A job whose user and row this transaction has locked.
 
-    `revision` is the one that this transaction writes, `columns` is the job's row, and `running` is
-    how many jobs of the user run. All of it stays true until the transaction ends, unless the
-    transaction itself changes it.
+    `revision` is the one that this transaction writes, `columns` is the job's row, and `load` is
+    that of the user. All of it stays true until the transaction ends, unless the transaction itself
+    changes it.
     """
 
     run: Run
@@ -86,7 +88,7 @@ class Locked:
     finish_deadline: int | None
     create_time: int
     cost: Cost
-    running: int
+    load: Load
     has_outputs: bool
     columns: dict[str, Any]
 
@@ -116,13 +118,14 @@ def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
     row = session.row(_LOCK_JOB, job_id=job_id, user_id=user_id)
     if row is None:
         return None
-    now_ms, revision, running, has_outputs, *values = row
+    now_ms, revision, running, busy, has_outputs, *values = row
     columns = dict(zip(JOB_NAMES, values, strict=True))
-    return locked_job(now_ms, revision, running, bool(has_outputs), columns)
+    load = Load(running, bool(busy))
+    return locked_job(now_ms, revision, load, bool(has_outputs), columns)
 
 
 def locked_job(
-    now_ms: int, revision: int, running: int, has_outputs: bool, columns: dict[str, Any]
+    now_ms: int, revision: int, load: Load, has_outputs: bool, columns: dict[str, Any]
 ) -> Locked:
     """A job that this transaction has locked after its user, by the columns of its row."""
     return Locked(
@@ -141,7 +144,7 @@ def locked_job(
             estimated_micros=columns["cost_estimated"],
             actual_micros=columns["cost_actual"],
         ),
-        running=running,
+        load=load,
         has_outputs=has_outputs,
         columns=columns,
     )
@@ -164,12 +167,18 @@ def as_owner(db: Database, run: Run, work: Callable[[Session, Locked], T]) -> T:
 
 
 def apply(
-    session: Session, locked: Locked, type: EventType, result: Result | None = None, **changes: Any
+    session: Session,
+    locked: Locked,
+    type: EventType,
+    result: Result | None = None,
+    user_concurrency: int | None = None,
+    **changes: Any,
 ) -> Event:
     """One move of the state machine with its event, and with a new `result` if there is one.
 
     The row is locked and its columns are known, so the job after the move follows from the job
-    before it, and nobody waits for the database's answer.
+    before it, and nobody waits for the database's answer. `user_concurrency` is as in
+    `flows.moved`.
     """
     after = move(locked.state, type)
     changes |= {"revision": locked.revision, "state": after}
@@ -184,6 +193,7 @@ def apply(
     run = locked.run
     known = {"job_id": run.job_id, "state_before": locked.state, "fence_before": run.fence}
     session.later(_update(tuple(changes)), **changes, **known)
+    flows.moved(session, locked.columns, locked.state, after, locked.load, user_concurrency)
     job = job_from_columns(locked.columns | changes, outputs)
     return append_event(session, Event(locked.revision, type, locked.now_ms, job))
 

@@ -17,12 +17,15 @@ from core.store.engine.sql import Statement
 from core.store.rows import JOB_NAMES, jobs_from_rows
 
 # Takes the job that runs and has been due for longest (index `job_due`). When none is due, takes
-# the first by turn of those that wait and may start (index `job_waiting`).
+# the first by turn of those that wait and may start (index `flow_first`, and primary keys).
 _CLAIM = Statement("""
     UPDATE job SET {taken}
     WHERE job_id = coalesce(
         (SELECT job_id FROM job WHERE {run_due} ORDER BY next_run_time LIMIT 1 {skip_locked}),
-        (SELECT job_id FROM job WHERE {waits} ORDER BY turn, job_id LIMIT 1 {skip_locked})
+        (
+            SELECT job_id FROM job WHERE {among_first} AND state = 'QUEUED' AND {waits}
+            ORDER BY turn, job_id LIMIT 1 {skip_locked}
+        )
     )
     RETURNING {job_columns}
 """)
@@ -56,8 +59,8 @@ _STOPPING = Statement("""
     SELECT job_id FROM job
     WHERE job_id = ANY(:job_ids) AND (cancel_request_time IS NOT NULL OR end_time IS NOT NULL)
 """)
-# How many jobs wait and may start, counted up to `most`. Index: `job_waiting`.
-_WAITING = Statement("SELECT count(*) FROM (SELECT 1 FROM job WHERE {waits} LIMIT :most) waiting")
+# How many jobs wait and may start, counted up to `most`. Indexes: `flow_first` and `job_flow`.
+_WAITING = Statement("SELECT count(*) FROM (SELECT 1 {startable} LIMIT :most) waiting")
 # How many jobs run and are due, counted up to `most`. Index: `job_due`.
 _DUE = Statement("SELECT count(*) FROM (SELECT 1 FROM job WHERE {run_due} LIMIT :most) due")
 # The jobs whose deadline passed first, a hundred of each kind of deadline.

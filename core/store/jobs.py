@@ -128,18 +128,14 @@ def _list_by_states(count: int, label_count: int, after: bool) -> Statement:
 def _list_by_labels(state_count: int, label_count: int, after: bool) -> Statement:
     """Goes along the first label and looks at each of its jobs. Indexes: primary keys."""
     states = ", ".join(f":state_{i}" for i in range(state_count))
-    where = [_HAS_LABEL.replace("@", "l").replace("#", str(i)) for i in range(1, label_count)]
+    where = ["l.user_id = :user_id", "l.label = :label_0"]
+    where += [_HAS_LABEL.replace("@", "l").replace("#", str(i)) for i in range(1, label_count)]
     where += [f"{_STATE} IN ({states})"] if states else []
     return Statement(f"""
         SELECT {{job_columns}}
         FROM (
-            SELECT l.create_time, l.job_id
-            FROM (
-                SELECT job_label.* FROM job_label
-                WHERE job_label.user_id = :user_id AND job_label.label = :label_0
-                    {_after("job_label", after)} {{newest_label_first}}
-            ) l
-            {"WHERE" if where else ""} {" AND ".join(where)}
+            SELECT l.create_time, l.job_id FROM job_label l
+            WHERE {" AND ".join(where)} {_after("l", after)}
             ORDER BY l.create_time DESC, l.job_id DESC LIMIT :limit
         ) page CROSS JOIN job
         WHERE job.job_id = page.job_id

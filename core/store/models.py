@@ -27,9 +27,32 @@ class UserStream(Model):
     user_id = TextField(primary_key=True)
     revision = BigIntegerField(default=0)
     last_turn = BigIntegerField(default=0)
+    # How many jobs of the user run, and whether those are as many as may (`core.store.flows`).
+    running = IntegerField(default=0)
+    busy = BooleanField(default=False)
 
     class Meta:
         table_name = "user_stream"
+
+
+class FlowRow(Model):
+    """What a user has waiting in one queue for one provider (`core.store.flows`).
+
+    `turn` and `job_id` are those of the first job, `last_turn` is that of the last one.
+    """
+
+    user_id = TextField()
+    queue = TextField()
+    provider = TextField()
+    waiting = IntegerField()
+    turn = BigIntegerField()
+    job_id = TextField()
+    last_turn = BigIntegerField()
+    busy = BooleanField()
+
+    class Meta:
+        table_name = "flow"
+        primary_key = CompositeKey("user_id", "queue", "provider")
 
 
 class JobRow(Model):
@@ -276,9 +299,24 @@ JobRow.add_index(
 )
 JobRow.add_index(
     SQL(
-        "CREATE INDEX job_due ON job (queue, next_run_time)"
-        " WHERE state IN ('RUNNING', 'RECONCILING')"
+        "CREATE INDEX job_flow ON job (user_id, queue, provider, turn, job_id)"
+        " WHERE state = 'QUEUED'"
     )
+)
+JobRow.add_index(
+    SQL(
+        "CREATE INDEX job_unfinished ON job (queue, state, user_id)"
+        " WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
+    )
+)
+JobRow.add_index(
+    SQL(
+        "CREATE INDEX job_due ON job (queue, next_run_time)"
+        " WHERE state IN ('RUNNING', 'RECONCILING') AND (step <> 'POLL' OR state = 'RECONCILING')"
+    )
+)
+FlowRow.add_index(
+    SQL("CREATE INDEX flow_first ON flow (queue, provider, turn, job_id) WHERE NOT busy")
 )
 JobRow.add_index(
     SQL(

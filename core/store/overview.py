@@ -9,7 +9,7 @@ from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.workers import DEAD_MS
 
-# How many jobs have not ended, by queue and state. Index: `job_deadline`, for its condition.
+# How many jobs have not ended, by queue and state. Index: `job_unfinished`.
 _UNFINISHED = Statement("""
     SELECT queue, state, count(*) FROM job
     WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING')

@@ -49,36 +49,94 @@ name_part("left_alone_providers", "SELECT circuit.provider FROM circuit WHERE {l
 
 # SQLite follows these hints. Without them SQLite may take another index that has the jobs in the
 # wanted order, which means all jobs that ever were. PostgreSQL chooses by itself.
-for index in ("job_due", "job_user", "job_user_state", "job_user_ended"):
+for index in ("job_flow", "job_unfinished", "job_user", "job_user_state", "job_user_ended"):
     name_part_by_dialect(f"by_{index}", sqlite=f"INDEXED BY {index}", postgres="")
-# Ends a SELECT of labels. PostgreSQL knows too little of labels to see that going along their index
-# is better than sorting. With a limit that it can't know beforehand it goes along it.
-name_part_by_dialect(
-    "newest_label_first",
-    sqlite="",
-    postgres="ORDER BY job_label.create_time DESC, job_label.job_id DESC LIMIT (SELECT 2147483647)",
-)
-# The users who run as many jobs as they may. The first condition on the state is that of the
-# partial index `job_due`; the second one says what is meant.
+# The job's user runs fewer jobs than it may. Index: the primary key.
 name_part(
-    "busy_users",
+    "has_room",
+    "(SELECT u.running FROM user_stream u WHERE u.user_id = job.user_id) < :user_concurrency",
+)
+# The queued job could start now.
+name_part("may_start", "{has_room} AND job.provider NOT IN ({left_alone_providers})")
+# The jobs of the flow `flow`. Index: `job_flow`.
+name_part(
+    "from_flow",
     """
-    SELECT r.user_id FROM job r {by_job_due}
-    WHERE r.state IN ('RUNNING', 'RECONCILING') AND r.state = 'RUNNING'
-    GROUP BY r.user_id HAVING count(*) >= :user_concurrency
+    FROM job {by_job_flow}
+    WHERE job.user_id = flow.user_id AND job.queue = flow.queue
+        AND job.provider = flow.provider AND job.state = 'QUEUED'
     """,
 )
-# The queued job could start now. Both conditions are sets, which the database computes once for a
-# statement: passing over a thousand jobs of one user then costs no query for each of them.
+# The queued job has no run that could still start it, and waits for no moment.
+name_part("waits", "job.next_run_time <= {moment} AND {free}")
+# The flow is one of the queue and of the provider `p`, and its user has room. Index: `flow_first`.
 name_part(
-    "may_start",
-    "job.user_id NOT IN ({busy_users}) AND job.provider NOT IN ({left_alone_providers})",
-)
-# The job waits in the queue and could be claimed and started now. Index: `job_waiting`.
-name_part(
-    "waits",
+    "flow_may_start",
     """
-    queue = :queue AND state = 'QUEUED' AND next_run_time <= {moment} AND {free} AND {may_start}
+    flow.queue = :queue AND flow.provider = p.provider AND NOT flow.busy
+    AND (SELECT u.running FROM user_stream u WHERE u.user_id = flow.user_id) < :user_concurrency
+    """,
+)
+# The providers of the flows of the queue, without those that are left alone. It asks for the next
+# name again and again, because there are few names and many flows. Index: `flow_first`.
+name_part(
+    "flow_providers",
+    """
+    WITH RECURSIVE known(provider) AS (
+        SELECT (SELECT min(flow.provider) FROM flow WHERE flow.queue = :queue AND NOT flow.busy)
+        UNION ALL
+        SELECT (
+            SELECT min(flow.provider) FROM flow
+            WHERE flow.queue = :queue AND NOT flow.busy AND flow.provider > known.provider
+        )
+        FROM known WHERE known.provider IS NOT NULL
+    )
+    SELECT provider FROM known
+    WHERE provider IS NOT NULL AND provider NOT IN ({left_alone_providers})
+    """,
+)
+# The jobs of the queue that could be claimed and started now, in no order, for a SELECT that counts
+# up to a limit. It goes from the flows to their jobs.
+name_part_by_dialect(
+    "startable",
+    sqlite="""
+    FROM ({flow_providers}) p CROSS JOIN flow INDEXED BY flow_first CROSS JOIN job {by_job_flow}
+    WHERE {flow_may_start} AND job.user_id = flow.user_id AND job.queue = flow.queue
+        AND job.provider = flow.provider AND job.state = 'QUEUED' AND {waits}
+    """,
+    postgres="""
+    FROM ({flow_providers}) p
+        CROSS JOIN LATERAL (SELECT flow.* FROM flow WHERE {flow_may_start} OFFSET 0) flow
+        CROSS JOIN LATERAL (SELECT 1 {from_flow} AND {waits} OFFSET 0) job
+    """,
+)
+# The job is one of a few of its queue that could be claimed and started now. The first of all of
+# them by turn is among them. They are the first jobs of the flows that come first. SQLite has one
+# writer, so one job of four flows is enough. On PostgreSQL others claim at the same time, so it
+# looks at more.
+_FIRST_OF_FLOW = "SELECT job.job_id {from_flow} AND {waits} ORDER BY job.turn, job.job_id LIMIT "
+_NTH_FLOW = f"""
+    SELECT ({_FIRST_OF_FLOW} 1) FROM flow INDEXED BY flow_first
+    WHERE {{flow_may_start}} AND EXISTS ({_FIRST_OF_FLOW} 1)
+    ORDER BY flow.turn, flow.job_id LIMIT 1 OFFSET
+"""
+name_part_by_dialect(
+    "among_first",
+    sqlite=f"""
+    job.job_id IN (
+        SELECT CASE number.value
+            WHEN 0 THEN ({_NTH_FLOW} 0) WHEN 1 THEN ({_NTH_FLOW} 1)
+            WHEN 2 THEN ({_NTH_FLOW} 2) WHEN 3 THEN ({_NTH_FLOW} 3) END
+        FROM ({{flow_providers}}) p CROSS JOIN json_each('[0, 1, 2, 3]') number
+    )
+    """,
+    postgres=f"""
+    job.job_id = ANY(ARRAY(
+        SELECT first.job_id FROM ({{flow_providers}}) p CROSS JOIN LATERAL (
+            SELECT job.job_id FROM flow CROSS JOIN LATERAL ({_FIRST_OF_FLOW} 4) job
+            WHERE {{flow_may_start}} ORDER BY flow.turn, flow.job_id LIMIT 16
+        ) first
+    ))
     """,
 )
 # The job runs and its next step is due. Polls are not among them, because the poller claims them

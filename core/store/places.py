@@ -53,7 +53,9 @@ _OF_JOBS = Statement("""
 # have no later turn than the one that `accept` would give it. Index: `job_waiting`.
 _NEXT = Statement("""
     WITH mine AS (
-        SELECT :user_id NOT IN ({busy_users}) AND :provider NOT IN ({left_alone_providers}) AS free
+        SELECT coalesce((SELECT running FROM user_stream WHERE user_id = :user_id), 0)
+                < :user_concurrency
+            AND :provider NOT IN ({left_alone_providers}) AS free
     )
     SELECT 1 + (
         SELECT count(*) FROM job
@@ -66,10 +68,10 @@ _NEXT = Statement("""
     FROM mine
 """)
 # How many jobs run in each queue. The first condition on the state is that of the partial index
-# `job_due`; the second one says what is meant.
+# `job_unfinished`; the second one says what is meant.
 _RUNNING = Statement("""
     SELECT queue, count(*) FROM job
-    WHERE state IN ('RUNNING', 'RECONCILING') AND state = 'RUNNING'
+    WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING') AND state = 'RUNNING'
     GROUP BY queue
 """)
 FRESH_SECONDS = 1.0

@@ -15,24 +15,25 @@ from core.store.change import Locked, bump, locked_job
 from core.store.claims import Claim
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
+from core.store.flows import Load
 from core.store.rows import JOB_NAMES
 from core.store.transitions import start_locked
 
 # Locks the first by turn of the jobs that may start and whose user nobody changes now, together
 # with its user; finds none while a job that runs is due. Gives the time, the user's revision as it
-# is, the user's revision as it was when the statement began, how many jobs of the user run as of
-# then, and the job's columns. Indexes: `job_waiting` for the job, `job_due` for what is due,
-# `job_user_state` for the count, primary keys for the user.
+# is, the user's revision and load as they were when the statement began, and the job's columns.
+# Indexes: `flow_first` for the job, `job_due` for what is due, primary keys for the user.
 _LOCK_FIRST = Statement("""
     SELECT {now},
         (SELECT s.revision FROM user_stream s WHERE s.user_id = job.user_id {skip_locked}),
         (SELECT u.revision FROM user_stream u WHERE u.user_id = job.user_id),
-        (SELECT count(*) FROM job r WHERE r.user_id = job.user_id AND r.state = 'RUNNING'),
+        (SELECT u.running FROM user_stream u WHERE u.user_id = job.user_id),
+        (SELECT u.busy FROM user_stream u WHERE u.user_id = job.user_id),
         {job_columns}
     FROM job
     WHERE job_id = (
         SELECT job_id FROM job
-        WHERE {waits}
+        WHERE {among_first} AND state = 'QUEUED' AND {waits}
             AND NOT EXISTS (SELECT 1 FROM job WHERE {run_due})
             AND EXISTS (
                 SELECT s.revision FROM user_stream s WHERE s.user_id = job.user_id {skip_locked}
@@ -78,11 +79,12 @@ def _lock_startable(
     row = session.row(_LOCK_FIRST, queue=queue, user_concurrency=user_concurrency)
     if row is None:
         return None
-    now_ms, revision, counted_at, running, *values = row
+    now_ms, revision, seen_at, running, busy, *values = row
     columns = dict(zip(JOB_NAMES, values, strict=True))
-    locked = locked_job(now_ms, revision + 1, running, False, columns)
-    # The count of what runs holds only if nothing of the user has changed since.
-    room = revision == counted_at and running < user_concurrency
+    load = Load(running, bool(busy))
+    locked = locked_job(now_ms, revision + 1, load, False, columns)
+    # The load is that of now only if nothing of the user has changed since.
+    room = revision == seen_at and running < user_concurrency
     # A claim that was lost counts as an attempt, and the job may have no more of those.
     lost = columns["lease_expire_time"] is not None
     if not room or lost or locked.missed or columns["provider"] not in local:

@@ -45,13 +45,14 @@ def start_locked(session: Session, locked: Locked, user_concurrency: int, **chan
     """
     if locked.missed is not None:
         return fail_missed(session, locked, locked.missed)
-    # The count was made under the user's lock, so no two starts of one user count at once.
-    if locked.running >= user_concurrency:
+    # The user is locked, so no two of its jobs start at once.
+    if locked.load.running >= user_concurrency:
         raise Undo(None)
     return apply(
         session,
         locked,
         EventType.STARTED,
+        user_concurrency=user_concurrency,
         start_time=locked.now_ms,
         stage=Stage.SUBMITTING,
         **changes,

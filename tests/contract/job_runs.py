@@ -30,7 +30,11 @@ from tests.making import PRICE, accepted, new_media
 
 LIVE_MS, EXPIRED_MS = 600_000, -1
 FAILURE = JobFailure(reason=Reason.RESULT_INVALID, message="broken")
-CLEAR = Statement("DELETE FROM job")
+CLEAR = (
+    Statement("DELETE FROM job"),
+    Statement("DELETE FROM flow"),
+    Statement("UPDATE user_stream SET running = 0, busy = FALSE"),
+)
 LATE = {
     "start": Statement("UPDATE job SET start_deadline = 0 WHERE job_id = :job_id"),
     "end": Statement("UPDATE job SET finish_deadline = 0 WHERE job_id = :job_id"),
@@ -56,7 +60,7 @@ class JobRuns(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Leaves no job for the claims of the next example."""
-        self.db.write(lambda session: session.run(CLEAR))
+        self.db.write(lambda session: [session.run(statement) for statement in CLEAR])
 
     # What the model knows
 

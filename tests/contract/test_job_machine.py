@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from core.events import Event, event_from_json
-from core.jobs import MOVES, EventType, Job, Progress
-from core.store import Database, events, submits
-from core.store.engine.sql import Dialect
+from core.jobs import MOVES, EventType, Job, Progress, State
+from core.store import Database, events, flows, submits
+from core.store.engine.sql import Dialect, Statement
 from core.store.places import Queues
 from tests.contract.job_model import UNSETTLED, ModelUser
 from tests.contract.job_runs import LIVE_MS
@@ -21,6 +21,7 @@ from tests.contract.job_submits import JobSubmits
 from tests.making import money
 from tests.steady import STEADY
 
+LOAD = Statement("SELECT running FROM user_stream WHERE user_id = :user_id")
 EXAMPLES = {Dialect.SQLITE: 60, Dialect.POSTGRES: 20}
 STEPS = 45
 
@@ -62,6 +63,14 @@ class JobMachine(JobSubmits):
             found = [intent.outcome for intent in submits.of_job(self.db, job.job_id)]
             assert found == job.intents
             assert sum(outcome in UNSETTLED for outcome in found) <= 1
+
+    @invariant()
+    def what_is_kept_is_what_would_be_counted(self) -> None:
+        assert flows.different(self.db) == []
+        for user in self.users:
+            load = self.db.row(LOAD, user_id=user.user_id)
+            mine = [job for job in self.jobs.values() if job.user is user]
+            assert (load[0] if load else 0) == sum(job.state is State.RUNNING for job in mine)
 
     def _read_news(self, user: ModelUser) -> None:
         """Reads what happened since, and judges each event by those before it."""

@@ -1,11 +1,11 @@
 """What callers are told of a job that waits: its place, for how long, and why it does not move."""
 
 from core.events import QueueInfo
-from core.store import Database, circuits, claims, transitions, workers
+from core.store import Database, circuits, claims, submits, transitions, workers
 from core.store.accept import accept
 from core.store.engine.sql import Statement
 from core.store.places import Queues
-from tests.making import VIDEO, accepted, claimed, new_job, new_media, started
+from tests.making import VIDEO, accepted, begun, claimed, new_job, new_media, paid, started
 
 CAP = 2
 
@@ -80,17 +80,16 @@ def test_who_can_start_is_before_who_runs_as_many_jobs_as_it_may(db: Database) -
 
 
 def test_a_job_whose_submit_has_an_unknown_outcome_takes_no_room(db: Database) -> None:
-    for _ in range(CAP + 1):
-        accepted(db)
-    for _ in range(CAP):
-        started(db)
+    # Given a user who runs as many jobs as it may
+    waiting = [paid(db) for _ in range(CAP + 1)][CAP]
+    runs = [begun(db).run for _ in range(CAP)]
     assert claims.claim(db, "video", "worker", 60_000, CAP) is None
-    unknown = Statement(
-        "UPDATE job SET state = 'RECONCILING', next_run_time = {now} + 60000 WHERE job_id ="
-        " (SELECT max(job_id) FROM job WHERE state = 'RUNNING')"
-    )
-    db.write(lambda session: session.run(unknown))
-    assert claims.claim(db, "video", "worker", 60_000, CAP) is not None
+
+    # When nobody knows what came of one, then it is looked after, and the next one has room
+    submits.unknown(db, runs[0])
+    taken = [claims.claim(db, "video", "worker", 60_000, CAP) for _ in range(3)]
+    found = [claim.run.job_id for claim in taken if claim is not None]
+    assert found == [runs[0].job_id, waiting]
 
 
 def test_nothing_is_estimated_before_anything_was_measured(db: Database) -> None:

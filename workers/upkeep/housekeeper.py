@@ -1,4 +1,6 @@
-"""The housekeeper: empties the bin and forgets what is too old, in one worker process at a time.
+"""The housekeeper: empties the bin, forgets what is too old, and counts anew what was kept wrong.
+
+It does so in one worker process at a time.
 
 In every worker process it also stores the paid results that wait in this machine's spool.
 """
@@ -9,7 +11,7 @@ import structlog
 
 from core.blobs import Blobs
 from core.errors import RushesError
-from core.store import Database, retention, workers
+from core.store import Database, flows, retention, workers
 from workers.loop import Loop, LoopPart
 from workers.providers.kept import KeptResults
 from workers.upkeep.purge import empty_bin, erase_orphans
@@ -33,6 +35,7 @@ class Housekeeper(LoopPart):
         kept: KeptResults,
         worker_id: str,
         retention_days: int,
+        user_concurrency: int,
         round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._db = db
@@ -40,6 +43,7 @@ class Housekeeper(LoopPart):
         self._kept = kept
         self._worker_id = worker_id
         self._retention_days = retention_days
+        self._user_concurrency = user_concurrency
         self._orphans_at = time.monotonic()
         # A round that takes long is left unfinished at the end.
         self._loop = Loop(
@@ -62,6 +66,8 @@ class Housekeeper(LoopPart):
         lease_ms = int(2 * ROUND_SECONDS * 1000)
         if not workers.lead(self._db, DUTY, self._worker_id, lease_ms):
             return False
+        if mended := flows.mend(self._db, self._user_concurrency):
+            log.warning("flows_mended", users=mended)
         empty_bin(self._db, self._blobs)
         retention.forget(self._db, self._retention_days * DAY_MS)
         now = time.monotonic()

@@ -24,10 +24,11 @@ from core.errors import DependencyUnavailable
 CALL_SECONDS = 3.0
 TRY_SECONDS = 1.5
 # Every statement has its index, but a queue grows faster than the planner learns of it. Without
-# these options the planner reads tables whole because they were small when it looked, or starts
-# processes for a statement of a millisecond. A prepared statement is planned once.
+# these options the planner reads tables whole because they were small when it looked, sorts what an
+# index has in order (a bitmap scan loses the order), or starts processes for a statement of a
+# millisecond. A prepared statement is planned once.
 _PLANS = (
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    "-c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
     " -c max_parallel_workers_per_gather=0 -c jit=off -c plan_cache_mode=force_generic_plan"
 )
 # The least time for each answer: a call may have come so far late, by no fault of the server.

@@ -16,9 +16,9 @@ from core.blobs import open_blobs
 from core.catalog import models as catalog
 from core.errors import StorageFull
 from core.process.settings import Settings
-from core.store import circuits, workers
+from core.store import circuits, submits, workers
 from core.store.engine.sql import Statement
-from tests.making import accepted
+from tests.making import accepted, begun, paid
 from tests.ports import free_port
 from tests.services import Valkey
 from tests.unit.admin.installed import Installation, NotReady, an_edge
@@ -335,11 +335,18 @@ def test_a_provider_that_is_left_alone(well: Installation) -> None:
 
 
 def test_a_job_that_waits_for_an_administrator(well: Installation) -> None:
-    job_id = accepted(well.db).job.job_id
-    change = Statement("UPDATE job SET state = 'RECONCILING' WHERE job_id = :job_id")
-    well.db.write(lambda session: session.run(change, job_id=job_id))
+    paid(well.db)
+    submits.unknown(well.db, begun(well.db).run)
 
     assert "rushes-admin reconcile list" in well.only("reconciling")
+
+
+def test_jobs_of_which_something_else_is_kept_than_they_say(well: Installation) -> None:
+    accepted(well.db)
+    forget = Statement("DELETE FROM flow")
+    well.db.write(lambda session: session.run(forget))
+
+    assert well.only("flows").startswith("of 1 users something else is kept")
 
 
 def test_an_edge_that_is_gone_or_has_no_server(well: Installation) -> None:

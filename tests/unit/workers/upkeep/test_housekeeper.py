@@ -7,9 +7,9 @@ import pytest
 
 from core.blobs import Blobs
 from core.errors import DependencyUnavailable
-from core.store import Database, jobs, media, transitions, workers
+from core.store import Database, claims, flows, jobs, media, transitions, workers
 from core.store.engine.sql import Statement
-from tests.making import accepted, new_media
+from tests.making import accepted, new_media, started
 from tests.services import wait_for
 from workers.providers.kept import KeptResults
 from workers.providers.spool import Spool
@@ -28,7 +28,7 @@ def spool(tmp_path: Path) -> Spool:
 @pytest.fixture
 def housekeeper(db: Database, blobs: Blobs, spool: Spool) -> Housekeeper:
     kept = KeptResults(blobs, spool)
-    return Housekeeper(db, blobs, kept, "worker", retention_days=30, round_seconds=0.01)
+    return Housekeeper(db, blobs, kept, "worker", 30, user_concurrency=4, round_seconds=0.01)
 
 
 def over(db: Database, blobs: Blobs) -> str:
@@ -78,7 +78,28 @@ def test_who_leads_goes_on_leading(
 ) -> None:
     assert housekeeper.keep()
     assert housekeeper.keep()
-    assert not Housekeeper(db, blobs, KeptResults(blobs, spool), "another", 30).keep()
+    assert not Housekeeper(db, blobs, KeptResults(blobs, spool), "another", 30, 4).keep()
+
+
+def test_what_an_older_process_did_not_count_is_counted_again(
+    db: Database, housekeeper: Housekeeper
+) -> None:
+    # Given jobs that wait and run, of which a process that knows no flows keeps nothing
+    accepted(db, "alice")
+    started(db)
+    accepted(db, "alice")
+    for lost in ("DELETE FROM flow", "UPDATE user_stream SET running = 0"):
+        db.write(lambda session, lost=lost: session.run(Statement(lost)))  # type: ignore[misc]
+    assert flows.different(db) == ["alice"]
+    assert claims.claim(db, "video", "worker", 60_000, 4) is None
+
+    # When the housekeeper looks
+    assert housekeeper.keep()
+
+    # Then the job that waits is claimed, and the one that runs takes its room
+    assert flows.different(db) == []
+    assert claims.claim(db, "video", "worker", 60_000, 1) is None
+    assert claims.claim(db, "video", "worker", 60_000, 2) is not None
 
 
 def test_the_whole_store_is_listed_less_often(
