@@ -55,6 +55,18 @@ class FlowRow(Model):
         primary_key = CompositeKey("user_id", "queue", "provider")
 
 
+class QueueRanks(Model):
+    """The order of a long queue at one moment, as JSON; `took_ms` is what the count of it took."""
+
+    queue = TextField(primary_key=True)
+    publish_time = BigIntegerField()
+    took_ms = IntegerField()
+    ranks = TextField()
+
+    class Meta:
+        table_name = "queue_ranks"
+
+
 class JobRow(Model):
     """A job: the truth about it."""
 

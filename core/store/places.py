@@ -3,78 +3,87 @@
 A job's position is its rank in the order in which workers would claim the jobs now. First come the
 jobs that may start (the named part `may_start`). Then come those that wait for another job of
 their user to end, or for their provider to answer. Both are in the order of their turns.
+
+The positions of the first hundred of a queue are counted at each question. Behind them a position
+is about right and some seconds old (`core.store.ranks`), so that no question reads a long queue.
 """
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.events import QueueInfo
+from core.ids import new_id
+from core.store import ranks
 from core.store.circuits import left_alone
 from core.store.durations import Durations, Runs
 from core.store.engine.database import Database, Row
 from core.store.engine.sql import Statement
+from core.store.ranks import Ranks
 from core.store.turns import read_next
 from core.store.workers import served_queues
 from core.times import utc
 
 T = TypeVar("T")
 
-# The place of one job: how many of its like have no later turn, plus all that may start when it may
-# not. Indexes: the primary key for the job, `job_waiting` for those that are counted.
-_OF_JOB = Statement("""
-    WITH mine AS (
-        SELECT job_id, queue, turn, provider, model, ({may_start}) AS free
-        FROM job WHERE job_id = :job_id AND state = 'QUEUED'
-    )
-    SELECT job_id, queue, provider, model,
-        (
-            SELECT count(*) FROM job
-            WHERE job.queue = mine.queue AND job.state = 'QUEUED' AND ({may_start}) = mine.free
-                AND (job.turn, job.job_id) <= (mine.turn, mine.job_id)
-        ) + CASE WHEN mine.free THEN 0 ELSE (
-            SELECT count(*) FROM job
-            WHERE job.queue = mine.queue AND job.state = 'QUEUED' AND {may_start}
-        ) END
-    FROM mine
+# Those of the jobs that wait: where and for what, their turns, and whether they may start.
+# Index: the primary key.
+_WAITING = Statement("""
+    SELECT job_id, queue, provider, model, turn, ({may_start}) FROM job
+    WHERE job_id = ANY(:job_ids) AND state = 'QUEUED'
 """)
-# The places of many jobs: numbers all that wait, once. Index: `job_waiting`.
-_OF_JOBS = Statement("""
-    SELECT job_id, queue, provider, model, place FROM (
-        SELECT job_id, queue, provider, model,
-            row_number() OVER (
-                PARTITION BY queue ORDER BY ({may_start}) DESC, turn, job_id
-            ) AS place
-        FROM job WHERE state = 'QUEUED'
-    ) waiting
-    WHERE job_id = ANY(:job_ids)
+# The first jobs that wait in the queue, and whether each may start. Index: `job_waiting`.
+_FIRST = Statement("""
+    SELECT turn, job_id, ({may_start}) FROM job
+    WHERE queue = :queue AND state = 'QUEUED' ORDER BY turn, job_id LIMIT :most
 """)
-# The place of a job that is not there yet, counted as in `_OF_JOB`. It would come after all that
-# have no later turn than the one that `accept` would give it. Index: `job_waiting`.
-_NEXT = Statement("""
-    WITH mine AS (
-        SELECT coalesce((SELECT running FROM user_stream WHERE user_id = :user_id), 0)
-                < :user_concurrency
-            AND :provider NOT IN ({left_alone_providers}) AS free
-    )
-    SELECT 1 + (
-        SELECT count(*) FROM job
-        WHERE job.queue = :queue AND job.state = 'QUEUED' AND ({may_start}) = mine.free
-            AND job.turn <= :turn
-    ) + CASE WHEN mine.free THEN 0 ELSE (
-        SELECT count(*) FROM job
-        WHERE job.queue = :queue AND job.state = 'QUEUED' AND {may_start}
-    ) END
-    FROM mine
+# Whether a job of the user for the provider may start. Index: the primary key.
+_MAY_START = Statement("""
+    SELECT coalesce((SELECT running FROM user_stream WHERE user_id = :user_id), 0)
+            < :user_concurrency
+        AND :provider NOT IN ({left_alone_providers})
 """)
-# How many jobs run in each queue. The first condition on the state is that of the partial index
-# `job_unfinished`; the second one says what is meant.
+# How many jobs run in the queue, counted up to `most`. Index: `job_unfinished`.
 _RUNNING = Statement("""
-    SELECT queue, count(*) FROM job
-    WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING') AND state = 'RUNNING'
-    GROUP BY queue
+    SELECT count(*) FROM (
+        SELECT 1 FROM job {by_job_unfinished}
+        WHERE queue = :queue AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')
+            AND state = 'RUNNING' LIMIT :most
+    ) running
 """)
+# So many are looked at and counted for each question.
+_COUNTED = 100
+_LAST_ID = "~"  # sorts after every id
 FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Front:
+    """The first jobs of a queue by turn and id, and whether each may start; `whole` if that is all
+    of them."""
+
+    queue: str
+    jobs: list[tuple[int, str]]
+    free: list[bool]
+    whole: bool
+
+    def place(self, turn: int, job_id: str, free: bool) -> int | None:
+        """How many of its sort come up to a job; None when these can't tell."""
+        if not self.whole and (not free or (turn, job_id) > self.jobs[-1]):
+            return None
+        at = bisect_right(self.jobs, (turn, job_id))
+        return self.free[:at].count(free) + (0 if free else self.count(True))
+
+    def count(self, free: bool) -> int:
+        """How many of them may start, or may not."""
+        return self.free.count(free)
+
+
+def _front(queue: str, rows: Sequence[Row]) -> _Front:
+    whole = len(rows) <= _COUNTED
+    return _Front(queue, [(int(r[0]), r[1]) for r in rows], [bool(r[2]) for r in rows], whole)
 
 
 class Queues:
@@ -87,33 +96,58 @@ class Queues:
         self._db = db
         self._user_concurrency = user_concurrency
         self._durations = Durations(db, FRESH_SECONDS)
+        self._name = new_id()
         self._read: dict[Hashable, tuple[float, Any]] = {}
 
     def place(self, job_id: str) -> QueueInfo | None:
         """The place of a job that waits; None when it does not."""
-        row = self._db.row(_OF_JOB, job_id=job_id, user_concurrency=self._user_concurrency)
-        return self._info(row) if row else None
+        return self.places([job_id]).get(job_id)
 
     def places(self, job_ids: Sequence[str]) -> dict[str, QueueInfo]:
-        """The places of those of the jobs that wait, by one count of the queues for all of them."""
+        """The places of those of the jobs that wait."""
         if not job_ids:
             return {}
         values = {"job_ids": list(job_ids), "user_concurrency": self._user_concurrency}
-        return {row[0]: self._info(row) for row in self._db.rows(_OF_JOBS, **values)}
+        rows = self._db.rows(_WAITING, **values)
+        fronts = self._fronts({row[1] for row in rows})
+        return {
+            job_id: self._info(
+                queue, provider, model, self._place(fronts[queue], turn, job_id, free)
+            )
+            for job_id, queue, provider, model, turn, free in rows
+        }
 
     def next_place(self, user_id: str, queue: str, provider: str, model: str) -> QueueInfo:
         """The place that a job of the user would get now."""
         turn = read_next(self._db, user_id, queue).turn
-        values = {"user_id": user_id, "queue": queue, "provider": provider, "turn": turn}
-        row = self._db.row(_NEXT, **values, user_concurrency=self._user_concurrency)
-        return self._info(("", queue, provider, model, row[0] if row else 1))
+        values = {"user_id": user_id, "provider": provider}
+        row = self._db.row(_MAY_START, **values, user_concurrency=self._user_concurrency)
+        front = self._fronts([queue])[queue]
+        place = self._place(front, turn, _LAST_ID, bool(row and row[0]))
+        return self._info(queue, provider, model, place + 1)
 
-    def _info(self, row: Row) -> QueueInfo:
-        _, queue, provider, model, place = row
+    def _fronts(self, queues: Iterable[str]) -> dict[str, "_Front"]:
+        values = {"user_concurrency": self._user_concurrency, "most": _COUNTED + 1}
+        return {
+            queue: _front(queue, self._db.rows(_FIRST, queue=queue, **values)) for queue in queues
+        }
+
+    def _place(self, front: "_Front", turn: int, job_id: str, free: bool) -> int:
+        found = front.place(turn, job_id, bool(free))
+        if found is not None:
+            return found
+        about = self._ranks(front.queue).place(turn, job_id, bool(free))
+        return max(about, front.count(True) + 1)
+
+    def _ranks(self, queue: str) -> Ranks:
+        read = lambda: ranks.read(self._db, queue, self._user_concurrency, self._name)  # noqa: E731
+        return self._kept(("ranks", queue), read)
+
+    def _info(self, queue: str, provider: str, model: str, place: int) -> QueueInfo:
         runs, blocked = self._durations.of(model), self._blocked(queue, provider)
         return QueueInfo(
-            position=int(place),
-            estimated_wait_ms=None if blocked or not runs else self._wait(queue, int(place), runs),
+            position=place,
+            estimated_wait_ms=None if blocked or not runs else self._wait(queue, place, runs),
             estimated_run_ms=runs.run_ms if runs else None,
             sample_count=runs.count if runs else 0,
             blocked_reason=blocked,
@@ -125,7 +159,7 @@ class Queues:
         Each run that ends makes room for one job. While one run lasts, `running` runs end, so each
         place costs run / running. The first place costs less where workers are idle.
         """
-        running = self._kept("running", self._read_running).get(queue, 0)
+        running = self._kept(("running", queue), lambda: self._read_running(queue))
         place_ms = runs.run_ms // max(running, 1)
         return min(runs.wait_ms, place_ms) + (position - 1) * place_ms
 
@@ -141,8 +175,10 @@ class Queues:
         again = "a job tries it again" if circuit.tried else f"it is tried again at {until}"
         return f"the provider {provider} does not answer; {again}"
 
-    def _read_running(self) -> dict[str, int]:
-        return {row[0]: int(row[1]) for row in self._db.rows(_RUNNING)}
+    def _read_running(self, queue: str) -> int:
+        row = self._db.row(_RUNNING, queue=queue, most=_COUNTED + 1)
+        running = int(row[0]) if row else 0
+        return running if running <= _COUNTED else self._ranks(queue).running
 
     def _kept(self, key: Hashable, read: Callable[[], T]) -> T:
         """What `read` gave lately. Two threads may read at once, which does no harm."""

@@ -159,6 +159,28 @@ def test_a_provider_that_is_left_alone_is_named_and_the_others_go_first(db: Data
     assert place(db, blocked).blocked_reason == ""
 
 
+def test_places_in_a_long_queue_are_those_that_one_process_counted(db: Database) -> None:
+    # Given more jobs than are counted at each question, most of them of users who have no room
+    busy = [accepted(db, "busy").job.job_id for _ in range(CAP + 60)]
+    for _ in range(CAP):
+        started(db)
+    free = [accepted(db, f"user-{i}").job.job_id for i in range(110)]
+    order = [*sorted(free), *busy[CAP:]]  # all of those who are free have the same turn
+
+    # When a process asks
+    one, other = Queues(db, CAP), Queues(db, CAP)
+    places = one.places(order)
+
+    # Then each job has its place, also of those who have no room, and the next one comes after them
+    assert [places[job_id].position for job_id in order] == list(range(1, len(order) + 1))
+    assert other.place(busy[-1]) == places[busy[-1]]
+    assert other.next_place("busy", "video", "builtin", "m").position == len(order) + 1
+
+    # And another one is told what the first has counted, until a moment has passed
+    transitions.cancel(db, "busy", busy[CAP], "")
+    assert Queues(db, CAP).place(busy[-1]) == places[busy[-1]]
+
+
 def test_what_jobs_share_is_read_once_for_all(db: Database) -> None:
     queues = Queues(db, CAP)
     first = accepted(db).job.job_id

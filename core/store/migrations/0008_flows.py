@@ -16,6 +16,12 @@ TABLES = """
         busy BOOLEAN NOT NULL,
         PRIMARY KEY (user_id, queue, provider)
     );
+    CREATE TABLE queue_ranks (
+        queue TEXT NOT NULL PRIMARY KEY,
+        publish_time BIGINT NOT NULL,
+        took_ms INTEGER NOT NULL,
+        ranks TEXT NOT NULL
+    );
     CREATE INDEX flow_first ON flow (queue, provider, turn, job_id) WHERE NOT busy;
     CREATE INDEX job_flow ON job (user_id, queue, provider, turn, job_id) WHERE state = 'QUEUED';
     CREATE INDEX job_unfinished ON job (queue, state, user_id)
