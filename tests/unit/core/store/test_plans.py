@@ -1,0 +1,177 @@
+"""No statement of the store reads a table that grows with the history, on either database.
+
+The databases are small, and what they say of themselves is what a long history would make them say.
+On SQLite the plans are looked at without statistics too, as after a fresh load. `bench.history` has
+the true millions.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.history.fill import fill
+from bench.history.rows import Size
+from core.jobs import State
+from core.process.settings import read_settings
+from core.store import Database, change, jobs, open_database
+from core.store.engine.sql import Statement
+from tests.services import Postgres
+from tests.unit.core.store.test_parts import statements
+
+# They have a row for each process, provider, limit or queue.
+SMALL = {"worker", "leader", "circuit", "budget", "meta", "queue_ranks", "schema_migration"}
+# Indexes that have nothing but jobs that wait or run, or what is not settled yet. Such an index may
+# be read whole, in its order up to a limit or by who counts what is live.
+LIVE = {
+    *("job_waiting", "job_due", "job_poll", "job_flow", "job_unfinished", "job_deadline"),
+    *("job_start_deadline", "job_uncertain", "intent_unsettled", "flow_first"),
+}
+# What reads a table whole, and why it may.
+READS = {
+    "ranks._NUMBER": "reads a whole queue and its flows; seldom, and in one process",
+    "flows._REFILL": "what it scans is its own list of the flows of one user",
+    "flows._DIFFERENT": "compares all flows with what waits; once a minute, in one process",
+    "restore._TO_SUBMIT": "reads all jobs, once after a restore",
+    "restore._EXTEND": "writes all unfinished jobs, once after a restore",
+}
+# Not ours to judge here: the statements of the library have tests of their own.
+OTHERS = ("media", "media_lists", "media_index", "postings", "engine")
+ROWS = 2_000_000
+# The values of which PostgreSQL can't tell by their places that they are numbers.
+NUMBERS = re.compile("spent|most|.*_ms")
+TABLE = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
+
+
+def all_statements() -> list[tuple[str, Statement]]:
+    """Every statement that a module has, and those that are made for the shape of a question."""
+    found = [(name.removeprefix("core.store."), one) for name, one in statements()]
+    found = [(name, one) for name, one in found if name.partition(".")[0] not in OTHERS]
+    wanted = [(), (State.QUEUED,), (State.FAILED,), (State.QUEUED, State.SUCCEEDED)]
+    for states, labels, after in itertools.product(wanted, (0, 1, 2), (False, True)):
+        made = jobs._list(frozenset(states), labels, after)
+        found.append((f"jobs._list({len(states)}, {labels}, {after})", made))
+    found.append(("change._update", change._update(("state", "revision", "end_time"))))
+    return found
+
+
+def wrong(scans: list[tuple[str, str]], name: str) -> list[str]:
+    """What of a plan is not allowed: tables that are read whole, by which index."""
+    if name in READS:
+        return []
+    return [
+        f"{name}: {table} by {index or 'no index'}"
+        for table, index in scans
+        if table not in SMALL and index not in LIVE
+    ]
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
+    database = open_database(read_settings(database_url=f"sqlite:///{tmp_path}/rushes.db"))
+    yield database
+    database.close()
+
+
+def explained(db: Database) -> list[str]:
+    found = []
+    tables = {row[0] for row in ask(db, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for name, statement in all_statements():
+        sql, values = statement.render(db.dialect)
+        plan = ask(db, f"EXPLAIN QUERY PLAN {sql}", (None,) * len(values))
+        seen = [TABLE.match(row[3]) for row in plan]
+        named = aliases(sql, tables)
+        scans = [(named[m[1]], m[2] or "") for m in seen if m and m[1] in named]
+        found += wrong(scans, name)
+    return found
+
+
+def aliases(sql: str, tables: set[str]) -> dict[str, str]:
+    """The tables by the names that the statement gives them."""
+    words = r"(?:FROM|JOIN|INTO|UPDATE) (\w+)(?: (?!SET|WHERE|ON|CROSS|JOIN|INDEXED|ORDER)(\w+))?"
+    pairs = [(alias or table, table) for table, alias in re.findall(words, sql)]
+    return {alias: table for alias, table in pairs if table in tables} | {t: t for t in tables}
+
+
+def ask(db: Database, sql: str, values: Any = ()) -> list[Any]:
+    with db.peewee.connection_context():
+        return list(db.peewee.execute_sql(sql, values).fetchall())
+
+
+def test_no_statement_reads_the_history_on_sqlite_without_statistics(sqlite: Database) -> None:
+    assert explained(sqlite) == []
+
+
+def test_no_statement_reads_the_history_on_sqlite_with_statistics(sqlite: Database) -> None:
+    # Given statistics as of two million rows, half of them of one user
+    indexes = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'"
+    ask(sqlite, "ANALYZE")
+    for table, index in ask(sqlite, indexes):
+        small = table in SMALL or index in LIVE
+        columns = len(ask(sqlite, f"PRAGMA index_info({index})"))
+        counts = [20 if small else ROWS, *[1 if small else 200] * columns]
+        values = (table, index, " ".join(map(str, counts)))
+        ask(sqlite, "INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", values)
+    ask(sqlite, "ANALYZE sqlite_master")
+
+    assert explained(sqlite) == []
+
+
+@pytest.fixture
+def large(postgres: Postgres, postgres_template: str) -> Iterator[Database]:
+    """A database of some thousand jobs that says that it has two millions."""
+    name = postgres.new_database(postgres_template)
+    fill(postgres.url(name), Size(of_one=1500, of_others=1500, others=50, queued=200, running=100))
+    db = open_database(read_settings(database_url=postgres.url(name)))
+    small = ", ".join(f"'{table}'" for table in SMALL)
+    changed = ask(
+        db,
+        f"""
+        UPDATE pg_class SET reltuples = {ROWS}, relpages = pg_relation_size(oid) / 8192
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname NOT IN ({small})
+            AND pg_relation_size(oid) > 0
+        RETURNING relname
+        """,
+    )
+    assert {("job",), ("intent",), ("job_label",), ("flow",)} <= set(changed)
+    yield db
+    db.close()
+    postgres.drop_database(name)
+
+
+def test_no_statement_reads_the_history_on_postgres(large: Database) -> None:
+    found = []
+    for name, statement in all_statements():
+        prepared = statement.prepared()
+        if prepared is None:
+            continue
+        text = prepared.text.replace("%%", "%")
+        with large.peewee.connection_context():
+            run = large.peewee.execute_sql
+            run("DEALLOCATE ALL")
+            types = ", ".join(
+                "bigint" if NUMBERS.fullmatch(name) else "unknown" for name in prepared.names
+            )
+            declared = f"({types})" if types else ""
+            run(f"PREPARE one{declared} AS {text}".replace("%", "%%"), ())
+            nulls = f"({', '.join(['NULL'] * len(prepared.names))})" if prepared.names else ""
+            [(plan,)] = run(f"EXPLAIN (FORMAT JSON) EXECUTE one{nulls}").fetchall()
+        tree = json.loads(plan) if isinstance(plan, str) else plan
+        found += wrong(list(scans(tree[0]["Plan"])), name)
+    assert found == []
+
+
+def scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The tables that a plan reads whole, and by which index it does."""
+    if node["Node Type"].endswith("Scan") and "Relation Name" in node and "Index Cond" not in node:
+        yield node["Relation Name"], node.get("Index Name", "")
+    for child in node.get("Plans", []):
+        yield from scans(child)
+
+
+def test_what_may_read_a_table_is_a_statement() -> None:
+    assert READS.keys() <= {name for name, _ in all_statements()}
