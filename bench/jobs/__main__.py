@@ -35,6 +35,8 @@ ACCEPT = [
     times("of the floor", "per_s"),
     metric("p50 ms", "p50_ms", 1),
     metric("p99 ms", "p99_ms", 1),
+]
+ACCEPT_COSTS = [
     metric("statements", "statements", range=False),
     metric("round trips", "trips", range=False),
     metric("commits", "commits", range=False),
@@ -63,7 +65,11 @@ def main() -> None:
         command.finish("jobs-killed", _kill(run), KILL, asked.write)
     if "accept" in parts:
         command.finish(
-            "accept", accept.rows(asked.accepts, asked.repetitions, run), ACCEPT, asked.write
+            "accept",
+            accept.rows(asked.accepts, asked.repetitions, run),
+            ACCEPT,
+            asked.write,
+            costs=ACCEPT_COSTS,
         )
 
 

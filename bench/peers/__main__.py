@@ -17,7 +17,7 @@ from bench.installation import DATABASES
 from bench.peers.systems import EVENT_PEERS, missing, versions
 from bench.systems.floor import Floor
 from bench.systems.rushes import Rushes
-from bench.watch import CELLS, COLUMNS
+from bench.watch import CELLS, COLUMNS, COSTS, PLOTS
 
 USUAL = ("progress-2000", "progress-5000", "state-2000", "progress-10-devices-2000")
 NAMES = {peer.name: peer for peer in EVENT_PEERS}
@@ -43,7 +43,7 @@ def main() -> None:
         found = compare(systems, cell.shape, {name: load}, asked.repetitions)
         rows += [row_of(name, system, run, each) for (_, system), each in found.items()]
     columns = [*COLUMNS[:2], times("of ours", "server_us", "rushes"), *COLUMNS[2:]]
-    command.finish("watch-peers", rows, columns, asked.write)
+    command.finish("watch-peers", rows, columns, asked.write, costs=COSTS, drawn=PLOTS)
 
 
 if __name__ == "__main__":
