@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROTO_VENV := .venv-proto
+PEERS_VENV := .venv-peers
 ARGS ?=
 # Test processes of a whole suite. Tests mostly wait for other processes, so there may be more of
 # them than cores. A process that has nothing left takes tests from the others.
@@ -37,6 +38,11 @@ $(VENV)/.ready-plots: $(VENV)/.ready-dev requirements/plots.lock
 
 $(PROTO_VENV)/.ready: requirements/proto.lock requirements/install
 	@$(INSTALL) $(PROTO_VENV) proto
+	@touch $@
+
+$(PEERS_VENV)/.ready: requirements/peers.lock requirements/install bench/peers/package-lock.json bench/peers/setup
+	@$(INSTALL) $(PEERS_VENV) peers
+	@bench/peers/setup $(PEERS_VENV)
 	@touch $@
 
 .PHONY: setup
@@ -91,6 +97,22 @@ bench-render: $(VENV)/.ready-plots ## The built-in renderer on one core, 1 minut
 bench-smoke: $(VENV)/.ready-dev ## One minute: fail when events cost too much beside the floor
 	@$(BIN)/python -m bench.smoke
 
+.PHONY: bench-setup
+bench-setup: $(VENV)/.ready-plots $(PEERS_VENV)/.ready ## Install the systems that Rushes is measured beside
+
+.PHONY: bench-peers bench-jobs bench-api bench-media
+bench-peers: bench-setup ## Live events beside Socket.IO, BullMQ and server-sent events, 6 minutes
+	@$(BIN)/python -m bench.peers $(ARGS)
+
+bench-jobs: bench-setup ## Jobs beside other queues, what a killed worker loses, and accepts, 5 minutes
+	@$(BIN)/python -m bench.jobs $(ARGS)
+
+bench-api: $(VENV)/.ready-plots ## Unary calls beside the floor of gRPC, and one beside slow ones
+	@$(BIN)/python -m bench.api $(ARGS)
+
+bench-media: bench-setup ## Downloads of 1 GB beside nginx and uvicorn's floor
+	@$(BIN)/python -m bench.media $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.ready-dev ## Format and mend what ruff can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -121,4 +143,4 @@ lock: $(VENV)/.ready-dev ## Resolve requirements/*.lock anew
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	@rm -rf $(VENV) $(PROTO_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(PROTO_VENV) $(PEERS_VENV) bench/peers/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -54,7 +54,7 @@ def main() -> None:
     run = command.begin()
     with installation(asked.database, asked.workers) as running:
         db = open_database(read_settings(database_url=running.database_url))
-        _run(running, db, WARM_UP, asked)
+        run_jobs(running, db, WARM_UP, asked.users, asked.at_once)
         each = [_measured(running, db, asked) for _ in range(asked.repetitions)]
         db.close()
     row = row_of(f"throughput-{asked.database}", "rushes", run, each)
@@ -63,25 +63,36 @@ def main() -> None:
 
 def _measured(running: Installation, db: Database, asked: argparse.Namespace) -> Values:
     before = _cpu_seconds(running)
-    _run(running, db, asked.jobs, asked)
+    run_jobs(running, db, asked.jobs, asked.users, asked.at_once)
     after = _cpu_seconds(running)
-    row = db.row(_SPAN, count=asked.jobs)
-    assert row is not None
-    _, span_ms, accepting_ms = (int(value) for value in row)
+    seconds, accepting = span(db, asked.jobs)
     used = {role: (after[role] - before[role]) * 1000 / asked.jobs for role in after}
     return {f"{role}_ms": milliseconds for role, milliseconds in used.items()} | {
-        "jobs_per_s": asked.jobs * 1000 / span_ms,
-        "accepted_per_s": asked.jobs * 1000 / accepting_ms,
+        "jobs_per_s": asked.jobs / seconds,
+        "accepted_per_s": asked.jobs / accepting,
         "together_ms": sum(used.values()),
     }
 
 
-def _run(running: Installation, db: Database, count: int, asked: argparse.Namespace) -> None:
+def run_jobs(running: Installation, db: Database, count: int, users: int, at_once: int) -> None:
+    """Submits so many jobs and waits until all have SUCCEEDED."""
     done = _count(db) + count
-    asyncio.run(_submit(running, count, asked.users, asked.at_once))
+    submit(running, count, users, at_once)
     while _count(db) < done:
         # Seldom: counting costs the database something too, and the jobs say when they ended.
         time.sleep(0.25)
+
+
+def submit(running: Installation, count: int, users: int, at_once: int) -> None:
+    """Submits so many jobs over gRPC, so many calls at once."""
+    asyncio.run(_submit(running, count, users, at_once))
+
+
+def span(db: Database, count: int) -> tuple[float, float]:
+    """Of the last jobs: seconds from the first accept to the last end, and to the last accept."""
+    row = db.row(_SPAN, count=count)
+    assert row is not None
+    return row[1] / 1000, row[2] / 1000
 
 
 async def _submit(running: Installation, count: int, users: int, at_once: int) -> None:

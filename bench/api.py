@@ -1,0 +1,244 @@
+"""Unary calls beside the floor of gRPC, and one user's calls beside another's slow ones.
+
+Run it from the repository: `.venv/bin/python -m bench.api [--database sqlite]`.
+The floor is a bare grpc.aio server on uvloop. It answers each call with as many bytes as the
+product does, in the same minute. Slow searches wait for a lock that this bench holds in PostgreSQL,
+so that they take threads of the server but no CPU.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import grpc
+import psycopg2
+
+from bench.harness import command
+from bench.harness.client import percentile
+from bench.harness.processes import Child, cpu_seconds, python
+from bench.harness.report import metric, times
+from bench.harness.results import Row, Run, row_of
+from bench.installation import DATABASES, Installation, installation
+from bench.systems.unary import PATH
+from bench.throughput import run_jobs, submit
+from core.process.settings import read_settings
+from core.store import open_database
+from rushes.v1 import job_pb2
+from rushes.v1 import media_service_pb2 as pb
+from rushes.v1 import media_service_pb2_grpc as rpc
+
+USER = "user-0"
+JOBS = 100
+AT_ONCE = (1, 16)
+SLOW_CALLS = 100
+# Of the table that a search by label reads. GetJob does not.
+LOCK = "LOCK TABLE media_label IN ACCESS EXCLUSIVE MODE"
+Values = dict[str, float]
+Caller = Callable[[], Awaitable[Any]]
+COLUMNS = [
+    metric("p50 ms", "p50_ms", 2),
+    metric("p99 ms", "p99_ms", 2),
+    metric("calls/s", "per_s"),
+    metric("server CPU µs", "server_us"),
+    times("of the floor", "server_us"),
+]
+COSTS = [
+    metric("database CPU µs", "database_us", range=False),
+    metric("client CPU µs", "client_us", range=False),
+    metric("bytes", "bytes", range=False),
+]
+FAIR = [
+    metric("p50 ms", "p50_ms", 1),
+    metric("p99 ms", "p99_ms", 1),
+    metric("most ms", "most_ms"),
+    metric("calls", "calls", range=False),
+    metric("slow calls that ended", "slow", range=False),
+]
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = command.options(__doc__)
+    parser.add_argument("--part", action="append", choices=["calls", "fair"])
+    parser.add_argument("--calls", type=int, default=400, help="of each kind in a repetition")
+    parser.add_argument(
+        "--seconds", type=float, default=6.0, help="of a repetition beside slow calls"
+    )
+    parser.add_argument("--database", action="append", choices=DATABASES, help="instead of both")
+    asked = parser.parse_args()
+    parts = asked.part or ["calls", "fair"]
+    run = command.begin()
+    if "calls" in parts:
+        rows = [row for name in asked.database or DATABASES for row in _calls(name, asked, run)]
+        command.finish("api", rows, COLUMNS, asked.write, costs=COSTS)
+    if "fair" in parts:
+        command.finish("api-fair", _fair(asked, run), FAIR, asked.write)
+
+
+def _calls(database: str, asked: argparse.Namespace, run: Run) -> list[Row]:
+    with ExitStack() as stack:
+        running = stack.enter_context(installation(database, 1, in_memory=True))
+        floor = Child(python("bench.systems.unary", running.address + ".floor"))
+        stack.callback(floor.end)
+        floor.hello()
+        db = open_database(read_settings(database_url=running.database_url))
+        run_jobs(running, db, JOBS, users=1, at_once=8)
+        db.close()
+        return asyncio.run(_measured(running, floor, asked, run))
+
+
+async def _measured(
+    running: Installation, floor: Child, asked: argparse.Namespace, run: Run
+) -> list[Row]:
+    found: dict[tuple[str, str], list[Values]] = {}
+    pids = {name: process.pid for name, process in running.processes.items()}
+    database = "postgres" if "postgres" in pids else "sqlite"
+    async with (
+        grpc.aio.insecure_channel(running.address) as channel,
+        grpc.aio.insecure_channel(running.address + ".floor") as bare,
+    ):
+        answer: Any = bare.unary_unary(PATH)
+        for name, call in (await _callers(running, channel)).items():
+            size = (await call()).ByteSize()
+            base = lambda size=size: answer(str(size).encode())  # noqa: E731
+            for _ in range(asked.repetitions):
+                for at_once in AT_ONCE:
+                    cell = f"{name} on {database}, {at_once} at once"
+                    ours = await _measure(call, asked.calls, at_once, pids)
+                    below = await _measure(base, asked.calls, at_once, {"server": floor.pid})
+                    found.setdefault((cell, "rushes"), []).append(ours | {"bytes": size})
+                    found.setdefault((cell, "floor"), []).append(below | {"bytes": size})
+    return [row_of(cell, system, run, each) for (cell, system), each in found.items()]
+
+
+async def _measure(call: Caller, count: int, at_once: int, pids: dict[str, int]) -> Values:
+    """Latency and CPU of so many calls."""
+    roles = {"server": "server", "postgres": "database"}
+    counted = {roles[name]: pid for name, pid in pids.items() if name in roles}
+    left, ages = iter(range(count)), []
+
+    async def some() -> None:
+        for _ in left:
+            begun = time.perf_counter()
+            await call()
+            ages.append(time.perf_counter() - begun)
+
+    before = {role: cpu_seconds(pid) for role, pid in counted.items()}
+    client, begun = time.process_time(), time.perf_counter()
+    await asyncio.gather(*(some() for _ in range(at_once)))
+    seconds, client = time.perf_counter() - begun, time.process_time() - client
+    used = {role: cpu_seconds(pid) - before[role] for role, pid in counted.items()}
+    return _ages(ages) | {
+        "per_s": count / seconds,
+        "client_us": client * 1e6 / count,
+        **{f"{role}_us": spent * 1e6 / count for role, spent in used.items()},
+    }
+
+
+async def _callers(running: Installation, channel: grpc.aio.Channel) -> dict[str, Caller]:
+    """Each kind of call, ready to be made."""
+    stub: Any = rpc.MediaServiceStub(channel)
+    headers = _headers(running, USER)
+    jobs = await stub.ListJobs(pb.ListJobsRequest(page_size=20), metadata=headers)
+    image = job_pb2.ImageSpec(prompt="a pixel")
+    requests = {
+        "GetJob": pb.GetJobRequest(job_id=jobs.jobs[0].job_id),
+        "ListJobs": pb.ListJobsRequest(page_size=20),
+        "ListMedia": pb.ListMediaRequest(page_size=20),
+        "EstimateCost": pb.EstimateCostRequest(image=image),
+        "GenerateImage": pb.GenerateImageRequest(spec=image),
+    }
+
+    def caller(name: str, request: Any) -> Caller:
+        method = getattr(stub, name)
+        return lambda: method(request, metadata=headers)
+
+    return {name: caller(name, request) for name, request in requests.items()}
+
+
+def _fair(asked: argparse.Namespace, run: Run) -> list[Row]:
+    """One user's GetJob while another user has slow searches under way, and without them."""
+    found: dict[str, list[Values]] = {"alone": [], f"beside {SLOW_CALLS} slow searches": []}
+    with installation("postgres", 0, in_memory=True) as running:
+        submit(running, 1, users=1, at_once=1)
+        for _ in range(asked.repetitions):
+            for name, each in found.items():
+                slow = 0 if name == "alone" else SLOW_CALLS
+                with _locked(running.database_url):
+                    each.append(asyncio.run(_beside(running, slow, asked.seconds)))
+    cell = "another user's GetJob"
+    return [row_of(f"{cell} {name}", "rushes", run, each) for name, each in found.items()]
+
+
+async def _beside(running: Installation, slow: int, seconds: float) -> Values:
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        stub: Any = rpc.MediaServiceStub(channel)
+        [job] = (await stub.ListJobs(pb.ListJobsRequest(), metadata=_headers(running, USER))).jobs
+        request = pb.GetJobRequest(job_id=job.job_id)
+        ends = time.perf_counter() + seconds
+        async with asyncio.TaskGroup() as group:
+            searches = [group.create_task(_search(running, stub, ends)) for _ in range(slow)]
+            if slow:
+                await asyncio.sleep(0.5)  # until they have the threads
+            ages = await _get(running, stub, request, ends)
+        return _ages(ages) | {
+            "calls": len(ages),
+            "slow": sum(search.result() for search in searches),
+        }
+
+
+async def _search(running: Installation, stub: Any, ends: float) -> int:
+    """Searches again and again; how many searches ended, however they did."""
+    request, headers = pb.ListMediaRequest(query="sea", labels=["a=b"]), _headers(running, "slow")
+    count = 0
+    while (left := ends - time.perf_counter()) > 0:
+        try:
+            await stub.ListMedia(request, metadata=headers, timeout=left)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and time.perf_counter() >= ends:
+                break
+        count += 1
+    return count
+
+
+async def _get(
+    running: Installation, stub: Any, request: pb.GetJobRequest, ends: float
+) -> list[float]:
+    """Seconds of each call, one after the other; one that fails or hangs counts until it ends."""
+    headers = _headers(running, USER)
+    ages: list[float] = []
+    while time.perf_counter() < ends or not ages:
+        begun = time.perf_counter()
+        await stub.GetJob(request, metadata=headers)
+        ages.append(time.perf_counter() - begun)
+        await asyncio.sleep(0.01)
+    return ages
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[None]:
+    """The lock is held meanwhile."""
+    connection = psycopg2.connect(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK)
+        yield
+    finally:
+        connection.close()
+
+
+def _ages(ages: list[float]) -> Values:
+    ordered = sorted(ages)
+    shares = {"p50_ms": 0.5, "p99_ms": 0.99, "most_ms": 1.0}
+    return {name: percentile(ordered, share) * 1000 for name, share in shares.items()}
+
+
+def _headers(running: Installation, user: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {running.token(user)}"),)
+
+
+if __name__ == "__main__":
+    main()
