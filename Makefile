@@ -98,7 +98,7 @@ bench-smoke: $(VENV)/.ready-dev ## One minute: fail when events cost too much be
 	@$(BIN)/python -m bench.smoke
 
 .PHONY: bench-setup
-bench-setup: $(VENV)/.ready-plots $(PEERS_VENV)/.ready ## Install the systems that Rushes is measured beside
+bench-setup: $(VENV)/.ready-plots $(PEERS_VENV)/.ready ## Install the systems that Rushes is measured beside, and what draws plots
 
 .PHONY: bench-peers bench-jobs bench-api bench-media
 bench-peers: bench-setup ## Live events beside Socket.IO, BullMQ and server-sent events, 6 minutes

@@ -17,10 +17,9 @@ import grpc
 import psycopg2
 
 from bench.harness import command
-from bench.harness.client import percentile
 from bench.harness.processes import Child, cpu_seconds, python
 from bench.harness.report import metric, times
-from bench.harness.results import Row, Run, row_of
+from bench.harness.results import Row, Run, percentile, row_of
 from bench.installation import DATABASES, Installation, installation
 from bench.systems.unary import PATH
 from bench.throughput import run_jobs, submit

@@ -22,10 +22,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.harness import command
-from bench.harness.client import percentile
 from bench.harness.processes import cpu_seconds, resident_kib
 from bench.harness.report import metric, times
-from bench.harness.results import Row, Run, row_of
+from bench.harness.results import Row, Run, percentile, row_of
 from bench.installation import Installation, end, installation
 from bench.peers.systems import ROOT
 from core.blobs.keys import content_key

@@ -17,11 +17,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.harness import command
-from bench.harness.client import percentile
 from bench.harness.measure import Values
 from bench.harness.processes import cpu_seconds, resident_kib
 from bench.harness.report import metric
-from bench.harness.results import row_of
+from bench.harness.results import percentile, row_of
 from bench.installation import DATABASES, Installation, end, installation
 from core.jobs import Cost, CostState
 from core.process.settings import read_settings

@@ -10,10 +10,9 @@ import statistics
 import time
 
 from bench.harness import command
-from bench.harness.client import percentile
 from bench.harness.measure import Values
 from bench.harness.report import metric
-from bench.harness.results import row_of
+from bench.harness.results import percentile, row_of
 from bench.installation import DATABASES, Installation, installation
 from rushes import Client
 

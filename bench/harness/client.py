@@ -15,7 +15,6 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import uvloop
 
 from bench.harness.http2 import Connection, Header, Stream
 from bench.harness.processes import Child, Died, python, resident_kib
+from bench.harness.results import percentile
 from bench.harness.systems import read_stamp
 from rushes.v1 import media_service_pb2 as pb
 
@@ -110,11 +110,6 @@ class Counts:
             "most_ms": percentile(ages, 1.0) * 1000,
             "last_words": self.last_words,
         }
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value below which `share` of all lie; 0 of nothing."""
-    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
 
 class Watcher:

@@ -4,6 +4,7 @@ A bench's figures are in `bench/results/NAME.json`. A run replaces the rows that
 """
 
 import json
+import re
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from bench.harness.machine import Calibration, Machine
 
 FOLDER = Path(__file__).parents[1] / "results"
 DIGITS = 4
+_SPREAD = re.compile(r'\{\s*"median"[^}]*\}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +123,19 @@ class Figures:
         path = folder / f"{name}.json"
         if not path.exists():
             return cls(name)
-        return cls(name, [_row(values) for values in json.loads(path.read_text())["rows"]])
+        kept = json.loads(path.read_text())
+        runs = {values["time"]: Run.from_json(values) for values in kept["runs"]}
+        return cls(name, [_row(values, runs) for values in kept["rows"]])
 
     def write(self, folder: Path = FOLDER) -> Path:
         """Keeps them, with the ratios that readers want to see."""
         folder.mkdir(exist_ok=True)
         path = folder / f"{self.name}.json"
         rows = [self._row_to_json(row) for row in self.rows]
-        path.write_text(json.dumps({"bench": self.name, "rows": rows}, indent=1) + "\n")
+        runs = list({row.run.time: row.run.to_json() for row in self.rows}.values())
+        text = json.dumps({"bench": self.name, "runs": runs, "rows": rows}, indent=1)
+        # A spread stands on one line.
+        path.write_text(_SPREAD.sub(lambda found: " ".join(found[0].split()), text) + "\n")
         return path
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -171,7 +178,7 @@ class Figures:
             "repetitions": row.repetitions,
             "values": {metric: spread.to_json() for metric, spread in row.values.items()},
             "ratios": {system: found for system, found in ratios.items() if found},
-            "run": row.run.to_json(),
+            "run": row.run.time,
         }
 
 
@@ -188,9 +195,14 @@ def this_run(command: str, machine: Machine, calibration: Calibration) -> Run:
     return Run(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), command, machine, calibration)
 
 
-def _row(values: dict[str, Any]) -> Row:
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value below which `share` of all lie; 0 of nothing."""
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
+
+
+def _row(values: dict[str, Any], runs: Mapping[str, Run]) -> Row:
     spreads = {metric: Spread(tuple(one["each"])) for metric, one in values["values"].items()}
-    return Row(values["cell"], values["system"], Run.from_json(values["run"]), spreads)
+    return Row(values["cell"], values["system"], runs[values["run"]], spreads)
 
 
 def _short(value: float) -> float:

@@ -19,9 +19,8 @@ import grpc
 import psycopg2
 from redis import Redis
 
-from bench.harness.client import percentile
 from bench.harness.processes import cpu_seconds
-from bench.harness.results import Row, Run, row_of
+from bench.harness.results import Row, Run, percentile, row_of
 from bench.installation import DATABASES, Installation, installation
 from core.process.settings import read_settings
 from core.process.telemetry import configure_logging

@@ -17,7 +17,7 @@ from bench.systems.users import LABELS, insert_users, name_of
 from core.process.settings import read_settings
 from core.store import open_database
 from standalone.envoy import Edge, envoy_argv, find_envoy, render
-from standalone.preflight import free_port
+from tests.ports import free_port
 from tests.services import wait_for
 
 # The least that a request may ask for, so that a high rate is not merged into fewer events.

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness.client import percentile
 from bench.harness.report import in_words, include
-from bench.harness.results import Spread
+from bench.harness.results import Spread, percentile
 from bench.harness.systems import STAMP_SIZE, Pace, read_stamp, stamp
 from bench.watch import CEILING_MOST, CEILING_STEP, highest
 
