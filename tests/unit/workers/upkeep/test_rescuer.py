@@ -19,7 +19,8 @@ from tests.making import IMAGE, MICROS, accepted, claimed, money, started
 from tests.services import wait_for
 from tests.unit.workers.conftest import Told
 from tests.unit.workers.running import execute, failing, failure_of, job_of, paid_image
-from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid
+from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid, make_picture
+from workers.providers import Output
 from workers.runs.journal import Entry, Journal
 from workers.runs.pipeline import Pipeline
 from workers.upkeep.rescuer import MOST_WAKE_UPS, Rescuer
@@ -172,7 +173,13 @@ def test_it_runs_no_more_at_once_than_it_has_threads(
     queue.gone = True
     may_end = threading.Event()
     inside: list[int] = []
-    provider.fetching = lambda *_: (inside.append(1), may_end.wait(20))  # type: ignore[assignment]
+
+    def fetch(*asked: Any) -> Output:
+        inside.append(1)
+        may_end.wait(20)
+        return make_picture(*asked)
+
+    provider.fetching = fetch
     for number in range(5):
         image(db, f"user-{number}")
     start()
