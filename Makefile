@@ -72,7 +72,7 @@ crash-full: $(VENV)/.ready-dev ## The same at every failpoint in every way, and 
 crash-long: $(VENV)/.ready-dev ## Random faults for MINUTES=60; SEED=1 runs that one again
 	@$(BIN)/python -m tests.crash --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-.PHONY: bench-watch bench-storm bench-memory bench-start bench-throughput bench-poller bench-render bench-smoke
+.PHONY: bench-watch bench-storm bench-memory bench-start bench-accept bench-throughput bench-poller bench-render bench-smoke
 bench-watch: $(VENV)/.ready-plots ## Live events beside the floor of gRPC, 8 minutes (ARGS="--write" keeps it)
 	@$(BIN)/python -m bench.watch $(ARGS)
 
@@ -84,6 +84,9 @@ bench-memory: $(VENV)/.ready-plots ## Memory of idle watchers, 4 minutes
 
 bench-start: $(VENV)/.ready-plots ## From accepted to started, 2 minutes
 	@$(BIN)/python -m bench.start $(ARGS)
+
+bench-accept: $(VENV)/.ready-plots ## Accepts a second beside their commits, 1 minute (ARGS="--database sqlite")
+	@$(BIN)/python -m bench.accept $(ARGS)
 
 bench-throughput: $(VENV)/.ready-plots ## Jobs a second that cost nothing to make, 1 minute
 	@$(BIN)/python -m bench.throughput $(ARGS)

@@ -19,7 +19,7 @@ from core.store import open_database
 from core.store.places import Queues
 from core.telling.changes import Changes, Teller
 from core.telling.stream import RedisStream, connect
-from core.telling.wakeups import JobQueue, open_broker
+from core.telling.wakeups import JobQueue
 from core.tokens import Tokens
 from server.commands.read import Read
 from server.interceptors import build_chain
@@ -49,7 +49,6 @@ class ServerApp:
         self.db = open_database(settings)
         self._pool = ThreadPoolExecutor(settings.server_threads, "call")
         self._redis = connect(settings)
-        self._broker = open_broker(self._redis)
         parts = self._parts()
         self._watch = parts.watch
         self._read = parts.read
@@ -78,7 +77,7 @@ class ServerApp:
             catalog=catalog,
             prompts=prompts,
             queues=queues,
-            changes=Changes(db, Teller(stream, JobQueue(self._broker))),
+            changes=Changes(db, Teller(stream, JobQueue(self._redis))),
             validator=Validator(settings, catalog, prompts),
             mapper=mapper,
             read=Read(db, queues, tokens, pool),
@@ -154,7 +153,6 @@ class ServerApp:
         await self._server.stop(grace if ended else min(grace, STUCK_WATCH_GRACE_SECONDS))
         await self._watch.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._broker.close()
         self._redis.close()
         self.db.close()
         log.info("server_stopped")

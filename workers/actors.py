@@ -6,7 +6,7 @@ from dramatiq.broker import Broker
 from dramatiq.worker import Worker
 
 from core.errors import DependencyUnavailable, StorageFull
-from core.telling.wakeups import ACTOR
+from core.telling.messages import ACTOR
 from workers.runs.pipeline import Pipeline
 
 log = structlog.get_logger()

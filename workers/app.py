@@ -73,7 +73,7 @@ class WorkerApp:
     def __init__(self, settings: Settings, providers: Providers | None = None) -> None:
         failpoints.arm(settings.failpoints)
         self._redis = connect(settings)
-        queue = JobQueue(open_broker(self._redis))
+        queue = JobQueue(self._redis)
         teller = Teller(RedisStream(self._redis, settings), queue)
         base = self._base = _make_base(settings, providers, queue, teller)
         aside = Aside()

@@ -115,6 +115,9 @@ def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) 
     Raises:
         RequestIdConflict: when it belongs to another request.
     """
+    # Most are new. That takes one round trip; a read of several statements would take two.
+    if db.row(_FIND_REQUEST, user_id=user_id, request_id=request_id) is None:
+        return None
     return db.read(lambda session: _find(session, user_id, request_id, fingerprint))
 
 

@@ -19,6 +19,10 @@ from core.store.flows import Load
 from core.store.rows import JOB_NAMES
 from core.store.transitions import start_locked
 
+# Whether there is a job to take. Indexes: `job_due`, `flow_first` and `job_flow`.
+_IS_ANY = Statement("""
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE {run_due}) OR EXISTS (SELECT 1 {startable})
+""")
 # Locks the first by turn of the jobs that may start and whose user nobody changes now, together
 # with its user; finds none while a job that runs is due. Gives the time, the user's revision as it
 # is, the user's revision and load as they were when the statement began, and the job's columns.
@@ -55,7 +59,8 @@ def claim_and_start(
     """Takes the next job as `claims.claim` does, and starts it too if it can start at once.
 
     That is a job of the providers `local`, which have no submits, unless something else of its
-    user changes just now. `Claim.event` has the event of the start.
+    user changes just now. `Claim.event` has the event of the start. When there is none to take,
+    one look says so, without a transaction.
     """
 
     def work(session: Session) -> tuple[Claim | None, Row | None]:
@@ -64,7 +69,9 @@ def claim_and_start(
             return _start(session, locked, worker_id, lease_ms, user_concurrency), None
         return None, claims.take(session, queue, worker_id, lease_ms, user_concurrency)
 
-    started, taken = db.write(work)
+    started, taken = None, None
+    if db.row(_IS_ANY, queue=queue, user_concurrency=user_concurrency) is not None:
+        started, taken = db.write(work)
     claim = started or claims.claim_from_row(db, taken)
     failpoints.hit("claim.after")
     if started is not None:

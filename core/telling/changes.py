@@ -4,7 +4,7 @@ Telling is best effort: watchers and workers find in the database every change t
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import structlog
@@ -70,29 +70,29 @@ class Teller:
     def tell(self, event: Event) -> None:
         """Counts a committed event, tells it to watchers, and wakes a worker if a job waits."""
         _count(event)
+        wakes = event.job.queue if event.type in _WAKES else ""
         failpoints.hit("tell.before_publish")
-        self._try("event", lambda: self._stream.publish(event))
+        told = ("event", "wake_up") if wakes else ("event",)
+        self._try(lambda: self._stream.publish(event, wakes), *told)
         failpoints.hit("tell.after_publish")
-        if event.type in _WAKES:
-            self.wake(event.job.queue)
 
     def tell_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""
-        self._try("progress", lambda: self._stream.publish_progress(tick))
+        self._try(lambda: self._stream.publish_progress(tick), "progress")
 
     def wake(self, queue: str) -> None:
         """Says that a job waits in the queue."""
-        self._try("wake_up", lambda: self._queue.wake(queue))
+        self._try(lambda: self._queue.wake(queue), "wake_up")
 
-    def _try(self, what: str, tell: Callable[[], None]) -> None:
+    def _try(self, tell: Callable[[], None], *what: str) -> None:
         if time.monotonic() < self._silent_until:
-            metrics.TELL_FAILURES.labels(what).inc()
+            _count_untold(what)
             return
         try:
             tell()
         except DependencyUnavailable as error:
             self._silent_until = time.monotonic() + PAUSE_SECONDS
-            metrics.TELL_FAILURES.labels(what).inc()
+            _count_untold(what)
             log.warning("tell_failed", error=type(error.__cause__ or error).__name__)
 
 
@@ -105,6 +105,11 @@ def _count(event: Event) -> None:
         metrics.JOB_FAILURES.labels(event.job.failure.reason).inc()
     if event.type in _ENDS:
         _count_charge(event.job)
+
+
+def _count_untold(what: Sequence[str]) -> None:
+    for name in what:
+        metrics.TELL_FAILURES.labels(name).inc()
 
 
 def _count_charge(job: Job) -> None:

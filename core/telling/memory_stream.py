@@ -35,8 +35,8 @@ class MemoryStream:
         for shard in self._shards:
             shard.reach(value)
 
-    def publish(self, event: Event) -> None:
-        """Tells a state change."""
+    def publish(self, event: Event, wakes: str = "") -> None:
+        """Tells a state change. Nobody is woken: a process without Redis has no workers."""
         self._add(event_row(event))
 
     def publish_progress(self, tick: ProgressTick) -> None:

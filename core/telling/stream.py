@@ -26,6 +26,7 @@ from core.errors import DependencyUnavailable, SettingsInvalid
 from core.events import JOB_KIND, Event, ProgressTick
 from core.jobs import progress_to_json
 from core.process.settings import Settings
+from core.telling.messages import add_wake_up
 from core.telling.reads import READ_COUNT, TIMEOUT_SECONDS, Reads
 
 # Rows of every other kind are durable changes, each at a revision of its user.
@@ -84,8 +85,8 @@ class StreamTail(Protocol):
 class EventStream(Protocol):
     """Publishes what happened, from any thread, and opens tails that read it."""
 
-    def publish(self, event: Event) -> None:
-        """Tells an event of a job.
+    def publish(self, event: Event, wakes: str = "") -> None:
+        """Tells an event of a job, and wakes a worker of the queue `wakes` in the same round trip.
 
         Raises:
             DependencyUnavailable: when the stream can't be reached.
@@ -166,13 +167,21 @@ class RedisStream:
         self._client = client
         self._settings = settings
 
-    def publish(self, event: Event) -> None:
-        """Tells an event of a job."""
-        self._add(event_row(event))
+    def publish(self, event: Event, wakes: str = "") -> None:
+        """Tells an event of a job, and wakes a worker of the queue `wakes` in the same round trip.
+
+        On a cluster, that is one to each of the two nodes at the same time.
+        """
+        with reaching("event stream"), self._client.pipeline(transaction=False) as pipe:
+            self._add(pipe, event_row(event))
+            if wakes:
+                add_wake_up(pipe, wakes)
+            pipe.execute()
 
     def publish_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""
-        self._add(progress_row(tick))
+        with reaching("event stream"):
+            self._add(self._client, progress_row(tick))
 
     def shard_of(self, user_id: str) -> int:
         """The shard that carries the user's rows."""
@@ -182,7 +191,7 @@ class RedisStream:
         """A tail on a connection of its own."""
         return RedisTail(self._settings, shard)
 
-    def _add(self, row: StreamRow) -> None:
+    def _add(self, client: redis.Redis, row: StreamRow) -> None:
         fields: dict[Any, Any] = {
             "kind": row.kind,
             "user": row.user_id,
@@ -192,8 +201,7 @@ class RedisStream:
             "payload": row.payload,
         }
         key = stream_key(self.shard_of(row.user_id))
-        with reaching("event stream"):
-            self._client.xadd(key, fields, maxlen=MAX_ENTRIES, approximate=True)
+        client.xadd(key, fields, maxlen=MAX_ENTRIES, approximate=True)
 
 
 class RedisTail:

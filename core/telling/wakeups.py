@@ -1,29 +1,23 @@
 """The job queue: a Dramatiq message is a wake-up ("a job waits in queue q") and never the truth.
 
 A worker that is woken claims the first job by turn, so a lost or a repeated message does no harm.
-
-Keys: all are under Dramatiq's namespace `{rushes}`; the braces keep them on one node of a cluster.
-`{rushes}:<queue>` lists the messages that no worker took yet. `{rushes}:<queue>:wake` has an entry
-for each new message.
+`messages` has the keys and the messages.
 """
 
 import time
 from typing import Any
 
-import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
 
+from core.telling.messages import NAMESPACE, add_wake_up, queue_key, wake_key
 from core.telling.stream import reaching
 
-NAMESPACE = "{rushes}"
-ACTOR = "run_next"
 HEARTBEAT_MS = 15_000
 # Dramatiq's maintenance returns a dead worker's messages. It runs by chance with a command; here it
 # runs with every one.
 ALWAYS = 1_000_000
-MAX_WAKES = 64
 BUSY_SECONDS = 0.02
 
 
@@ -63,11 +57,6 @@ class WakingBroker(RedisBroker):
         return WakingConsumer
 
 
-def wake_key(queue: str) -> str:
-    """The key of the list on which a consumer waits."""
-    return f"{NAMESPACE}:{queue}:wake"
-
-
 def open_broker(client: redis.Redis) -> WakingBroker:
     """The broker. It has no middleware, because the database keeps retries and time limits.
 
@@ -85,8 +74,8 @@ def open_broker(client: redis.Redis) -> WakingBroker:
 class JobQueue:
     """Wakes workers up."""
 
-    def __init__(self, broker: RedisBroker) -> None:
-        self._broker = broker
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
 
     def wake(self, queue: str) -> None:
         """Says that a job waits in the queue, unless many wake-ups wait there already.
@@ -96,17 +85,8 @@ class JobQueue:
         Raises:
             DependencyUnavailable: when the queue can't be reached.
         """
-        if self.size(queue) >= MAX_WAKES:
-            return
-        message: dramatiq.Message[Any] = dramatiq.Message(
-            queue_name=queue, actor_name=ACTOR, args=(queue,), kwargs={}, options={}
-        )
-        with reaching("job queue", dramatiq.BrokerConnectionError):
-            self._broker.enqueue(message)
-            with self._broker.client.pipeline(transaction=False) as pipe:
-                pipe.rpush(wake_key(queue), 1)
-                pipe.ltrim(wake_key(queue), -MAX_WAKES, -1)
-                pipe.execute()
+        with reaching("job queue"):
+            add_wake_up(self._client, queue)
 
     def size(self, queue: str) -> int:
         """How many wake-ups of the queue no worker has taken yet.
@@ -117,5 +97,5 @@ class JobQueue:
             DependencyUnavailable: when the queue can't be reached.
         """
         with reaching("job queue"):
-            size: int = self._broker.client.llen(f"{NAMESPACE}:{queue}")
+            size: int = self._client.llen(queue_key(queue))
         return size

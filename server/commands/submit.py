@@ -249,7 +249,8 @@ def _fingerprint(options: Options, request: dict[str, Any]) -> str:
 def _spec_as_asked(asked: Submission) -> dict[str, Any]:
     """The spec with digests of inline bytes in place of their ids, which are new each time."""
     digests = {i.media_id: f"sha256:{hashlib.sha256(i.content).hexdigest()}" for i in asked.inline}
-    return {"kind": asked.spec.kind, "spec": spec_to_json(_renamed(asked.spec, digests))}
+    spec = _renamed(asked.spec, digests) if digests else asked.spec
+    return {"kind": asked.spec.kind, "spec": spec_to_json(spec)}
 
 
 def _renamed(spec: Spec, names: Mapping[str, str]) -> Spec:

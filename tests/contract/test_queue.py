@@ -12,8 +12,9 @@ from dramatiq.worker import Worker
 
 from core.errors import DependencyUnavailable
 from core.process.settings import Settings
+from core.telling.messages import ACTOR, MAX_WAKES
 from core.telling.stream import connect
-from core.telling.wakeups import ACTOR, MAX_WAKES, JobQueue, open_broker
+from core.telling.wakeups import JobQueue, open_broker
 from tests.services import Valkey, wait_for
 
 
@@ -25,7 +26,7 @@ def client(settings: Settings) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def jobs(client: redis.Redis) -> JobQueue:
-    return JobQueue(open_broker(client))
+    return JobQueue(client)
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_wake_up_of_another_process_is_heard(
     settings: Settings, woken: "queue.Queue[str]"
 ) -> None:
     with connect(settings) as other:
-        JobQueue(open_broker(other)).wake("video")
+        JobQueue(other).wake("video")
         assert woken.get(timeout=20) == "video"
 
 

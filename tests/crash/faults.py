@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import redis
 
-from core.telling.wakeups import NAMESPACE
+from core.telling.messages import NAMESPACE
 from tests.crash.disk import SmallDisk
 from tests.crash.installation import Installation, Process
 from tests.crash.proxy import Edge

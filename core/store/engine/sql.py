@@ -21,6 +21,8 @@ _PART = re.compile(r"\{([a-z_]+)\}")
 _LINE_BREAK = re.compile(r"\s*\n\s*")
 _PREPARABLE = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 _numbers = count(1)
+# Most values are of these types, and a job has many.
+_PLAIN = frozenset((str, int, bool, float))
 
 
 class Dialect(Enum):
@@ -31,6 +33,8 @@ class Dialect(Enum):
 
     def adapt(self, value: Any) -> Any:
         """A value as the driver takes it."""
+        if value is None or type(value) in _PLAIN:
+            return value
         if isinstance(value, Enum):
             return value.value
         if isinstance(value, list | tuple):

@@ -67,7 +67,7 @@ def answer_early(db: Any, work: Callable[[Any], Any]) -> Any:
 def tell_early(event: Any) -> None:
     """Publishes the event at once."""
     if TELLERS:
-        TELLERS[0]._try("event", lambda: TELLERS[0]._stream.publish(event))
+        TELLERS[0]._try(lambda: TELLERS[0]._stream.publish(event), "event")
 
 
 def at_another_moment(db: Any, snapshot: Any, user_id: str) -> Any:

@@ -41,8 +41,9 @@ class Told:
     ticks: list[ProgressTick] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: Event, wakes: str = "") -> None:
         self.events.append(event)
+        self.woken += [wakes] if wakes else []
 
     def publish_progress(self, tick: ProgressTick) -> None:
         self.ticks.append(tick)

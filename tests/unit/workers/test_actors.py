@@ -9,7 +9,7 @@ from dramatiq.brokers.stub import StubBroker
 from dramatiq.worker import Worker
 
 from core.errors import DependencyUnavailable, StorageFull
-from core.telling.wakeups import ACTOR
+from core.telling.messages import ACTOR
 from workers.actors import declare_actors
 
 QUEUES = ("video", "image")

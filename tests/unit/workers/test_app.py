@@ -12,7 +12,7 @@ from core.jobs import Job, State
 from core.process.settings import Settings, read_settings
 from core.store import Database, jobs, transitions, workers
 from core.telling.stream import connect
-from core.telling.wakeups import JobQueue, open_broker
+from core.telling.wakeups import JobQueue
 from tests.making import IMAGE, accepted
 from tests.services import Valkey, wait_for
 from tests.unit.workers.scripted import ScriptedLocal, make_picture
@@ -75,7 +75,7 @@ def test_it_runs_what_it_is_woken_for(fast: Settings, db: Database) -> None:
     try:
         with connect(fast) as client:
             job_id = image(db)
-            JobQueue(open_broker(client)).wake("image")
+            JobQueue(client).wake("image")
             assert expect_done(db, job_id).attempt == 1
         assert workers.served_queues(db) == {"video", "image"}
     finally:
@@ -146,7 +146,7 @@ def test_an_idle_one_ends_soon_and_leaves_no_wake_up_behind(fast: Settings) -> N
     app.start()
     assert closed(app) < BOUND_SECONDS
     with connect(fast) as client:
-        assert JobQueue(open_broker(client)).size("video") == 0
+        assert JobQueue(client).size("video") == 0
 
 
 def test_it_is_sound_until_a_vital_loop_ends(fast: Settings) -> None:

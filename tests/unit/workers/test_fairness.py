@@ -13,7 +13,7 @@ from core.jobs import Job
 from core.process.settings import Settings, read_settings
 from core.store import Database
 from core.telling.stream import connect
-from core.telling.wakeups import JobQueue, open_broker
+from core.telling.wakeups import JobQueue
 from tests.making import IMAGE, accepted
 from tests.services import Valkey, wait_for
 from tests.unit.workers.scripted import ScriptedLocal, make_picture
@@ -88,7 +88,7 @@ def test_who_comes_late_is_next_though_another_has_a_thousand_jobs_queued(
         # When bob comes and that one job ends
         ask(db, "bob", 2)
         with connect(settings) as client:
-            JobQueue(open_broker(client)).wake("image")
+            JobQueue(client).wake("image")
         stage.end_one()
 
         # Then bob's first job is the next that starts, and from then on they take turns

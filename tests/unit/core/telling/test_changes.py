@@ -12,7 +12,7 @@ from core.jobs import Cost, CostState, EventType, JobFailure, Progress, Stage, S
 from core.process.settings import read_settings
 from core.telling.changes import PAUSE_SECONDS, Changes, Teller
 from core.telling.stream import RedisStream, connect
-from core.telling.wakeups import JobQueue, open_broker
+from core.telling.wakeups import JobQueue
 from tests.counting import growth
 from tests.making import job_value
 
@@ -36,8 +36,8 @@ class Recorder:
     told: list[str] = field(default_factory=list)
     failure: Exception | None = None
 
-    def publish(self, event: Event) -> None:
-        self._keep("event")
+    def publish(self, event: Event, wakes: str = "") -> None:
+        self._keep(f"event, wake {wakes}" if wakes else "event")
 
     def publish_progress(self, tick: ProgressTick) -> None:
         self._keep("progress")
@@ -80,7 +80,7 @@ def test_a_waiting_job_is_told_to_watchers_and_to_workers(
     teller: Teller, recorder: Recorder
 ) -> None:
     teller.tell(event())
-    assert recorder.told == ["event", "wake video"]
+    assert recorder.told == ["event, wake video"]
 
 
 def test_a_job_in_a_queue_of_its_own_wakes_those_who_serve_it(
@@ -88,7 +88,7 @@ def test_a_job_in_a_queue_of_its_own_wakes_those_who_serve_it(
 ) -> None:
     queued = event()
     teller.tell(replace(queued, job=replace(queued.job, queue="slow-1")))
-    assert recorder.told == ["event", "wake slow-1"]
+    assert recorder.told == ["event, wake slow-1"]
 
 
 @pytest.mark.parametrize(
@@ -120,25 +120,25 @@ def test_after_a_failure_it_keeps_silent_for_a_moment(
     # Given a failure
     recorder.failure = DependencyUnavailable("event stream")
     teller.tell(event())
-    assert recorder.told == ["event"]
+    assert recorder.told == ["event, wake video"]
 
     # Then nothing is tried until the pause is over, and again after it
     recorder.failure = None
     teller.tell(event())
     teller.wake("video")
-    assert recorder.told == ["event"]
+    assert recorder.told == ["event, wake video"]
     clock.now += PAUSE_SECONDS
     teller.tell(event())
-    assert recorder.told == ["event", "event", "wake video"]
+    assert recorder.told == ["event, wake video"] * 2
 
 
 def test_a_redis_that_is_not_there_is_borne() -> None:
     settings = read_settings(redis_url="unix:///nowhere/valkey.sock")
     with connect(settings) as client:
-        teller = Teller(RedisStream(client, settings), JobQueue(open_broker(client)))
+        teller = Teller(RedisStream(client, settings), JobQueue(client))
         teller.tell(event())
         teller.tell_progress(TICK)
-        Teller(RedisStream(client, settings), JobQueue(open_broker(client))).wake("video")
+        Teller(RedisStream(client, settings), JobQueue(client)).wake("video")
 
 
 def test_each_event_is_counted_once_whether_or_not_it_could_be_told(
@@ -151,7 +151,6 @@ def test_each_event_is_counted_once_whether_or_not_it_could_be_told(
     recorder.failure = DependencyUnavailable("event stream")
     teller.tell(event())
 
-    # The wake-up fell into the pause after the failure.
     assert (counted(), untold(), unwoken()) == (1, 1, 1)
 
 
@@ -207,7 +206,7 @@ def test_a_change_is_told_after_its_commit(
         return made
 
     assert changes.make(change) is made
-    assert recorder.told == ["commit", "event", "wake video"]
+    assert recorder.told == ["commit", "event, wake video"]
 
 
 @pytest.mark.parametrize("made", [None, Result(None)])

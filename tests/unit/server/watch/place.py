@@ -12,7 +12,7 @@ from core.store import Database, open_database
 from core.store.places import Queues
 from core.telling.changes import Teller
 from core.telling.stream import EventStream, RedisStream, connect, shard_of, stream_key
-from core.telling.wakeups import JobQueue, open_broker
+from core.telling.wakeups import JobQueue
 from core.tokens import Tokens
 from rushes.v1 import media_service_pb2 as pb
 from server.mapping import Mapper
@@ -79,9 +79,8 @@ class Place:
         self.settings = settings
         self.db: Database = open_database(settings)
         self.redis = connect(settings)
-        self.broker = open_broker(self.redis)
         self.stream = stream or RedisStream(self.redis, settings)
-        self.queue = JobQueue(self.broker)
+        self.queue = JobQueue(self.redis)
         self.teller = Teller(self.stream, self.queue)
         self.tokens = Tokens(b"k" * 32)
         self.pool = ThreadPoolExecutor(4)
@@ -169,6 +168,5 @@ class Place:
         await self.background.close()
         await self.hub.close()
         self.pool.shutdown()
-        self.broker.close()
         self.redis.close()
         self.db.close()

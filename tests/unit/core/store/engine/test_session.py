@@ -13,6 +13,7 @@ import pytest
 from core.errors import DependencyUnavailable
 from core.process.settings import read_settings
 from core.store import Database, claims, open_database, starts, transitions
+from core.store.accept import find_request
 from core.store.engine.database import Session
 from core.store.engine.sql import Statement
 from core.store.places import Queues
@@ -216,6 +217,31 @@ def test_old_plans_are_forgotten_in_passing(
     pooled.write(put("a"))
     assert names(pooled) == pooled.read(lambda s: [r[0][4:] for r in s.rows(NAMES)]) == ["a"]
     assert [text.count("DISCARD PLANS") for text in sent] == [1, 1, 1, 1]
+
+
+def test_a_claim_that_finds_nothing_is_one_round_trip(pooled: Database, sent: list[str]) -> None:
+    accepted(pooled, queue="image")
+    sent.clear()
+
+    claims.claim(pooled, "video", "worker", 60_000, 9)
+    starts.claim_and_start(pooled, "video", "worker", 60_000, 9, ["builtin"])
+
+    assert len(sent) == 2
+    assert not [text for text in sent if "BEGIN" in text]
+
+
+def test_an_accept_is_two_round_trips_with_one_commit(pooled: Database, sent: list[str]) -> None:
+    accepted(pooled)
+
+    assert len(sent) == 2
+    assert [text.count("COMMIT") for text in sent] == [0, 1]
+
+
+def test_a_request_id_that_is_new_is_looked_for_in_one_round_trip(
+    pooled: Database, sent: list[str]
+) -> None:
+    assert find_request(pooled, "alice", "new", "") is None
+    assert len(sent) == 1
 
 
 def go_a_jobs_way(db: Database) -> None:

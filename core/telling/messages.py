@@ -1,0 +1,63 @@
+"""A wake-up as one Redis command, which a caller may send together with others.
+
+Keys: all are under Dramatiq's namespace `{rushes}`; the braces keep them on one node of a cluster.
+`{rushes}:<queue>` lists the messages that no worker took yet, `{rushes}:<queue>.msgs` has what they
+say. `{rushes}:<queue>:wake` has an entry for each new message.
+"""
+
+import uuid
+from typing import Any
+
+import dramatiq
+import redis
+
+NAMESPACE = "{rushes}"
+ACTOR = "run_next"
+MAX_WAKES = 64
+# Queues a message as Dramatiq does, and an entry for a consumer that waits. Without looking first,
+# a caller would need a second round trip to keep the queue short. It is sent whole each time,
+# because a Redis that was wiped knows no script; it is shorter than the message.
+_WAKE_UP = """
+if redis.call("LLEN", KEYS[1]) < tonumber(ARGV[1]) then
+    redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
+    redis.call("RPUSH", KEYS[1], ARGV[2])
+    redis.call("RPUSH", KEYS[3], 1)
+    redis.call("LTRIM", KEYS[3], -ARGV[1], -1)
+end
+"""
+
+
+def add_wake_up(client: redis.Redis, queue: str) -> None:
+    """Says that a job waits in the queue, unless MAX_WAKES wake-ups wait there already.
+
+    A pipeline as `client` sends it with what else it holds.
+    """
+    message_id = str(uuid.uuid4())
+    message: dramatiq.Message[Any] = dramatiq.Message(
+        queue_name=queue,
+        actor_name=ACTOR,
+        args=(queue,),
+        kwargs={},
+        options={"redis_message_id": message_id},
+    )
+    keys = (queue_key(queue), f"{queue_key(queue)}.msgs", wake_key(queue))
+    arguments = (MAX_WAKES, message_id, message.encode())
+    # Not by the method `eval`, which a cluster's pipeline lacks.
+    client.execute_command("EVAL", _WAKE_UP, len(keys), *keys, *arguments, **_node(client, queue))
+
+
+def _node(client: redis.Redis, queue: str) -> dict[str, Any]:
+    """Where the queue's keys are. The client of a cluster would ask it for the keys of a script."""
+    if isinstance(client, redis.RedisCluster):
+        return {"target_nodes": client.get_node_from_key(queue_key(queue))}
+    return {}
+
+
+def queue_key(queue: str) -> str:
+    """The key of the list of messages that no worker took yet."""
+    return f"{NAMESPACE}:{queue}"
+
+
+def wake_key(queue: str) -> str:
+    """The key of the list on which a consumer waits."""
+    return f"{NAMESPACE}:{queue}:wake"
