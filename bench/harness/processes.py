@@ -1,5 +1,6 @@
 """Processes of a bench: started, spoken to in lines of JSON, and their CPU and memory by /proc."""
 
+import contextlib
 import json
 import os
 import selectors
@@ -93,9 +94,11 @@ def python(module: str, *arguments: str) -> list[str]:
 def cpu_seconds(pid: int, proc: Path = PROC) -> float:
     """User and system time of the process and its children so far, also of those that ended."""
     fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    own = sum(int(fields[place]) for place in (11, 12, 13, 14)) / TICKS
-    children = (proc / str(pid) / "task" / str(pid) / "children").read_text().split()
-    return own + sum(cpu_seconds(int(child), proc) for child in children)
+    seconds = sum(int(fields[place]) for place in (11, 12, 13, 14)) / TICKS
+    for child in (proc / str(pid) / "task" / str(pid) / "children").read_text().split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            seconds += cpu_seconds(int(child), proc)
+    return seconds
 
 
 def resident_kib(pid: int, name: str = "VmRSS", proc: Path = PROC) -> int:

@@ -19,10 +19,9 @@ from core.store.flows import Load
 from core.store.rows import JOB_NAMES
 from core.store.transitions import start_locked
 
-# Whether there is a job to take. Indexes: `job_due` and `job_waiting`.
+# Whether there is a job to take. Indexes: `job_due`, `flow_first` and `job_flow`.
 _IS_ANY = Statement("""
-    SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE {run_due})
-        OR EXISTS (SELECT 1 FROM job WHERE {waits})
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE {run_due}) OR EXISTS (SELECT 1 {startable})
 """)
 # Locks the first by turn of the jobs that may start and whose user nobody changes now, together
 # with its user; finds none while a job that runs is due. Gives the time, the user's revision as it
