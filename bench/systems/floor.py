@@ -28,6 +28,7 @@ from rushes.v1 import media_service_pb2 as pb
 OPTIONS = [
     ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
+    ("grpc.server_max_unrequested_time_in_server", 300),
     ("grpc.so_reuseport", 0),
 ]
 # What the product sends; a load says it better.
