@@ -171,7 +171,7 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         # With gRPC's default, a third of 10,000 streams opened at once ends with CANCELLED.
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 200_000),
-        # Seconds. In a storm of watches that return, the last ones wait for longer than gRPC's 30 s.
+        # Seconds. When many watches return at once, the last ones wait longer than gRPC's 30 s.
         ("grpc.server_max_unrequested_time_in_server", 300),
         # Pings find half-open connections. Clients may ping as often as every 10 s.
         ("grpc.keepalive_time_ms", 30_000),
