@@ -42,8 +42,6 @@ class SqliteFile(SqliteDatabase):
             timeout=5,
             check_same_thread=False,
         )
-        # SQLite's own `lower` knows only ASCII; PostgreSQL's knows the letters of all languages.
-        self.register_function(str.lower, "lower", 1)
 
     def close_everywhere(self) -> None:
         """Closes the connections of all threads; nothing may use them any more."""
