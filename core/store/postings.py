@@ -94,16 +94,12 @@ def find(
     An ordinal may be of an item that is erased, or that is not indexed yet.
     """
     tokens = [token(user_id, of) for of in wanted]
-    for block, mask in _blocks(db, tokens, newest // BLOCK, oldest // BLOCK):
+    for block, lists in _blocks(db, tokens, newest // BLOCK, oldest // BLOCK):
         first = block * BLOCK
-        if newest - first < BLOCK:
-            mask &= (1 << (newest - first + 1)) - 1
-        while mask:
-            place = mask.bit_length() - 1
+        for place in _common(lists, min(newest - first, BLOCK - 1)):
             if first + place < oldest:
                 return
             yield first + place
-            mask ^= 1 << place
 
 
 def change(session: Session, changes: Iterable[Change]) -> None:
@@ -133,17 +129,16 @@ def merge(session: Session, block: int, masks: Mapping[int, tuple[int, int]]) ->
 
 def _blocks(
     db: Database, tokens: Sequence[int], newest: int, oldest: int
-) -> Iterator[tuple[int, int]]:
-    """The blocks where an item has all tokens, newest first, with the mask of these items."""
+) -> Iterator[tuple[int, list[str]]]:
+    """The blocks in which each token has items, newest first, with these postings."""
     most = _FIRST_READ
     while newest >= oldest:
         read = _read(db, tokens, newest, oldest, most)
         # From the floor on, every posting of every token was read.
         floor = max((min(of) for of in read if len(of) == most), default=oldest)
         for block in sorted(set.intersection(*map(set, read)), reverse=True):
-            mask = _common(of[block] for of in read) if block >= floor else 0
-            if mask:
-                yield block, mask
+            if block >= floor:
+                yield block, [of[block] for of in read]
         if any(len(of) < most and min(of, default=floor) >= floor for of in read):
             return
         newest, most = floor - 1, most * _MORE
@@ -167,13 +162,22 @@ def _read_statement(tokens: int) -> Statement:
     return Statement(" UNION ALL ".join(_OF_TOKEN.replace("#", str(i)) for i in range(tokens)))
 
 
-def _common(postings: Iterable[str]) -> int:
-    common = -1
-    for items in postings:
-        common &= _mask(items)
-        if not common:
-            break
-    return common
+def _common(postings: Iterable[str], newest: int) -> Iterator[int]:
+    """The places up to the newest that all of the postings have, newest first."""
+    packed = [base64.b64decode(items) for items in postings]
+    mask = (2 << newest) - 1
+    for one in packed:
+        if len(one) == _BLOCK_BYTES:
+            mask &= int.from_bytes(one, "little")
+    lists = [set(_places(one)) for one in packed if len(one) < _BLOCK_BYTES]
+    if lists:
+        common = sorted(set.intersection(*lists), reverse=True)
+        yield from (place for place in common if mask >> place & 1)
+        return
+    while mask:
+        place = mask.bit_length() - 1
+        yield place
+        mask ^= 1 << place
 
 
 def _mask(items: str) -> int:
@@ -182,9 +186,13 @@ def _mask(items: str) -> int:
     if len(packed) == _BLOCK_BYTES:
         return int.from_bytes(packed, "little")
     mask = 0
-    for place in struct.unpack(f"<{len(packed) // 2}H", packed):
+    for place in _places(packed):
         mask |= 1 << place
     return mask
+
+
+def _places(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // 2}H", packed)
 
 
 def _items(mask: int) -> str:

@@ -77,8 +77,8 @@ def test_every_combination_of_filters_finds_what_fits_newest_first(
     db: Database, indexed: bool
 ) -> None:
     # Given two users' items, all of them waiting or most of them indexed
-    items = stored(db, 1700)
-    library.add(db, made(random.Random(2), 100, "bob"))
+    items, rng = stored(db, 1700), random.Random(2)
+    library.add(db, made(rng, 100, "bob"))
     if indexed:
         assert index(db) == 2 * postings.SEGMENT
 
@@ -94,9 +94,8 @@ def test_every_combination_of_filters_finds_what_fits_newest_first(
     types = (None, MediaType.IMAGE)
     labels: tuple[dict[str, str], ...] = ({}, {"project": "x"}, {"project": "y", "mood": 'so "so"'})
     spans = ((None, None), (40, None), (None, 300), (131, 260))
-    for query, type, wanted, starred, deleted, (since, until) in product(
-        words, types, labels, (False, True), (False, True), spans
-    ):
+    combinations = list(product(words, types, labels, (False, True), (False, True), spans))
+    for query, type, wanted, starred, deleted, (since, until) in rng.sample(combinations, 150):
 
         def fits(item: Media) -> bool:
             return (
