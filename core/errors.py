@@ -14,7 +14,7 @@ RushesError
     ├── ProviderNotConfigured
     ├── CostAboveLimit · BudgetExceeded · PriceUnknown
     ├── QueueFull · TooManyWatches · RateLimited · StorageFull
-    └── ServerDraining · DependencyUnavailable · WatcherTooSlow
+    └── ServerDraining · DependencyUnavailable (QueryTooSlow) · WatcherTooSlow
 
 The gRPC code of each reason is in `server/interceptors/boundary.py`. A class's docstring is its
 default message, so it is a sentence for the caller: what is wrong, and what would be right.
@@ -55,6 +55,7 @@ class Reason(StrEnum):
     PRICE_UNKNOWN = "PRICE_UNKNOWN"
     STORAGE_FULL = "STORAGE_FULL"
     METHOD_UNIMPLEMENTED = "METHOD_UNIMPLEMENTED"
+    QUERY_TOO_SLOW = "QUERY_TOO_SLOW"
     CONTENT_FILTERED = "CONTENT_FILTERED"
     PROVIDER_REJECTED = "PROVIDER_REJECTED"
     PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
@@ -330,10 +331,20 @@ class DependencyUnavailable(RequestError):
     """Something that the server needs can't be reached; try again."""
 
     reason = Reason.DEPENDENCY_UNAVAILABLE
-    retry_seconds = 1.0
+    retry_seconds: ClassVar[float | None] = 1.0
 
     def __init__(self, dependency: str) -> None:
         super().__init__(f"The {dependency} can't be reached; try again.", dependency=dependency)
+
+
+class QueryTooSlow(DependencyUnavailable):
+    """The database took too long; ask for less: a shorter time span, fewer words, smaller pages."""
+
+    reason = Reason.QUERY_TOO_SLOW
+    retry_seconds = None
+
+    def __init__(self) -> None:
+        RequestError.__init__(self)
 
 
 class WatcherTooSlow(RequestError):

@@ -44,6 +44,7 @@ from workers.runs.reconcile import Reconciler
 from workers.runs.submit import Submitter
 from workers.upkeep.aside import Aside
 from workers.upkeep.housekeeper import Housekeeper
+from workers.upkeep.indexer import Indexer
 from workers.upkeep.purge import owns
 from workers.upkeep.rescuer import Rescuer
 from workers.upkeep.statistics import Statistics
@@ -99,6 +100,7 @@ class WorkerApp:
             keeper,
             aside,
             _housekeeper(base),
+            Indexer(base.db, base.worker_id),
             *([Statistics(base.db, base.worker_id)] if settings.metrics_listen else []),
             _rescuer(base, pipeline),
             poller,

@@ -26,6 +26,12 @@ def thumbnail_key(media_id: str) -> str:
     return f"{THUMBNAILS}{media_id}.webp"
 
 
+def media_id_of(key: str) -> str:
+    """The id of the item that such a key is of; empty for another key."""
+    name = key.rpartition("/")[2].removesuffix(".webp")
+    return name if key in (content_key(name), thumbnail_key(name)) else ""
+
+
 def is_key(text: str) -> bool:
     """Whether the server may have made this key."""
     return len(text) <= MAX_KEY_CHARACTERS and ".." not in text and bool(_KEY.fullmatch(text))

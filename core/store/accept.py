@@ -93,7 +93,7 @@ def accept(db: Database, new: NewJob) -> Accepted:
         row = _columns(new, job_id, next)
         session.later(_INSERT_JOB, **row)
         flows.enter(session, row, next.busy)
-        insert_labels(session, "job", new.user_id, job_id, now, new.labels)
+        insert_labels(session, new.user_id, job_id, now, new.labels)
         for media in new.inputs:
             insert_media(session, media)
         if new.request_id:

@@ -257,22 +257,38 @@ class MediaRow(Model):
     create_time = BigIntegerField()
     delete_time = BigIntegerField(null=True)
     purge_time = BigIntegerField(null=True)
+    # The item's number in the index. While it has none, `terms` has its words, with spaces.
+    ordinal = BigIntegerField(null=True)
+    terms = TextField(null=True)
 
     class Meta:
         table_name = "media"
 
 
-class MediaLabel(Model):
-    """One "key=value" of a media item, for filters."""
+class MediaSegment(Model):
+    """Ordinals that one user's items got together, and from when until when these items are."""
 
     user_id = TextField()
-    label = TextField()
-    create_time = BigIntegerField()
-    media_id = TextField()
+    first_time = BigIntegerField()
+    first_ordinal = BigIntegerField()
+    last_time = BigIntegerField()
+    last_id = TextField()
 
     class Meta:
-        table_name = "media_label"
-        primary_key = CompositeKey("user_id", "label", "create_time", "media_id")
+        table_name = "media_segment"
+        primary_key = CompositeKey("user_id", "first_time", "first_ordinal")
+
+
+class MediaPosting(Model):
+    """Which items of a block of ordinals have a token (`core.store.postings`)."""
+
+    token = BigIntegerField()
+    block = BigIntegerField()
+    items = TextField()
+
+    class Meta:
+        table_name = "media_posting"
+        primary_key = CompositeKey("token", "block")
 
 
 class WorkerRow(Model):
@@ -359,11 +375,21 @@ IntentRow.add_index(
 JobEvent.add_index(SQL("CREATE INDEX job_event_job ON job_event (job_id, revision)"))
 JobEvent.add_index(SQL("CREATE INDEX job_event_time ON job_event (event_time)"))
 RequestKey.add_index(SQL("CREATE INDEX request_key_expire ON request_key (expire_time)"))
-MediaRow.add_index(SQL("CREATE INDEX media_user ON media (user_id, create_time, media_id)"))
+MediaRow.add_index(
+    SQL("CREATE UNIQUE INDEX media_ordinal ON media (ordinal) WHERE ordinal IS NOT NULL")
+)
+MediaRow.add_index(
+    SQL(
+        "CREATE INDEX media_unindexed ON media (user_id, create_time, media_id)"
+        " WHERE ordinal IS NULL"
+    )
+)
 MediaRow.add_index(
     SQL("CREATE UNIQUE INDEX media_output ON media (job_id, output_index) WHERE job_id <> ''")
 )
-MediaRow.add_index(SQL("CREATE INDEX media_blob ON media (blob_key)"))
 MediaRow.add_index(
     SQL("CREATE INDEX media_purge ON media (purge_time) WHERE purge_time IS NOT NULL")
+)
+MediaSegment.add_index(
+    SQL("CREATE UNIQUE INDEX media_segment_ordinal ON media_segment (first_ordinal)")
 )

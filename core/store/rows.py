@@ -12,9 +12,13 @@ from core.media import Media, MediaType
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 from core.store.models import JobRow, MediaRow
+from core.words import terms
 
 JOB_NAMES = tuple(f.column_name for f in JobRow._meta.sorted_fields)
-MEDIA_NAMES = tuple(f.column_name for f in MediaRow._meta.sorted_fields)
+_INDEX_NAMES = ("ordinal", "terms")
+MEDIA_NAMES = tuple(
+    f.column_name for f in MediaRow._meta.sorted_fields if f.column_name not in _INDEX_NAMES
+)
 
 # The outputs of the jobs. Index: `media_output`; the condition on `job_id` is that of the index,
 # without which PostgreSQL can't know beforehand that the index has all of them.
@@ -23,17 +27,13 @@ _OUTPUTS = Statement("""
     WHERE job_id = ANY(:job_ids) AND job_id <> ''
     ORDER BY job_id, output_index
 """)
-_INSERT_MEDIA = Statement("INSERT INTO media ({media_names}) VALUES ({media_values})")
-_INSERT_LABEL = {
-    "job": Statement("""
-        INSERT INTO job_label (user_id, label, create_time, job_id)
-        VALUES (:user_id, :label, :create_time, :item_id)
-    """),
-    "media": Statement("""
-        INSERT INTO media_label (user_id, label, create_time, media_id)
-        VALUES (:user_id, :label, :create_time, :item_id)
-    """),
-}
+_INSERT_MEDIA = Statement("""
+    INSERT INTO media ({media_names}, terms) VALUES ({media_values}, :terms)
+""")
+_INSERT_LABEL = Statement("""
+    INSERT INTO job_label (user_id, label, create_time, job_id)
+    VALUES (:user_id, :label, :create_time, :job_id)
+""")
 
 
 def job_from_row(row: Row, outputs: Sequence[Media] = ()) -> Job:
@@ -119,26 +119,26 @@ def media_from_row(row: Row) -> Media:
 
 
 def insert_media(session: Session, media: Media) -> None:
-    """Writes the media item and its labels."""
+    """Writes the media item, and the words by which it is found until it is indexed."""
     values = {name: getattr(media, name) for name in MEDIA_NAMES}
-    session.later(_INSERT_MEDIA, **{**values, "labels": json.dumps(media.labels)})
-    insert_labels(session, "media", media.user_id, media.media_id, media.create_time, media.labels)
+    values |= {"labels": json.dumps(media.labels), "terms": terms_of(media.title, media.prompt)}
+    session.later(_INSERT_MEDIA, **values)
+
+
+def terms_of(title: str, prompt: str) -> str:
+    """The terms of an item that is not indexed, each after a space, so that a word begins there."""
+    return "".join(f" {term}" for term in sorted(terms(title, prompt)))
 
 
 def insert_labels(
-    session: Session,
-    table: str,
-    user_id: str,
-    item_id: str,
-    create_time: int,
-    labels: Mapping[str, str],
+    session: Session, user_id: str, job_id: str, create_time: int, labels: Mapping[str, str]
 ) -> None:
-    """Writes the rows by which the labels of a job or a media item are found."""
+    """Writes the rows by which the labels of a job are found."""
     for key, value in labels.items():
         session.later(
-            _INSERT_LABEL[table],
+            _INSERT_LABEL,
             user_id=user_id,
             label=f"{key}={value}",
             create_time=create_time,
-            item_id=item_id,
+            job_id=job_id,
         )

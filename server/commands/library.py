@@ -9,7 +9,7 @@ from core.errors import DependencyUnavailable, field_invalid
 from core.media import Media
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
-from core.store import Database
+from core.store import Database, media_lists
 from core.store import media as media_store
 from core.tokens import Tokens
 from server.commands.pages import cut, media_bytes
@@ -45,7 +45,7 @@ class Library:
         listing, now = _listing(wanted), int(time.time() * 1000)
         token = wanted.page_token
         after = self._tokens.read_page(user_id, listing, token, now) if token else None
-        found = media_store.list_page(
+        found = media_lists.list_page(
             self._db,
             user_id,
             type=wanted.type,

@@ -44,6 +44,7 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.PRICE_UNKNOWN: Code.FAILED_PRECONDITION,
     Reason.STORAGE_FULL: Code.RESOURCE_EXHAUSTED,
     Reason.METHOD_UNIMPLEMENTED: Code.UNIMPLEMENTED,
+    Reason.QUERY_TOO_SLOW: Code.RESOURCE_EXHAUSTED,
 }
 # Trailers travel as headers, and a client refuses more than 8 KiB of them.
 _MAX_STATUS_BYTES = 4096

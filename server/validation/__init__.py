@@ -141,13 +141,12 @@ class Validator:
         problems = Problems()
         size, token = self._page(problems, request)
         kind = f.read_enum(problems, "type", media_pb2.Media.Type, request.type)
-        f.check_text(problems, "query", request.query, f.MAX_QUERY_CHARACTERS)
         wanted = MediaList(
             page_size=size,
             page_token=token,
             type=MediaType(kind) if kind else None,
             labels=self._label_filter(problems, request.labels),
-            query=request.query,
+            query=f.check_query(problems, "query", request.query),
             starred=request.starred,
             create_time_from=_time(problems, request, "create_time_from"),
             create_time_until=_time(problems, request, "create_time_until"),

@@ -14,6 +14,7 @@ from google.type.money_pb2 import Money
 
 from core.ids import is_id
 from core.money import MICROS
+from core.words import wanted_terms
 from server.validation.problems import Problems
 
 DEFAULT_PAGE_SIZE = 50
@@ -21,6 +22,7 @@ MAX_TOKEN_CHARACTERS = 2000
 MAX_TITLE_CHARACTERS = 200
 MAX_REASON_CHARACTERS = 500
 MAX_QUERY_CHARACTERS = 200
+MAX_QUERY_WORDS = 32
 MAX_LABEL_VALUE_CHARACTERS = 256
 MAX_IDS = 1000
 MAX_ESTIMATED_MODELS = 50
@@ -107,6 +109,17 @@ def check_label_filter(
         else:
             check_text(problems, place, value, MAX_LABEL_VALUE_CHARACTERS)
     return labels
+
+
+def check_query(problems: Problems, field: str, query: str) -> str:
+    """Allows nothing, or 1 to 32 words. Three characters of a language without spaces are one."""
+    check_text(problems, field, query, MAX_QUERY_CHARACTERS)
+    words = len(wanted_terms(query[:MAX_QUERY_CHARACTERS]))
+    if words > MAX_QUERY_WORDS:
+        problems.wrong(field, f"has {words} words; at most {MAX_QUERY_WORDS} are allowed")
+    elif query.strip() and not words:
+        problems.wrong(field, "must have a word; only letters, digits and emoji can be found")
+    return query
 
 
 def check_page_size(problems: Problems, field: str, size: int, most: int) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import NotFound
-from core.store import Database
+from core.store import Database, media_lists
 from core.store import media as library
 from tests.making import new_media
 
@@ -18,12 +18,12 @@ def test_the_bin_takes_all_or_none(db: Database) -> None:
 
     with pytest.raises(NotFound):
         library.bin(db, "alice", [*ids, foreign.media_id], 1000)
-    assert len(library.list_page(db, "alice", limit=10)) == 2
+    assert len(media_lists.list_page(db, "alice", limit=10)) == 2
 
     binned = library.bin(db, "alice", ids, 1000)
     assert all(item.delete_time is not None for item in binned)
-    assert library.list_page(db, "alice", limit=10) == []
-    assert len(library.list_page(db, "alice", deleted=True, limit=10)) == 2
+    assert media_lists.list_page(db, "alice", limit=10) == []
+    assert len(media_lists.list_page(db, "alice", deleted=True, limit=10)) == 2
     assert library.unbin(db, "alice", ids[0]).delete_time is None
     assert library.erase(db, "alice", ids)[1].media_id == ids[1]
     assert library.find(db, ids[0]) is None
@@ -53,7 +53,7 @@ def test_the_library_is_searched_by_words_labels_and_stars(db: Database) -> None
     library.add(db, new_media(prompt="a red fox"))
 
     def ids(**filters: object) -> list[str]:
-        found = library.list_page(db, "alice", limit=10, **filters)  # type: ignore[arg-type]
+        found = media_lists.list_page(db, "alice", limit=10, **filters)  # type: ignore[arg-type]
         return [media.media_id for media in found]
 
     assert ids(query="SEA_ 50%") == [item.media_id]
@@ -72,5 +72,5 @@ def test_words_are_found_whatever_their_case_in_any_language(db: Database) -> No
     item = new_media(prompt="Ein großes Boot", title="Big ÉTÉ boat")
     library.add(db, item)
     for query in ("ÉTÉ", "été", "GROSSES boot".replace("SS", "ß")):
-        found = library.list_page(db, "alice", query=query, limit=10)
+        found = media_lists.list_page(db, "alice", query=query, limit=10)
         assert [media.media_id for media in found] == [item.media_id], query

@@ -13,11 +13,11 @@ from peewee import Model
 
 from core.errors import DataNewer
 from core.process.settings import read_settings
-from core.store import Database, models, open_database
+from core.store import Database, media_lists, models, open_database
 from core.store.engine.database import connect
 from core.store.engine.migrate import FOLDER, migrate, pending
 from core.store.engine.sql import Dialect, Statement
-from tests.making import accepted
+from tests.making import accepted, new_media
 
 VERSIONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))
 # SQLite keeps both in the same way; the migrations say what PostgreSQL needs.
@@ -209,3 +209,22 @@ def test_a_newer_database_is_refused_when_it_is_looked_at_too(empty: Database) -
 
     with pytest.raises(DataNewer, match="9999_later"):
         pending(empty)
+
+
+def test_items_of_an_older_version_are_found_by_their_words(empty: Database) -> None:
+    # Given the library of a version that had no index
+    migrate(empty, "0006_results")
+    names = [f.column_name for f in models.MediaRow._meta.sorted_fields][:-2]
+    item = {name: getattr(new_media(), name) for name in names}
+    item |= {"prompt": "Ein großes Boot", "title": "Été", "labels": "{}"}
+    insert = Statement(
+        f"INSERT INTO media ({', '.join(names)}) VALUES ({', '.join(':' + n for n in names)})"
+    )
+    empty.write(lambda session: session.run(insert, **item))
+
+    # When this version starts
+    migrate(empty)
+
+    # Then its words are found
+    [found] = media_lists.list_page(empty, "alice", query="ete GROSSES", limit=2)
+    assert found.media_id == item["media_id"]

@@ -11,8 +11,7 @@ import pytest
 from core.errors import LeaseLost, NotFound, QueueFull, Reason, RequestIdConflict
 from core.events import event_from_json
 from core.jobs import EventType, Job, JobFailure, Progress, Stage, State
-from core.store import Database, claims, events, jobs, transitions
-from core.store import media as library
+from core.store import Database, claims, events, jobs, media_lists, transitions
 from core.store.engine.database import Session, Undo
 from core.store.engine.sql import Statement
 from core.store.places import Queues
@@ -154,7 +153,7 @@ def test_a_frozen_run_that_wakes_changes_nothing(db: Database) -> None:
     assert not claims.renew(db, old.run, 1000, Progress())
     assert not claims.hand_back(db, old.run)
     assert not claims.fetch_next(db, old.run, None)
-    assert library.list_page(db, "alice", limit=10) == []
+    assert media_lists.list_page(db, "alice", limit=10) == []
     assert jobs.get(db, "alice", old.run.job_id).revision == 2
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import structlog
 
 from core.blobs import Blobs
-from core.blobs.keys import CONTENT, DRAFTS, OWNER, RESULTS, THUMBNAILS
+from core.blobs.keys import CONTENT, DRAFTS, OWNER, RESULTS, THUMBNAILS, media_id_of
 from core.errors import BlobMissing
 from core.process import failpoints
 from core.store import Database, media
@@ -52,7 +52,7 @@ def owns(db: Database, blobs: Blobs) -> bool:
     except BlobMissing:
         pass
     found = next(_batches(blobs.list_keys(CONTENT, _FAR_MS)), [])
-    if set(found) - media.known_keys(db, found):
+    if _orphans(db, found):
         return False
     blobs.put_bytes(OWNER, installation.encode())
     return True
@@ -74,15 +74,21 @@ def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
     count = 0
     for folder in (CONTENT, THUMBNAILS):
         for keys in _batches(blobs.list_keys(folder, before)):
-            orphans = set(keys) - media.known_keys(db, keys)
+            orphans = _orphans(db, keys)
             failpoints.hit("purge.after_list")
-            blobs.delete(sorted(orphans))
+            blobs.delete(orphans)
             count += len(orphans)
     for folder, age_ms in ((DRAFTS, ORPHAN_AGE_MS), (RESULTS, RESULT_AGE_MS)):
         for keys in _batches(blobs.list_keys(folder, now - age_ms)):
             blobs.delete(keys)
             count += len(keys)
     return count
+
+
+def _orphans(db: Database, keys: list[str]) -> list[str]:
+    """Those of the keys that no item has. A key says of which item it is."""
+    media_ids = [media_id for key in keys if (media_id := media_id_of(key))]
+    return sorted(set(keys) - media.blob_keys(db, media_ids))
 
 
 def _batches(keys: Iterator[str]) -> Iterator[list[str]]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import peewee
 
-from core.errors import DependencyUnavailable, SettingsInvalid, StorageFull
+from core.errors import DependencyUnavailable, QueryTooSlow, SettingsInvalid, StorageFull
 from core.store.engine.postgres import Postgres
 from core.store.engine.session import PostgresSession, Row, Session
 from core.store.engine.sql import Dialect, Statement
@@ -41,7 +41,8 @@ class Undo(Exception):
 
 
 class Database:
-    """One database. Every method may raise DependencyUnavailable("database"), within 5 s."""
+    """One database. Every method may raise DependencyUnavailable("database"), within 5 s, and
+    QueryTooSlow, which is one too, when a statement takes longer than 2.5 s."""
 
     def __init__(
         self,
@@ -131,7 +132,9 @@ class Database:
             with PostgresSession(self.peewee).transaction(begin) as session:
                 yield session
         else:
-            with self.peewee.atomic(**sqlite_options):
+            # The writer's thread is not the caller's, so that it needs a limit of its own. It
+            # begins after BEGIN, which may have waited for another program.
+            with self.peewee.atomic(**sqlite_options), self.peewee.call():
                 yield self._session()
 
     def _retried(self, work: Callable[[], T], *, reads: bool = False) -> T:
@@ -139,8 +142,7 @@ class Database:
 
         Such a reason is a deadlock. With `reads`, a lost connection is one too.
         """
-        call = self.peewee.call if isinstance(self.peewee, Postgres) else contextlib.nullcontext
-        with call():
+        with self.peewee.call():
             for left in reversed(range(_TRIES)):
                 try:
                     with self._connection():
@@ -149,6 +151,8 @@ class Database:
                     self._drop_connection(error)
                     if _is_full(error):
                         raise StorageFull from None
+                    if _is_too_slow(error):
+                        raise QueryTooSlow from None
                     undone = _is_conflict(error) or _is_outdated(error)
                     if not left or not (undone or (reads and _is_lost(error))):
                         raise DependencyUnavailable("database") from error
@@ -206,17 +210,24 @@ def _is_lost(error: Exception) -> bool:
     return code is None or code.startswith(("08", "57P"))
 
 
-def _is_full(error: BaseException | None) -> bool:
-    """Whether the disk is full.
+def _is_full(error: BaseException) -> bool:
+    """Whether the disk is full."""
+    return any("disk is full" in str(e) or _pgcode(e) == "53100" for e in _with_causes(error))
 
-    SQLite then ends the transaction by itself, so that peewee's rollback fails and hides the
-    reason. That is why the errors before this one are looked at too.
+
+def _is_too_slow(error: BaseException) -> bool:
+    """Whether the statement was stopped because it took too long."""
+    return any(str(e) == "interrupted" or _pgcode(e) == "57014" for e in _with_causes(error))
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those before it.
+
+    When SQLite ends a transaction by itself, peewee's rollback fails and hides the reason.
     """
     while error is not None:
-        if "disk is full" in str(error) or _pgcode(error) == "53100":
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
 
 
 def connect(url: str, connections: int) -> Database:

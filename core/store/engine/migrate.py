@@ -80,10 +80,10 @@ def _lock(db: Database) -> Iterator[None]:
         finally:
             os.close(lock)
         return
-    db.peewee.execute_sql("SET statement_timeout = 0")
+    db.peewee.execute_sql("SET statement_timeout = 0; SET lock_timeout = 0")
     db.peewee.execute_sql(f"SELECT pg_advisory_lock({_LOCK_NUMBER})")
     try:
         yield
     finally:
         db.peewee.execute_sql(f"SELECT pg_advisory_unlock({_LOCK_NUMBER})")
-        db.peewee.execute_sql("RESET statement_timeout")
+        db.peewee.execute_sql("RESET statement_timeout; RESET lock_timeout")

@@ -18,6 +18,7 @@ import psycopg2
 from psycopg2 import extensions
 
 from core.errors import DependencyUnavailable
+from core.store.engine.sql import STATEMENT_MS
 
 # Every caller is told within 5 s. The slowest is one that waited for a thread while others waited
 # for the server, and then tried the server itself.
@@ -33,9 +34,6 @@ _PLANS = (
 )
 # The least time for each answer: a call may have come so far late, by no fault of the server.
 _LEAST_SECONDS = 0.3
-# The server itself ends a statement after this time, so that a wait for a lock does not look like a
-# server that hangs.
-STATEMENT_MS = 2500
 _IDLE_SECONDS = 300.0
 # A plan that was made while a table was small is not kept for longer than that.
 _PLAN_SECONDS = 10.0
@@ -113,7 +111,9 @@ class Postgres(peewee.PostgresqlDatabase):
             keepalives_interval=5,
             keepalives_count=3,
             connection_factory=Connection,
-            options=f"-c statement_timeout={STATEMENT_MS}"
+            # So a slow statement does not look like a server that hangs. A wait for a lock ends
+            # before it, because that is no slow statement: it is worth another try.
+            options=f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS * 9 // 10}"
             f" -c idle_in_transaction_session_timeout=10000 {_PLANS}",
         )
         # peewee would hold its lock while it connects, so that nobody could give a connection back.

@@ -15,6 +15,8 @@ from enum import Enum
 from itertools import count
 from typing import Any
 
+# Longer than that, no statement may take. Whoever asked is told so, and gets the thread back.
+STATEMENT_MS = 2500
 _VALUE = re.compile(r"(?<!:):([a-z][a-z0-9_]*)")
 _ANY = re.compile(r"= ANY\((:[a-z0-9_]+)\)")
 _PART = re.compile(r"\{([a-z_]+)\}")

@@ -4,12 +4,14 @@ SQLite's own busy handler is unfair: two busy workers starve the server (accept 
 of 9 ms). With the lock file the processes queue up in the order in which they came.
 """
 
+import contextlib
 import fcntl
 import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
@@ -19,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from peewee import SqliteDatabase
 
 from core.errors import DependencyUnavailable
+from core.store.engine.sql import STATEMENT_MS
 
 T = TypeVar("T")
 MAX_WAIT_SECONDS = 5.0
@@ -30,11 +33,22 @@ _PRAGMAS = {
 }
 
 
+# So many steps of SQLite's virtual machine take about a millisecond.
+_STEPS = 20_000
+
+
+class _Limit(threading.local):
+    """When SQLite shall stop what this thread has it do."""
+
+    until: float | None = None
+
+
 class SqliteFile(SqliteDatabase):
     """A database file. peewee opens a connection per thread; this class can close all of them."""
 
     def __init__(self, path: Path) -> None:
         self._opened: list[sqlite3.Connection] = []
+        self._limit = _Limit()
         super().__init__(
             str(path),
             pragmas=_PRAGMAS,
@@ -42,8 +56,15 @@ class SqliteFile(SqliteDatabase):
             timeout=5,
             check_same_thread=False,
         )
-        # SQLite's own `lower` knows only ASCII; PostgreSQL's knows the letters of all languages.
-        self.register_function(str.lower, "lower", 1)
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """Gives one call of this thread a limit; what then still runs is interrupted."""
+        self._limit.until = time.monotonic() + STATEMENT_MS / 1000
+        try:
+            yield
+        finally:
+            self._limit.until = None
 
     def close_everywhere(self) -> None:
         """Closes the connections of all threads; nothing may use them any more."""
@@ -52,8 +73,12 @@ class SqliteFile(SqliteDatabase):
 
     def _connect(self) -> sqlite3.Connection:
         connection: sqlite3.Connection = super()._connect()  # type: ignore[misc]
+        connection.set_progress_handler(self._is_over, _STEPS)
         self._opened.append(connection)
         return connection
+
+    def _is_over(self) -> bool:
+        return self._limit.until is not None and time.monotonic() > self._limit.until
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -33,6 +33,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRICE_UNKNOWN: _ClassVar[ErrorReason]
     STORAGE_FULL: _ClassVar[ErrorReason]
     METHOD_UNIMPLEMENTED: _ClassVar[ErrorReason]
+    QUERY_TOO_SLOW: _ClassVar[ErrorReason]
     CONTENT_FILTERED: _ClassVar[ErrorReason]
     PROVIDER_REJECTED: _ClassVar[ErrorReason]
     PROVIDER_UNAVAILABLE: _ClassVar[ErrorReason]
@@ -73,6 +74,7 @@ INTERNAL_ERROR: ErrorReason
 PRICE_UNKNOWN: ErrorReason
 STORAGE_FULL: ErrorReason
 METHOD_UNIMPLEMENTED: ErrorReason
+QUERY_TOO_SLOW: ErrorReason
 CONTENT_FILTERED: ErrorReason
 PROVIDER_REJECTED: ErrorReason
 PROVIDER_UNAVAILABLE: ErrorReason

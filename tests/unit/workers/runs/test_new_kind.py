@@ -18,7 +18,7 @@ from core.jobs import CostState, EventType, Job, State
 from core.kinds import KINDS, JobKind, RecordResult, queues
 from core.kinds.results import MAX_RECORD_BYTES
 from core.process.settings import read_settings
-from core.store import Database, claims, events, jobs, media, open_database, transitions
+from core.store import Database, claims, events, jobs, media_lists, open_database, transitions
 from tests.making import MICROS, PRICE, accepted, money, new_media
 from tests.unit.workers.conftest import Told
 from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid
@@ -130,7 +130,7 @@ def test_a_poem_is_accepted_run_kept_and_told(
     assert (job.state, job.spec, job.result) == (State.SUCCEEDED, spec, Poem(LINES))
     assert (job.outputs, job.cost.state) == ((), CostState.CHARGED)
     assert money(db) == (0, MICROS)
-    assert media.list_page(db, "alice", limit=10) == []
+    assert media_lists.list_page(db, "alice", limit=10) == []
 
 
 def test_its_events_its_snapshot_and_its_lists_have_the_poem(
