@@ -33,8 +33,8 @@ USER = "user-0"
 JOBS = 100
 AT_ONCE = (1, 16)
 SLOW_CALLS = 100
-# Of the table that a search by label reads. GetJob does not.
-LOCK = "LOCK TABLE media_label IN ACCESS EXCLUSIVE MODE"
+# Of a table that every search reads. GetJob does not.
+LOCK = "LOCK TABLE media_segment IN ACCESS EXCLUSIVE MODE"
 Values = dict[str, float]
 Caller = Callable[[], Awaitable[Any]]
 COLUMNS = [

@@ -1,7 +1,6 @@
 """The composition root of the gRPC role: it chooses every part, starts and drains them in order."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -22,6 +21,7 @@ from core.telling.stream import RedisStream, connect
 from core.telling.wakeups import JobQueue
 from core.tokens import Tokens
 from server.commands.read import Read
+from server.fair_executor import FairExecutor
 from server.interceptors import build_chain
 from server.interceptors.jwt_verifier import JwksKeys, KeySource, LocalKey, Verifier
 from server.interceptors.unknown import UnknownMethods
@@ -47,7 +47,7 @@ class ServerApp:
         failpoints.arm(settings.failpoints)
         self._settings = settings
         self.db = open_database(settings)
-        self._pool = ThreadPoolExecutor(settings.server_threads, "call")
+        self._pool = FairExecutor(settings.server_threads, "call")
         self._redis = connect(settings)
         parts = self._parts()
         self._watch = parts.watch

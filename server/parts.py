@@ -1,6 +1,5 @@
 """The parts that services share. `server.app` makes them, and each service takes what it needs."""
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from core.blobs import Blobs
@@ -12,6 +11,7 @@ from core.store.places import Queues
 from core.telling.changes import Changes
 from core.tokens import Tokens
 from server.commands.read import Read
+from server.fair_executor import FairExecutor
 from server.mapping import Mapper
 from server.validation import Validator
 from server.watch.calls import WatchCalls
@@ -23,7 +23,7 @@ class Parts:
 
     settings: Settings
     db: Database
-    pool: Executor
+    pool: FairExecutor
     blobs: Blobs
     tokens: Tokens
     catalog: Catalog

@@ -14,7 +14,7 @@ import time
 from bench.history.bulk import load, target
 from bench.history.rows import History, Size, live_rows
 from core.process.settings import read_settings
-from core.store import open_database
+from core.store import Database, media_index, open_database
 from core.store.engine.sql import Statement
 
 _REACHED = Statement("SELECT max(turn) FROM job WHERE start_time IS NOT NULL")
@@ -49,6 +49,7 @@ def fill(url: str, size: Size, seed: int = 1, until: int | None = None) -> None:
     if size.of_one + size.of_others:
         with target(url, rebuild=size.of_one + size.of_others >= _MANY) as to:
             counts = load(to, History(size, seed, until).rows())
+        _index(db)
     if size.queued + size.running:
         row = db.row(_REACHED)
         turn = int(row[0] or 0) if row else 0
@@ -57,6 +58,16 @@ def fill(url: str, size: Size, seed: int = 1, until: int | None = None) -> None:
                 counts[table] = counts.get(table, 0) + count
     db.close()
     print(f"{time.monotonic() - began:.0f} s, seed {seed}, until {until}: {counts}", flush=True)
+
+
+def _index(db: Database) -> None:
+    """Indexes the libraries, as a worker does in its own time."""
+    last = None
+    while last != "":
+        users, last = media_index.next_users(db, last or "")
+        for user_id in users:
+            while media_index.index_segment(db, user_id, lambda: None):
+                pass
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.history.words import Prompts
 from core.store.budgets import INSTALLATION, Period, owner_of, span
+from core.store.rows import terms_of
 
 Made = tuple[str, dict[str, Any]]
 
@@ -108,11 +109,9 @@ class History:
             labels["rare"] = "yes"
         job["labels"] = json.dumps(labels)
         yield "job", job
-        yield from label_rows("job", job, labels)
+        yield from label_rows(job, labels)
         media = self._media(number, job, labels, succeeded)
-        yield "media", media
-        if succeeded:
-            yield from label_rows("media", media, labels)
+        yield "media", media | {"terms": terms_of(media["title"], media["prompt"])}
         yield "job_event", event_row(job, [media] if succeeded else [])
         if paid:
             yield "intent", _intent(job, "UNKNOWN" if uncertain else "ACCEPTED")
@@ -272,12 +271,11 @@ def job_row(
     }
 
 
-def label_rows(table: str, row: dict[str, Any], labels: dict[str, str]) -> Iterator[Made]:
+def label_rows(job: dict[str, Any], labels: dict[str, str]) -> Iterator[Made]:
     """The rows by which the labels are found."""
-    item = "job_id" if table == "job" else "media_id"
     for key, value in labels.items():
-        found = {name: row[name] for name in ("user_id", "create_time", item)}
-        yield f"{table}_label", found | {"label": f"{key}={value}"}
+        found = {name: job[name] for name in ("user_id", "create_time", "job_id")}
+        yield "job_label", found | {"label": f"{key}={value}"}
 
 
 def event_row(job: dict[str, Any], outputs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         "",
         "postgresql://user@host/name, or sqlite:///path; empty means SQLite in the data folder.",
     )
-    database_connections: Count = _setting(10, "Database connections per process (PostgreSQL).")
+    database_connections: Count = _setting(16, "Database connections per process (PostgreSQL).")
     redis_url: str = _setting(
         DEFAULT_REDIS_URL,
         "Redis or Valkey 7+: redis://, rediss:// or unix:///path.",
@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     )
     user_request_burst: Count = _setting(
         200, "Unary requests of one user at once, per server process."
+    )
+    user_waiting_calls: Count = _setting(
+        200, "Unary requests of one user that wait for a thread, per server process."
     )
 
     max_attempts: Count = _setting(3, "Runs of a job before it ends as WORKER_LOST.")

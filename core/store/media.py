@@ -38,7 +38,7 @@ _UNBIN = Statement("""
 _ERASE = Statement("DELETE FROM media WHERE media_id = ANY(:media_ids)")
 # Locks the items whose time in the bin is over, the oldest first. Index: `media_purge`.
 _EXPIRED = Statement("""
-    SELECT {media_columns}, media.ordinal FROM media WHERE purge_time <= {now}
+    SELECT {media_columns}, media.ordinal FROM media WHERE purge_time <= {moment}
     ORDER BY purge_time LIMIT :limit {skip_locked}
 """)
 _KEYS = Statement("SELECT blob_key, thumbnail_key FROM media WHERE media_id = ANY(:media_ids)")

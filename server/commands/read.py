@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from core.times import utc
 from core.tokens import ResumePoint, Tokens
 from server.commands.pages import cut, event_bytes, job_bytes
 from server.commands.requests import Candidate, JobEventList, JobList, Unpriced
+from server.fair_executor import FairExecutor
 
 WAIT_STEP_SECONDS = 0.5
 
@@ -61,7 +61,7 @@ class Estimate:
 class Read:
     """Reads, and changes nothing."""
 
-    def __init__(self, db: Database, queues: Queues, tokens: Tokens, pool: Executor) -> None:
+    def __init__(self, db: Database, queues: Queues, tokens: Tokens, pool: FairExecutor) -> None:
         self._db = db
         self._queues = queues
         self._tokens = tokens
@@ -93,9 +93,9 @@ class Read:
             NotFound: when the user has no such job.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait_ms / 1000
+        deadline, share = loop.time() + wait_ms / 1000, self._pool.of(user_id)
         while True:
-            job, place = await loop.run_in_executor(self._pool, self.job, user_id, job_id)
+            job, place = await loop.run_in_executor(share, self.job, user_id, job_id)
             left = deadline - loop.time()
             if job.state.terminal or left <= 0 or self._draining.is_set():
                 return job, place

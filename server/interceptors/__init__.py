@@ -10,11 +10,11 @@ Calls of health and of reflection are open and pass all layers untouched.
 """
 
 from collections.abc import Iterable
-from concurrent.futures import Executor
 
 from google.protobuf.descriptor import ServiceDescriptor
 
 from core.process.settings import Settings
+from server.fair_executor import FairExecutor
 from server.interceptors.auth import Auth
 from server.interceptors.boundary import Boundary
 from server.interceptors.invoke import Invoke
@@ -27,10 +27,11 @@ from server.interceptors.observe import Observe
 def build_chain(
     settings: Settings,
     verifier: Verifier,
-    pool: Executor,
+    pool: FairExecutor,
     services: Iterable[ServiceDescriptor],
 ) -> Chain:
     """The interceptor that has all layers."""
     buckets = Buckets(settings.user_requests_per_second, settings.user_request_burst)
-    layers = (Observe(services), Boundary(), Auth(verifier, pool), Limit(buckets))
+    limit = Limit(buckets, pool, settings.user_waiting_calls)
+    layers = (Observe(services), Boundary(), Auth(verifier, pool.of(Auth)), limit)
     return Chain(layers, Invoke(pool))

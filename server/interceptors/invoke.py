@@ -4,13 +4,14 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from core.errors import FieldInvalid
+from server.fair_executor import FairExecutor
 from server.interceptors.layer import Behaviour, Call, Context, Handler
+from server.principal import require_principal
 
 
 class Invoke:
@@ -21,7 +22,7 @@ class Invoke:
     can't abort with details.
     """
 
-    def __init__(self, pool: Executor) -> None:
+    def __init__(self, pool: FairExecutor) -> None:
         self._pool = pool
 
     def behaviour(self, call: Call, handler: Handler) -> Behaviour:
@@ -41,8 +42,9 @@ class Invoke:
 
     async def _run(self, handle: Callable[..., Any], request: Any, context: Context) -> Any:
         run = contextvars.copy_context().run
+        share = self._pool.of(require_principal().user_id)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, run, handle, request, context)
+        return await loop.run_in_executor(share, run, handle, request, context)
 
 
 def _parse(parse: Callable[[bytes], Any], raw: bytes) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.errors import RateLimited
+from server.fair_executor import FairExecutor
 from server.interceptors.layer import Behaviour, Call, Context
 from server.principal import require_principal
 
@@ -53,12 +54,21 @@ class Buckets:
 
 
 class Limit:
-    """Refuses unary calls above the user's rate. Streams are limited by their number instead."""
+    """Refuses unary calls above the user's rate, or while too many of his calls wait for a thread.
+    Streams are limited by their number instead."""
 
-    def __init__(self, buckets: Buckets) -> None:
+    def __init__(self, buckets: Buckets, pool: FairExecutor, most_waiting: int) -> None:
         self._buckets = buckets
+        self._pool = pool
+        self._most_waiting = most_waiting
 
     async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
-        if not call.streaming and not self._buckets.take(require_principal().user_id):
-            raise RateLimited
+        if not call.streaming:
+            self._refuse_too_many(require_principal().user_id)
         return await inner(request, context)
+
+    def _refuse_too_many(self, user_id: str) -> None:
+        if not self._buckets.take(user_id):
+            raise RateLimited
+        if self._pool.waiting(user_id) >= self._most_waiting:
+            raise RateLimited("Too many of your calls wait for others of yours; wait for answers.")

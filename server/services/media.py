@@ -4,7 +4,6 @@ Plain methods run in a thread of the pool (`interceptors.invoke`), async methods
 """
 
 import asyncio
-from concurrent.futures import Executor
 from typing import Any
 
 from core.catalog.models import Catalog
@@ -16,6 +15,7 @@ from server.commands.cancel import Cancel
 from server.commands.library import Library
 from server.commands.read import Read
 from server.commands.submit import Submit
+from server.fair_executor import FairExecutor
 from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.mapping.models import template_to_proto
@@ -44,7 +44,7 @@ class MediaService(rpc.MediaServiceServicer):
         read: Read,
         library: Library,
         watch: WatchCalls,
-        pool: Executor,
+        pool: FairExecutor,
     ) -> None:
         self._check = validator
         self._map = mapper
@@ -102,7 +102,8 @@ class MediaService(rpc.MediaServiceServicer):
         job_id, wait_ms = self._check.get_job(request)
         job, place = await self._read.job_at_end(_user(), job_id, wait_ms)
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._pool, self._map.job_to_proto, job, place)
+        share = self._pool.of(_user())
+        answer = await loop.run_in_executor(share, self._map.job_to_proto, job, place)
         return pb.GetJobResponse(job=answer)
 
     def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:

@@ -1,7 +1,6 @@
 """The watches of one process, as the service and the app see them."""
 
 import asyncio
-from concurrent.futures import Executor
 
 import grpc
 
@@ -12,6 +11,7 @@ from core.store import Database
 from core.store.places import Queues
 from core.telling.stream import EventStream
 from core.tokens import Tokens
+from server.fair_executor import FairExecutor
 from server.mapping import Mapper
 from server.principal import Principal
 from server.watch.hub import Hub
@@ -35,7 +35,7 @@ class WatchCalls:
         *,
         settings: Settings,
         db: Database,
-        pool: Executor,
+        pool: FairExecutor,
         queues: Queues,
         stream: EventStream,
         mapper: Mapper,

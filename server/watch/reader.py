@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ from core.jobs import State
 from core.store import Database, events
 from core.store.durations import Durations
 from core.store.events import Snapshot
+from server.fair_executor import FairExecutor
 from server.watch.lines import Line, LineMaker
 from server.watch.returns import PAGE_LINES, Missed, Returns
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Reader:
     """Runs each read in a thread of the pool. All methods raise DependencyUnavailable."""
 
-    def __init__(self, db: Database, pool: Executor, lines: LineMaker) -> None:
+    def __init__(self, db: Database, pool: FairExecutor, lines: LineMaker) -> None:
         self._db = db
         self._pool = pool
         self._durations = Durations(db)
@@ -36,7 +36,7 @@ class Reader:
 
     async def live_jobs(self, user_id: str) -> tuple[int, dict[str, State]]:
         """The user's revision, and the states of the jobs that have not ended at that revision."""
-        return await self._run(lambda: events.live_jobs(self._db, user_id))
+        return await self._run(lambda: events.live_jobs(self._db, user_id), user_id)
 
     async def missed(self, user_id: str, revision: int) -> Missed:
         """What a watcher missed that returns and has seen the changes up to the revision."""
@@ -60,7 +60,9 @@ class Reader:
             jobs = [self._durations.job_as_of(now_ms, job) for job in found.jobs]
             return replace(found, jobs=jobs)
 
-        return await self._run(read)
+        return await self._run(read, user_id)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+    async def _run(self, work: Callable[[], T], user_id: str | None = None) -> T:
+        """Runs it in the share of the user whose watch begins, or else in that of the process."""
+        share = self._pool if user_id is None else self._pool.of(user_id)
+        return await asyncio.get_running_loop().run_in_executor(share, work)

@@ -18,7 +18,7 @@ from bench.history.fill import fill
 from bench.history.rows import Size
 from core.jobs import State
 from core.process.settings import read_settings
-from core.store import Database, change, jobs, open_database
+from core.store import Database, change, jobs, media_lists, open_database, postings
 from core.store.engine.sql import Statement
 from tests.services import Postgres
 from tests.unit.core.store.test_parts import statements
@@ -39,8 +39,8 @@ READS = {
     "restore._TO_SUBMIT": "reads all jobs, once after a restore",
     "restore._EXTEND": "writes all unfinished jobs, once after a restore",
 }
-# Not ours to judge here: the statements of the library have tests of their own.
-OTHERS = ("media", "media_lists", "media_index", "postings", "engine")
+# These have small tables.
+OTHERS = ("engine",)
 ROWS = 2_000_000
 # The values of which PostgreSQL can't tell by their places that they are numbers.
 NUMBERS = re.compile("spent|most|.*_ms")
@@ -55,6 +55,16 @@ def all_statements() -> list[tuple[str, Statement]]:
     for states, labels, after in itertools.product(wanted, (0, 1, 2), (False, True)):
         made = jobs._list(frozenset(states), labels, after)
         found.append((f"jobs._list({len(states)}, {labels}, {after})", made))
+    given = ("type", "create_time_from", "create_time_until", "after_time", "after_id")
+    for names, several, words, starred, deleted in itertools.product(
+        ((), ("type",), given), (0, 2), (0, 2), (False, True), (False, True)
+    ):
+        shape = media_lists._Shape(
+            given=names, labels=several, words=words, starred=starred, deleted=deleted
+        )
+        for make in (media_lists._unindexed_statement, media_lists._indexed_statement):
+            found.append((f"media_lists.{make.__name__}({shape})", make(shape)))
+    found += [(f"postings._read_statement({n})", postings._read_statement(n)) for n in (1, 2, 9)]
     found.append(("change._update", change._update(("state", "revision", "end_time"))))
     return found
 

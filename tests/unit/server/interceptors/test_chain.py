@@ -3,8 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,9 +15,11 @@ from core.errors import DependencyUnavailable, NotFound
 from core.process.settings import read_settings
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
+from server.fair_executor import FairExecutor
 from server.interceptors import build_chain
 from server.principal import Principal, current_principal, require_principal
 from tests.house import read_refusal
+from tests.services import wait_for_async
 
 SECRET = "the secret prompt"
 SERVICE = pb.DESCRIPTOR.services_by_name["MediaService"]
@@ -31,6 +32,8 @@ class StandIn(rpc.MediaServiceServicer):  # type: ignore[misc]
         self.threads: set[str] = set()
         self.cancelled = asyncio.Event()
         self.gate = threading.Barrier(4)
+        self.slow = threading.Event()
+        self.waiting: Callable[[str], int] = lambda _: 0
 
     def GetJob(self, request: Any, context: Any) -> Any:
         raise NotFound("job")
@@ -43,6 +46,13 @@ class StandIn(rpc.MediaServiceServicer):  # type: ignore[misc]
         self.gate.wait(10)
         user = require_principal().user_id
         return pb.ListModelsResponse(models=[{"model": user}])
+
+    def EstimateCost(self, request: Any, context: Any) -> Any:
+        self.slow.wait(30)
+        return pb.EstimateCostResponse()
+
+    def GetMedia(self, request: Any, context: Any) -> Any:
+        return pb.GetMediaResponse()
 
     async def CancelJob(self, request: Any, context: Any) -> Any:
         try:
@@ -72,8 +82,9 @@ class ByName:
 @asynccontextmanager
 async def serving(stand_in: StandIn, **options: Any) -> AsyncIterator[grpc.aio.Channel]:
     verifier: Any = ByName()
-    with ThreadPoolExecutor(4, "call") as pool:
+    with FairExecutor(4, "call") as pool:
         chain = build_chain(read_settings(**options), verifier, pool, [SERVICE])
+        stand_in.waiting = pool.waiting
         server = grpc.aio.server(interceptors=[chain])
         rpc.add_MediaServiceServicer_to_server(stand_in, server)
         port = server.add_insecure_port("127.0.0.1:0")
@@ -211,3 +222,53 @@ class SyncView:
 
     def trailing_metadata(self) -> Any:
         return self._error.trailing_metadata()
+
+
+@pytest.mark.asyncio
+async def test_a_user_whose_calls_are_slow_is_slow_alone() -> None:
+    # Given a hundred calls of one user that hold their threads or wait for one
+    stand_in = StandIn()
+    async with serving(stand_in) as channel:
+        stub: Any = rpc.MediaServiceStub(channel)
+        slow = [slow_call(stub) for _ in range(100)]
+        await wait_for_async(lambda: stand_in.waiting("alice") == 98)
+
+        # Then other users are answered meanwhile
+        for number in range(20):
+            await stub.GetMedia(pb.GetMediaRequest(), metadata=as_user(f"user-{number}"))
+        assert stand_in.waiting("alice") == 98
+
+        # And in the end that user too
+        stand_in.slow.set()
+        assert len(await asyncio.gather(*slow)) == 100
+
+
+@pytest.mark.asyncio
+async def test_too_many_waiting_calls_of_a_user_are_refused_until_one_leaves() -> None:
+    # Given a user who has as many calls waiting as he may; two of his have a thread
+    stand_in = StandIn()
+    async with serving(stand_in, user_waiting_calls=3) as channel:
+        stub: Any = rpc.MediaServiceStub(channel)
+        calls = [slow_call(stub) for _ in range(5)]
+        await wait_for_async(lambda: stand_in.waiting("alice") == 3)
+
+        # Then one more is refused
+        refusal = read_refusal(SyncView(await refusal_of(slow_call(stub))))
+        assert (refusal.code, refusal.reason) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "RATE_LIMITED",
+        )
+        assert "wait for others of yours" in refusal.message
+
+        # And one more is taken when a caller has given up one that waited
+        for call in calls:
+            call.cancel()
+        await wait_for_async(lambda: stand_in.waiting("alice") == 0)
+        calls = [slow_call(stub) for _ in range(3)]
+        await wait_for_async(lambda: stand_in.waiting("alice") == 3)
+        stand_in.slow.set()
+        await asyncio.gather(*calls)
+
+
+def slow_call(stub: Any) -> Any:
+    return stub.EstimateCost(pb.EstimateCostRequest(), metadata=as_user("alice"))

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from core.events import Event, ProgressTick
@@ -15,6 +14,7 @@ from core.telling.stream import EventStream, RedisStream, connect, shard_of, str
 from core.telling.wakeups import JobQueue
 from core.tokens import Tokens
 from rushes.v1 import media_service_pb2 as pb
+from server.fair_executor import FairExecutor
 from server.mapping import Mapper
 from server.mapping.addresses import Signed
 from server.principal import Principal
@@ -83,7 +83,7 @@ class Place:
         self.queue = JobQueue(self.redis)
         self.teller = Teller(self.stream, self.queue)
         self.tokens = Tokens(b"k" * 32)
-        self.pool = ThreadPoolExecutor(4)
+        self.pool = FairExecutor(4)
         self.mapper = Mapper(NoAddresses(), "USD", 4)
         queues = Queues(self.db, settings.user_concurrency)
         self.background = Tasks()

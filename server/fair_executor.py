@@ -1,0 +1,133 @@
+"""Shares the threads of a process among users, so that a slow caller is slow alone.
+
+Each user has a queue of his own, and the queues take turns. A user gets another thread only while
+more threads are free than he has already. So one user has at most half of the threads, a second
+one half of the rest, and so on: for a user who comes new there is nearly always a free one.
+"""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
+from concurrent import futures
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """A call that waits for a thread."""
+
+    owner: Hashable
+    work: Callable[[], Any]
+    future: "Future[Any]" = field(default_factory=Future)
+
+
+class FairExecutor(Executor):
+    """Runs calls in a fixed number of threads. What it is given itself is the process's own share,
+    which is one like that of a user."""
+
+    def __init__(self, threads: int, name: str = "") -> None:
+        self._threads = ThreadPoolExecutor(threads, name)
+        self._lock = threading.Lock()
+        self._free = threads
+        self._running: Counter[Hashable] = Counter()
+        # In the order of the turns; no queue is empty.
+        self._queues: dict[Hashable, deque[_Call]] = {}
+        self._closed = False
+
+    def of(self, owner: Hashable) -> Executor:
+        """The share of the owner."""
+        return _Share(self, owner)
+
+    def waiting(self, owner: Hashable) -> int:
+        """How many calls of the owner wait for a thread."""
+        return len(self._queues.get(owner, ()))
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Runs `fn` when it has its turn. Who cancels the future takes the call out of its queue.
+
+        Raises:
+            RuntimeError: after `shutdown`.
+        """
+        return self._submit(None, partial(fn, *args, **kwargs))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more calls, and returns when those that wait have ended or are cancelled."""
+        with self._lock:
+            self._closed = True
+            calls = [call for queue in self._queues.values() for call in queue]
+        for call in calls if cancel_futures else ():
+            call.future.cancel()
+        futures.wait([call.future for call in calls])
+        self._threads.shutdown(wait)
+
+    def _submit(self, owner: Hashable, work: Callable[[], Any]) -> "Future[Any]":
+        call = _Call(owner, work)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the executor is closed")
+            self._queues.setdefault(owner, deque()).append(call)
+            self._start_what_may()
+        call.future.add_done_callback(lambda future: self._forget_cancelled(call))
+        return call.future
+
+    def _start_what_may(self) -> None:
+        while self._free and (call := self._next()):
+            if call.future.set_running_or_notify_cancel():
+                self._free -= 1
+                self._running[call.owner] += 1
+                self._threads.submit(self._run, call)
+
+    def _next(self) -> _Call | None:
+        """The first call of the owner whose turn it is."""
+        for owner, queue in self._queues.items():
+            if self._running[owner] == 0 or self._running[owner] < self._free:
+                call = queue.popleft()
+                del self._queues[owner]
+                if queue:
+                    self._queues[owner] = queue
+                return call
+        return None
+
+    def _run(self, call: _Call) -> None:
+        try:
+            result = call.work()
+        except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
+            self._leave(call.owner)
+            call.future.set_exception(error)
+        else:
+            self._leave(call.owner)
+            call.future.set_result(result)
+
+    def _leave(self, owner: Hashable) -> None:
+        with self._lock:
+            self._free += 1
+            self._running[owner] -= 1
+            if not self._running[owner]:
+                del self._running[owner]
+            self._start_what_may()
+
+    def _forget_cancelled(self, call: _Call) -> None:
+        if not call.future.cancelled():
+            return
+        with self._lock:
+            queue = self._queues.get(call.owner)
+            if queue and call in queue:
+                queue.remove(call)
+                # Tells who waits for the future by other means than a callback.
+                call.future.set_running_or_notify_cancel()
+                if not queue:
+                    del self._queues[call.owner]
+
+
+class _Share(Executor):
+    """One owner's share of the threads."""
+
+    def __init__(self, executor: FairExecutor, owner: Hashable) -> None:
+        self._executor = executor
+        self._owner = owner
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        return self._executor._submit(self._owner, partial(fn, *args, **kwargs))

@@ -1,0 +1,118 @@
+"""Threads are shared out: whoever has many calls waits for himself."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+
+import pytest
+
+from server.fair_executor import FairExecutor
+from tests.services import wait_for
+
+
+@pytest.fixture
+def pool() -> Iterator[FairExecutor]:
+    with FairExecutor(8) as pool:
+        yield pool
+
+
+class Gate:
+    """Calls that run until the gate opens, and who began one."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self._open = threading.Event()
+
+    def call(self, pool: FairExecutor, owner: str) -> "Future[str]":
+        return pool.of(owner).submit(self._wait, owner)
+
+    def open(self) -> None:
+        self._open.set()
+
+    def _wait(self, owner: str) -> str:
+        self.begun.append(owner)
+        assert self._open.wait(20)
+        return owner
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+def test_one_owner_has_half_of_the_threads_and_each_other_half_of_the_rest(
+    pool: FairExecutor, gate: Gate
+) -> None:
+    # Given owners who come one after the other with many calls
+    for owner in ("alice", "bob", "carol"):
+        for _ in range(20):
+            gate.call(pool, owner)
+    wait_for(lambda: len(gate.begun) == 7, "the threads to be taken")
+
+    # Then the first has four of eight threads, the second two, and a newcomer finds one
+    assert [gate.begun.count(owner) for owner in ("alice", "bob", "carol")] == [4, 2, 1]
+    assert [pool.waiting(owner) for owner in ("alice", "bob", "carol")] == [16, 18, 19]
+    assert pool.of("dave").submit(lambda: "served").result(20) == "served"
+
+
+def test_owners_take_turns(gate: Gate) -> None:
+    # Given one thread, one owner with many calls and others with one each
+    with FairExecutor(1) as pool:
+        first = gate.call(pool, "alice")
+        wait_for(lambda: gate.begun, "the first call")
+        calls = [gate.call(pool, "alice") for _ in range(3)]
+        calls += [gate.call(pool, owner) for owner in ("bob", "carol")]
+
+        # When the thread becomes free
+        gate.open()
+        assert [call.result(20) for call in (first, *calls)]
+
+    # Then nobody waits for more than one call of the others
+    assert gate.begun == ["alice", "alice", "bob", "carol", "alice", "alice"]
+
+
+def test_a_cancelled_call_leaves_the_queue_and_never_runs(pool: FairExecutor, gate: Gate) -> None:
+    running = [gate.call(pool, "alice") for _ in range(4)]
+    waiting = [gate.call(pool, "alice") for _ in range(3)]
+    wait_for(lambda: len(gate.begun) == 4, "the threads to be taken")
+
+    assert all(call.cancel() for call in waiting)
+    assert not running[0].cancel()
+
+    assert pool.waiting("alice") == 0
+    gate.open()
+    assert [call.result(20) for call in running] == ["alice"] * 4
+    assert len(gate.begun) == 4
+
+
+def test_an_error_reaches_the_caller_and_frees_the_thread(pool: FairExecutor) -> None:
+    for _ in range(20):
+        with pytest.raises(ZeroDivisionError):
+            pool.of("alice").submit(lambda: 1 // 0).result(20)
+    assert pool.submit(lambda: "served").result(20) == "served"
+
+
+def test_closing_cancels_what_waits_or_lets_it_end(gate: Gate) -> None:
+    pool = FairExecutor(1)
+    running, waiting = (gate.call(pool, "alice") for _ in range(2))
+    wait_for(lambda: gate.begun, "the first call")
+    gate.open()
+    pool.shutdown()
+    assert running.result(0) == waiting.result(0) == "alice"
+
+    late = Gate()
+    pool = FairExecutor(1)
+    running, waiting = (late.call(pool, "alice") for _ in range(2))
+    wait_for(lambda: late.begun, "the first call")
+    closing = threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True})
+    closing.start()
+    wait_for(waiting.cancelled, "what waits to be cancelled")
+    late.open()
+    closing.join()
+    assert running.result(0) == "alice"
+    with pytest.raises(CancelledError):
+        waiting.result(0)
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit(print)
