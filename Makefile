@@ -58,7 +58,7 @@ test: $(VENV)/.ready-dev ## Run all tests (ARGS="-k watch" picks some)
 
 .PHONY: test-install
 test-install: $(VENV)/.ready-dev ## Install on fresh machines, with newer versions of everything
-	@$(BIN)/python -m pytest tests/install -m install $(ARGS)
+	@$(BIN)/python -m pytest tests/install -m install $(if $(ARGS),$(ARGS),-n 3 --dist worksteal)
 
 .PHONY: crash
 crash: $(VENV)/.ready-dev ## Kill, freeze and cut for some 6 minutes; no promise may break

@@ -10,11 +10,17 @@ from tests.install.decoys import write_decoys
 from tests.install.machines import ROOT, Machine, copy_tree, this_python
 
 NewMachine = Callable[..., Machine]
+WHOLE = ("test_everything_installs", "test_everything_runs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole installations come first: nobody waits for them at the end, and caches are empty."""
+    items.sort(key=lambda item: not item.name.startswith(WHOLE))
 
 
 @pytest.fixture(scope="session")
 def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache of pip for the whole run; empty at first, so one installation is a fresh one."""
+    """The cache of pip of this test process; empty at first."""
     return tmp_path_factory.mktemp("downloads")
 
 
