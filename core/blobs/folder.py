@@ -1,7 +1,6 @@
 """Blobs in a local folder: each is one file that only its owner can read."""
 
 import hashlib
-import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -59,9 +58,7 @@ class FolderBlobs(ObjectBlobs):
         if start >= end:
             return iter(())
         with translated():
-            file = (self._root / key).open("rb", buffering=0)
-            file.seek(start)
-        return _pieces(file, end - start)
+            return _Pieces(os.open(self._root / key, os.O_RDONLY | os.O_NOFOLLOW), start, end)
 
     def _upload(self, draft: str, source: Path | bytes) -> None:
         # obstore is not used here. It hides its drafts, which end in #1, from its own listing, so
@@ -110,12 +107,30 @@ class FolderBlobs(ObjectBlobs):
             raise BlobMissing
 
 
-def _pieces(file: io.FileIO, length: int) -> Iterator[bytes]:
-    """The next bytes of the file, which is closed at the end; fewer where it ends earlier."""
-    with file, translated():
-        while length > 0 and (piece := file.read(min(length, PIECE_BYTES))):
-            length -= len(piece)
-            yield piece
+class _Pieces:
+    """The bytes of an open file from `start` up to `end`, or to its own end if that comes earlier.
+
+    Readers may leave before the first piece or after any other. The last reference that goes
+    closes the file.
+    """
+
+    def __init__(self, descriptor: int, start: int, end: int) -> None:
+        self._descriptor = descriptor
+        self._at, self._end = start, end
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        with translated():
+            piece = os.pread(self._descriptor, min(self._end - self._at, PIECE_BYTES), self._at)
+        if not piece:
+            raise StopIteration
+        self._at += len(piece)
+        return piece
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
 
 
 def _linked(source: Path, path: Path) -> bool:
