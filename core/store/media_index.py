@@ -87,7 +87,6 @@ _NUMBER = Statement("""
     UPDATE media SET ordinal = CAST(g.given AS BIGINT), terms = NULL
     FROM ({given_items}) g WHERE media.media_id = g.media_id AND media.ordinal IS NULL
 """)
-Pause = Callable[[], None]
 
 
 def next_users(db: Database, after: str) -> tuple[list[str], str]:
@@ -98,10 +97,10 @@ def next_users(db: Database, after: str) -> tuple[list[str], str]:
     return [user_id for user_id, count in rows if count == _WAITING], last
 
 
-def index_segment(db: Database, user_id: str, pause: Pause) -> int:
+def index_segment(db: Database, user_id: str, rest: Callable[[], None]) -> int:
     """Indexes a segment of the user's items if enough of them wait; how many.
 
-    It pauses after each transaction.
+    It rests between its transactions.
     """
     items = _oldest(db, user_id)
     if not items:
@@ -119,10 +118,10 @@ def index_segment(db: Database, user_id: str, pause: Pause) -> int:
     tokens = sorted(masks)
     for at in range(0, len(tokens), _POSTINGS):
         part = {of: (masks[of], 0) for of in tokens[at : at + _POSTINGS]}
-        pause()
+        rest()
         _write(db, block, part)
     for at in range(0, len(items), _ITEMS):
-        pause()
+        rest()
         some, ordinal = items[at : at + _ITEMS], first + at
         _settle(db, some, ordinal)
     return len(items)

@@ -164,15 +164,19 @@ def _read_statement(tokens: int) -> Statement:
 
 def _common(postings: Iterable[str], newest: int) -> Iterator[int]:
     """The places up to the newest that all of the postings have, newest first."""
-    packed = [base64.b64decode(items) for items in postings]
-    mask = (2 << newest) - 1
-    for one in packed:
-        if len(one) == _BLOCK_BYTES:
-            mask &= int.from_bytes(one, "little")
-    lists = [set(_places(one)) for one in packed if len(one) < _BLOCK_BYTES]
-    if lists:
-        common = sorted(set.intersection(*lists), reverse=True)
-        yield from (place for place in common if mask >> place & 1)
+    mask, places = (2 << newest) - 1, None
+    # Short ones first: they are of few items, so that the others often need no look.
+    for items in sorted(postings, key=len):
+        packed = base64.b64decode(items)
+        if len(packed) == _BLOCK_BYTES:
+            mask &= int.from_bytes(packed, "little")
+        else:
+            own = _places(packed)
+            places = set(own) if places is None else places.intersection(own)
+        if not mask or places == set():
+            return
+    if places is not None:
+        yield from (place for place in sorted(places, reverse=True) if mask >> place & 1)
         return
     while mask:
         place = mask.bit_length() - 1

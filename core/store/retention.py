@@ -1,11 +1,13 @@
 """Removes what is too old: changes, ended jobs, request ids, spending."""
 
+from collections.abc import Callable
+
 from core.store import budgets
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
-# One statement over all rows would hold SQLite's only writer, or run out of time.
-_PART = 500
+# What one transaction removes. It holds SQLite's only writer for some milliseconds.
+_PART = 100
 # The oldest changes, of all kinds. Index: `job_event_time`, then the primary key.
 _CHANGES = Statement("""
     DELETE FROM job_event WHERE (user_id, revision) IN (
@@ -45,20 +47,25 @@ _REQUESTS = Statement("""
 """)
 
 
-def forget(db: Database, keep_ms: int) -> None:
+def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) -> None:
     """Removes ended jobs and changes older than `keep_ms`; a resume token below them gets a RESET.
 
     A job whose cost is uncertain stays until the cost is settled. A job with a request_id stays
     until the request_id is forgotten. Media items stay, because they are the user's library.
+    It rests between its transactions.
     """
-    while db.write(lambda session: session.run(_CHANGES, keep_ms=keep_ms, part=_PART)) == _PART:
-        pass
-    while db.write(lambda session: _forget_jobs(session, keep_ms)) == _PART:
-        pass
-    while db.write(lambda session: budgets.forget(session, _PART)) == _PART:
-        pass
-    while db.write(lambda session: session.run(_REQUESTS, part=_PART)) == _PART:
-        pass
+    # In turns, so that a round that ends early has removed something of each.
+    parts: list[Callable[[Session], int]] = [
+        lambda session: session.run(_CHANGES, keep_ms=keep_ms, part=_PART),
+        lambda session: _forget_jobs(session, keep_ms),
+        lambda session: budgets.forget(session, _PART),
+        lambda session: session.run(_REQUESTS, part=_PART),
+    ]
+    while parts:
+        for part in [*parts]:
+            if db.write(part) < _PART:
+                parts.remove(part)
+            rest()
 
 
 def _forget_jobs(session: Session, keep_ms: int) -> int:

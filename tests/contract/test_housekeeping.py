@@ -17,6 +17,7 @@ from tests.services import wait_for
 DAY_MS = 24 * 3600 * 1000
 NO = JobFailure(reason=Reason.PROVIDER_REJECTED, message="no")
 EXPIRE = Statement("UPDATE request_key SET expire_time = {now} - 1 WHERE request_id = :request_id")
+CHANGES = Statement("SELECT count(*) FROM job_event")
 SPANS = Statement("SELECT span FROM spending")
 LOCK_JOB = Statement("UPDATE job SET percent = percent WHERE job_id = :job_id")
 LOCK_INTENTS = Statement("SELECT number FROM intent WHERE job_id = :job_id FOR UPDATE NOWAIT")
@@ -84,6 +85,32 @@ def test_a_job_is_kept_as_long_as_its_request_id(db: Database) -> None:
     assert [job.request_id for job in jobs.list_page(db, "alice", limit=9)[0]] == ["new"]
     assert accepted(db, request_id="new", fingerprint="f").deduplicated
     assert not accepted(db, request_id="old", fingerprint="f").deduplicated
+
+
+def test_what_is_too_much_for_one_round_is_removed_by_the_next(db: Database) -> None:
+    # Given more old jobs and changes than one transaction removes
+    for _ in range(120):
+        transitions.cancel(db, "alice", accepted(db).job.job_id, "")
+
+    def left() -> tuple[int, int]:
+        [[kept]] = db.rows(CHANGES)
+        return kept, len(jobs.list_page(db, "alice", limit=200)[0])
+
+    # When a round ends after some steps
+    steps = iter(range(4))
+
+    def rest() -> None:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retention.forget(db, -60_000, rest)
+
+    # Then something of each kind is gone, and the next round removes what is left
+    assert 0 < left()[0] < 240
+    assert 0 < left()[1] < 120
+    retention.forget(db, -60_000)
+    assert left() == (0, 0)
 
 
 def test_old_days_and_months_of_spending_are_forgotten(db: Database) -> None:

@@ -5,6 +5,7 @@ It does so in one worker process at a time.
 In every worker process it also stores the paid results that wait in this machine's spool.
 """
 
+import contextlib
 import time
 
 import structlog
@@ -15,10 +16,13 @@ from core.store import Database, flows, retention, workers
 from workers.loop import Loop, LoopPart
 from workers.providers.kept import KeptResults
 from workers.upkeep.purge import empty_bin, erase_orphans
+from workers.upkeep.rest import Rest, RoundOver
 
 log = structlog.get_logger()
 
 ROUND_SECONDS = 60.0
+# What a round takes for the bin, and for what is too old. The next round does the rest.
+MOST_SECONDS = 20.0
 # Looking for orphans lists the whole blob store.
 ORPHAN_ROUND_SECONDS = 3600.0
 DUTY = "housekeeping"
@@ -68,10 +72,15 @@ class Housekeeper(LoopPart):
             return False
         if mended := flows.mend(self._db, self._user_concurrency):
             log.warning("flows_mended", users=mended)
-        empty_bin(self._db, self._blobs)
-        retention.forget(self._db, self._retention_days * DAY_MS)
+        keep_ms = self._retention_days * DAY_MS
+        with contextlib.suppress(RoundOver):
+            empty_bin(self._db, self._blobs, Rest(self._loop, MOST_SECONDS))
+        with contextlib.suppress(RoundOver):
+            retention.forget(self._db, keep_ms, Rest(self._loop, MOST_SECONDS))
         now = time.monotonic()
         if now - self._orphans_at >= ORPHAN_ROUND_SECONDS:
             self._orphans_at = now
-            erase_orphans(self._db, self._blobs, self._db.now_ms())
+            # It has no limit: it begins with the first blob each time.
+            with contextlib.suppress(RoundOver):
+                erase_orphans(self._db, self._blobs, self._db.now_ms(), Rest(self._loop))
         return True

@@ -4,24 +4,20 @@ It looks at each user in turn, a hundred a second. It rests after each of its sh
 that nobody waits for it.
 """
 
-import time
+import contextlib
 
 import structlog
 
 from core.store import Database, media_index, workers
 from workers.loop import Loop, LoopPart
+from workers.upkeep.rest import Rest, RoundOver
 
 log = structlog.get_logger()
 
 ROUND_SECONDS = 1.0
-REST_SECONDS = 0.01
 DUTY = "indexing"
 # A segment takes about a second.
 _LEASE_MS = 30_000
-
-
-class Stopped(Exception):
-    """The process ends. What is half done is begun again by the next leader."""
 
 
 class Indexer(LoopPart):
@@ -47,18 +43,13 @@ class Indexer(LoopPart):
         if not self._leads():
             return False
         users, self._at = media_index.next_users(self._db, self._at)
-        try:
+        rest = Rest(self._loop)
+        # What is half done at the end of the process is begun again by the next leader.
+        with contextlib.suppress(RoundOver):
             for user_id in users:
-                while self._leads() and media_index.index_segment(self._db, user_id, self._rest):
+                while self._leads() and media_index.index_segment(self._db, user_id, rest):
                     log.info("library_indexed", user_id=user_id)
-        except Stopped:
-            log.info("indexing_stopped")
         return True
 
     def _leads(self) -> bool:
         return workers.lead(self._db, DUTY, self._worker_id, _LEASE_MS)
-
-    def _rest(self) -> None:
-        if self._loop.stopping:
-            raise Stopped
-        time.sleep(REST_SECONDS)

@@ -1,6 +1,6 @@
 """Empties the bin, and erases bytes that no row names, which a crash between two steps left."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -18,10 +18,12 @@ ORPHAN_AGE_MS = 24 * 3600 * 1000
 # The jobs of older results have ended: see `RUSHES_MAX_FINISH_SECONDS`.
 RESULT_AGE_MS = 2 * ORPHAN_AGE_MS
 _BATCH = 200
+# An item of the bin takes a hundred rows of the library's index with it.
+_BIN_BATCH = 20
 _FAR_MS = 2**52
 
 
-def empty_bin(db: Database, blobs: Blobs) -> int:
+def empty_bin(db: Database, blobs: Blobs, rest: Callable[[], None] = lambda: None) -> int:
     """Erases the items whose time in the bin is over; how many.
 
     Rows are erased first and bytes second. Bytes that a crash leaves in between are orphans.
@@ -30,11 +32,12 @@ def empty_bin(db: Database, blobs: Blobs) -> int:
         DependencyUnavailable: when the database or the blob store is away; simply run it again.
     """
     count = 0
-    while items := media.erase_expired(db, _BATCH):
+    while items := media.erase_expired(db, _BIN_BATCH):
         keys = [key for item in items for key in (item.blob_key, item.thumbnail_key) if key]
         failpoints.hit("purge.after_list")
         blobs.delete(keys)
         count += len(items)
+        rest()
     return count
 
 
@@ -58,7 +61,9 @@ def owns(db: Database, blobs: Blobs) -> bool:
     return True
 
 
-def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
+def erase_orphans(
+    db: Database, blobs: Blobs, now: int, rest: Callable[[], None] = lambda: None
+) -> int:
     """Erases blobs without a row that are older than a day, and kept results of providers that are
     older than two days; how many. `now` is in milliseconds.
 
@@ -78,10 +83,12 @@ def erase_orphans(db: Database, blobs: Blobs, now: int) -> int:
             failpoints.hit("purge.after_list")
             blobs.delete(orphans)
             count += len(orphans)
+            rest()
     for folder, age_ms in ((DRAFTS, ORPHAN_AGE_MS), (RESULTS, RESULT_AGE_MS)):
         for keys in _batches(blobs.list_keys(folder, now - age_ms)):
             blobs.delete(keys)
             count += len(keys)
+            rest()
     return count
 
 
