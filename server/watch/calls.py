@@ -24,7 +24,7 @@ from server.watch.watcher import Watcher, Write
 
 log = get_logger(__name__)
 
-GIVE_BACK_SECONDS = 5.0
+GIVE_BACK_SECONDS = 2.0
 
 
 class WatchCalls:
