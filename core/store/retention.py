@@ -7,7 +7,7 @@ from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
 # What one transaction removes. It holds SQLite's only writer for some milliseconds.
-_PART = 100
+_PART = 25
 # The oldest changes, of all kinds. Index: `job_event_time`, then the primary key.
 _CHANGES = Statement("""
     DELETE FROM job_event WHERE (user_id, revision) IN (
