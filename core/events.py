@@ -90,9 +90,3 @@ def event_to_json(event: Event) -> dict[str, Any]:
         "event_time": event.event_time,
         "job": event.job.to_json(),
     }
-
-
-def event_from_json(revision: int, values: dict[str, Any]) -> Event:
-    """The event whose payload `event_to_json` wrote."""
-    job = Job.from_json(values["job"])
-    return Event(revision, EventType(values["type"]), values["event_time"], job)

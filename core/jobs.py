@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.errors import Reason
-from core.kinds import KINDS, Record, record_from_json, spec_from_json
+from core.kinds import KINDS, Record
 from core.media import Media
 from core.specs import Spec, spec_to_json
 
@@ -230,21 +230,6 @@ class Job:
             values["failure"] = _compact(failure)
         return values
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Job":
-        """The job that `to_json` wrote; names of a newer version are left out."""
-        failure = values.get("failure")
-        return cls(
-            **{name: values[name] for name in _PLAIN if name in values},
-            spec=spec_from_json(values["kind"], values["spec"]),
-            state=State(values["state"]),
-            progress=progress_from_json(values["progress"]),
-            cost=Cost(**_known(Cost, values["cost"], state=CostState)),
-            failure=JobFailure(**_known(JobFailure, failure, reason=Reason)) if failure else None,
-            outputs=tuple(Media.from_json(item) for item in values["outputs"]),
-            result=record_from_json(values["kind"], values.get("result")),
-        )
-
 
 # The fields that an event has as they are.
 _PLAIN = (
@@ -280,20 +265,6 @@ def _names(cls: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(cls))
 
 
-def _known(cls: Any, values: dict[str, Any], **enums: type[StrEnum]) -> dict[str, Any]:
-    """The values that this version knows, with those named in `enums` turned into enums."""
-    known = {name: values[name] for name in _names(cls) if name in values}
-    for name, enum in enums.items():
-        if name in known:
-            known[name] = enum(known[name])
-    return known
-
-
 def progress_to_json(progress: Progress) -> dict[str, Any]:
     """The progress as JSON values, as the stream carries it."""
     return _compact(progress)
-
-
-def progress_from_json(values: dict[str, Any]) -> Progress:
-    """The progress that `progress_to_json` wrote."""
-    return Progress(**_known(Progress, values, stage=Stage))

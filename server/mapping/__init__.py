@@ -11,7 +11,7 @@ import orjson
 
 from core.catalog.models import Model
 from core.errors import RequestError
-from core.events import Event, QueueInfo, UserChange, event_to_json
+from core.events import QueueInfo, UserChange
 from core.jobs import Job
 from core.kinds import Record, record_from_json
 from core.media import Media
@@ -159,10 +159,6 @@ class Mapper:
             "actual": money(values.get("actual_micros"), self.currency),
             "price_revision": values.get("price_revision"),
         }
-
-    def event_to_proto(self, event: Event) -> pb.WatchEvent:
-        """A durable event, with the whole job after it."""
-        return self.kept_to_proto(event.revision, event_to_json(event))
 
     def stored_to_proto(self, stored: UserChange) -> pb.WatchEvent:
         """A durable event as the database and the stream carry it."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
-from core.events import Event, event_from_json
+from core.events import Event
 from core.jobs import MOVES, EventType, Job, Progress, State
 from core.store import Database, events, flows, submits
 from core.store.engine.sql import Dialect, Statement
@@ -18,6 +18,7 @@ from core.store.places import Queues
 from tests.contract.job_model import UNSETTLED, ModelUser
 from tests.contract.job_runs import LIVE_MS
 from tests.contract.job_submits import JobSubmits
+from tests.decoding import event_from_json
 from tests.making import money
 from tests.steady import STEADY
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from core.errors import LeaseLost, NotFound, QueueFull, Reason, RequestIdConflict
-from core.events import event_from_json
 from core.jobs import EventType, Job, JobFailure, Progress, Stage, State
 from core.store import Database, claims, events, jobs, media_lists, transitions
 from core.store.engine.database import Session, Undo
 from core.store.engine.sql import Statement
 from core.store.places import Queues
+from tests.decoding import event_from_json
 from tests.making import accepted, claimed, new_media, started
 from tests.services import wait_for
 

@@ -13,8 +13,8 @@ import redis
 from redis.exceptions import RedisClusterException
 
 from core.errors import DependencyUnavailable
-from core.events import JOB_KIND, Event, ProgressTick, event_from_json
-from core.jobs import EventType, Progress, Stage, progress_from_json
+from core.events import JOB_KIND, Event, ProgressTick
+from core.jobs import EventType, Progress, Stage
 from core.process.settings import Settings, read_settings
 from core.telling.memory_stream import MemoryStream
 from core.telling.stream import (
@@ -27,6 +27,7 @@ from core.telling.stream import (
     shard_of,
     stream_key,
 )
+from tests.decoding import event_from_json, progress_from_json
 from tests.making import job_value
 from tests.services import Valkey, wait_for_async
 

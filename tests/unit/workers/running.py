@@ -5,10 +5,10 @@ import json
 from typing import Any
 
 from core.blobs import Blobs
-from core.events import event_from_json
 from core.jobs import Job, JobFailure, State
 from core.store import Database, events, jobs
 from core.store.engine.sql import Statement
+from tests.decoding import event_from_json
 from tests.making import IMAGE, PRICE, accepted
 
 RUN_OUT = Statement("UPDATE job SET lease_expire_time = 0 WHERE job_id = :job_id")

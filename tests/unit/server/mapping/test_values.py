@@ -1,5 +1,6 @@
 """Every field of the contract that has a source in the domain is filled, and filled right."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Self
@@ -281,10 +282,27 @@ def test_a_model_has_no_more_outputs_than_a_job_may_have() -> None:
     assert counts == [2, 4, 4]
 
 
+def kept(event: Event, **more: Any) -> pb.WatchEvent:
+    """The event from what the database and the stream keep of it."""
+    return MAPPER.kept_to_proto(event.revision, json.loads(event.payload) | more)
+
+
+def test_names_of_a_newer_version_are_left_out() -> None:
+    # Given an event with everything nested, written by a version that knows more
+    event = Event(17, EventType.FAILED, 1234, JOB)
+    values = json.loads(event.payload)
+    job = values["job"]
+    for part in (job, job["spec"], job["progress"], job["cost"], job["failure"], *job["outputs"]):
+        part["from_the_future"] = 1
+
+    # Then this one shows what it knows
+    assert kept(event, **values, from_the_future=1) == kept(event)
+
+
 def test_every_kind_of_watch_event_is_filled() -> None:
     events = [
-        MAPPER.event_to_proto(Event(17, EventType.FAILED, 1234, JOB)),
-        MAPPER.event_to_proto(Event(18, EventType.QUEUED, 1, replace(JOB, spec=IMAGE))),
+        kept(Event(17, EventType.FAILED, 1234, JOB)),
+        kept(Event(18, EventType.QUEUED, 1, replace(JOB, spec=IMAGE))),
         MAPPER.current_to_proto(JOB, 99, QUEUE),
         tick_to_proto("j", 1, progress_to_json(JOB.progress), 5, QUEUE),
         synced_to_proto(),

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from core.blobs import Blobs
-from core.events import event_from_json
 from core.jobs import CostState, EventType, Job, State
 from core.kinds import KINDS, JobKind, RecordResult, queues
 from core.kinds.results import MAX_RECORD_BYTES
 from core.process.settings import read_settings
 from core.store import Database, claims, events, jobs, media_lists, open_database, transitions
+from tests.decoding import event_from_json, job_from_json
 from tests.making import MICROS, PRICE, accepted, money, new_media
 from tests.unit.workers.conftest import Told
 from tests.unit.workers.scripted import ScriptedLocal, ScriptedPaid
@@ -147,7 +147,7 @@ def test_its_events_its_snapshot_and_its_lists_have_the_poem(
     stored = jobs.get(db, "alice", job_id)
     assert ended.job == dataclasses.replace(stored, submit_time=ended.job.submit_time)
     assert jobs.list_page(db, "alice", limit=10)[0] == [stored]
-    assert Job.from_json(json.loads(json.dumps(stored.to_json()))).result == Poem(LINES)
+    assert job_from_json(json.loads(json.dumps(stored.to_json()))).result == Poem(LINES)
 
 
 def test_a_job_does_not_end_with_a_result_of_another_kind(db: Database) -> None:
