@@ -85,7 +85,7 @@ bench-memory: $(VENV)/.ready-plots ## Memory of idle watchers, 4 minutes
 bench-start: $(VENV)/.ready-plots ## From accepted to started, 2 minutes
 	@$(BIN)/python -m bench.start $(ARGS)
 
-bench-accept: $(VENV)/.ready-plots ## Accepts a second beside their commits, 1 minute (ARGS="--database sqlite")
+bench-accept: $(VENV)/.ready-plots ## Accepts a second beside their floor, 1 minute
 	@$(BIN)/python -m bench.accept $(ARGS)
 
 bench-throughput: $(VENV)/.ready-plots ## Jobs a second that cost nothing to make, 1 minute
@@ -107,7 +107,7 @@ bench-setup: $(VENV)/.ready-plots $(PEERS_VENV)/.ready ## Install the systems th
 bench-peers: bench-setup ## Live events beside Socket.IO, BullMQ and server-sent events, 6 minutes
 	@$(BIN)/python -m bench.peers $(ARGS)
 
-bench-jobs: bench-setup ## Jobs beside other queues, what a killed worker loses, and accepts, 5 minutes
+bench-jobs: bench-setup ## Jobs beside other queues, and what a killed worker loses, 5 minutes
 	@$(BIN)/python -m bench.jobs $(ARGS)
 
 bench-api: $(VENV)/.ready-plots ## Unary calls beside the floor of gRPC, and one beside slow ones

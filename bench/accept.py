@@ -1,171 +1,272 @@
-"""How many jobs a second one server process accepts, beside what its round trips and commits cost.
+"""How many jobs one server process accepts with 50 calls at once, beside what the database allows.
 
-Run it from the repository: `.venv/bin/python -m bench.accept [--database sqlite] [--at-once 50]`.
-Callers submit over gRPC, each its next job as soon as the last one is accepted; no worker runs. The
-floor is measured in each repetition, on the same disk: a bare loop commits a row for each accept.
-On PostgreSQL it has as many connections as a server process, and the round trips of an accept with
-its place. Files are in TMPDIR. A caller waits at least `at-once` / (accepts a second) on average.
+Run it from the repository: `.venv/bin/python -m bench.accept`. No worker runs; files are in TMPDIR.
+The floor of PostgreSQL is a bare loop in as many threads as the server has. It sends as many
+statements in as many round trips and commits as an accept does, counted in a server of this
+process, to one table and one row of its own for each thread. The floor of SQLite is the rate at
+which one thread can append 4 KB to a file and wait for the disk.
 """
 
-import argparse
 import asyncio
 import os
-import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psycopg2
+from redis import Redis
 
 from bench.harness import command
-from bench.harness.measure import Values
 from bench.harness.processes import cpu_seconds
-from bench.harness.report import Column, metric
-from bench.harness.results import row_of
+from bench.harness.report import metric, times
+from bench.harness.results import Row, Run, percentile, row_of
 from bench.installation import DATABASES, Installation, installation
 from core.process.settings import read_settings
+from core.process.telemetry import configure_logging
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
+from server.app import ServerApp
 
-WARM_UP_SECONDS = 2.0
-ROLES = ("server", "database", "valkey", "client")
+AT_ONCE = 50
+WARM_UP = 200
+COUNTED = 5
+FLOOR_CALLS = 3000
+LOCK = "UPDATE bench_floor SET number = number + 1 WHERE place = %(place)s RETURNING number"
+READ = "SELECT number FROM bench_floor WHERE place = %(place)s"
+INSERT = "INSERT INTO bench_floor_log (data) VALUES (repeat('x', 500))"
+TABLES = """
+    CREATE TABLE IF NOT EXISTS bench_floor (place INTEGER PRIMARY KEY, number BIGINT NOT NULL);
+    CREATE TABLE IF NOT EXISTS bench_floor_log (id BIGSERIAL PRIMARY KEY, data TEXT NOT NULL);
+    INSERT INTO bench_floor SELECT place, 0 FROM generate_series(0, %(rows)s) place
+        ON CONFLICT DO NOTHING
+"""
+FLOOR_SECONDS = 3.0
+PAGE = b"x" * 4096
+REQUEST = pb.GenerateImageRequest(spec=job_pb2.ImageSpec(prompt="a pixel"))
 COLUMNS = [
-    metric("accepts/s", "accepts_per_s"),
-    metric("p50, ms", "p50_ms", 1),
-    metric("p99, ms", "p99_ms", 1),
-    metric("commits/s of the floor", "floor_per_s"),
-    metric("share of the floor", "share", 2),
+    metric("accepts/s", "per_s"),
+    times("of the floor", "per_s"),
+    metric("p50 ms", "p50_ms", 1),
+    metric("p99 ms", "p99_ms", 1),
 ]
-COSTS: list[Column] = [metric(f"{role}, ms", f"{role}_ms", 2) for role in ROLES]
-# About as much as the rows of a job and of its event.
-ROW = "x" * 1500
-
-Loop = Callable[[Callable[[], None], float], None]
+COSTS = [
+    metric("statements", "statements", range=False),
+    metric("round trips", "trips", range=False),
+    metric("commits", "commits", range=False),
+    metric("Valkey commands", "valkey_commands", 1, range=False),
+    metric("server CPU ms", "server_ms", 2, range=False),
+    metric("database CPU ms", "database_ms", 2, range=False),
+]
+Values = dict[str, float]
 
 
 def main() -> None:
     """Prints the figures."""
-    parser = command.options(__doc__)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each repetition")
-    parser.add_argument("--users", type=int, default=1000, help="users who submit")
-    parser.add_argument("--at-once", type=int, default=50, help="calls under way at once")
-    parser.add_argument("--request-ids", action="store_true", help="each with a request_id")
-    parser.add_argument("--database", choices=DATABASES, default="postgres")
+    parser = command.options(__doc__, repetitions=2)
+    parser.add_argument("--accepts", type=int, default=1500, help="accepts of a repetition")
     asked = parser.parse_args()
-    run = command.begin()
-    with installation(asked.database, 0) as running:
-        asyncio.run(_accept(running, asked, WARM_UP_SECONDS))
-        each = [_measured(running, asked) for _ in range(asked.repetitions)]
-    ids = "-ids" if asked.request_ids else ""
-    row = row_of(f"accept-{asked.database}-{asked.at_once}{ids}", "rushes", run, each)
-    command.finish("accept", [row], COLUMNS, asked.write, costs=COSTS)
+    found = rows(asked.accepts, asked.repetitions, command.begin())
+    command.finish("accept", found, COLUMNS, asked.write, costs=COSTS)
 
 
-def _measured(running: Installation, asked: argparse.Namespace) -> Values:
-    before = _cpu_seconds(running)
-    times = asyncio.run(_accept(running, asked, asked.seconds))
-    after, count = _cpu_seconds(running), len(times)
-    rate, floor = count / asked.seconds, _floor(running, asked.seconds / 2)
-    return {f"{role}_ms": (after[role] - before[role]) * 1000 / count for role in ROLES} | {
-        "accepts_per_s": rate,
-        "p50_ms": times[count // 2] * 1000,
-        "p99_ms": times[int(count * 0.99)] * 1000,
-        "floor_per_s": floor,
-        "share": rate / floor,
+def rows(count: int, repetitions: int, run: Run) -> list[Row]:
+    """A row of ours and one of the floor for each database."""
+    found: list[Row] = []
+    for database in DATABASES:
+        with installation(database, 0) as running:
+            batches = asyncio.run(_statements(running))
+            asyncio.run(_accept(running, WARM_UP))
+            pairs = [_pair(running, count, batches) for _ in range(repetitions)]
+        cell = f"accept on {database}, {AT_ONCE} at once"
+        for system, each in zip(("rushes", "floor"), zip(*pairs, strict=True), strict=True):
+            found.append(row_of(cell, system, run, each))
+    return found
+
+
+def _pair(running: Installation, count: int, batches: Sequence[str]) -> tuple[Values, Values]:
+    """Ours and the floor, one right after the other."""
+    postgres = "postgres" in running.processes
+    floor = _postgres_floor(running, batches) if postgres else _disk_floor(running.data)
+    before, commands = _cpu(running), _commands(running)
+    begun = time.perf_counter()
+    ages = sorted(asyncio.run(_accept(running, count)))
+    seconds = time.perf_counter() - begun
+    ours = {
+        "per_s": count / seconds,
+        "p50_ms": percentile(ages, 0.5) * 1000,
+        "p99_ms": percentile(ages, 0.99) * 1000,
+        "valkey_commands": (_commands(running) - commands) / count,
+    }
+    ours |= {f"{role}_ms": (s - before[role]) * 1000 / count for role, s in _cpu(running).items()}
+    counted = shape(batches)
+    if not postgres:
+        counted = {"statements": counted["statements"]}
+    return ours | counted, floor
+
+
+def shape(batches: Sequence[str]) -> Values:
+    """How many statements, round trips and commits these texts are, each sent in one.
+
+    A text outside of BEGIN and COMMIT is a transaction of its own.
+    """
+    statements = commits = 0
+    inside = False
+    for batch in batches:
+        texts = _texts(batch)
+        begins, ends = "BEGIN" in texts, "COMMIT" in texts
+        statements += len(texts) - begins - ends
+        commits += ends or not (inside or begins)
+        inside = (inside or begins) and not ends
+    return {"statements": statements, "trips": len(batches), "commits": commits}
+
+
+def mirror(batches: Sequence[str]) -> list[str]:
+    """The same in bare statements: one locks a row, those sent with COMMIT insert, others read."""
+    found = []
+    for batch in batches:
+        texts = _texts(batch)
+        usual = INSERT if "COMMIT" in texts else READ
+        bare = [text if text in ("BEGIN", "COMMIT") else usual for text in texts]
+        if bare[0] == "BEGIN":
+            bare[1] = LOCK
+        found.append("; ".join(bare))
+    return found
+
+
+def _texts(batch: str) -> list[str]:
+    texts = [text.strip() for text in batch.split(";")]
+    return [text.split()[0] if text.startswith("BEGIN") else text for text in texts if text]
+
+
+async def _statements(running: Installation) -> list[str]:
+    """What one accept sends to the database, each text in a round trip."""
+    address = running.address + ".counted"
+    names = {
+        name.removeprefix("RUSHES_").lower(): v
+        for name, v in running.environment.items()
+        if name.startswith("RUSHES_")
+    }
+    configure_logging("ERROR", "server")
+    app = ServerApp(read_settings(**(names | {"grpc_listen": address})))
+    await app.start()
+    sent: list[list[str]] = []
+    database: Any = app.db.peewee
+    execute = database.execute_sql
+
+    def counted(sql: str, *values: Any) -> Any:
+        sent[-1].append(sql)
+        return execute(sql, *values)
+
+    database.execute_sql = counted
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = rpc.MediaServiceStub(channel)
+        for _ in range(COUNTED):
+            sent.append([])
+            await stub.GenerateImage(REQUEST, metadata=_headers(running, 0))
+    await app.stop()
+    # The first ones prepare statements, and now and then the server compares revisions.
+    return min(sent, key=len)
+
+
+async def _accept(running: Installation, count: int) -> list[float]:
+    """Seconds of each call."""
+    headers = [_headers(running, place) for place in range(AT_ONCE)]
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        stub = rpc.MediaServiceStub(channel)
+
+        async def call(caller: int) -> None:
+            await stub.GenerateImage(REQUEST, metadata=headers[caller])
+
+        return await _callers(call, count)
+
+
+async def _callers(call: Callable[[int], Awaitable[None]], count: int) -> list[float]:
+    """Seconds of each of so many calls, AT_ONCE under way."""
+    left, ages = iter(range(count)), []
+
+    async def caller(place: int) -> None:
+        for _ in left:
+            begun = time.perf_counter()
+            await call(place)
+            ages.append(time.perf_counter() - begun)
+
+    await asyncio.gather(*(caller(place) for place in range(AT_ONCE)))
+    return ages
+
+
+def _headers(running: Installation, place: int) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {running.token(f'user-{place}')}"),)
+
+
+def _postgres_floor(running: Installation, batches: Sequence[str]) -> Values:
+    """The bare loop, in as many threads as the server has, with as many callers."""
+    settings = read_settings(database_url=running.database_url)
+    with psycopg2.connect(running.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute(TABLES, {"rows": AT_ONCE})
+    connection.close()
+    own = threading.local()
+    texts = mirror(batches)
+
+    def work(place: int) -> None:
+        if not hasattr(own, "connection"):
+            own.connection = psycopg2.connect(running.database_url)
+            own.connection.autocommit = True
+        with own.connection.cursor() as cursor:
+            for text in texts:
+                cursor.execute(text, {"place": place})
+
+    threads = min(settings.server_threads, settings.database_connections)
+    with ThreadPoolExecutor(threads) as pool:
+
+        async def run() -> list[float]:
+            loop = asyncio.get_running_loop()
+
+            async def call(place: int) -> None:
+                await loop.run_in_executor(pool, work, place)
+
+            return await _callers(call, FLOOR_CALLS)
+
+        begun = time.perf_counter()
+        ages = sorted(asyncio.run(run()))
+        seconds = time.perf_counter() - begun
+    return {
+        "per_s": FLOOR_CALLS / seconds,
+        "p50_ms": percentile(ages, 0.5) * 1000,
+        "p99_ms": percentile(ages, 0.99) * 1000,
+    } | shape(batches)
+
+
+def _disk_floor(folder: Path) -> Values:
+    """Appends that wait for the disk, in the folder of the database."""
+    count, path = 0, folder / "floor"
+    with path.open("wb", buffering=0) as file:
+        ends = time.perf_counter() + FLOOR_SECONDS
+        while time.perf_counter() < ends:
+            file.write(PAGE)
+            os.fdatasync(file.fileno())
+            count += 1
+    path.unlink()
+    return {"per_s": count / FLOOR_SECONDS}
+
+
+def _cpu(running: Installation) -> Values:
+    roles = {"server": "server", "postgres": "database"}
+    return {
+        roles[name]: cpu_seconds(process.pid)
+        for name, process in running.processes.items()
+        if name in roles
     }
 
 
-async def _accept(running: Installation, asked: argparse.Namespace, seconds: float) -> list[float]:
-    """The time of each accept in seconds, sorted."""
-    tokens = [running.token(f"user-{number}") for number in range(asked.users)]
-    headers = [(("authorization", f"Bearer {token}"),) for token in tokens]
-    times: list[float] = []
-    async with grpc.aio.insecure_channel(running.address) as channel:
-        stub = rpc.MediaServiceStub(channel)
-        until = time.perf_counter() + seconds
-
-        async def caller(number: int) -> None:
-            while (begun := time.perf_counter()) < until:
-                number += asked.at_once
-                await stub.GenerateImage(_request(asked), metadata=headers[number % asked.users])
-                times.append(time.perf_counter() - begun)
-
-        await asyncio.gather(*(caller(number) for number in range(asked.at_once)))
-    return sorted(times)
-
-
-def _request(asked: argparse.Namespace) -> pb.GenerateImageRequest:
-    request = pb.GenerateImageRequest(spec=job_pb2.ImageSpec(prompt="a pixel"))
-    if asked.request_ids:
-        request.options.request_id = os.urandom(16).hex()
-    return request
-
-
-def _floor(running: Installation, seconds: float) -> float:
-    """Commits a second of the bare loop."""
-    url = running.database_url
-    if url.startswith("sqlite"):
-        path = Path(url.removeprefix("sqlite:///")).with_name("floor.db")
-        return _rate(_sqlite_loop(path), 1, seconds)
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE IF NOT EXISTS bare (text TEXT)")
-    return _rate(_postgres_loop(url), read_settings().database_connections, seconds)
-
-
-def _postgres_loop(url: str) -> Loop:
-    def loop(count: Callable[[], None], until: float) -> None:
-        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            while time.perf_counter() < until:
-                cursor.execute("BEGIN; SELECT 1")
-                cursor.execute("INSERT INTO bare VALUES (%s); COMMIT", (ROW,))
-                cursor.execute("SELECT 1")
-                count()
-
-    return loop
-
-
-def _sqlite_loop(path: Path) -> Loop:
-    def loop(count: Callable[[], None], until: float) -> None:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("CREATE TABLE IF NOT EXISTS bare (text TEXT)")
-            while time.perf_counter() < until:
-                connection.execute("INSERT INTO bare VALUES (?)", (ROW,))
-                count()
-
-    return loop
-
-
-def _rate(loop: Loop, threads: int, seconds: float) -> float:
-    counts = [0] * threads
-    until = time.perf_counter() + seconds
-
-    def run(index: int) -> None:
-        def count() -> None:
-            counts[index] += 1
-
-        loop(count, until)
-
-    running = [threading.Thread(target=run, args=(index,)) for index in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    return sum(counts) / seconds
-
-
-def _cpu_seconds(running: Installation) -> dict[str, float]:
-    """Of each role so far; children that ended count for their parents."""
-    found = dict.fromkeys(ROLES, 0.0)
-    for name, process in running.processes.items():
-        found["database" if name == "postgres" else name] += cpu_seconds(process.pid)
-    return found | {"client": time.process_time()}
+def _commands(running: Installation) -> int:
+    with Redis(unix_socket_path=running.redis_url.removeprefix("unix://")) as valkey:
+        info: Any = valkey.info("stats")
+    return int(info["total_commands_processed"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Jobs beside other queues on the same no-op, what a killed worker loses, and accepts.
+"""Jobs beside other queues on the same no-op, and what a killed worker loses.
 
 Run it from the repository: `.venv/bin/python -m bench.jobs [--part speed]`.
 """
@@ -12,7 +12,7 @@ from bench.harness import command
 from bench.harness.report import metric, times
 from bench.harness.results import Row, Run, row_of
 from bench.installation import DATABASES
-from bench.jobs import accept, kill, speed
+from bench.jobs import kill, speed
 from bench.peers.queues import CELERY_LATE, QUEUES
 from bench.peers.systems import missing, versions
 
@@ -30,32 +30,17 @@ KILL = [
     metric("done again", "done_again"),
     metric("last one done, s after", "again_s"),
 ]
-ACCEPT = [
-    metric("accepts/s", "per_s"),
-    times("of the floor", "per_s"),
-    metric("p50 ms", "p50_ms", 1),
-    metric("p99 ms", "p99_ms", 1),
-]
-ACCEPT_COSTS = [
-    metric("statements", "statements", range=False),
-    metric("round trips", "trips", range=False),
-    metric("commits", "commits", range=False),
-    metric("Valkey commands", "valkey_commands", 1, range=False),
-    metric("server CPU ms", "server_ms", 2, range=False),
-    metric("database CPU ms", "database_ms", 2, range=False),
-]
 Measure = Callable[[], dict[str, float]]
 
 
 def main() -> None:
     """Prints the figures."""
     parser = command.options(__doc__, repetitions=2)
-    parser.add_argument("--part", action="append", choices=["speed", "kill", "accept"])
+    parser.add_argument("--part", action="append", choices=["speed", "kill"])
     parser.add_argument("--jobs", type=int, default=1000, help="no-ops of a repetition")
-    parser.add_argument("--accepts", type=int, default=1500, help="accepts of a repetition")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     asked = parser.parse_args()
-    parts = asked.part or ["speed", "kill", "accept"]
+    parts = asked.part or ["speed", "kill"]
     if why := missing():
         print(why)
     run = command.begin(**versions())
@@ -63,14 +48,6 @@ def main() -> None:
         command.finish("jobs", _speed(asked, run), SPEED, asked.write)
     if "kill" in parts:
         command.finish("jobs-killed", _kill(run), KILL, asked.write)
-    if "accept" in parts:
-        command.finish(
-            "accept",
-            accept.rows(asked.accepts, asked.repetitions, run),
-            ACCEPT,
-            asked.write,
-            costs=ACCEPT_COSTS,
-        )
 
 
 def _speed(asked: argparse.Namespace, run: Run) -> list[Row]:

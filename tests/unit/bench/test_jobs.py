@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.jobs.accept import INSERT, LOCK, READ, mirror, shape
+from bench.accept import INSERT, LOCK, READ, mirror, shape
 from bench.jobs.kill import losses
 
 
