@@ -46,8 +46,8 @@ class Core(Protocol):
 class Chain(ServerInterceptor):
     """Runs the layers around every call of our services. Health and reflection pass untouched.
 
-    It is one interceptor, because each one costs a call some 50 µs, and a watch several KB for as
-    long as it lasts.
+    It is one interceptor, because each one costs a call time, and a watch memory for as long as it
+    lasts.
     """
 
     def __init__(self, layers: Sequence[Layer], core: Core) -> None:
