@@ -52,7 +52,8 @@ class FolderBlobs(ObjectBlobs):
     def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` up to `end`; the file is opened before this returns.
 
-        obstore is not used here: it reads files in small pieces, and each costs more than its bytes.
+        obstore is not used here: it reads files in small pieces, each of which costs more than its
+        bytes.
         """
         self._guard(checked(key))
         if start >= end:
