@@ -107,28 +107,27 @@ def _storms(kept: Kept) -> list[tuple[int, float]]:
 
 def _constants(kept: Kept) -> str:
     server = [
-        [
-            "server",
-            kind,
-            *(f"{cost:.1f}" for cost in (its.read, its.row, its.wake_up, its.delivery)),
-        ]
+        ["server", kind, *map(_micros, (its.moment, its.read, its.row, its.wake_up, its.delivery))]
         for kind, its in kept.server.items()
     ]
     valkey = [
-        ["Valkey", kind, f"{its.read:.1f}", f"{its.row:.2f}", "", f"{its.event:.1f} (taken)"]
+        [
+            "Valkey",
+            kind,
+            _micros(its.moment),
+            "",
+            _micros(its.row),
+            "",
+            f"{_micros(its.event)} taken",
+        ]
         for kind, its in kept.valkey.items()
     ]
-    return _table(
-        [
-            "µs of CPU",
-            "kind",
-            "a read",
-            "a row read",
-            "a wake-up for watchers",
-            "an event delivered",
-        ],
-        [*server, *valkey],
-    )
+    titles = ["being woken", "a read", "a row read", "waking watchers", "an event delivered"]
+    return _table(["µs of CPU", "kind", *titles], [*server, *valkey])
+
+
+def _micros(cost: float) -> str:
+    return f"{cost:.1f}"
 
 
 def _checked(kept: Kept) -> Iterator[str]:
@@ -147,7 +146,7 @@ def _checked(kept: Kept) -> Iterator[str]:
     if errors:
         yield _fill(
             "Each cell says: predicted, measured (error). The costs are fitted to one process on"
-            " one shard; all else is predicted. The median error is"
+            " one shard and to bystanders; all else is predicted. The median error is"
             f" {statistics.median(errors):.0f} %, the worst {errors[-1]:.0f} %, over"
             f" {len(errors)} cells."
         )

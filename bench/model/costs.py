@@ -1,9 +1,10 @@
 """The CPU of a server process and of Valkey as a sum of rates times costs.
 
-A server process pays for the reads of its tails, for their rows (events of all users in its
-shards), for wake-ups that have something for its watchers, for what is delivered to them, and for
-watchers to whom nothing happens. One process and a bystander at two rates on one shard give the
-costs; everything else is a prediction. Valkey is reckoned alike, from one reader and from two.
+A server process pays for being woken, for the reads of its tails, for their rows (events of all
+users in its shards), for wake-ups that have something for its watchers, for what is delivered to
+them, and for watchers to whom nothing happens. One process and a bystander at two rates on one
+shard give the costs. A bystander on four shards tells what a read costs a process that is awake.
+Everything else is a prediction. Valkey is reckoned alike, from one reader and from two.
 """
 
 import math
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.harness.results import Figures
-from bench.scale import BYSTANDER, LOADS, cell, of_processes
+from bench.scale import BYSTANDER, COUNTS, LOADS, cell, of_processes
 from core.telling.stream import JOIN_SECONDS
 
 # What a read takes beside the time that a tail lets rows gather.
@@ -56,18 +57,24 @@ class Load:
         return self.shards * self.told
 
     @property
+    def moments(self) -> float:
+        """How often the process is woken. Where events come densely, all its tails are at once."""
+        return min(self.rows, MOST_READS)
+
+    @property
     def wake_ups(self) -> float:
-        """Reads that have something for the watchers here, when events come at random."""
+        """Moments that have something for the watchers here, when events come at random."""
         if not self.rows:
             return 0.0
         others = 1 - min(self.delivered / self.rows, 1.0)
-        return self.reads * (1 - math.pow(others, self.rows / self.reads))
+        return self.moments * (1 - math.pow(others, self.rows / self.moments))
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Microseconds of CPU of a server process for events of one kind."""
 
+    moment: float
     read: float
     row: float
     wake_up: float
@@ -84,21 +91,22 @@ class Costs:
 
     def tail(self, load: Load) -> float:
         """The part that a process pays for whatever its watchers get."""
-        return load.reads * self.read + load.rows * self.row
+        return load.moments * self.moment + load.reads * self.read + load.rows * self.row
 
 
 @dataclass(frozen=True, slots=True)
 class ValkeyCosts:
-    """Microseconds of CPU of Valkey: for an event that it takes, and for what is read."""
+    """Microseconds of CPU of Valkey: for an event that it takes, for a moment in which a process
+    reads, and for a row that is read."""
 
     event: float
-    read: float
+    moment: float
     row: float
 
     def of(self, told: float, readers: Sequence[Load]) -> float:
         """Microseconds in a second."""
-        reads = sum(one.reads for one in readers)
-        return told * self.event + reads * self.read + sum(r.rows for r in readers) * self.row
+        moments = sum(one.moments for one in readers)
+        return told * self.event + moments * self.moment + sum(r.rows for r in readers) * self.row
 
 
 def pair(
@@ -137,16 +145,26 @@ def costs(scale: Figures, kind: str) -> Costs:
     """
     tails, owns = [], []
     for name in loads_of(kind):
-        rate, of = LOADS[name][1], cell(name, 1)
-        load = Load(1, rate, rate)
-        beside = rate * value("scale", scale, (of, BYSTANDER), "bystander_us")
-        alone = rate * value("scale", scale, (of, ONE), "servers_us")
+        rate = LOADS[name][1]
+        load, beside = Load(1, rate, rate), _bystander(scale, name, 1)
+        alone = rate * value("scale", scale, (cell(name, 1), ONE), "servers_us")
         tails.append((load.reads, load.rows, beside))
         owns.append((load.wake_ups, load.delivered, max(alone - beside, 0.0)))
-    read, row = pair(tails[0], tails[1])
+    first, row = pair(tails[0], tails[1])
     wake_up, delivery = pair(owns[0], owns[1])
+    name, shards = loads_of(kind)[1], COUNTS[-1]
+    more = Load(shards, LOADS[name][1] / shards, 0).reads - tails[1][0]
+    read = (_bystander(scale, name, shards) - tails[1][2]) / more
+    read = min(max(read, 0.0), first)
     idle = [one for one in scale.rows if "idle_servers_us" in one.values and one.system == ONE]
-    return Costs(read, row, wake_up, delivery, idle[-1]["idle_servers_us"].median if idle else 0.0)
+    waits = idle[-1]["idle_servers_us"].median if idle else 0.0
+    return Costs(first - read, read, row, wake_up, delivery, waits)
+
+
+def _bystander(scale: Figures, load: str, shards: int) -> float:
+    """Microseconds in a second that a bystander spends."""
+    spent = value("scale", scale, (cell(load, shards), BYSTANDER), "bystander_us")
+    return spent * LOADS[load][1]
 
 
 def valkey_costs(scale: Figures, kind: str) -> ValkeyCosts:
@@ -161,10 +179,10 @@ def valkey_costs(scale: Figures, kind: str) -> ValkeyCosts:
         load = Load(1, rate, 0)
         alone = rate * value("scale", scale, (of, ONE), "valkey_us")
         both = rate * value("scale", scale, (of, BYSTANDER), "valkey_us")
-        reads.append((load.reads, load.rows, max(both - alone, 0.0)))
-    read, row = pair(reads[0], reads[1])
-    costs = ValkeyCosts(0.0, read, row)
-    return ValkeyCosts(max(alone - costs.of(0, [load]), 0.0) / rate, read, row)
+        reads.append((load.moments, load.rows, max(both - alone, 0.0)))
+    moment, row = pair(reads[0], reads[1])
+    costs = ValkeyCosts(0.0, moment, row)
+    return ValkeyCosts(max(alone - costs.of(0, [load]), 0.0) / rate, moment, row)
 
 
 def layout(rate: float, shards: int, count: int, by_shard: bool = False) -> list[Load]:
