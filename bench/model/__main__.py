@@ -85,24 +85,33 @@ def _today(asked: Asked, kept: Kept) -> str:
     count = processes(asked, kept, by_shard=True) or 1
     _, alone = server_cores(asked, kept, count, by_shard=False)
     valkey = valkey_cores(asked, kept, count, by_shard=False)
-    storm = max(_storms(kept), default=(0, 0.0))
-    return _fill(
+    text = (
         f"As it is, users of every shard are at every process, so each of the {count} processes"
         f" would read every event: {alone:.2f} of a core each for events of other users, and"
         f" {valkey:,.1f} cores of Valkey, which runs commands on one. It ends at about"
-        f" {ends_at(asked, kept):,} watchers with as many jobs for each. When a process dies, its"
-        f" watchers return elsewhere; {storm[0]:,} who return to one process with 20 changes"
-        f" missed each have all after {storm[1]:.1f} s (`bench.storm`)."
+        f" {_about(ends_at(asked, kept))} watchers with as many jobs for each."
     )
+    return _fill(" ".join([text, *_storm(kept)]))
 
 
-def _storms(kept: Kept) -> list[tuple[int, float]]:
-    rows = Figures.read("storm", kept.folder).rows
-    return [
-        (int(row.cell.rpartition("-")[2]), row["seconds"].median)
-        for row in rows
-        if row.system == OURS
-    ]
+def _storm(kept: Kept) -> Iterator[str]:
+    """What the largest storm that was measured says of a process that dies."""
+    rows = [row for row in Figures.read("storm", kept.folder).rows if row.system == OURS]
+    found = max(((_number(row.cell), row["seconds"].median) for row in rows), default=None)
+    if found is not None:
+        yield (
+            f"When a process dies, its watchers return elsewhere; {found[0]:,} who return to one"
+            f" process with 20 changes missed each have all after {found[1]:.1f} s (`bench.storm`)."
+        )
+
+
+def _number(cell_of_storm: str) -> int:
+    return int(cell_of_storm.rpartition("-")[2])
+
+
+def _about(number: int) -> str:
+    """The number with two digits that mean something."""
+    return f"{int(float(f'{number:.2g}')):,}"
 
 
 def _constants(kept: Kept) -> str:
