@@ -33,6 +33,7 @@ LOADS = {
     "state-500": ("state", 500),
     "state-1500": ("state", 1500),
 }
+HEAVY = ("progress-2000", "state-1500")
 WATCHERS, IDLE_WATCHERS = 1000, 5000
 IDLE_SECONDS = 20.0
 EDGE_CONNECTIONS = (200, 1200)
@@ -55,11 +56,14 @@ COSTS: list[Column] = [
     ),
     metric("KiB/watcher", "each_kib", 1, range=False),
     metric("MiB of a process without watchers", "process_mib", range=False),
-    metric("MiB of Envoy", "envoy_mib", 1, range=False),
-    metric("servers µs/watcher and s", "idle_servers_us", 1),
-    metric("database µs/watcher and s", "idle_database_us", 1),
 ]
-PLOTS = [Plot("servers_us", "CPU of all server processes for each delivered event", "µs")]
+IDLE = [
+    metric("server µs/watcher and s", "idle_servers_us", 1),
+    metric("database µs/watcher and s", "idle_database_us", 1),
+    metric("KiB/watcher", "each_kib", 1, range=False),
+    metric("MiB of Envoy", "envoy_mib", 1, range=False),
+    metric("refused", "refused", range=False),
+]
 
 
 def main() -> None:
@@ -74,19 +78,25 @@ def main() -> None:
     asked = parser.parse_args()
     loads = asked.load or [*LOADS, *OTHERS]
     run = command.begin()
-    rows = []
     if events := [name for name in loads if name in LOADS]:
-        for shards in asked.shards or COUNTS:
-            rows += _compared(shards, events, asked, run)
-    for name in OTHERS:
-        if name in loads:
-            rows += OTHERS[name](asked, run)
-    command.finish("scale", rows, COLUMNS, asked.write, costs=COSTS, drawn=PLOTS)
+        rows = [row for n in asked.shards or COUNTS for row in _compared(n, events, asked, run)]
+        heavy = [cell(load, shards) for load in HEAVY for shards in COUNTS]
+        title = "CPU of all server processes for each delivered event"
+        plots = [Plot("servers_us", title, "µs", cells=heavy)]
+        command.finish("scale", rows, COLUMNS, asked.write, costs=COSTS, drawn=plots)
+    if others := [name for name in OTHERS if name in loads]:
+        rows = [row for name in others for row in OTHERS[name](asked, run)]
+        command.finish("scale-idle", rows, IDLE, asked.write)
 
 
 def cell(load: str, shards: int) -> str:
     """The name of a cell."""
     return f"{load}, {shards} {'shard' if shards == 1 else 'shards'}"
+
+
+def idle_cell(watchers: int) -> str:
+    """The name of a cell without events."""
+    return f"idle, {watchers:,} watchers"
 
 
 def edge_cell(connections: int) -> str:
@@ -145,7 +155,7 @@ def _idle(asked: argparse.Namespace, run: Run) -> list[Row]:
     for system in systems:
         with system.start(shape) as running:
             each = [_rest(running, shape.watchers) for _ in range(asked.repetitions)]
-        rows.append(row_of(f"idle, {shape.watchers:,} watchers", system.name, run, each))
+        rows.append(row_of(idle_cell(shape.watchers), system.name, run, each))
     return rows
 
 

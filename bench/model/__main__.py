@@ -176,7 +176,7 @@ class Beside:
         return 100 * (self.said - self.found) / self.found
 
     def __str__(self) -> str:
-        return f"{self.said:,.0f}, {self.found:,.0f} ({self.error:+.0f} %)"
+        return f"{self.said:,.0f}, {self.found:,.0f} ({round(self.error):+d} %)"
 
 
 @dataclass(frozen=True, slots=True)

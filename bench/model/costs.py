@@ -33,7 +33,8 @@ def value(name: str, figures: Figures, of: tuple[str, str], metric: str) -> floa
     """
     row = figures.find(*of)
     if row is None or metric not in row.values:
-        raise Lacking(f"{metric} of {' and '.join(of)} is not kept: make bench-{name} ARGS=--write")
+        what = f"{metric} of {' and '.join(of)}"
+        raise Lacking(f"{what} is not kept: make bench-{name.partition('-')[0]} ARGS=--write")
     return row[metric].median
 
 
@@ -156,9 +157,7 @@ def costs(scale: Figures, kind: str) -> Costs:
     more = Load(shards, LOADS[name][1] / shards, 0).reads - tails[1][0]
     read = (_bystander(scale, name, shards) - tails[1][2]) / more
     read = min(max(read, 0.0), first)
-    idle = [one for one in scale.rows if "idle_servers_us" in one.values and one.system == ONE]
-    waits = idle[-1]["idle_servers_us"].median if idle else 0.0
-    return Costs(first - read, read, row, wake_up, delivery, waits)
+    return Costs(first - read, read, row, wake_up, delivery)
 
 
 def _bystander(scale: Figures, load: str, shards: int) -> float:

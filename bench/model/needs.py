@@ -7,11 +7,12 @@ from pathlib import Path
 
 from bench.harness.results import FOLDER, Figures
 from bench.model.costs import Costs, Lacking, Load, ValkeyCosts, costs, valkey_costs, value
-from bench.scale import EDGE_CONNECTIONS, edge_cell
+from bench.scale import EDGE_CONNECTIONS, IDLE_WATCHERS, edge_cell, idle_cell, of_processes
 
 # What a process may use of its core, so that a burst finds room.
 SHARE = 0.6
 OURS, ENVOY = "rushes", "rushes through Envoy"
+IDLE_CELL = idle_cell(IDLE_WATCHERS)
 MILLION, GIB_OF_KIB, GIB_OF_MIB = 1e6, 1 << 20, 1 << 10
 POLL_SECONDS = 30.0
 
@@ -61,10 +62,11 @@ class Kept:
         Raises:
             Lacking: when a figure is not kept.
         """
-        scale = Figures.read("scale", folder)
+        scale, idle = Figures.read("scale", folder), Figures.read("scale-idle", folder)
         kinds = ("progress", "state")
+        waits = value("scale-idle", idle, (IDLE_CELL, of_processes(1)), "idle_servers_us")
         return cls(
-            {kind: costs(scale, kind) for kind in kinds},
+            {kind: replace(costs(scale, kind), idle=waits) for kind in kinds},
             {kind: valkey_costs(scale, kind) for kind in kinds},
             folder,
         )
@@ -165,7 +167,7 @@ def parts(asked: Asked, kept: Kept) -> Iterator[Part]:
 
 def _edge(asked: Asked, kept: Kept) -> Part:
     few, many = EDGE_CONNECTIONS
-    held = [kept.of("scale", edge_cell(n), ENVOY, "envoy_mib") for n in EDGE_CONNECTIONS]
+    held = [kept.of("scale-idle", edge_cell(n), ENVOY, "envoy_mib") for n in EDGE_CONNECTIONS]
     mib = (held[1] - held[0]) / (many - few)
     base = max(held[0] - few * mib, 0.0)
     each = kept.of("watch", "progress-envoy-connection-each-2000", ENVOY, "envoy_us")
@@ -224,7 +226,7 @@ def _database(asked: Asked, kept: Kept) -> Part:
     jobs = per_s * kept.of("throughput", "throughput-postgres", OURS, "database_ms") / 1000
     of_polls = ("poller", "polls-postgres", OURS)
     each = kept.of(*of_polls, "database_cores") / kept.of(*of_polls, "polls_per_s")
-    idle = kept.of("scale", "idle, 5,000 watchers", "rushes, 1 process", "idle_database_us")
+    idle = kept.of("scale-idle", IDLE_CELL, of_processes(1), "idle_database_us")
     compared = asked.watchers * idle / MILLION
     return Part(
         "PostgreSQL",
