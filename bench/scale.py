@@ -6,17 +6,20 @@ within the same seconds, on installations of their own. On two cores nothing get
 measured is CPU: of all server processes together, of the dearest one, and of what stands behind
 them. A *bystander* is a server process whose watchers are told nothing; what it pays is for events
 of other users in the shards that it tails. *By shard* means that the watchers of a shard are at one
-process, so that a process tails its own shards only. An idle cell has no events; one of the edge
-shows what Envoy holds for as many connections with a watch on each.
+process, so that a process tails its own shards only. An idle cell has no events, an unheard one has
+events of which no watcher is told. One of the edge shows what Envoy holds for as many connections
+with a watch on each.
 """
 
 import argparse
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
+from itertools import product
 
 from bench.harness import command
-from bench.harness.measure import Values, compare, cpu, measure
+from bench.harness.measure import WARM_UP_SECONDS, Values, compare, cpu, measure, publish
 from bench.harness.plots import Plot
 from bench.harness.processes import resident_kib
 from bench.harness.report import Column, metric, times
@@ -36,6 +39,8 @@ LOADS = {
 HEAVY = ("progress-2000", "state-1500")
 WATCHERS, IDLE_WATCHERS = 1000, 5000
 IDLE_SECONDS = 20.0
+UNHEARD_RATE = 10_000
+UNHEARD = f"unheard, {UNHEARD_RATE:,} events/s"
 EDGE_CONNECTIONS = (200, 1200)
 BYSTANDER = "rushes, 1 process and a bystander"
 COLUMNS: list[Column] = [
@@ -58,6 +63,8 @@ COSTS: list[Column] = [
     metric("MiB of a process without watchers", "process_mib", range=False),
 ]
 IDLE = [
+    metric("server µs/told event", "bystander_us", 1),
+    metric("Valkey µs/told event", "valkey_us", 1),
     metric("server µs/watcher and s", "idle_servers_us", 1),
     metric("database µs/watcher and s", "idle_database_us", 1),
     metric("KiB/watcher", "each_kib", 1, range=False),
@@ -187,8 +194,37 @@ def _edge(asked: argparse.Namespace, run: Run) -> list[Row]:
     return rows
 
 
-# Cells without events. All of them are measured at one process and one shard.
-OTHERS = {"idle": _idle, "edge": _edge}
+def _unheard(asked: argparse.Namespace, run: Run) -> list[Row]:
+    """What events cost that no watcher is told of: at one process, and with a bystander besides."""
+    systems = {of_processes(1): Servers(heard=False)}
+    systems[BYSTANDER] = Servers(heard=False, bystander=True)
+    found: dict[str, list[Values]] = {name: [] for name in systems}
+    with ExitStack() as stack:
+        running = {
+            name: stack.enter_context(Rushes(servers=one).start(Shape(WATCHERS)))
+            for name, one in systems.items()
+        }
+        for _, (name, one) in product(range(asked.repetitions), running.items()):
+            found[name].append(_told(one, asked.seconds))
+    return [row_of(UNHEARD, name, run, each) for name, each in found.items()]
+
+
+def _told(running: Running, seconds: float) -> Values:
+    publish(running, Load("progress", UNHEARD_RATE, WARM_UP_SECONDS))
+    before = cpu(running.pids)
+    sent, _ = publish(running, Load("progress", UNHEARD_RATE, seconds))
+    used = {role: after - before[role] for role, after in cpu(running.pids).items()}
+    each = {role: spent * 1e6 / sent["sent"] for role, spent in used.items()}
+    return {
+        "bystander_us": each.get("bystander", each["server"]),
+        "valkey_us": each["valkey"],
+        "late_ms": sent["late_ms"],
+        "refused": running.refused,
+    }
+
+
+# Cells in which no watcher is told of an event, all of them at one shard.
+OTHERS = {"idle": _idle, "edge": _edge, "unheard": _unheard}
 
 if __name__ == "__main__":
     main()

@@ -2,9 +2,10 @@
 
 A server process pays for being woken, for the reads of its tails, for their rows (events of all
 users in its shards), for wake-ups that have something for its watchers, for what is delivered to
-them, and for watchers to whom nothing happens. One process and a bystander at two rates on one
-shard give the costs. A bystander on four shards tells what a read costs a process that is awake.
-Everything else is a prediction. Valkey is reckoned alike, from one reader and from two.
+them, and for watchers to whom nothing happens. A bystander at a low rate and an unheard load at a
+high one give the costs of a tail; one process at two rates gives those of its watchers; a bystander
+on four shards tells what a read costs a process that is awake. Everything else is a prediction.
+Valkey is reckoned alike, from one reader and from two.
 """
 
 import math
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.harness.results import Figures
-from bench.scale import BYSTANDER, COUNTS, LOADS, cell, of_processes
+from bench.scale import BYSTANDER, COUNTS, LOADS, UNHEARD, UNHEARD_RATE, cell, of_processes
 from core.telling.stream import JOIN_SECONDS
 
 # What a read takes beside the time that a tail lets rows gather.
@@ -138,26 +139,33 @@ def loads_of(kind: str) -> tuple[str, str]:
     return found[0][1], found[-1][1]
 
 
-def costs(scale: Figures, kind: str) -> Costs:
-    """The costs of a server process.
+def costs(scale: Figures, idle: Figures, kind: str) -> Costs:
+    """The costs of a server process, without those of idle watchers.
 
     Raises:
         Lacking: when a figure is not kept.
     """
-    tails, owns = [], []
-    for name in loads_of(kind):
-        rate = LOADS[name][1]
-        load, beside = Load(1, rate, rate), _bystander(scale, name, 1)
-        alone = rate * value("scale", scale, (cell(name, 1), ONE), "servers_us")
-        tails.append((load.reads, load.rows, beside))
-        owns.append((load.wake_ups, load.delivered, max(alone - beside, 0.0)))
-    first, row = pair(tails[0], tails[1])
-    wake_up, delivery = pair(owns[0], owns[1])
-    name, shards = loads_of(kind)[1], COUNTS[-1]
-    more = Load(shards, LOADS[name][1] / shards, 0).reads - tails[1][0]
-    read = (_bystander(scale, name, shards) - tails[1][2]) / more
-    read = min(max(read, 0.0), first)
+    light, heavy = loads_of(kind)
+    dense = Load(1, UNHEARD_RATE, 0)
+    spent = UNHEARD_RATE * value("scale-idle", idle, (UNHEARD, ONE), "bystander_us")
+    sparse = Load(1, LOADS[light][1], 0)
+    first, row = pair(
+        (sparse.reads, sparse.rows, _bystander(scale, light, 1)), (dense.reads, dense.rows, spent)
+    )
+    tail = Costs(first, 0.0, row, 0.0, 0.0)
+    wake_up, delivery = pair(_own(scale, tail, light), _own(scale, tail, heavy))
+    tails = Load(COUNTS[-1], LOADS[heavy][1] / COUNTS[-1], 0)
+    more = _bystander(scale, heavy, COUNTS[-1]) - tail.of(tails)
+    read = min(max(more / (tails.reads - tails.moments), 0.0), first)
     return Costs(first - read, read, row, wake_up, delivery)
+
+
+def _own(scale: Figures, tail: Costs, load: str) -> tuple[float, float, float]:
+    """Wake-ups of watchers and events delivered in a second at one process, and what they cost."""
+    rate = LOADS[load][1]
+    its = Load(1, rate, rate)
+    spent = rate * value("scale", scale, (cell(load, 1), ONE), "servers_us")
+    return its.wake_ups, its.delivered, max(spent - tail.of(its), 0.0)
 
 
 def _bystander(scale: Figures, load: str, shards: int) -> float:
@@ -166,22 +174,29 @@ def _bystander(scale: Figures, load: str, shards: int) -> float:
     return spent * LOADS[load][1]
 
 
-def valkey_costs(scale: Figures, kind: str) -> ValkeyCosts:
-    """The costs of Valkey; those of an event are from the heavier load, where events come densely.
+def valkey_costs(scale: Figures, idle: Figures, kind: str) -> ValkeyCosts:
+    """The costs of Valkey. An event is cheaper than here where many more come at once.
 
     Raises:
         Lacking: when a figure is not kept.
     """
-    reads, alone, rate = [], 0.0, 0
-    for name in loads_of(kind):
-        rate, of = LOADS[name][1], cell(name, 1)
-        load = Load(1, rate, 0)
-        alone = rate * value("scale", scale, (of, ONE), "valkey_us")
-        both = rate * value("scale", scale, (of, BYSTANDER), "valkey_us")
-        reads.append((load.moments, load.rows, max(both - alone, 0.0)))
-    moment, row = pair(reads[0], reads[1])
-    costs = ValkeyCosts(0.0, moment, row)
-    return ValkeyCosts(max(alone - costs.of(0, [load]), 0.0) / rate, moment, row)
+    light, heavy = loads_of(kind)
+    sparse, dense = Load(1, LOADS[light][1], 0), Load(1, UNHEARD_RATE, 0)
+    few = [_valkey(scale, (cell(light, 1), system), LOADS[light][1]) for system in (ONE, BYSTANDER)]
+    many = [_valkey(idle, (UNHEARD, system), UNHEARD_RATE) for system in (ONE, BYSTANDER)]
+    moment, row = pair(
+        (sparse.moments, sparse.rows, max(few[1] - few[0], 0.0)),
+        (dense.moments, dense.rows, max(many[1] - many[0], 0.0)),
+    )
+    reader, rate = ValkeyCosts(0.0, moment, row), LOADS[heavy][1]
+    alone = _valkey(scale, (cell(heavy, 1), ONE), rate)
+    event = (alone - reader.of(0, [Load(1, rate, 0)])) / rate
+    return ValkeyCosts(max(event, 0.0), moment, row)
+
+
+def _valkey(figures: Figures, of: tuple[str, str], rate: float) -> float:
+    """Microseconds in a second that Valkey spends."""
+    return rate * value(figures.name, figures, of, "valkey_us")
 
 
 def layout(rate: float, shards: int, count: int, by_shard: bool = False) -> list[Load]:

@@ -66,8 +66,8 @@ class Kept:
         kinds = ("progress", "state")
         waits = value("scale-idle", idle, (IDLE_CELL, of_processes(1)), "idle_servers_us")
         return cls(
-            {kind: replace(costs(scale, kind), idle=waits) for kind in kinds},
-            {kind: valkey_costs(scale, kind) for kind in kinds},
+            {kind: replace(costs(scale, idle, kind), idle=waits) for kind in kinds},
+            {kind: valkey_costs(scale, idle, kind) for kind in kinds},
             folder,
         )
 

@@ -33,17 +33,25 @@ class Servers:
 
     Users take turns at the processes. With `by_shard` those of a shard are at one process. A
     `bystander` is one more process, where one user of each shard watches of whom nothing is told.
+    Without `heard` nobody watches but such users, also at the first process.
     """
 
     count: int = 1
     shards: int = 1
     by_shard: bool = False
     bystander: bool = False
+    heard: bool = True
 
     @property
     def processes(self) -> int:
         """How many there are."""
         return self.count + self.bystander
+
+    @property
+    def quiet(self) -> list[int]:
+        """The processes at which users watch of whom nothing is told."""
+        first = [] if self.heard else [0]
+        return first + ([self.count] if self.bystander else [])
 
     def of(self, number: int, user: str) -> int:
         """The process of the user, from 0."""
@@ -136,9 +144,13 @@ def _plan(running: Installation, shape: Shape, servers: Servers, ports: list[int
         (connection, servers.of(number, names[number]))
         for number, connection in zip(users, connections, strict=True)
     ]
-    quiet = _of_each_shard(servers.shards) if servers.bystander else []
-    users, places = [*range(-len(quiet), 0), *users], [(0, servers.count)] * len(quiet) + places
-    names |= dict(zip(users, quiet, strict=False))
+    if not servers.heard:
+        users, places = [], []
+    for server in servers.quiet:
+        for name in _of_each_shard(servers.shards):
+            number = -len(names)
+            names[number] = name
+            users, places = [number, *users], [(0, server), *places]
     tokens = {number: running.token(name) for number, name in names.items()}
     distinct = {place: index for index, place in enumerate(dict.fromkeys(places))}
     return Plan(

@@ -19,7 +19,7 @@ from bench.model.costs import (
     valkey_costs,
 )
 from bench.model.needs import SHARE, Asked, Kept, ends_at, processes, server_cores, valkey_cores
-from bench.scale import BYSTANDER, LOADS, cell, of_processes
+from bench.scale import BYSTANDER, LOADS, UNHEARD, UNHEARD_RATE, cell, of_processes
 
 RUN = this_run("command", Machine(2, "p", "6", {}), Calibration(10, 1.0, 30, 1.0))
 SERVER = Costs(moment=110, read=40, row=12, wake_up=90, delivery=80)
@@ -60,10 +60,23 @@ def rows_of(load: str) -> list[Row]:
     ]
 
 
+def unheard() -> Figures:
+    """What events cost that no watcher is told of, with these costs."""
+    load = Load(1, UNHEARD_RATE, 0)
+    rows = []
+    for system, readers in ((of_processes(1), [load]), (BYSTANDER, [load, load])):
+        values = {
+            "bystander_us": SERVER.of(load) / UNHEARD_RATE,
+            "valkey_us": VALKEY.of(UNHEARD_RATE, readers) / UNHEARD_RATE,
+        }
+        rows.append(row_of(UNHEARD, system, RUN, [values]))
+    return Figures("scale-idle", rows)
+
+
 @pytest.mark.parametrize("kind", ["progress", "state"])
 def test_the_costs_that_figures_were_made_with_are_found_again(kind: str) -> None:
     scale = Figures("scale", [row for load in loads_of(kind) for row in rows_of(load)])
-    found, valkey = costs(scale, kind), valkey_costs(scale, kind)
+    found, valkey = costs(scale, unheard(), kind), valkey_costs(scale, unheard(), kind)
     assert (found.moment, found.read, found.row) == pytest.approx((110, 40, 12))
     assert (found.wake_up, found.delivery) == pytest.approx((90, 80))
     assert (valkey.event, valkey.moment, valkey.row) == pytest.approx((18, 25, 1.5))
@@ -72,7 +85,7 @@ def test_the_costs_that_figures_were_made_with_are_found_again(kind: str) -> Non
 def test_a_missing_figure_is_named_with_the_command_that_makes_it() -> None:
     scale = Figures("scale", rows_of("progress-500"))
     with pytest.raises(Lacking, match=r"progress-2000.*make bench-scale"):
-        costs(scale, "progress")
+        costs(scale, unheard(), "progress")
 
 
 def test_no_cost_is_below_nothing_when_noise_says_so() -> None:
