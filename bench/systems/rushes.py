@@ -129,37 +129,51 @@ def _insert(running: Installation, shape: Shape) -> None:
     db.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Who watches, at which process and on which of the connections to it."""
+
+    user: str
+    server: int
+    connection: int = 0
+    labels: bool = False
+
+
 def _plan(running: Installation, shape: Shape, servers: Servers, ports: list[int]) -> Plan:
     """Every second user's watches name a label, which all jobs have."""
     interval = Duration(nanos=PROGRESS_MS * 1_000_000)
     labels = [f"{name}={value}" for name, value in list(LABELS.items())[:1]]
-    requests = [
-        request(progress_interval=interval),
-        request(progress_interval=interval, labels=labels),
-    ]
-    users = [number for number in range(shape.users) for _ in range(shape.devices)]
-    names = {number: name_of(number) for number in range(shape.users)}
-    connections = together(shape.watchers, shape.connection_count)
-    places = [
-        (connection, servers.of(number, names[number]))
-        for number, connection in zip(users, connections, strict=True)
-    ]
-    if not servers.heard:
-        users, places = [], []
-    for server in servers.quiet:
-        for name in _of_each_shard(servers.shards):
-            number = -len(names)
-            names[number] = name
-            users, places = [number, *users], [(0, server), *places]
-    tokens = {number: running.token(name) for number, name in names.items()}
+    requests = {
+        False: request(progress_interval=interval),
+        True: request(progress_interval=interval, labels=labels),
+    }
+    watches = [*_unheard(servers), *(_heard(shape, servers) if servers.heard else ())]
+    places = [(watch.server, watch.connection) for watch in watches]
     distinct = {place: index for index, place in enumerate(dict.fromkeys(places))}
+    tokens = {user: running.token(user) for user in {watch.user for watch in watches}}
     return Plan(
         host="127.0.0.1",
-        ports=[ports[server] for _, server in distinct],
+        ports=[ports[server] for server, _ in distinct],
         places=[distinct[place] for place in places],
-        tokens=[tokens[number] for number in users],
-        requests=[requests[number % 2] for number in users],
+        tokens=[tokens[watch.user] for watch in watches],
+        requests=[requests[watch.labels] for watch in watches],
     )
+
+
+def _heard(shape: Shape, servers: Servers) -> Iterator[_Watch]:
+    """The watches of the shape. Each process has as many connections as the shape says."""
+    connections = together(shape.watchers, shape.connection_count)
+    for place, connection in enumerate(connections):
+        number = place // shape.devices
+        user = name_of(number)
+        yield _Watch(user, servers.of(number, user), connection, number % 2 == 1)
+
+
+def _unheard(servers: Servers) -> Iterator[_Watch]:
+    """Those of users who have no job, one of each shard."""
+    for server in servers.quiet:
+        for user in _of_each_shard(servers.shards):
+            yield _Watch(user, server)
 
 
 def _of_each_shard(shards: int) -> list[str]:
