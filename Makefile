@@ -72,7 +72,7 @@ crash-full: $(VENV)/.ready-dev ## The same at every failpoint in every way, and 
 crash-long: $(VENV)/.ready-dev ## Random faults for MINUTES=60; SEED=1 runs that one again
 	@$(BIN)/python -m tests.crash --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-.PHONY: bench-watch bench-storm bench-memory bench-start bench-accept bench-throughput bench-poller bench-render bench-smoke
+.PHONY: bench-watch bench-storm bench-memory bench-scale bench-model bench-aims bench-start bench-accept bench-throughput bench-poller bench-render bench-smoke
 bench-watch: $(VENV)/.ready-plots ## Live events beside the floor of gRPC, 8 minutes (ARGS="--write" keeps it)
 	@$(BIN)/python -m bench.watch $(ARGS)
 
@@ -81,6 +81,15 @@ bench-storm: $(VENV)/.ready-plots ## Thousands return at once, 5 minutes
 
 bench-memory: $(VENV)/.ready-plots ## Memory of idle watchers, 4 minutes
 	@$(BIN)/python -m bench.memory $(ARGS)
+
+bench-scale: $(VENV)/.ready-plots ## Events at 1, 2 and 4 server processes and shards, 15 minutes
+	@$(BIN)/python -m bench.scale $(ARGS)
+
+bench-model: $(VENV)/.ready-dev ## What a million watchers need, reckoned from the figures that are kept
+	@$(BIN)/python -m bench.model $(ARGS)
+
+bench-aims: $(VENV)/.ready-dev ## The figures that are kept beside what they must be
+	@$(BIN)/python -m bench.aims $(ARGS)
 
 bench-start: $(VENV)/.ready-plots ## From accepted to started, 2 minutes
 	@$(BIN)/python -m bench.start $(ARGS)
@@ -115,6 +124,13 @@ bench-api: $(VENV)/.ready-plots ## Unary calls beside the floor of gRPC, and one
 
 bench-media: bench-setup ## Downloads of 1 GB beside nginx and uvicorn's floor
 	@$(BIN)/python -m bench.media $(ARGS)
+
+.PHONY: bench
+bench: bench-setup ## All benches, kept and written into the docs, some 70 minutes on a calm machine
+	@for name in watch peers storm memory scale start accept throughput jobs api media poller render; do \
+		$(MAKE) --no-print-directory bench-$$name ARGS=--write || exit; \
+	done
+	@$(MAKE) --no-print-directory bench-model bench-aims ARGS=--write
 
 .PHONY: format
 format: $(VENV)/.ready-dev ## Format and mend what ruff can

@@ -1,11 +1,11 @@
-"""A whole installation for a benchmark: Valkey, a database that waits for its disk, one server
-process and worker processes (`bench.worker`), on sockets and in a folder of their own."""
+"""A whole installation for a benchmark: Valkey, a database that waits for its disk, server
+processes and worker processes (`bench.worker`), on sockets and in a folder of their own."""
 
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +39,19 @@ class Installation:
 
 @contextmanager
 def installation(
-    database: str, worker_count: int, *, port: int = 0, in_memory: bool = False
+    database: str,
+    worker_count: int,
+    *,
+    port: int = 0,
+    more_ports: Sequence[int] = (),
+    in_memory: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Installation]:
     """Started and ready; ended with all its processes and files.
 
-    The server listens on the TCP port if one is given. With `in_memory` no disk is part of what is
-    measured, if the machine has a folder in memory.
+    The server listens on the TCP port if one is given, and `server-2` and those after it on
+    `more_ports`. With `in_memory` no disk is part of what is measured, if the machine has a folder
+    in memory. `settings` are RUSHES_* variables of all processes.
     """
     with ExitStack() as stack:
         place = MEMORY if in_memory and MEMORY.is_dir() else None
@@ -62,16 +69,24 @@ def installation(
             cluster.start()
             url = cluster.url()
         address = f"127.0.0.1:{port}" if port else f"unix:{folder / 'server.sock'}"
-        env = _environment(folder, url, valkey.url, address)
-        workers = {f"worker-{index}": "bench.worker" for index in range(worker_count)}
-        modules = {"server": "server", **workers}
+        env = _environment(folder, url, valkey.url, address) | dict(settings or {})
         found = {"valkey": valkey.process, "postgres": cluster.process if cluster else None}
         processes = {name: process for name, process in found.items() if process is not None}
-        for name, module in modules.items():
-            processes[name] = process = subprocess.Popen([sys.executable, "-m", module], env=env)
+
+        def start(name: str, module: str, listen: str = address) -> None:
+            own = env | {"RUSHES_GRPC_LISTEN": listen}
+            processes[name] = process = subprocess.Popen([sys.executable, "-m", module], env=own)
             stack.callback(end, process)
-            if name == "server":
-                _wait_until_it_serves(address)
+
+        start("server", "server")
+        _wait_until_it_serves(address)
+        others = [f"127.0.0.1:{more}" for more in more_ports]
+        for number, other in enumerate(others, 2):
+            start(f"server-{number}", "server", other)
+        for other in others:
+            _wait_until_it_serves(other)
+        for index in range(worker_count):
+            start(f"worker-{index}", "bench.worker")
         yield Installation(address, folder / "data", url, valkey.url, processes, env)
 
 

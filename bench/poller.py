@@ -75,7 +75,9 @@ _CHANGED = {
     "operation": "'op-' || place",
     # Spread over the time between two polls, and near the end that is expected.
     "next_run_time": "{now} + :first_ms + CAST(:poll_ms * place / :count AS BIGINT)",
+    # Now is when it is expected to end.
     "start_time": "{now} - :typical_ms",
+    "submit_time": "{now} - :typical_ms",
 }
 _COPY = Statement(
     "WITH RECURSIVE places(place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places"

@@ -37,14 +37,14 @@ LOOK_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Whom the client watches for: a token and a request for each watcher.
+    """Whom the client watches for: a token, a request and a connection for each watcher.
 
-    Watchers that stand together share a connection.
+    `ports` has the port of each connection, `places` the connection of each watcher.
     """
 
     host: str
-    port: int
-    connections: int
+    ports: list[int]
+    places: list[int]
     tokens: list[str]
     requests: list[str]  # base64 of a WatchJobsRequest
 
@@ -53,7 +53,7 @@ class Plan:
 class Connected:
     """The client with all watches open.
 
-    `before_kib` is the server's resident memory without them, `refused` how many were turned away.
+    `before_kib` is the servers' resident memory without them, `refused` how many were turned away.
     """
 
     client: Child
@@ -67,8 +67,13 @@ def request(**fields: Any) -> str:
     return base64.b64encode(pb.WatchJobsRequest(**fields).SerializeToString()).decode()
 
 
-def connect(stack: ExitStack, plan: Plan, folder: Path, server: int) -> Connected:
-    """Starts the client and opens all watches. `stack` ends it.
+def together(watchers: int, connections: int) -> list[int]:
+    """The connection of each watcher when those that stand together share one."""
+    return [place * connections // watchers for place in range(watchers)]
+
+
+def connect(stack: ExitStack, plan: Plan, folder: Path, *servers: int) -> Connected:
+    """Starts the client and opens all watches. `stack` ends it. `servers` are processes.
 
     Before that a few watches come and go, so that what a server sets up at its first call is no
     part of what its watchers cost.
@@ -81,7 +86,7 @@ def connect(stack: ExitStack, plan: Plan, folder: Path, server: int) -> Connecte
     client.ask(do="open", count=min(FEW, count), seconds=OPEN_SECONDS)
     client.ask(do="leave")
     time.sleep(SETTLE_SECONDS)
-    before = resident_kib(server)
+    before = sum(resident_kib(server) for server in servers)
     opened = client.ask(timeout=OPEN_SECONDS * 2, do="open", count=count, seconds=OPEN_SECONDS)
     if not opened["open"]:
         raise Died(f"the server turned all watchers away: {opened['last_words']}")
@@ -179,18 +184,17 @@ class Fleet:
         pairs = zip(plan.tokens, plan.requests, strict=True)
         self._watchers = [Watcher(t, base64.b64decode(r), self.counts) for t, r in pairs]
         self._open: list[Watcher] = []
-        self._connections: list[Connection] = []
+        self._connections: dict[int, Connection] = {}
 
     async def open(self, count: int, seconds: float) -> dict[str, Any]:
         """Opens so many watches at once, and waits until each is live or refused."""
         self.begin()
         plan, begun = self._plan, time.time()
         self._open = self._watchers[:count]
-        each = len(self._watchers) / plan.connections
-        for place, watcher in enumerate(self._open):
-            while len(self._connections) <= place / each:
-                await self._connect()
-            watcher.open(self._connections[int(place / each)])
+        for place, watcher in zip(plan.places, self._open, strict=False):
+            if place not in self._connections:
+                self._connections[place] = await self._connect(plan.ports[place])
+            watcher.open(self._connections[place])
         while self._waits() and time.time() - begun < seconds:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
         took = time.time() - begun
@@ -202,10 +206,9 @@ class Fleet:
             "p99_s": percentile(ages, 0.99),
         }
 
-    async def _connect(self) -> None:
-        loop, plan = asyncio.get_running_loop(), self._plan
-        _, connection = await loop.create_connection(Connection, plan.host, plan.port)
-        self._connections.append(connection)
+    async def _connect(self, port: int) -> Connection:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(Connection, self._plan.host, port))[1]
 
     def _waits(self) -> bool:
         return any(not (watcher.live_at or watcher.ended) for watcher in self._open)
@@ -218,11 +221,12 @@ class Fleet:
 
     async def leave(self) -> None:
         """Drops all connections."""
-        for connection in self._connections:
+        connections = self._connections.values()
+        for connection in connections:
             connection.close()
-        while not all(connection.lost for connection in self._connections):  # noqa: ASYNC110
+        while not all(connection.lost for connection in connections):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
-        self._connections = []
+        self._connections = {}
 
 
 def _headers(token: str) -> list[Header]:

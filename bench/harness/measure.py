@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -75,7 +75,11 @@ def cpu(pids: Mapping[str, int]) -> dict[str, float]:
 
 
 def compare(
-    systems: Sequence[System], shape: Shape, loads: Mapping[str, Load], repetitions: int
+    systems: Sequence[System],
+    shape: Shape,
+    loads: Mapping[str, Load],
+    repetitions: int,
+    measured: Callable[[Running, Load], Values] = measure,
 ) -> dict[tuple[str, str], list[Values]]:
     """Each load on each system, interleaved; values by (load's name, system's name).
 
@@ -94,7 +98,7 @@ def compare(
                 if repetition:
                     random.shuffle(order)
                 for name in order:
-                    values = measure(running[name], replace(load, bytes=size))
+                    values = measured(running[name], replace(load, bytes=size))
                     if name == first:
                         size = int(values["bytes"])
                     found.setdefault((cell, name), []).append(values)

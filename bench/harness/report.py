@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.harness.machine import Machine
 from bench.harness.results import Figures, Row, Run, Spread
 
 DOCS = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -61,18 +62,23 @@ def table(figures: Figures, columns: Sequence[Column], rows: Sequence[Row] | Non
 
 
 def provenance(rows: Sequence[Row]) -> str:
-    """A paragraph for each run: when and where, with which versions, and whether to believe it."""
+    """Where, with which versions, by which commands and when; and whether to believe each run."""
     runs: dict[str, Run] = {row.run.time: row.run for row in rows}
-    return "\n\n".join(textwrap.fill(_said(run), LINE) for run in runs.values())
+    said: dict[str, list[str]] = {}
+    for run in runs.values():
+        lines = said.setdefault(_place(run.machine), [])
+        lines.append(_fill(f"- `{run.command}` at {run.time}: {run.calibration}.", "  "))
+    return "\n\n".join(_fill(place) + "\n\n" + "\n".join(lines) for place, lines in said.items())
 
 
-def _said(run: Run) -> str:
-    machine = run.machine
+def _place(machine: Machine) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
-    return (
-        f"`{run.command}` at {run.time}: {machine.cores} cores ({machine.processor}), Linux"
-        f" {machine.kernel}, {versions}; {run.calibration}."
-    )
+    cores = f"{machine.cores} cores ({machine.processor})"
+    return f"Measured on {cores}, Linux {machine.kernel}, {versions}, by:"
+
+
+def _fill(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, LINE, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def include(name: str, text: str, path: Path = DOCS) -> None:

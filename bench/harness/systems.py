@@ -67,7 +67,8 @@ class Running:
     """A System that serves. `pids` are by role: server, envoy, valkey, database, publisher, client.
 
     The children of a process count with it. Where the publisher is the server there is no role of
-    its own. `before_kib` is the server's resident memory before the watchers came.
+    its own. `before_kib` is the server's resident memory before the watchers came, of all servers
+    if there are several (`server-2` and so on).
     """
 
     pids: dict[str, int]

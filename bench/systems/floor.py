@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 import uvloop
 
-from bench.harness.client import PATH, Plan, connect, lines, request, say
+from bench.harness.client import PATH, Plan, connect, lines, request, say, together
 from bench.harness.processes import Child, python
 from bench.harness.systems import TICK_SECONDS, Pace, Running, Shape, stamp
 from rushes.v1 import job_pb2
@@ -55,8 +55,8 @@ class Floor:
             port = server.hello()["port"]
             plan = Plan(
                 host="127.0.0.1",
-                port=port,
-                connections=shape.connection_count,
+                ports=[port] * shape.connection_count,
+                places=together(shape.watchers, shape.connection_count),
                 tokens=["x" * TOKEN_BYTES] * shape.watchers,
                 requests=[request()] * shape.watchers,
             )

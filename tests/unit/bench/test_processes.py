@@ -1,31 +1,59 @@
 """What /proc says of CPU and memory, and processes that answer in lines of JSON."""
 
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from bench.harness.processes import TICKS, Child, Died, cpu_seconds, resident_kib
+from bench.harness.processes import (
+    TICKS,
+    Child,
+    Died,
+    cpu_seconds,
+    own_cpu_seconds,
+    resident_kib,
+)
 
 ECHO = "import sys\nprint('{}', flush=True)\nfor line in sys.stdin: print(line, end='', flush=True)"
 
 
-def process(proc: Path, pid: int, ticks: tuple[int, int, int, int], children: str = "") -> None:
-    """A process with user, system, and its ended children's user and system time."""
+def process(proc: Path, pid: int, ended: tuple[int, int], children: str = "") -> None:
+    """A process with its ended children's user and system time."""
     folder = proc / str(pid)
     (folder / "task" / str(pid)).mkdir(parents=True)
-    times = " ".join(map(str, ticks))
+    times = " ".join(map(str, (77, 77, *ended)))
     # The name may hold spaces and parentheses.
     (folder / "stat").write_text(f"{pid} (a) (name) S 1 1 1 0 -1 4194560 1 2 3 4 {times} 20 0 1")
     (folder / "task" / str(pid) / "children").write_text(children)
 
 
 def test_cpu_is_of_the_process_its_children_and_those_that_ended(tmp_path: Path) -> None:
-    process(tmp_path, 1, (100, 20, 3, 4), children="2 3 ")
-    process(tmp_path, 2, (1000, 0, 0, 0), children="4")
-    process(tmp_path, 3, (0, 10_000, 0, 0))
-    process(tmp_path, 4, (0, 100_000, 0, 0))
-    assert cpu_seconds(1, tmp_path) == pytest.approx(111_127 / TICKS)
+    process(tmp_path, 1, (3, 4), children="2 3 ")
+    process(tmp_path, 2, (0, 0), children="4")
+    process(tmp_path, 3, (0, 20))
+    process(tmp_path, 4, (0, 0))
+    own = {1: 0.001, 2: 10.0, 3: 200.0, 4: 3000.0}
+    found = cpu_seconds(1, tmp_path, own.__getitem__)
+    assert found == pytest.approx(3210.001 + 27 / TICKS)
+
+
+def test_cpu_is_counted_finer_than_the_ticks_of_proc() -> None:
+    begun, ended = time.process_time(), 0.0
+    while ended < begun + 0.5 / TICKS:
+        ended = time.process_time()
+    before = own_cpu_seconds(os.getpid())
+    after = time.process_time()
+    assert ended <= before <= after
+
+
+def test_a_process_that_is_gone_has_no_cpu() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with pytest.raises(ProcessLookupError):
+        own_cpu_seconds(gone.pid)
 
 
 def test_resident_memory_and_its_peak_are_told_apart(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import pytest
 from bench.harness.report import in_words, include
 from bench.harness.results import Spread, percentile
 from bench.harness.systems import STAMP_SIZE, Pace, read_stamp, stamp
+from bench.systems.rushes import Servers
 from bench.watch import CEILING_MOST, CEILING_STEP, highest
+from core.telling.stream import shard_of
 
 
 def test_a_stamp_reads_back_and_is_always_as_long() -> None:
@@ -63,3 +65,12 @@ def test_a_page_without_markers_is_refused(tmp_path: Path) -> None:
     page.write_text("nothing\n")
     with pytest.raises(ValueError, match="markers"):
         include("x", "new", page)
+
+
+def test_watchers_take_turns_at_the_processes_or_are_at_that_of_their_shard() -> None:
+    names = [f"user-{number}" for number in range(200)]
+    in_turn, by_shard = Servers(4, 4), Servers(4, 4, by_shard=True)
+    assert [in_turn.of(number, name) for number, name in enumerate(names[:5])] == [0, 1, 2, 3, 0]
+    for number, name in enumerate(names):
+        assert by_shard.of(number, name) == shard_of(name, 4)
+    assert Servers(2, bystander=True).processes == 3
