@@ -80,9 +80,8 @@ class Returns:
         return [self._lined(one) for one in replay.replays(self._db, returns, PAGE_LINES)]
 
     def _lined(self, one: Replay) -> Missed | BaseException:
-        make = self._lines.make
         try:
-            lines = [make(change.revision, change.kind, change.payload) for change in one.changes]
+            lines = self._lines.make_all(one.changes)
         except (ValueError, KeyError, TypeError) as error:
             # A change that can't be read ends the watches of its user, and of nobody else.
             return error
