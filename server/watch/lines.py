@@ -65,9 +65,8 @@ class LineMaker:
     def __init__(self, mapper: Mapper) -> None:
         self._mapper = mapper
 
-    def make_all(self, changes: Iterable[UserChange]) -> list[Line]:
-        """The lines of changes of one user. Raises what `make` raises."""
-        asked: Asked = {}
+    def make_all(self, changes: Iterable[UserChange], asked: Asked) -> list[Line]:
+        """The lines of changes. Raises what `make` raises."""
         return [self.make(one.revision, one.kind, one.payload, asked) for one in changes]
 
     def make(self, revision: int, kind: str, payload: str | bytes, asked: Asked) -> Line:
