@@ -130,7 +130,7 @@ bench-media: bench-setup ## Downloads of 1 GB beside nginx and uvicorn's floor
 
 .PHONY: bench
 bench: bench-setup ## All benches, kept and written into the docs, some 70 minutes on a calm machine
-	@for name in watch peers storm memory scale start accept throughput jobs api media poller render; do \
+	@for name in steps watch peers storm memory scale start accept throughput jobs api media poller render; do \
 		$(MAKE) --no-print-directory bench-$$name ARGS=--write || exit; \
 	done
 	@$(MAKE) --no-print-directory bench-model bench-aims ARGS=--write
