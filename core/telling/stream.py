@@ -32,6 +32,7 @@ from core.telling.reads import READ_COUNT, TIMEOUT_SECONDS, Reads
 # Rows of every other kind are durable changes, each at a revision of its user.
 PROGRESS = "progress"
 MAX_ENTRIES = 20_000
+_NAMES = [b"kind", b"user", b"revision", b"job", b"attempt", b"payload"]
 # How long a tail that found rows lets others gather before it reads again.
 JOIN_SECONDS = 0.003
 # Redis answers a read sooner if there is something to give.
@@ -297,16 +298,14 @@ class ReadProgress:
 
 def _row(entry: Any) -> StreamRow | None:
     """The row; None when the entry is not one of ours, because garbage must not stop the tail."""
-    is_list = isinstance(entry, list)
-    fields = dict(zip(entry[::2], entry[1::2], strict=False)) if is_list else entry
+    if isinstance(entry, list) and entry[::2] != _NAMES:
+        # In another order, or with more: another version may have written it.
+        entry = dict(zip(entry[::2], entry[1::2], strict=False))
     try:
+        values = entry[1::2] if isinstance(entry, list) else [entry[name] for name in _NAMES]
+        kind, user, revision, job, attempt, payload = values
         return StreamRow(
-            fields[b"kind"].decode(),
-            fields[b"user"].decode(),
-            int(fields[b"revision"]),
-            fields[b"job"].decode(),
-            int(fields[b"attempt"]),
-            fields[b"payload"],
+            kind.decode(), user.decode(), int(revision), job.decode(), int(attempt), payload
         )
     except (KeyError, ValueError):
         return None

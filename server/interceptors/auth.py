@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import CredentialsInvalid, CredentialsMissing
 from server.interceptors.jwt_verifier import Verifier
-from server.interceptors.layer import Behaviour, Call, Context, Metadata
+from server.interceptors.layer import Behaviour, Call, Context, Metadata, metadata_of
 from server.principal import Principal, set_principal
 
 
@@ -18,7 +18,7 @@ class Auth:
         self._pool = pool
 
     async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
-        set_principal(await self._verify(bearer_token(call.metadata)))
+        set_principal(await self._verify(bearer_token(metadata_of(context))))
         return await inner(request, context)
 
     async def _verify(self, token: str) -> Principal:

@@ -31,9 +31,10 @@ class Invoke:
         parse: Any = handler.request_deserializer
 
         async def behaviour(raw: bytes, context: Context) -> Any:
-            request = _parse(parse, raw)
             if call.streaming:
-                return await _stream(handle, request, context)
+                # A watch would hold its request for as long as it lasts.
+                return await _stream(handle(_parse(parse, raw), context), context)
+            request = _parse(parse, raw)
             if inspect.iscoroutinefunction(handle):
                 return await handle(request, context)
             return await self._run(handle, request, context)
@@ -55,9 +56,8 @@ def _parse(parse: Callable[[bytes], Any], raw: bytes) -> Any:
         raise FieldInvalid(message=text) from None
 
 
-async def _stream(handle: Callable[..., Any], request: Any, context: Context) -> None:
-    """Runs a streaming handler: an async generator, or a coroutine that writes by itself."""
-    answers = handle(request, context)
+async def _stream(answers: Any, context: Context) -> None:
+    """Runs what a streaming handler made: an async generator, or a coroutine that writes itself."""
     if inspect.isawaitable(answers):
         await answers
         return

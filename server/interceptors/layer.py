@@ -1,9 +1,10 @@
 """A layer surrounds every call of our services, unary and streaming alike."""
 
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import grpc
 from grpc.aio import ServerInterceptor, ServicerContext
@@ -14,15 +15,21 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Metadata = tuple[tuple[str, str | bytes], ...]
 OUR_SERVICES = "/rushes."
+# More than our services have. A caller may make names up without end.
+_METHODS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call before its request is read."""
+    """What is called."""
 
     method: str
-    metadata: Metadata
     streaming: bool
+
+
+def metadata_of(context: Context) -> Metadata:
+    """What the caller sent along."""
+    return cast(Metadata, context.invocation_metadata() or ())
 
 
 class Layer(Protocol):
@@ -46,13 +53,14 @@ class Core(Protocol):
 class Chain(ServerInterceptor):
     """Runs the layers around every call of our services. Health and reflection pass untouched.
 
-    It is one interceptor, because each one costs a call time, and a watch memory for as long as it
-    lasts.
+    It is one interceptor, and it surrounds each method once: what is made for each call costs it
+    time, and costs a watch memory for as long as it lasts.
     """
 
     def __init__(self, layers: Sequence[Layer], core: Core) -> None:
         self._layers = layers
         self._core = core
+        self._surround = functools.lru_cache(_METHODS)(self._surround_anew)
 
     async def intercept_service(
         self,
@@ -62,8 +70,10 @@ class Chain(ServerInterceptor):
         handler = await continuation(details)
         if handler is None or not str(details.method).startswith(OUR_SERVICES):
             return handler
-        metadata: Any = details.invocation_metadata or ()
-        call = Call(details.method, tuple(metadata), bool(handler.response_streaming))
+        return self._surround(details.method, handler)
+
+    def _surround_anew(self, method: str, handler: Handler) -> Handler:
+        call = Call(method, bool(handler.response_streaming))
         behaviour = self._core.behaviour(call, handler)
         for layer in reversed(self._layers):
             behaviour = partial(layer.around, call, behaviour)

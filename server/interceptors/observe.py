@@ -12,7 +12,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from core.ids import is_id, new_id
 from core.process import metrics
 from core.process.telemetry import get_logger
-from server.interceptors.layer import Behaviour, Call, Context
+from server.interceptors.layer import Behaviour, Call, Context, metadata_of
 from server.principal import current_principal
 
 log = get_logger(__name__)
@@ -43,7 +43,7 @@ class Observe:
 
     async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
         started = time.perf_counter()
-        call_id = _given_id(call) or new_id()
+        call_id = _given_id(context) or new_id()
         _request_id.set(call_id)
         structlog.contextvars.bind_contextvars(request_id=call_id)
         finished = False
@@ -71,8 +71,8 @@ class Observe:
             metrics.CALL_SECONDS.labels(label).observe(seconds)
 
 
-def _given_id(call: Call) -> str:
-    for key, value in call.metadata:
+def _given_id(context: Context) -> str:
+    for key, value in metadata_of(context):
         if key == _HEADER and isinstance(value, str) and is_id(value):
             return value
     return ""

@@ -4,6 +4,7 @@ Times are milliseconds and money micro-units in the domain, Timestamp, Duration 
 A message inside another is made as the values of its fields (see `values`).
 """
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,30 +24,29 @@ from server.mapping.addresses import Addresses
 from server.mapping.models import model_to_proto, price_lines
 from server.mapping.specs import SPECS, result_field
 from server.mapping.values import duration, enum_value, money, timestamp
+from server.mapping.wire import tag_of, within
 
-# The fields of a job, and those of its progress, that an event keeps as they are shown.
-_AS_KEPT = (
+# The fields of a job, and those of its progress, that an event keeps as they are shown. What was
+# asked for stays as it is while a job lives; the rest moves.
+_ASKED = (
     "job_id",
     "user_id",
     "provider",
     "labels",
-    "attempt",
-    "revision",
-    "cancel_reason",
-    "cancel_saves_cost",
     "retry_of",
     "request_id",
     "final_prompt",
 )
-_TIMES = (
-    "cancel_request_time",
-    "create_time",
-    "start_time",
-    "end_time",
-    "start_deadline",
-    "finish_deadline",
-)
+_ASKED_TIMES = ("create_time", "start_deadline", "finish_deadline")
+_MOVING = ("attempt", "revision", "cancel_reason", "cancel_saves_cost")
+_MOVING_TIMES = ("cancel_request_time", "start_time", "end_time")
 _PROGRESS = ("percent", "estimated", "message")
+_ALL_ASKED = ("kind", "spec", *_ASKED, *_ASKED_TIMES)
+
+# What jobs were asked to make, by job: as JSON, and as the part of a serialized Job.
+Asked = dict[str, tuple[bytes, bytes]]
+_JOB_EVENT_TAG = tag_of(pb.WatchEvent, "job")
+_JOB_TAG = tag_of(pb.JobEvent, "job")
 
 
 class Mapper:
@@ -76,17 +76,33 @@ class Mapper:
         Events are mapped from what they keep, because a watch maps many, and a Job made in between
         would cost more than the rest. A call's job passes here too, so that both look the same.
         """
-        fields = {name: values[name] for name in _AS_KEPT if name in values}
-        fields |= {name: timestamp(values[name]) for name in _TIMES if name in values}
+        return self._asked(values) | self._moving(values, outputs, record, queue)
+
+    def _asked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The fields that stay as they are while the job lives, of _ALL_ASKED."""
+        fields = {name: values[name] for name in _ASKED if name in values}
+        fields |= {name: timestamp(values[name]) for name in _ASKED_TIMES if name in values}
         kind, spec = values["kind"], values["spec"]
         fields[kind] = SPECS[kind](spec)
+        fields["model"] = spec.get("model")
+        return fields
+
+    def _moving(
+        self,
+        values: dict[str, Any],
+        outputs: Iterable[Media],
+        record: Record | None,
+        queue: QueueInfo | None = None,
+    ) -> dict[str, Any]:
+        """The other fields."""
+        fields = {name: values[name] for name in _MOVING if name in values}
+        fields |= {name: timestamp(values[name]) for name in _MOVING_TIMES if name in values}
         fields["state"] = enum_value(job_pb2.Job.State, values["state"])
         fields["progress"] = _progress(values["progress"])
         fields["cost"] = self._cost(values["cost"])
-        fields["model"] = spec.get("model")
         fields["outputs"] = [self._media(media) for media in outputs]
         if record is not None:
-            fields |= result_field(kind, record)
+            fields |= result_field(values["kind"], record)
         if operation := values.get("provider_operation"):
             # The last part alone: what is before it names the account at the provider.
             fields["provider_operation"] = operation.rpartition("/")[2]
@@ -162,10 +178,15 @@ class Mapper:
 
     def stored_to_proto(self, stored: UserChange) -> pb.WatchEvent:
         """A durable event as the database and the stream carry it."""
-        return self.kept_to_proto(stored.revision, orjson.loads(stored.payload))
+        return pb.WatchEvent.FromString(
+            self.kept_to_bytes(stored.revision, orjson.loads(stored.payload), {})
+        )
 
-    def kept_to_proto(self, revision: int, values: dict[str, Any]) -> pb.WatchEvent:
-        """A durable event of which these are the decoded values of its payload.
+    def kept_to_bytes(self, revision: int, values: dict[str, Any], asked: Asked) -> bytes:
+        """A serialized WatchEvent: the durable event of which these are the decoded values.
+
+        Most of an event is what the job was asked to make, which is the same in all of its events.
+        `asked` keeps that part for the job's next event.
 
         Raises:
             ValueError, KeyError, TypeError: when they are not those of an event.
@@ -173,12 +194,15 @@ class Mapper:
         job = values["job"]
         outputs = [Media.from_json(item) for item in job["outputs"]]
         record = record_from_json(job["kind"], job.get("result"))
-        type = enum_value(pb.JobEvent.Type, values["type"])
-        return pb.WatchEvent(
-            revision=revision,
-            event_time=timestamp(values["event_time"]),
-            job=_job_event(type, self._job_fields(job, outputs, record)),
-        )
+        said = orjson.dumps([job.get(name) for name in _ALL_ASKED])
+        known, part = asked.get(job["job_id"], (b"", b""))
+        if known != said:
+            part = job_pb2.Job(**self._asked(job)).SerializeToString()
+            asked[job["job_id"]] = said, part
+        moving = job_pb2.Job(**self._moving(job, outputs, record)).SerializeToString()
+        event = pb.WatchEvent(revision=revision, event_time=timestamp(values["event_time"]))
+        told = _type_bytes(values["type"]) + within(_JOB_TAG, part + moving)
+        return event.SerializeToString() + within(_JOB_EVENT_TAG, told)
 
     def current_to_proto(
         self, job: Job, now_ms: int, queue: QueueInfo | None = None
@@ -219,6 +243,11 @@ def end_to_proto(reason: str = "") -> pb.WatchEvent:
     return pb.WatchEvent(
         end=pb.WatchEvent.End(reason=enum_value(error_reason_pb2.ErrorReason, reason))
     )
+
+
+@functools.cache
+def _type_bytes(type: str) -> bytes:
+    return pb.JobEvent(type=enum_value(pb.JobEvent.Type, type)).SerializeToString()
 
 
 def _job_event(type: Any, job: dict[str, Any]) -> Any:

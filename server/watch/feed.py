@@ -9,6 +9,7 @@ from core.jobs import State
 from core.process import metrics
 from core.process.telemetry import get_logger
 from core.telling.stream import PROGRESS, StreamRow
+from server.mapping import Asked
 from server.watch.lines import Line
 from server.watch.progress import LatestProgress
 from server.watch.reader import Reader
@@ -26,15 +27,31 @@ class Feed:
     Invariant: the ring holds the lines up to `head` without a gap. Before `begin`, `head` is None.
     """
 
+    __slots__ = (
+        "_asked",
+        "_reader",
+        "_ring",
+        "_seen",
+        "_tasks",
+        "filling",
+        "head",
+        "progress",
+        "user_id",
+        "watchers",
+    )
+
     def __init__(self, user_id: str, reader: Reader, tasks: Tasks) -> None:
         self.user_id = user_id
         self.head: int | None = None
         self.filling = False
-        self.watchers: set[Signal] = set()
+        self.watchers: list[Signal] = []
         self.progress = LatestProgress()
         self._reader = reader
         self._tasks = tasks
-        self._ring: deque[Line] = deque(maxlen=RING_LINES)
+        # Of the jobs that have not ended.
+        self._asked: Asked = {}
+        # Made for the first line, because most feeds that wait have none.
+        self._ring: deque[Line] | None = None
         # The highest revision that the stream or a read of the database has named.
         self._seen = 0
 
@@ -68,7 +85,8 @@ class Feed:
                 # Only the database can say that this revision has nothing to send.
                 self.expect(row.revision)
             elif self.head is not None and row.revision == self.head + 1 and not self.filling:
-                self._append([self._reader.lines.make(row.revision, row.kind, row.payload)])
+                make = self._reader.lines.make
+                self._append([make(row.revision, row.kind, row.payload, self._asked)])
             else:
                 self.expect(row.revision)
         except (ValueError, KeyError, TypeError):
@@ -115,9 +133,13 @@ class Feed:
                 continue
             assert line.revision == self.head + 1, (line.revision, self.head)
             self.head = line.revision
+            if self._ring is None:
+                self._ring = deque(maxlen=RING_LINES)
             self._ring.append(line)
             if line.job is not None:
                 self.progress.note(line.job.job_id, line.job.state)
+                if line.job.state.terminal:
+                    self._asked.pop(line.job.job_id, None)
         for signal in self.watchers:
             signal.set()
 

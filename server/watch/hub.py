@@ -9,7 +9,7 @@ stream can't be reached, that query is the tail.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 
 from core.errors import DependencyUnavailable, RushesError, ServerDraining, TooManyWatches
 from core.process import metrics
@@ -27,6 +27,8 @@ TAIL_START_SECONDS = 0.5
 RETRY_SECONDS = 0.5
 # What is committed is told within this time, if it is told at all.
 LATE_SECONDS = 0.1
+# More would hold up the events that come meanwhile.
+COMPARE_USERS = 200
 PULSE_SECONDS = 0.25
 
 
@@ -73,9 +75,11 @@ class Hub:
         """How many watches are open."""
         return len(self._signals)
 
-    @contextlib.asynccontextmanager
-    async def attach(self, user_id: str) -> AsyncIterator[tuple[Feed, Signal]]:
+    def attach(self, user_id: str) -> tuple[Feed, Signal]:
         """The user's feed, which may have to begin, and the signal that wakes this watcher.
+
+        The watcher waits until the hub `hears` the user before it looks into the database, so that
+        one of both sees what happens in between. At its end it gives both back to `detach`.
 
         Raises:
             TooManyWatches: when the user has as many as it may.
@@ -87,20 +91,23 @@ class Hub:
         if len(feed.watchers) >= self._settings.max_watches:
             raise TooManyWatches(limit=self._settings.max_watches)
         signal = Signal()
-        feed.watchers.add(signal)
+        feed.watchers.append(signal)
         self._signals.add(signal)
         metrics.WATCHERS.inc()
-        try:
-            # First the tail, then the database: one of them sees what happens in between.
-            await self._tail_of(user_id).started()
-            yield feed, signal
-        finally:
-            feed.watchers.discard(signal)
-            self._signals.discard(signal)
-            signal.close()
-            metrics.WATCHERS.dec()
-            if not feed.watchers and self._feeds.get(user_id) is feed:
-                del self._feeds[user_id]
+        return feed, signal
+
+    def detach(self, feed: Feed, signal: Signal) -> None:
+        """Forgets the watcher, and the feed if it was the last one."""
+        feed.watchers.remove(signal)
+        self._signals.discard(signal)
+        signal.close()
+        metrics.WATCHERS.dec()
+        if not feed.watchers and self._feeds.get(feed.user_id) is feed:
+            del self._feeds[feed.user_id]
+
+    async def hears(self, user_id: str) -> None:
+        """Waits until the tail of the user's stream reads, but not for long."""
+        await self._tail_of(user_id).started()
 
     def _tail_of(self, user_id: str) -> "_Tail":
         shard = self._stream.shard_of(user_id)
@@ -133,20 +140,31 @@ class Hub:
 
     async def _compare_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.compare_seconds)
             try:
-                await self._compare()
+                await self._compare_all()
             except RushesError as error:
                 log.warning("compare_failed", error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _compare(self) -> None:
-        """Finds what was never told, with one query for all users."""
+    async def _compare_all(self) -> None:
+        """Compares each user once within `compare_seconds`, one part of the users after another."""
         users = [user for user, feed in self._feeds.items() if feed.head is not None]
-        if not users:
-            return
+        if users:
+            await self._compare_epoch()
+        parts = [users[at : at + COMPARE_USERS] for at in range(0, len(users), COMPARE_USERS)]
+        for part in parts or [[]]:
+            await asyncio.sleep(self._settings.compare_seconds / max(len(parts), 1))
+            await self._compare(part)
+
+    async def _compare_epoch(self) -> None:
         epoch = await self._reader.epoch()
         if epoch != self.epoch:
             self._begin_epoch(epoch)
+
+    async def _compare(self, users: list[str]) -> None:
+        """Finds what was never told to these users, with one query."""
+        if not users:
+            return
         found = await self._reader.revisions(users)
         if not self._behind(found):
             return
@@ -191,6 +209,8 @@ class _Tail:
 
     async def started(self) -> None:
         """Waits until the tail reads. It waits a moment at most: the comparison finds the rest."""
+        if self.begun.is_set():
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TAIL_START_SECONDS):
                 await self.begun.wait()

@@ -1,18 +1,19 @@
 """Lines: the durable changes of a user, as a feed keeps them and as watchers are sent them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import orjson
 
-from core.events import JOB_KIND
+from core.events import JOB_KIND, UserChange
 from core.jobs import State
-from server.mapping import Mapper
-from server.watch.frames import event_frame
+from server.mapping import Asked, Mapper
+from server.watch.frames import serialized_frame
 
 # Frames hold signed addresses. A frame is made again after this time, so that its addresses last.
 FRAME_SECONDS = 600.0
+_STATES = {str(state): state for state in State}
 
 
 class Line:
@@ -64,8 +65,14 @@ class LineMaker:
     def __init__(self, mapper: Mapper) -> None:
         self._mapper = mapper
 
-    def make(self, revision: int, kind: str, payload: str | bytes) -> Line:
+    def make_all(self, changes: Iterable[UserChange], asked: Asked) -> list[Line]:
+        """The lines of changes. Raises what `make` raises."""
+        return [self.make(one.revision, one.kind, one.payload, asked) for one in changes]
+
+    def make(self, revision: int, kind: str, payload: str | bytes, asked: Asked) -> Line:
         """The line of a change; without a frame when its kind is not one of `kinds`.
+
+        `asked` keeps what the jobs were asked to make, for the next line of each.
 
         Raises:
             ValueError, KeyError, TypeError: when the payload is not one of its kind.
@@ -75,13 +82,14 @@ class LineMaker:
         values = orjson.loads(payload)
         job = values["job"]
         said = LineJob(
-            job["job_id"], State(job["state"]), job.get("labels", {}), values["event_time"]
+            job["job_id"], _STATES[job["state"]], job.get("labels", {}), values["event_time"]
         )
         line = Line(revision, kind, said)
         line.keep(
-            self._frame(revision, values), lambda: self._frame(revision, orjson.loads(payload))
+            self._frame(revision, values, asked),
+            lambda: self._frame(revision, orjson.loads(payload), {}),
         )
         return line
 
-    def _frame(self, revision: int, values: dict[str, Any]) -> bytes:
-        return event_frame(self._mapper.kept_to_proto(revision, values))
+    def _frame(self, revision: int, values: dict[str, Any], asked: Asked) -> bytes:
+        return serialized_frame(self._mapper.kept_to_bytes(revision, values, asked))

@@ -13,6 +13,7 @@ from server.watch.feed import Feed
 log = get_logger(__name__)
 
 PLACES_SECONDS = 1.0
+FEEDS_AT_ONCE = 50
 
 
 class Places:
@@ -40,5 +41,12 @@ class Places:
             except RushesError as error:
                 log.warning("places_failed", error=type(error).__name__)
                 continue
-            for feed in self._feeds():
-                feed.offer_places(places)
+            await self._offer(places)
+
+    async def _offer(self, places: dict[str, QueueInfo]) -> None:
+        feeds = [feed for feed in self._feeds() if feed.progress.waiting]
+        for number, feed in enumerate(feeds, 1):
+            feed.offer_places(places)
+            if number % FEEDS_AT_ONCE == 0:
+                # Live events go on between.
+                await asyncio.sleep(0)

@@ -29,12 +29,14 @@ class Tick(NamedTuple):
 class LatestProgress:
     """The latest tick of each unfinished job of one user. Progress is no state: it may be lost."""
 
-    __slots__ = ("_live", "_places", "number", "ticks")
+    __slots__ = ("_live", "_places", "number", "ticks", "waiting")
 
     def __init__(self) -> None:
         self.ticks: dict[str, Tick] = {}
         # The jobs that have not ended at the feed's head. Progress of other jobs is dropped.
         self._live: dict[str, State] = {}
+        # The ids of those that wait in a queue, as keys: an empty dict is small.
+        self.waiting: dict[str, None] = {}
         self._places: dict[str, QueueInfo] = {}
         # Of the latest tick.
         self.number = 0
@@ -42,6 +44,8 @@ class LatestProgress:
     def begin(self, live: dict[str, State]) -> None:
         """Takes the states of the jobs that have not ended at the feed's first head."""
         self._live = live
+        waiting = (job_id for job_id, state in live.items() if state is State.QUEUED)
+        self.waiting = dict.fromkeys(waiting)
 
     def note(self, job_id: str, state: State) -> None:
         """Takes the state of a job after its latest event."""
@@ -50,14 +54,13 @@ class LatestProgress:
             self.ticks.pop(job_id, None)
         else:
             self._live[job_id] = state
+        if state is State.QUEUED:
+            self.waiting[job_id] = None
+        else:
+            self.waiting.pop(job_id, None)
         if self._places.pop(job_id, None) is not None:
             # Its place was of before this event.
             self.ticks.pop(job_id, None)
-
-    @property
-    def waiting(self) -> list[str]:
-        """The ids of the jobs that wait in a queue."""
-        return [job_id for job_id, state in self._live.items() if state is State.QUEUED]
 
     def offer(self, row: StreamRow) -> bool:
         """Takes a tick of the stream; False when it is of an ended job or of an older attempt.

@@ -36,6 +36,11 @@ class WatchQuery:
     kinds: frozenset[str] = frozenset({JOB_KIND})
 
     @property
+    def follows_jobs(self) -> bool:
+        """Whether the watch has to know which of its jobs have not ended."""
+        return self.filtered or self.until_done
+
+    @property
     def filtered(self) -> bool:
         """Whether the watch asks for some of the jobs only."""
         return bool(self.job_ids or self.labels)

@@ -47,7 +47,7 @@ class Reader:
 
         def read() -> list[Line]:
             stored = events.events_after(self._db, user_id, revision, PAGE_LINES)
-            return [self.lines.make(one.revision, one.kind, one.payload) for one in stored]
+            return self.lines.make_all(stored, {})
 
         return await self._run(read)
 

@@ -8,13 +8,14 @@ merged. A slow watcher delays no other watcher.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
-from core.jobs import State
+from core.jobs import Job, State
 from core.process import failpoints, metrics
 from core.store.events import Snapshot
+from core.store.replay import LiveJob
 from core.tokens import ResumePoint, Tokens
 from server.mapping import Mapper, end_to_proto, reset_to_proto, synced_to_proto
 from server.principal import Principal
@@ -36,6 +37,31 @@ Write = Callable[[bytes], Awaitable[None]]
 
 class Watcher:
     """Serves one WatchJobs call."""
+
+    __slots__ = (
+        "_begun",
+        "_checkpoint_at",
+        "_epoch",
+        "_expire_at",
+        "_gave_up",
+        "_hub",
+        "_last",
+        "_mapper",
+        "_places",
+        "_principal",
+        "_progress_at",
+        "_query",
+        "_reader",
+        "_signal",
+        "_stuck_seconds",
+        "_task",
+        "_token",
+        "_token_of",
+        "_tokens",
+        "_told",
+        "_unfinished",
+        "_write",
+    )
 
     def __init__(
         self,
@@ -61,7 +87,8 @@ class Watcher:
         self._stuck_seconds = stuck_seconds
         self._epoch = ""
         self._last = 0
-        self._unfinished: set[str] = set()
+        # The jobs that the watch wants, if it has to know them.
+        self._unfinished: set[str] | None = set() if query.follows_jobs else None
         # The number of the latest tick that was sent, or that the filters kept back.
         self._told = 0
         self._checkpoint_at = self._progress_at = float("-inf")
@@ -85,12 +112,14 @@ class Watcher:
             point = self._read_token()
             while True:
                 self._epoch = self._hub.epoch
-                async with self._hub.attach(self._principal.user_id) as (feed, self._signal):
+                feed, self._signal = self._hub.attach(self._principal.user_id)
+                try:
                     self._signal.give_up = self._give_up
-                    if await self._begin(feed, point):
+                    await self._hub.hears(self._principal.user_id)
+                    if await self._begin(feed, point) or await self._follow(feed):
                         return
-                    if await self._follow(feed):
-                        return
+                finally:
+                    self._hub.detach(feed, self._signal)
                 # Another history began, and the token stands for something of the old one.
                 point = ResumePoint("", 0)
         except RequestError as error:
@@ -138,7 +167,7 @@ class Watcher:
         found = await self._read_snapshot()
         failpoints.hit("watch.in_snapshot")
         feed.expect(found.revision)
-        self._note(found)
+        self._note(found.jobs)
         self._last, self._told = found.revision, 0
         waiting = [job.job_id for job in found.jobs if job.state is State.QUEUED]
         places = await self._places.of(waiting)
@@ -152,16 +181,16 @@ class Watcher:
             size += len(frames[-1])
         return await self._synced(frames)
 
-    def _note(self, found: Snapshot) -> None:
-        wanted = [job for job in found.jobs if self._query.wants(job)]
-        self._unfinished = {job.job_id for job in wanted if not job.state.terminal}
+    def _note(self, jobs: Iterable[Job | LiveJob]) -> None:
+        if self._unfinished is not None:
+            wanted = filter(self._query.wants, jobs)
+            self._unfinished = {job.job_id for job in wanted if not job.state.terminal}
 
     async def _replay(self, feed: Feed, missed: Missed) -> bool:
         """Everything up to the revision that the database has now, also what was never told."""
         feed.expect(missed.head)
         # These are of the end of the replay. What its lines add to them, they take away again.
-        wanted = filter(self._query.wants, missed.live.values())
-        self._unfinished = {job.job_id for job in wanted}
+        self._note(missed.live.values())
         lines, frames = missed.lines, list[bytes]()
         while self._last < missed.head:
             if frames:
@@ -244,6 +273,8 @@ class Watcher:
             return True
         if not self._query.wants(line.job):
             return False
+        if self._unfinished is None:
+            return True
         if line.job.state.terminal:
             self._unfinished.discard(line.job.job_id)
         else:
@@ -256,11 +287,11 @@ class Watcher:
         if now < self._progress_at:
             return []
         told, self._told = self._told, feed.progress.number
-        all_jobs = not self._query.filtered
+        wanted = self._unfinished if self._query.filtered else None
         frames = [
             tick.frame
             for tick in feed.progress.ticks.values()
-            if tick.number > told and (all_jobs or tick.job_id in self._unfinished)
+            if tick.number > told and (wanted is None or tick.job_id in wanted)
         ]
         if frames:
             self._progress_at = now + self._query.progress_ms / 1000
@@ -326,7 +357,8 @@ class Watcher:
 
 def _count_lag(lines: list[Line]) -> None:
     # By two clocks, the database's and this machine's; `rushes doctor` shows how far they differ.
-    oldest = next((line.job for line in lines if line.job is not None), None)
-    if oldest is not None:
-        lag_ms = time.time_ns() // 1_000_000 - oldest.event_time
-        metrics.WATCH_LAG.observe(max(lag_ms, 0) / 1000)
+    for line in lines:
+        if line.job is not None:
+            lag_ms = time.time_ns() // 1_000_000 - line.job.event_time
+            metrics.WATCH_LAG.observe(max(lag_ms, 0) / 1000)
+            break

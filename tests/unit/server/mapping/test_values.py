@@ -32,6 +32,7 @@ from rushes.v1.error_reason_pb2 import ErrorReason
 from server.commands.read import Estimate
 from server.commands.requests import Candidate, Unpriced
 from server.mapping import (
+    Asked,
     Mapper,
     end_to_proto,
     reset_to_proto,
@@ -284,7 +285,27 @@ def test_a_model_has_no_more_outputs_than_a_job_may_have() -> None:
 
 def kept(event: Event, **more: Any) -> pb.WatchEvent:
     """The event from what the database and the stream keep of it."""
-    return MAPPER.kept_to_proto(event.revision, json.loads(event.payload) | more)
+    return pb.WatchEvent.FromString(
+        MAPPER.kept_to_bytes(event.revision, json.loads(event.payload) | more, {})
+    )
+
+
+def test_an_event_is_the_same_beside_earlier_ones_of_its_job() -> None:
+    # Given a job whose prompt and labels are changed between its events, as nothing does today
+    other = replace(JOB, labels={"b": "2"}, spec=replace(JOB.spec, prompt="another"))
+    jobs = [JOB, replace(JOB, attempt=9), other, JOB, replace(other, job_id="another")]
+    asked: Asked = {}
+    for revision, job in enumerate(jobs, 1):
+        event = Event(revision, EventType.UPDATED, 1234, job)
+
+        # When it is mapped with what the earlier ones left
+        values = json.loads(event.payload)
+        found = MAPPER.kept_to_bytes(revision, values, asked)
+
+        # Then it is as if it were alone, and as a call shows the job
+        assert pb.WatchEvent.FromString(found) == kept(event)
+        assert kept(event).job.job == MAPPER.job_to_proto(job)
+    assert set(asked) == {JOB.job_id, "another"}
 
 
 def test_names_of_a_newer_version_are_left_out() -> None:
