@@ -5,8 +5,11 @@ that it names, so a statement must not give that table another name. `core.store
 module first, so every statement finds its parts.
 """
 
+from typing import Any
+
 from core.store.engine.sql import columns, name_part, name_part_by_dialect
 from core.store.intents import INTENT_NAMES
+from core.store.models import FlowRow, JobEvent, JobRow, RequestKey, UserStream
 from core.store.rows import JOB_NAMES, MEDIA_NAMES
 
 
@@ -198,4 +201,31 @@ name_part_by_dialect(
         CAST(value ->> 4 AS INTEGER) AS percent, CAST(value ->> 5 AS BOOLEAN) AS estimated
     FROM json_array_elements(CAST(:polls AS json))
     """,
+)
+
+
+def _given(name: str, model: Any, *names: str) -> None:
+    """Names the part `given_<name>`: the rows of the value `:<name>`, which is a JSON array of
+    objects, as a table with these columns of the model, or with all of them."""
+    types = {f.column_name: f.field_type for f in model._meta.sorted_fields}
+    wanted = names or tuple(types)
+    read = ", ".join(f"json_extract(value, '$.{column}') AS {column}" for column in wanted)
+    typed = ", ".join(f"{column} {types[column]}" for column in wanted)
+    name_part_by_dialect(
+        f"given_{name}",
+        sqlite=f"SELECT {read} FROM json_each(:{name})",
+        postgres=f"SELECT * FROM json_to_recordset(CAST(:{name} AS json)) AS rows({typed})",
+    )
+
+
+# Rows that one statement writes or looks for.
+_given("asked", JobRow, "user_id", "queue", "request_id")
+_given("users", UserStream, "user_id", "revision", "last_turn")
+_given("jobs", JobRow)
+_given("flows", FlowRow)
+_given("requests", RequestKey)
+_given("changes", JobEvent)
+# Ends a SELECT that locks the users that it finds, and passes over those that others hold.
+name_part_by_dialect(
+    "skip_locked_users", sqlite="", postgres="FOR UPDATE OF user_stream SKIP LOCKED"
 )
