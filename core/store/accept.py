@@ -139,7 +139,8 @@ class Accepted:
     running: int = 0
 
 
-Outcome = Accepted | RequestError
+# An error is what `accept` raises for the job.
+Outcome = Accepted | Exception
 
 
 def accept(db: Database, new: NewJob) -> Accepted:
@@ -151,7 +152,7 @@ def accept(db: Database, new: NewJob) -> Accepted:
         BudgetExceeded: when a budget has no room for the estimate.
     """
     outcome = _alone(db, new)
-    if isinstance(outcome, RequestError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
@@ -159,8 +160,8 @@ def accept(db: Database, new: NewJob) -> Accepted:
 def accept_all(db: Database, jobs: Sequence[NewJob]) -> list[Outcome]:
     """Does for each of the jobs what `accept` does, most of them in one transaction.
 
-    Gives what came of each, in their order; an error is what `accept` would raise. Raises
-    DependencyUnavailable when none of them was accepted, as far as anybody knows.
+    Gives what came of each, in their order. Raises DependencyUnavailable when none of them was
+    accepted, as far as anybody knows.
     """
     outcomes: list[Outcome | None] = [None] * len(jobs)
     if len(jobs) > 1:
@@ -208,7 +209,7 @@ def _outcome(db: Database, new: NewJob) -> Outcome:
     """What comes of a job that others of its transaction have left behind."""
     try:
         return _alone(db, new)
-    except RequestError as error:
+    except (RequestError, peewee.DatabaseError) as error:
         return error
 
 
@@ -316,6 +317,8 @@ class _Entry:
         self._events: list[Event] = []
         self._news: list[NewJob] = []
         self._made: dict[tuple[str, str], tuple[NewJob, Job]] = {}
+        # Ids of one millisecond have no order by themselves.
+        self._ids = iter(sorted(new_id() for _ in jobs))
         self.rows: list[dict[str, Any]] = []
 
     def outcome(self, new: NewJob) -> Outcome | None:
@@ -380,7 +383,7 @@ class _Entry:
         turn = next_turn(self._seen.reached[queue], user.last_turn, user.own[queue])
         user.revision, user.last_turn, user.own[queue] = user.revision + 1, turn, turn
         user.waiting += 1
-        row = _columns(new, user.revision, turn, self._seen.now_ms)
+        row = _columns(new, next(self._ids), user.revision, turn, self._seen.now_ms)
         job = job_from_columns(row)
         event = Event(user.revision, EventType.QUEUED, self._seen.now_ms, job)
         self.rows.append(row)
@@ -404,9 +407,9 @@ def _request(new: NewJob, row: dict[str, Any], now_ms: int) -> dict[str, Any]:
     }
 
 
-def _columns(new: NewJob, revision: int, turn: int, now: int) -> dict[str, Any]:
+def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> dict[str, Any]:
     return _DEFAULTS | {
-        "job_id": new_id(),
+        "job_id": job_id,
         "user_id": new.user_id,
         "kind": new.spec.kind,
         "queue": new.queue_name,

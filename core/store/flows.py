@@ -109,9 +109,9 @@ class Load:
 
 
 def enter(session: Session, jobs: Iterable[tuple[Mapping[str, Any], bool]]) -> None:
-    """Puts new jobs at the ends of their flows, in the order of their turns; their users are locked.
+    """Puts new jobs, in the order of their turns, at the ends of their flows.
 
-    Each is given by its columns, and by whether its user is busy.
+    Each is given by its columns, and by whether its user is busy. Their users are locked.
     """
     flows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for job, busy in jobs:

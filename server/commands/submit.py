@@ -30,10 +30,11 @@ from core.process.settings import Settings
 from core.specs import Spec, spec_from_values, spec_to_json
 from core.store import Database, budgets
 from core.store import jobs as job_store
-from core.store.accept import NewJob, accept, find_request, refuse_full_queue
+from core.store.accept import NewJob, find_request, refuse_full_queue
 from core.store.places import Queues
 from core.store.turns import read_next
 from core.telling.changes import Changes
+from server.commands.acceptor import Acceptor
 from server.commands.inputs import Prepared, check_given, prepare_inline
 from server.commands.requests import Options, Submission
 from server.commands.room import Room
@@ -68,7 +69,7 @@ class Submit:
         self._queues = queues
         self._blobs = blobs
         self._catalog = catalog
-        self._changes = changes
+        self._acceptor = Acceptor(changes, queues)
         self._settings = settings
         self._room = Room(settings)
 
@@ -203,17 +204,16 @@ class Submit:
             return self._validated(new)
         self._store(prepared)
         try:
-            accepted = self._changes.make(lambda db: accept(db, new))
+            placed = self._acceptor.accept(new)
         except (QueueFull, RequestIdConflict, BudgetExceeded):
             # Only after one of these refusals is it certain that no row names the blobs. After any
             # other error the purge finds them.
             self._erase(prepared)
             raise
-        if accepted.event is None:
+        if placed.accepted.event is None:
             self._erase(prepared)
-            return self._repeated(accepted.job)
-        place = self._queues.place(accepted.job.job_id)
-        return Submitted(job=accepted.job, queue=place)
+            return self._repeated(placed.accepted.job)
+        return Submitted(job=placed.accepted.job, queue=placed.place)
 
     def _validated(self, new: NewJob) -> Submitted:
         refuse_full_queue(read_next(self._db, new.user_id, new.queue_name), new.max_queued)

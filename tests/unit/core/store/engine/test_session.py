@@ -11,13 +11,14 @@ import psycopg2
 import pytest
 
 from core.errors import DependencyUnavailable
+from core.ids import new_id
 from core.process.settings import read_settings
 from core.store import Database, claims, open_database, starts, transitions
-from core.store.accept import find_request
+from core.store.accept import Accepted, accept_all, find_request
 from core.store.engine.database import Session
 from core.store.engine.sql import Statement
-from core.store.places import Queues
-from tests.making import accepted, new_media, started
+from core.store.places import New, Queues
+from tests.making import accepted, new_job, new_media, started
 from tests.services import Postgres
 
 PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, 'v')")
@@ -235,6 +236,50 @@ def test_an_accept_is_two_round_trips_with_one_commit(pooled: Database, sent: li
 
     assert len(sent) == 2
     assert [text.count("COMMIT") for text in sent] == [0, 1]
+
+
+def test_jobs_that_come_together_are_two_round_trips_with_one_commit(
+    pooled: Database, sent: list[str]
+) -> None:
+    users = ("alice", "bob", "alice")
+    for _ in range(2):
+        sent.clear()
+        outcomes = accept_all(pooled, [new_job(user, request_id=new_id()) for user in users])
+        assert [isinstance(one, Accepted) for one in outcomes] == [True, True, True]
+
+    assert len(sent) == 2
+    assert [text.count("COMMIT") for text in sent] == [0, 1]
+    # The number of statements does not grow with the number of jobs
+    assert sum(text.count("EXECUTE") for text in sent) == 7
+
+
+def test_the_places_of_new_jobs_are_read_in_one_round_trip(
+    pooled: Database, sent: list[str]
+) -> None:
+    # Given a process that knows what jobs share
+    queues = Queues(pooled, 9)
+    first = accepted(pooled)
+    assert queues.place(first.job.job_id)
+    new = [accepted(pooled, user) for user in ("alice", "bob")]
+    sent.clear()
+
+    # When it reads the places of new jobs
+    asked = [
+        New(
+            job_id=one.job.job_id,
+            queue="video",
+            provider="builtin",
+            model=one.job.spec.model,
+            turn=one.turn,
+            running=one.running,
+        )
+        for one in new
+    ]
+    places = queues.new_places(asked)
+
+    # Then that is one look, which says the same as a look for each
+    assert len(sent) == 1
+    assert places == queues.places([one.job.job_id for one in new])
 
 
 def test_a_request_id_that_is_new_is_looked_for_in_one_round_trip(
