@@ -229,3 +229,7 @@ _given("changes", JobEvent)
 name_part_by_dialect(
     "skip_locked_users", sqlite="", postgres="FOR UPDATE OF user_stream SKIP LOCKED"
 )
+# Puts rows in the order of turns, in which the subquery `first` has them already. SQLite takes
+# no notice of the order of a subquery. PostgreSQL does, and reads on only while it needs more rows;
+# sorting them again would read, and so lock, all of them.
+name_part_by_dialect("ordered_by_turn", sqlite="ORDER BY first.turn, first.job_id", postgres="")
