@@ -91,14 +91,26 @@ class Acceptor:
         with self._lock:
             calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))]
         try:
-            for call, outcome in zip(calls, self._outcomes(calls), strict=True):
-                call.tell(outcome)
+            outcomes = self._outcomes(calls)
         except BaseException as error:
             for call in calls:
                 call.tell(error)
             raise
+        for call, outcome in zip(calls, outcomes, strict=True):
+            call.tell(outcome)
+
+    def _outcomes(self, calls: Sequence[_Call]) -> list[Placed | Exception]:
+        jobs = [call.new for call in calls]
+        try:
+            found = self._changes.make_all(lambda db: accept_all(db, jobs))
         finally:
+            # All is told, so the next transaction may begin while the places are read.
             self._pass_on()
+        places = self._places([one for one in found if isinstance(one, Accepted)])
+        return [
+            Placed(one, places.get(one.job.job_id)) if isinstance(one, Accepted) else one
+            for one in found
+        ]
 
     def _pass_on(self) -> None:
         with self._lock:
@@ -106,15 +118,6 @@ class Acceptor:
             if self._waiting:
                 self._waiting[0].leads = True
                 self._waiting[0].told.set()
-
-    def _outcomes(self, calls: Sequence[_Call]) -> list[Placed | Exception]:
-        jobs = [call.new for call in calls]
-        found = self._changes.make_all(lambda db: accept_all(db, jobs))
-        places = self._places([one for one in found if isinstance(one, Accepted)])
-        return [
-            Placed(one, places.get(one.job.job_id)) if isinstance(one, Accepted) else one
-            for one in found
-        ]
 
     def _places(self, accepted: Sequence[Accepted]) -> dict[str, QueueInfo]:
         """The places of those that are new. They are accepted, also when nobody can tell these."""
