@@ -28,7 +28,7 @@ from core.store.engine.database import Database, Session, Undo
 from core.store.engine.sql import Statement
 from core.store.models import JobRow
 from core.store.rows import insert_labels, insert_media, job_from_columns, jobs_from_rows
-from core.store.turns import Next, next_turn
+from core.store.turns import next_turn
 
 # The job that a request_id made, while it is remembered. Indexes: both primary keys.
 _FIND_REQUEST = Statement("""
@@ -185,13 +185,13 @@ def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) 
     return db.read(lambda session: _find(session, user_id, request_id, fingerprint))
 
 
-def refuse_full_queue(next: Next, max_queued: int) -> None:
-    """Refuses one more job of the user when as many wait as may.
+def refuse_full_queue(waiting: int, max_queued: int) -> None:
+    """Refuses one more job of a user of whom so many jobs wait, when as many may.
 
     Raises:
         QueueFull: when too many jobs of the user wait.
     """
-    if next.waiting >= max_queued:
+    if waiting >= max_queued:
         raise QueueFull(limit=max_queued)
 
 
@@ -376,8 +376,7 @@ class _Entry:
         return Accepted(found, None, deduplicated=True) if found else None
 
     def _accepted(self, new: NewJob, user: _User) -> Accepted:
-        if user.waiting >= new.max_queued:
-            raise QueueFull(limit=new.max_queued)
+        refuse_full_queue(user.waiting, new.max_queued)
         self._money.add(new.user_id, new.cost.estimated_micros)
         queue = new.queue_name
         turn = next_turn(self._seen.reached[queue], user.last_turn, user.own[queue])

@@ -254,7 +254,7 @@ class Submit:
         return Submitted(job=placed.accepted.job, queue=placed.place)
 
     def _validated(self, new: NewJob) -> Submitted:
-        refuse_full_queue(read_next(self._db, new.user_id, new.queue_name), new.max_queued)
+        refuse_full_queue(read_next(self._db, new.user_id, new.queue_name).waiting, new.max_queued)
         short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
         if short is not None:
             raise budgets.exceeded(short, new.cost.estimated_micros)
