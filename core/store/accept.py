@@ -5,7 +5,6 @@ all jobs at once. So callers who come together share the round trips and the wai
 (group commit). A job that is refused takes nothing from the others.
 """
 
-import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -140,7 +139,7 @@ class Accepted:
 
 
 # An error is what `accept` raises for the job.
-Outcome = Accepted | Exception
+Outcome = Accepted | RequestError
 
 
 def accept(db: Database, new: NewJob) -> Accepted:
@@ -151,26 +150,24 @@ def accept(db: Database, new: NewJob) -> Accepted:
         QueueFull: when too many jobs of the user wait.
         BudgetExceeded: when a budget has no room for the estimate.
     """
-    outcome = _alone(db, new)
-    if isinstance(outcome, Exception):
+    [outcome] = _commit(db, [new], waits=True)
+    assert outcome is not None
+    if isinstance(outcome, RequestError):
         raise outcome
     return outcome
 
 
-def accept_all(db: Database, jobs: Sequence[NewJob]) -> list[Outcome]:
-    """Does for each of the jobs what `accept` does, most of them in one transaction.
+def accept_all(db: Database, jobs: Sequence[NewJob]) -> list[Outcome | None]:
+    """Does for the jobs what `accept` does, in one transaction that waits for no other.
 
-    Gives what came of each, in their order. Raises DependencyUnavailable when none of them was
-    accepted, as far as anybody knows.
+    Gives what came of each, in their order. None says that a job needs a transaction of its own,
+    by `accept`: another transaction holds its user.
     """
-    outcomes: list[Outcome | None] = [None] * len(jobs)
-    if len(jobs) > 1:
-        # A budget may run out meanwhile, or a job can't be stored. Nobody knows whose that was.
-        with contextlib.suppress(BudgetExceeded, peewee.DatabaseError):
-            outcomes = _commit(db, jobs, waits=False)
-    elif jobs:
-        outcomes = [_alone(db, jobs[0])]
-    return [outcome or _outcome(db, job) for outcome, job in zip(outcomes, jobs, strict=True)]
+    try:
+        return _commit(db, jobs, waits=False)
+    except (BudgetExceeded, peewee.DatabaseError):
+        # A budget ran out meanwhile, or a job can't be stored. Nobody knows whose that was.
+        return [None] * len(jobs)
 
 
 def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) -> Job | None:
@@ -203,20 +200,6 @@ def _find(session: Session, user_id: str, request_id: str, fingerprint: str) -> 
     if row[0] != fingerprint:
         raise RequestIdConflict(job_id=job.job_id)
     return job
-
-
-def _outcome(db: Database, new: NewJob) -> Outcome:
-    """What comes of a job that others of its transaction have left behind."""
-    try:
-        return _alone(db, new)
-    except (RequestError, peewee.DatabaseError) as error:
-        return error
-
-
-def _alone(db: Database, new: NewJob) -> Outcome:
-    [outcome] = _commit(db, [new], waits=True)
-    assert outcome is not None
-    return outcome
 
 
 def _commit(db: Database, jobs: Sequence[NewJob], *, waits: bool) -> list[Outcome | None]:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from core.errors import DependencyUnavailable
+from core.errors import DependencyUnavailable, RequestError
 from core.events import Event, ProgressTick
 from core.jobs import EventType, Job
 from core.process import failpoints, metrics
@@ -34,7 +34,7 @@ class HasEvent(Protocol):
 
 
 Made = TypeVar("Made", bound=Event | HasEvent | None)
-Each = TypeVar("Each", bound=HasEvent | Exception)
+Each = TypeVar("Each", bound=HasEvent | RequestError | None)
 
 
 class Changes:
@@ -56,9 +56,9 @@ class Changes:
         return made
 
     def make_all(self, change: Callable[[Database], Sequence[Each]]) -> Sequence[Each]:
-        """The same for a transaction that makes several changes; what was refused tells nothing."""
+        """The same for several changes of one transaction; a refusal or None tells nothing."""
         made = change(self._db)
-        found = [one.event for one in made if not isinstance(one, Exception)]
+        found = [one.event for one in made if one is not None and not isinstance(one, RequestError)]
         self._teller.tell_all([event for event in found if event is not None])
         return made
 

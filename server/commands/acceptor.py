@@ -2,7 +2,8 @@
 
 One caller at a time leads: its thread accepts its own job and those of the callers who wait. Then
 the first of those who have come meanwhile leads. So a caller who is alone waits for nobody, and the
-more callers there are, the less each of them costs.
+more callers there are, the less each of them costs. The job of a user who is changed at that moment
+gets a transaction of its own, in the thread of its caller, so that only that caller waits.
 """
 
 import threading
@@ -10,9 +11,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from core.errors import DependencyUnavailable
+from core.errors import DependencyUnavailable, RequestError
 from core.events import QueueInfo
-from core.store.accept import Accepted, NewJob, accept_all
+from core.store.accept import Accepted, NewJob, accept, accept_all
 from core.store.places import New, Queues
 from core.telling.changes import Changes
 
@@ -37,9 +38,9 @@ class _Call:
     new: NewJob
     told: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
-    outcome: Placed | BaseException | None = None
+    outcome: Placed | BaseException | None = None  # None: the job needs a transaction of its own
 
-    def tell(self, outcome: Placed | BaseException) -> None:
+    def tell(self, outcome: Placed | BaseException | None) -> None:
         self.outcome = outcome
         self.told.set()
 
@@ -67,10 +68,9 @@ class Acceptor:
             self._wait(call)
         if call.leads:
             self._lead()
-        if isinstance(call.outcome, Placed):
-            return call.outcome
-        assert call.outcome is not None
-        raise call.outcome
+        if isinstance(call.outcome, BaseException):
+            raise call.outcome
+        return call.outcome or self._alone(new)
 
     def _wait(self, call: _Call) -> None:
         """Waits until the call has an outcome or leads.
@@ -99,7 +99,11 @@ class Acceptor:
         for call, outcome in zip(calls, outcomes, strict=True):
             call.tell(outcome)
 
-    def _outcomes(self, calls: Sequence[_Call]) -> list[Placed | Exception]:
+    def _alone(self, new: NewJob) -> Placed:
+        accepted = self._changes.make(lambda db: accept(db, new))
+        return Placed(accepted, self._places([accepted]).get(accepted.job.job_id))
+
+    def _outcomes(self, calls: Sequence[_Call]) -> list[Placed | RequestError | None]:
         jobs = [call.new for call in calls]
         try:
             found = self._changes.make_all(lambda db: accept_all(db, jobs))

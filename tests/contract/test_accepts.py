@@ -1,13 +1,14 @@
 """Jobs that are accepted together: each has what it would have had alone, on both databases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import peewee
 import psycopg2
 import pytest
 
-from core.errors import BudgetExceeded, QueueFull, RequestIdConflict
+from core.errors import BudgetExceeded, QueueFull, RequestError, RequestIdConflict
 from core.process import failpoints
 from core.process.settings import read_settings
 from core.store import Database, accept, budgets, events, flows, open_database
@@ -15,17 +16,31 @@ from core.store.accept import Accepted, NewJob, Outcome, accept_all
 from core.store.budgets import EACH_USER, INSTALLATION, Period
 from core.store.engine.sql import Statement
 from tests.making import IMAGE, MICROS, PRICE, accepted, money, new_job, new_media, started
-from tests.services import Postgres, wait_for
+from tests.services import Postgres
 
 JOBS = Statement("SELECT count(*) FROM job")
 TURNS = Statement("SELECT user_id, turn FROM job ORDER BY job_id")
 
 
-def made(outcomes: list[Outcome]) -> list[Accepted]:
+def made(outcomes: Sequence[Outcome | None]) -> list[Accepted]:
     return [one for one in outcomes if isinstance(one, Accepted)]
 
 
-def kinds(outcomes: list[Outcome]) -> list[type]:
+def accept_each(db: Database, jobs: list[NewJob]) -> list[Outcome]:
+    """What comes of jobs that come together, and of those that then need a transaction alone."""
+    return [
+        outcome or alone(db, job) for outcome, job in zip(accept_all(db, jobs), jobs, strict=True)
+    ]
+
+
+def alone(db: Database, job: NewJob) -> Outcome:
+    try:
+        return accept.accept(db, job)
+    except RequestError as error:
+        return error
+
+
+def kinds(outcomes: Sequence[Outcome | None]) -> list[type]:
     return [type(one) for one in outcomes]
 
 
@@ -144,7 +159,7 @@ def test_jobs_that_come_together_never_overshoot_a_budget(db: Database) -> None:
 
     def several(number: int) -> list[Outcome]:
         users = [f"user-{(number + place) % 5}" for place in range(8)]
-        return accept_all(db, [new_job(user, cost=PRICE) for user in users])
+        return accept_each(db, [new_job(user, cost=PRICE) for user in users])
 
     with ThreadPoolExecutor(4) as pool:
         outcomes = [one for each in pool.map(several, range(6)) for one in each]
@@ -162,7 +177,7 @@ def test_many_transactions_of_many_jobs_leave_no_gap(db: Database) -> None:
     users = [f"user-{number}" for number in range(4)]
 
     def several(number: int) -> list[Outcome]:
-        return accept_all(db, [new_job(users[(number * place) % 4]) for place in range(6)])
+        return accept_each(db, [new_job(users[(number * place) % 4]) for place in range(6)])
 
     with ThreadPoolExecutor(6) as pool:
         outcomes = [one for each in pool.map(several, range(20)) for one in each]
@@ -221,14 +236,13 @@ def test_nobody_waits_for_a_user_whom_another_transaction_holds(
 ) -> None:
     db, url = on_postgres
     accepted(db, "alice")
-    with ThreadPoolExecutor(1) as pool:
-        with held(url, "alice"):
-            jobs = [new_job("alice"), new_job("bob")]
-            answer = pool.submit(accept_all, db, jobs)
-            wait_for(lambda: events.revisions(db, ["bob"]) == {"bob": 1}, "the other's job")
-            assert events.revisions(db, ["alice"]) == {"alice": 1}
-        outcomes = made(answer.result())
-    assert [one.job.revision for one in outcomes] == [2, 1]
+
+    with held(url, "alice"):
+        first, second, third = accept_all(db, [new_job(user) for user in ("alice", "bob", "alice")])
+
+    assert (first, third) == (None, None)
+    assert isinstance(second, Accepted)
+    assert events.revisions(db, ["alice", "bob"]) == {"alice": 1, "bob": 1}
 
 
 def test_a_job_that_can_t_be_stored_takes_nothing_from_those_beside_it(
@@ -238,9 +252,13 @@ def test_a_job_that_can_t_be_stored_takes_nothing_from_those_beside_it(
     # PostgreSQL has no such character
     bad: NewJob = new_job("alice", final_prompt="\0")
 
-    outcomes = accept_all(db, [new_job("alice"), bad, new_job("bob")])
+    jobs = [new_job("alice"), bad, new_job("bob")]
+    assert accept_all(db, jobs) == [None, None, None]
 
-    assert [isinstance(one, Accepted) for one in outcomes] == [True, False, True]
+    # Then each has a transaction of its own
+    made([alone(db, jobs[0]), alone(db, jobs[2])])
+    with pytest.raises(peewee.DatabaseError):
+        accept.accept(db, bad)
     assert events.revisions(db, ["alice", "bob"]) == {"alice": 1, "bob": 1}
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from core.errors import DependencyUnavailable, QueueFull
@@ -18,7 +19,7 @@ from core.telling.memory_stream import MemoryTail
 from server.commands import acceptor as acceptor_module
 from server.commands.acceptor import Acceptor, Placed
 from tests.making import new_job
-from tests.services import DEADLINE_SECONDS, wait_for
+from tests.services import DEADLINE_SECONDS, Postgres, wait_for
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Told:
     may_go_on: threading.Event = field(default_factory=threading.Event)
 
     def publish(self, event: Event, wakes: str = "") -> None:
-        raise AssertionError("told alone")
+        self.publish_all([(event, wakes)])
 
     def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
         self.batches.append([event for event, _ in told])
@@ -173,6 +174,31 @@ def test_an_error_of_the_transaction_is_told_to_all_who_share_it(
     # And when it is back, others are served
     db.write = write  # type: ignore[method-assign]
     assert acceptor.accept(new_job("carol")).accepted.job.revision == 1
+
+
+def test_a_user_who_is_changed_by_others_holds_no_other_caller_up(
+    postgres: Postgres, postgres_template: str, told: Told, pool: ThreadPoolExecutor
+) -> None:
+    told.may_go_on.set()
+    name = postgres.new_database(postgres_template)
+    db = open_database(read_settings(database_url=postgres.url(name)))
+    acceptor = Acceptor(Changes(db, Teller(told, told)), Queues(db, 9))  # type: ignore[arg-type]
+    acceptor.accept(new_job("alice"))
+
+    # Given another program that has a change of a user under way
+    other = psycopg2.connect(postgres.url(name))
+    with other, other.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM user_stream WHERE user_id = 'alice' FOR UPDATE")
+        hers = pool.submit(acceptor.accept, new_job("alice"))
+
+        # Then the jobs of others are accepted, and that user's when the change is done
+        assert acceptor.accept(new_job("bob")).accepted.job.revision == 1
+        assert not hers.done()
+    assert hers.result().accepted.job.revision == 2
+    assert hers.result().place is not None
+    other.close()
+    db.close()
+    postgres.drop_database(name)
 
 
 def broken(*arguments: object, **options: object) -> None:
