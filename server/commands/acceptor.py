@@ -16,6 +16,7 @@ from core.events import QueueInfo
 from core.store.accept import Accepted, NewJob, accept, accept_all
 from core.store.places import New, Queues
 from core.telling.changes import Changes
+from server.fair_executor import FairExecutor
 
 # So many jobs share a transaction. It holds the locks of their users, and of the budgets.
 MOST = 32
@@ -48,7 +49,9 @@ class _Call:
 class Acceptor:
     """Accepts jobs, from any thread."""
 
-    def __init__(self, changes: Changes, queues: Queues) -> None:
+    def __init__(self, changes: Changes, queues: Queues, pool: FairExecutor) -> None:
+        """`pool` has the threads of the callers, each in the share of the user of its job."""
+        self._pool = pool
         self._changes = changes
         self._queues = queues
         self._lock = threading.Lock()
@@ -65,7 +68,8 @@ class Acceptor:
             self._waiting.append(call)
             call.leads, self._led = not self._led, True
         if not call.leads:
-            self._wait(call)
+            with self._pool.resting(new.user_id):
+                self._wait(call)
         if call.leads:
             self._lead()
         if isinstance(call.outcome, BaseException):

@@ -39,6 +39,7 @@ from server.commands.acceptor import Acceptor
 from server.commands.inputs import Prepared, check_given, prepare_inline
 from server.commands.requests import Options, Submission
 from server.commands.room import Room
+from server.fair_executor import FairExecutor
 
 DAY_MS = 24 * 3600 * 1000
 _LIMITS = ("max_cost_micros", "start_within_ms", "finish_within_ms")
@@ -65,12 +66,13 @@ class Submit:
         catalog: Catalog,
         changes: Changes,
         settings: Settings,
+        pool: FairExecutor,
     ) -> None:
         self._db = db
         self._queues = queues
         self._blobs = blobs
         self._catalog = catalog
-        self._acceptor = Acceptor(changes, queues)
+        self._acceptor = Acceptor(changes, queues, pool)
         self._settings = settings
         self._room = Room(settings)
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from core.telling.changes import Changes, Teller
 from core.telling.memory_stream import MemoryTail
 from server.commands import acceptor as acceptor_module
 from server.commands.acceptor import Acceptor, Placed
+from server.fair_executor import FairExecutor
 from tests.making import new_job
 from tests.services import DEADLINE_SECONDS, Postgres, wait_for
 
@@ -62,32 +63,36 @@ def told() -> Told:
 
 
 @pytest.fixture
-def acceptor(db: Database, told: Told) -> Acceptor:
+def acceptor(db: Database, told: Told, pool: FairExecutor) -> Acceptor:
     teller = Teller(told, told)  # type: ignore[arg-type]
-    return Acceptor(Changes(db, teller), Queues(db, 9))
+    return Acceptor(Changes(db, teller), Queues(db, 9), pool)
 
 
 @pytest.fixture
-def pool(told: Told) -> Iterator[ThreadPoolExecutor]:
-    """Threads of callers; at the end telling goes on, so that they end."""
-    with ThreadPoolExecutor(50) as made:
+def pool(told: Told) -> Iterator[FairExecutor]:
+    """Two threads for all callers; at the end telling goes on, so that they end."""
+    with FairExecutor(2) as made:
         yield made
         told.may_go_on.set()
 
 
-def leading(acceptor: Acceptor, pool: ThreadPoolExecutor, told: Told) -> "Future[Placed]":
+def call(acceptor: Acceptor, pool: FairExecutor, user: str, **changes: int) -> "Future[Placed]":
+    return pool.of(user).submit(acceptor.accept, new_job(user, **changes))
+
+
+def leading(acceptor: Acceptor, pool: FairExecutor, told: Told) -> "Future[Placed]":
     """A caller whose job is committed, and who is telling it."""
-    first = pool.submit(acceptor.accept, new_job("first"))
+    first = call(acceptor, pool, "first")
     wait_for(lambda: told.batches, "the first caller to tell")
     return first
 
 
-def come(acceptor: Acceptor, pool: ThreadPoolExecutor, *users: str) -> list["Future[Placed]"]:
+def come(acceptor: Acceptor, pool: FairExecutor, *users: str) -> list["Future[Placed]"]:
     """Callers who wait, one behind the other."""
     found = []
     for user in users:
         waiting = len(acceptor._waiting) + 1
-        found.append(pool.submit(acceptor.accept, new_job(user, max_queued=2)))
+        found.append(call(acceptor, pool, user, max_queued=2))
         wait_for(lambda waiting=waiting: len(acceptor._waiting) == waiting, "the caller to wait")  # type: ignore[misc]
     return found
 
@@ -104,7 +109,7 @@ def test_a_caller_who_is_alone_waits_for_nobody(
 
 
 def test_those_who_come_meanwhile_share_a_transaction_and_are_told_in_order(
-    acceptor: Acceptor, pool: ThreadPoolExecutor, told: Told
+    acceptor: Acceptor, pool: FairExecutor, told: Told
 ) -> None:
     # Given a caller who is still telling its job, and others who have come since
     first = leading(acceptor, pool, told)
@@ -125,7 +130,7 @@ def test_those_who_come_meanwhile_share_a_transaction_and_are_told_in_order(
 
 
 def test_a_transaction_takes_a_limited_number_of_jobs(
-    acceptor: Acceptor, pool: ThreadPoolExecutor, told: Told, monkeypatch: pytest.MonkeyPatch
+    acceptor: Acceptor, pool: FairExecutor, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acceptor_module, "MOST", 2)
     leading(acceptor, pool, told)
@@ -139,7 +144,7 @@ def test_a_transaction_takes_a_limited_number_of_jobs(
 
 def test_who_waits_in_vain_is_told_so_and_has_no_job(
     acceptor: Acceptor,
-    pool: ThreadPoolExecutor,
+    pool: FairExecutor,
     told: Told,
     db: Database,
     monkeypatch: pytest.MonkeyPatch,
@@ -158,7 +163,7 @@ def test_who_waits_in_vain_is_told_so_and_has_no_job(
 
 
 def test_an_error_of_the_transaction_is_told_to_all_who_share_it(
-    acceptor: Acceptor, pool: ThreadPoolExecutor, told: Told, db: Database
+    acceptor: Acceptor, pool: FairExecutor, told: Told, db: Database
 ) -> None:
     # Given callers who wait, and a database that goes away
     leading(acceptor, pool, told)
@@ -177,19 +182,20 @@ def test_an_error_of_the_transaction_is_told_to_all_who_share_it(
 
 
 def test_a_user_who_is_changed_by_others_holds_no_other_caller_up(
-    postgres: Postgres, postgres_template: str, told: Told, pool: ThreadPoolExecutor
+    postgres: Postgres, postgres_template: str, told: Told, pool: FairExecutor
 ) -> None:
     told.may_go_on.set()
     name = postgres.new_database(postgres_template)
     db = open_database(read_settings(database_url=postgres.url(name)))
-    acceptor = Acceptor(Changes(db, Teller(told, told)), Queues(db, 9))  # type: ignore[arg-type]
+    changes = Changes(db, Teller(told, told))  # type: ignore[arg-type]
+    acceptor = Acceptor(changes, Queues(db, 9), pool)
     acceptor.accept(new_job("alice"))
 
     # Given another program that has a change of a user under way
     other = psycopg2.connect(postgres.url(name))
     with other, other.cursor() as cursor:
         cursor.execute("SELECT 1 FROM user_stream WHERE user_id = 'alice' FOR UPDATE")
-        hers = pool.submit(acceptor.accept, new_job("alice"))
+        hers = call(acceptor, pool, "alice")
 
         # Then the jobs of others are accepted, and that user's when the change is done
         assert acceptor.accept(new_job("bob")).accepted.job.revision == 1
