@@ -142,6 +142,9 @@ name_part_by_dialect(
     ))
     """,
 )
+# The job is queued, for a few jobs that are read by their ids. It is said in a way that no index
+# knows: otherwise PostgreSQL reads the whole index `job_flow`, and not the jobs by the primary key.
+name_part("still_queued", "coalesce(job.state, '') = 'QUEUED'")
 # The job runs and its next step is due. Polls are not among them, because the poller claims them
 # (`to_poll`). A provider that is left alone is sent nothing; its other steps go on.
 # Index: `job_due`.

@@ -32,7 +32,7 @@ T = TypeVar("T")
 # Index: the primary key.
 _WAITING = Statement("""
     SELECT job_id, queue, provider, model, turn, ({may_start}) FROM job
-    WHERE job_id = ANY(:job_ids) AND state = 'QUEUED'
+    WHERE job_id = ANY(:job_ids) AND {still_queued}
 """)
 # The first jobs that wait in the queue, and whether each may start. Index: `job_waiting`.
 _FIRST = Statement("""

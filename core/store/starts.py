@@ -39,7 +39,7 @@ _LOCK_FIRST = Statement("""
     WHERE job_id = (
         SELECT first.job_id FROM (
             SELECT job_id, user_id, turn FROM job
-            WHERE {among_first} AND state = 'QUEUED' AND {waits}
+            WHERE {among_first} AND {still_queued} AND {waits}
                 AND NOT EXISTS (SELECT 1 FROM job WHERE {run_due})
             ORDER BY turn, job_id {skip_locked}
         ) first

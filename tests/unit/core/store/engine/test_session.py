@@ -30,6 +30,8 @@ LEASE_OVER = Statement("UPDATE job SET lease_expire_time = 0")
 # Of a plan of SQLite: it reads all jobs or a whole index of them; which indexes have no past jobs.
 PAST_JOBS = re.compile(r"SCAN (job|r|tries)\b")
 UNFINISHED = re.compile(r"USING (COVERING )?INDEX job_(due|waiting|poll|deadline)\b")
+# Of a plan of PostgreSQL: it reads the whole index of the jobs that are queued.
+ALL_QUEUED = re.compile(r"using job_flow on .*\n(?!\s+Index Cond)")
 END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
 
 
@@ -322,8 +324,11 @@ def test_no_statement_of_a_jobs_way_reads_all_jobs(
     # When jobs go their way
     go_a_jobs_way(pooled)
 
-    # Then each of their statements has an index
-    assert not [plan for plan in plans(send, sent) if "Seq Scan on job" in plan]
+    # Then each of their statements has an index, and none reads that of all queued jobs whole
+    found = list(plans(send, sent))
+    assert not [plan for plan in found if "Seq Scan on job" in plan]
+    assert [plan for plan in found if "using job_flow" in plan]
+    assert not [plan for plan in found if ALL_QUEUED.search(plan)]
 
 
 def test_no_statement_of_a_jobs_way_reads_past_jobs_on_sqlite(
