@@ -4,20 +4,22 @@ Run it from the repository: `.venv/bin/python -m bench.accept`. No worker runs; 
 The floor of PostgreSQL is a bare loop in as many threads as the server has. It sends as many
 statements in as many round trips and commits as an accept does, counted in a server of this
 process, to one table and one row of its own for each thread. The floor of SQLite is the rate at
-which one thread can append 4 KB to a file and wait for the disk.
+which one thread can append 4 KB to a file and wait for the disk. In neither floor do several share
+a commit. A third system is a call of the same server that has no work, with as many callers.
 """
 
 import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
 import psycopg2
+from google.protobuf.message import Message
 from redis import Redis
 
 from bench.harness import command
@@ -27,6 +29,8 @@ from bench.harness.results import Row, Run, percentile, row_of
 from bench.installation import DATABASES, Installation, installation
 from core.process.settings import read_settings
 from core.process.telemetry import configure_logging
+from core.store import open_database
+from core.store.engine.sql import Statement
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
@@ -48,6 +52,14 @@ TABLES = """
 FLOOR_SECONDS = 3.0
 PAGE = b"x" * 4096
 REQUEST = pb.GenerateImageRequest(spec=job_pb2.ImageSpec(prompt="a pixel"))
+NO_WORK = pb.ListPromptTemplatesRequest()
+SYSTEMS = ("rushes", "floor", "a call without work")
+# The jobs of one transaction have one time, and one process makes one transaction at a time.
+COMMITS = Statement("""
+    SELECT count(DISTINCT create_time) FROM (
+        SELECT create_time FROM job ORDER BY create_time DESC LIMIT :count
+    ) jobs
+""")
 COLUMNS = [
     metric("accepts/s", "per_s"),
     times("of the floor", "per_s"),
@@ -58,6 +70,7 @@ COSTS = [
     metric("statements", "statements", range=False),
     metric("round trips", "trips", range=False),
     metric("commits", "commits", range=False),
+    metric("accepts a commit", "shared", 1, range=False),
     metric("Valkey commands", "valkey_commands", 1, range=False),
     metric("server CPU ms", "server_ms", 2, range=False),
     metric("database CPU ms", "database_ms", 2, range=False),
@@ -75,38 +88,58 @@ def main() -> None:
 
 
 def rows(count: int, repetitions: int, run: Run) -> list[Row]:
-    """A row of ours and one of the floor for each database."""
+    """A row of each system for each database."""
     found: list[Row] = []
     for database in DATABASES:
         with installation(database, 0) as running:
             batches = asyncio.run(_statements(running))
             asyncio.run(_accept(running, WARM_UP))
-            pairs = [_pair(running, count, batches) for _ in range(repetitions)]
+            pairs = [_measured(running, count, batches) for _ in range(repetitions)]
         cell = f"accept on {database}, {AT_ONCE} at once"
-        for system, each in zip(("rushes", "floor"), zip(*pairs, strict=True), strict=True):
+        for system, each in zip(SYSTEMS, zip(*pairs, strict=True), strict=True):
             found.append(row_of(cell, system, run, each))
     return found
 
 
-def _pair(running: Installation, count: int, batches: Sequence[str]) -> tuple[Values, Values]:
-    """Ours and the floor, one right after the other."""
+def _measured(running: Installation, count: int, batches: Sequence[str]) -> tuple[Values, ...]:
+    """Ours, the floor and calls without work, one right after the other."""
     postgres = "postgres" in running.processes
     floor = _postgres_floor(running, batches) if postgres else _disk_floor(running.data)
-    before, commands = _cpu(running), _commands(running)
-    begun = time.perf_counter()
-    ages = sorted(asyncio.run(_accept(running, count)))
-    seconds = time.perf_counter() - begun
-    ours = {
-        "per_s": count / seconds,
-        "p50_ms": percentile(ages, 0.5) * 1000,
-        "p99_ms": percentile(ages, 0.99) * 1000,
+    idle = _calls(running, count, lambda: _accept(running, count, "ListPromptTemplates", NO_WORK))
+    commands = _commands(running)
+    ours = _calls(running, count, lambda: _accept(running, count))
+    ours |= {
         "valkey_commands": (_commands(running) - commands) / count,
+        "shared": count / _commits(running, count),
     }
-    ours |= {f"{role}_ms": (s - before[role]) * 1000 / count for role, s in _cpu(running).items()}
     counted = shape(batches)
     if not postgres:
         counted = {"statements": counted["statements"]}
-    return ours | counted, floor
+    return ours | counted, floor, idle
+
+
+def _calls(
+    running: Installation, count: int, call: Callable[[], Coroutine[Any, Any, list[float]]]
+) -> Values:
+    """The rate and the ages of so many calls, and the CPU of each."""
+    before, begun = _cpu(running), time.perf_counter()
+    ages = sorted(asyncio.run(call()))
+    seconds = time.perf_counter() - begun
+    used = {f"{role}_ms": (s - before[role]) * 1000 / count for role, s in _cpu(running).items()}
+    return used | {
+        "per_s": count / seconds,
+        "p50_ms": percentile(ages, 0.5) * 1000,
+        "p99_ms": percentile(ages, 0.99) * 1000,
+    }
+
+
+def _commits(running: Installation, count: int) -> int:
+    """In how many transactions the last jobs were accepted."""
+    db = open_database(read_settings(database_url=running.database_url))
+    row = db.row(COMMITS, count=count)
+    db.close()
+    assert row is not None
+    return int(row[0])
 
 
 def shape(batches: Sequence[str]) -> Values:
@@ -173,14 +206,16 @@ async def _statements(running: Installation) -> list[str]:
     return min(sent, key=len)
 
 
-async def _accept(running: Installation, count: int) -> list[float]:
+async def _accept(
+    running: Installation, count: int, method: str = "GenerateImage", request: Message = REQUEST
+) -> list[float]:
     """Seconds of each call."""
     headers = [_headers(running, place) for place in range(AT_ONCE)]
     async with grpc.aio.insecure_channel(running.address) as channel:
-        stub = rpc.MediaServiceStub(channel)
+        send = getattr(rpc.MediaServiceStub(channel), method)
 
         async def call(caller: int) -> None:
-            await stub.GenerateImage(REQUEST, metadata=headers[caller])
+            await send(request, metadata=headers[caller])
 
         return await _callers(call, count)
 

@@ -3,16 +3,22 @@
 Each user has a queue of his own, and the queues take turns. A user gets another thread only while
 more threads are free than he has already. So one user has at most half of the threads, a second
 one half of the rest, and so on: for a user who comes new there is nearly always a free one.
+
+A call that only waits for others gives its place away meanwhile (`resting`).
 """
 
+import contextlib
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent import futures
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+# So many calls may rest at once, each in a thread of its own beside the others.
+MOST_RESTING = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,9 +35,11 @@ class FairExecutor(Executor):
     which is one like that of a user."""
 
     def __init__(self, threads: int, name: str = "") -> None:
-        self._threads = ThreadPoolExecutor(threads, name)
+        self._threads = ThreadPoolExecutor(threads + MOST_RESTING, name)
         self._lock = threading.Lock()
+        # Below zero for a moment, when several calls have rested.
         self._free = threads
+        self._resting = 0
         self._running: Counter[Hashable] = Counter()
         # In the order of the turns; no queue is empty.
         self._queues: dict[Hashable, deque[_Call]] = {}
@@ -44,6 +52,26 @@ class FairExecutor(Executor):
     def waiting(self, owner: Hashable) -> int:
         """How many calls of the owner wait for a thread."""
         return len(self._queues.get(owner, ()))
+
+    @contextlib.contextmanager
+    def resting(self, owner: Hashable) -> Iterator[None]:
+        """Gives the place of the owner's call away while it waits for others, in its own thread.
+
+        It has its place again at once afterwards. When too many calls rest, it keeps its place.
+        """
+        with self._lock:
+            rests = self._resting < MOST_RESTING
+            self._resting += rests
+        if rests:
+            self._leave(owner)
+        try:
+            yield
+        finally:
+            if rests:
+                with self._lock:
+                    self._resting -= 1
+                    self._free -= 1
+                    self._running[owner] += 1
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Runs `fn` when it has its turn. Who cancels the future takes the call out of its queue.
@@ -74,7 +102,7 @@ class FairExecutor(Executor):
         return call.future
 
     def _start_what_may(self) -> None:
-        while self._free and (call := self._next()):
+        while self._free > 0 and (call := self._next()):
             if call.future.set_running_or_notify_cancel():
                 self._free -= 1
                 self._running[call.owner] += 1

@@ -1,9 +1,18 @@
-"""Accepting a job: once this transaction has committed, the job survives whatever dies."""
+"""Accepting jobs: once this transaction has committed, they survive whatever dies.
+
+One transaction accepts several jobs as easily as one, with the same statements: each of them takes
+all jobs at once. So callers who come together share the round trips and the wait for the disk
+(group commit). A job that is refused takes nothing from the others.
+"""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from core.errors import QueueFull, RequestIdConflict
+import peewee
+
+from core.errors import BudgetExceeded, QueueFull, RequestError, RequestIdConflict
 from core.events import Event
 from core.ids import new_id
 from core.jobs import Cost, CostState, EventType, Job, Stage, Step, move
@@ -11,12 +20,14 @@ from core.kinds import KINDS
 from core.media import Media
 from core.process import failpoints
 from core.specs import Spec, spec_to_json
-from core.store import budgets, flows, turns
-from core.store.change import append_event, bump
+from core.store import flows
+from core.store.budgets import Reservations
+from core.store.change import append_all
 from core.store.engine.database import Database, Session, Undo
 from core.store.engine.sql import Statement
 from core.store.models import JobRow
 from core.store.rows import insert_labels, insert_media, job_from_columns, jobs_from_rows
+from core.store.turns import next_turn
 
 # The job that a request_id made, while it is remembered. Indexes: both primary keys.
 _FIND_REQUEST = Statement("""
@@ -25,17 +36,60 @@ _FIND_REQUEST = Statement("""
     WHERE request_key.user_id = :user_id AND request_key.request_id = :request_id
         AND request_key.expire_time > {now}
 """)
-# Remembers which job the request_id made; one that was forgotten may be used again.
+# Makes the rows of users who have none, for the locks. Index: the primary key.
+_KNOW = Statement("""
+    INSERT INTO user_stream (user_id, revision, last_turn)
+    SELECT user_id, revision, last_turn FROM ({given_users}) given WHERE TRUE
+    ON CONFLICT (user_id) DO NOTHING
+""")
+# Locks users, and waits for whoever holds them. Index: the primary key.
+_LOCK = Statement("""
+    SELECT user_id FROM user_stream WHERE user_id = ANY(:user_ids) ORDER BY user_id {for_update}
+""")
+# Locks the users of whom nobody changes anything now, and gives for each job: the user, the queue
+# and the request_id; the time; the user's revision as it is, and as it was when the statement
+# began; the user's last turn and load; how many of its jobs wait, the latest turn of those in this
+# queue, and the turn that the queue has reached; and the job that the request_id made before.
+# Indexes: primary keys for the user, its flows and the request, `job_reached` for the queue.
+_LOOK = Statement("""
+    SELECT asked.user_id, asked.queue, asked.request_id, {now}, user_stream.revision,
+        (SELECT u.revision FROM user_stream u WHERE u.user_id = asked.user_id),
+        user_stream.last_turn, user_stream.running, user_stream.busy,
+        (SELECT sum(flow.waiting) FROM flow WHERE flow.user_id = asked.user_id),
+        (
+            SELECT max(flow.last_turn) FROM flow
+            WHERE flow.user_id = asked.user_id AND flow.queue = asked.queue
+        ),
+        (
+            SELECT max(job.turn) FROM job
+            WHERE job.queue = asked.queue AND job.start_time IS NOT NULL
+        ),
+        (
+            SELECT k.job_id FROM request_key k
+            WHERE k.user_id = asked.user_id AND k.request_id = asked.request_id
+                AND asked.request_id <> '' AND k.expire_time > {now}
+        )
+    FROM ({given_asked}) asked JOIN user_stream ON user_stream.user_id = asked.user_id
+    ORDER BY asked.user_id
+    {skip_locked_users}
+""")
+# Counts revisions and turns of users up. Index: the primary key.
+_ADVANCE = Statement("""
+    UPDATE user_stream SET revision = given.revision, last_turn = given.last_turn
+    FROM ({given_users}) given WHERE user_stream.user_id = given.user_id
+""")
+_INSERT_JOBS = Statement(
+    "INSERT INTO job ({job_names}) SELECT {job_names} FROM ({given_jobs}) given"
+)
+# Remembers which jobs the request_ids made; one that was forgotten may be used again.
 # Index: the primary key.
-_REMEMBER_REQUEST = Statement("""
+_REMEMBER = Statement("""
     INSERT INTO request_key (user_id, request_id, fingerprint, job_id, expire_time)
-    VALUES (:user_id, :request_id, :fingerprint, :job_id, {now} + :ttl_ms)
+    SELECT user_id, request_id, fingerprint, job_id, expire_time FROM ({given_requests}) given
+    WHERE TRUE
     ON CONFLICT (user_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint,
         job_id = excluded.job_id, expire_time = excluded.expire_time
 """)
-# Keeps the turn of the user's newest job. Index: the primary key.
-_SET_TURN = Statement("UPDATE user_stream SET last_turn = :turn WHERE user_id = :user_id")
-_INSERT_JOB = Statement("INSERT INTO job ({job_names}) VALUES ({job_values})")
 _DEFAULTS = {f.column_name: f.default for f in JobRow._meta.sorted_fields}
 
 
@@ -64,14 +118,28 @@ class NewJob:
         """Where it waits."""
         return self.queue or KINDS[self.spec.kind].queue
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What equal requests share."""
+        return self.user_id, self.request_id
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of a request: a new job with its event, or the first job of its request_id."""
+    """What came of a request: a new job with its event, or the first job of its request_id.
+
+    Of a new job `turn` is its turn, and `running` says how many jobs of its user run.
+    """
 
     job: Job
     event: Event | None
     deduplicated: bool = False
+    turn: int = 0
+    running: int = 0
+
+
+# An error is what `accept` raises for the job.
+Outcome = Accepted | RequestError
 
 
 def accept(db: Database, new: NewJob) -> Accepted:
@@ -82,31 +150,24 @@ def accept(db: Database, new: NewJob) -> Accepted:
         QueueFull: when too many jobs of the user wait.
         BudgetExceeded: when a budget has no room for the estimate.
     """
+    [outcome] = _commit(db, [new], waits=True)
+    assert outcome is not None
+    if isinstance(outcome, RequestError):
+        raise outcome
+    return outcome
 
-    def work(session: Session) -> Accepted:
-        bump(session, new.user_id)
-        _refuse_repeated(session, new)
-        next = turns.read_next(session, new.user_id, new.queue_name)
-        refuse_full_queue(next, new.max_queued)
-        job_id, now = new_id(), next.now_ms
-        session.later(_SET_TURN, user_id=new.user_id, turn=next.turn)
-        row = _columns(new, job_id, next)
-        session.later(_INSERT_JOB, **row)
-        flows.enter(session, row, next.busy)
-        insert_labels(session, new.user_id, job_id, now, new.labels)
-        for media in new.inputs:
-            insert_media(session, media)
-        if new.request_id:
-            _remember(session, new, job_id)
-        queued = Event(next.revision, EventType.QUEUED, now, job_from_columns(row))
-        event = append_event(session, queued)
-        budgets.reserve(session, new.user_id, new.cost.estimated_micros, now)
-        failpoints.hit("accept.before_commit")
-        return Accepted(event.job, event)
 
-    accepted = db.write(work)
-    failpoints.hit("accept.after_commit")
-    return accepted
+def accept_all(db: Database, jobs: Sequence[NewJob]) -> list[Outcome | None]:
+    """Does for the jobs what `accept` does, in one transaction that waits for no other.
+
+    Gives what came of each, in their order. None says that a job needs a transaction of its own,
+    by `accept`: another transaction holds its user.
+    """
+    try:
+        return _commit(db, jobs, waits=False)
+    except (BudgetExceeded, peewee.DatabaseError):
+        # A budget ran out meanwhile, or a job can't be stored. Nobody knows whose that was.
+        return [None] * len(jobs)
 
 
 def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) -> Job | None:
@@ -121,13 +182,13 @@ def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) 
     return db.read(lambda session: _find(session, user_id, request_id, fingerprint))
 
 
-def refuse_full_queue(next: turns.Next, max_queued: int) -> None:
-    """Refuses one more job of the user when as many wait as may.
+def refuse_full_queue(waiting: int, max_queued: int) -> None:
+    """Refuses one more job of a user of whom so many jobs wait, when as many may.
 
     Raises:
         QueueFull: when too many jobs of the user wait.
     """
-    if next.waiting >= max_queued:
+    if waiting >= max_queued:
         raise QueueFull(limit=max_queued)
 
 
@@ -141,26 +202,194 @@ def _find(session: Session, user_id: str, request_id: str, fingerprint: str) -> 
     return job
 
 
-def _refuse_repeated(session: Session, new: NewJob) -> None:
-    if new.request_id:
-        job = _find(session, new.user_id, new.request_id, new.fingerprint)
-        if job is not None:
-            raise Undo(Accepted(job, None, deduplicated=True))
+def _commit(db: Database, jobs: Sequence[NewJob], *, waits: bool) -> list[Outcome | None]:
+    """Accepts the jobs in one transaction, and gives what came of each.
+
+    None came of the jobs of a user whom another transaction holds, unless it `waits` for that.
+    """
+
+    def work(session: Session) -> list[Outcome | None]:
+        entry = _Entry(session, jobs, _look(session, jobs, waits=waits))
+        outcomes = [entry.outcome(new) for new in jobs]
+        if not entry.rows:
+            raise Undo(outcomes)
+        entry.write()
+        failpoints.hit("accept.before_commit")
+        return outcomes
+
+    outcomes = db.write(work)
+    failpoints.hit("accept.after_commit")
+    return outcomes
 
 
-def _remember(session: Session, new: NewJob, job_id: str) -> None:
-    session.later(
-        _REMEMBER_REQUEST,
-        user_id=new.user_id,
-        request_id=new.request_id,
-        fingerprint=new.fingerprint,
-        job_id=job_id,
-        ttl_ms=new.request_ttl_ms,
-    )
+@dataclass(slots=True)
+class _User:
+    """A user whom this transaction has locked, after the jobs that it has accepted so far.
+
+    `own` has the latest turns of the user's jobs that wait, by queue.
+    """
+
+    revision: int
+    last_turn: int
+    running: int
+    busy: bool
+    waiting: int
+    own: dict[str, int] = field(default_factory=dict)
 
 
-def _columns(new: NewJob, job_id: str, next: turns.Next) -> dict[str, object]:
-    now = next.now_ms
+_Asked = tuple[str, str, str]  # user, queue and request_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a transaction that accepts has read. Times in milliseconds.
+
+    `reached` has the turn that each queue has reached. `made` has what was asked and seen: the id
+    of the job that the request_id made before, or nothing. The user of what is missing there was
+    held by another transaction.
+    """
+
+    now_ms: int
+    users: dict[str, _User]
+    reached: dict[str, int]
+    made: dict[_Asked, str | None]
+
+
+def _look(session: Session, jobs: Sequence[NewJob], *, waits: bool) -> _Seen:
+    user_ids = sorted({new.user_id for new in jobs})
+    asked = {_asked(new): None for new in jobs}
+    values = [dict(zip(("user_id", "queue", "request_id"), one, strict=True)) for one in asked]
+    begun = [{"user_id": user_id, "revision": 0, "last_turn": 0} for user_id in user_ids]
+    session.later(_KNOW, users=json.dumps(begun))
+    if waits:
+        session.later(_LOCK, user_ids=user_ids)
+    seen = _Seen(0, {}, {}, {})
+    now_ms = 0
+    for row in session.rows(_LOOK, asked=json.dumps(values)):
+        user_id, queue, request_id = row[:3]
+        revision, before, last_turn, running, busy, waiting, own, reached = map(_number, row[4:12])
+        now_ms = max(now_ms, int(row[3]))
+        # Someone else may have changed the user after the statement began, before its lock.
+        if revision != before:
+            continue
+        user = seen.users.setdefault(
+            user_id, _User(revision, last_turn, running, bool(busy), waiting)
+        )
+        user.own[queue] = own
+        seen.reached[queue] = reached
+        seen.made[user_id, queue, request_id] = row[12]
+    return replace(seen, now_ms=now_ms)
+
+
+def _number(value: Any) -> int:
+    return int(value or 0)
+
+
+def _asked(new: NewJob) -> _Asked:
+    return new.user_id, new.queue_name, new.request_id
+
+
+class _Entry:
+    """The jobs that one transaction accepts: first what comes of each, then all that it writes."""
+
+    def __init__(self, session: Session, jobs: Sequence[NewJob], seen: _Seen) -> None:
+        self._session = session
+        self._seen = seen
+        paying = {new.user_id for new in jobs if new.cost.estimated_micros}
+        self._money = Reservations(session, sorted(paying & seen.users.keys()), seen.now_ms)
+        self._events: list[Event] = []
+        self._news: list[NewJob] = []
+        self._made: dict[tuple[str, str], tuple[NewJob, Job]] = {}
+        # Ids of one millisecond have no order by themselves.
+        self._ids = iter(sorted(new_id() for _ in jobs))
+        self.rows: list[dict[str, Any]] = []
+
+    def outcome(self, new: NewJob) -> Outcome | None:
+        """What comes of the job; None when another transaction holds its user."""
+        if _asked(new) not in self._seen.made:
+            return None
+        try:
+            return self._repeated(new) or self._accepted(new, self._seen.users[new.user_id])
+        except RequestError as error:
+            return error
+
+    def write(self) -> None:
+        """Writes what was accepted, in the order of the locks: users, jobs, events, budgets."""
+        later = self._session.later
+        users = [_stream(user_id, self._seen.users[user_id]) for user_id in self._changed()]
+        later(_ADVANCE, users=json.dumps(users))
+        later(_INSERT_JOBS, jobs=json.dumps(self.rows))
+        flows.enter(
+            self._session, [(row, self._seen.users[row["user_id"]].busy) for row in self.rows]
+        )
+        for new, row in zip(self._news, self.rows, strict=True):
+            labels = (new.user_id, row["job_id"], self._seen.now_ms, new.labels)
+            insert_labels(self._session, *labels)
+            for media in new.inputs:
+                insert_media(self._session, media)
+        requests = [
+            _request(new, row, self._seen.now_ms)
+            for new, row in zip(self._news, self.rows, strict=True)
+            if new.request_id
+        ]
+        if requests:
+            later(_REMEMBER, requests=json.dumps(requests))
+        append_all(self._session, [event.change for event in self._events])
+        self._money.write()
+
+    def _changed(self) -> list[str]:
+        return sorted({row["user_id"] for row in self.rows})
+
+    def _repeated(self, new: NewJob) -> Accepted | None:
+        """The job that the request_id made before, or in this transaction.
+
+        Raises:
+            RequestIdConflict: when it belongs to another request.
+        """
+        if not new.request_id:
+            return None
+        if new.key in self._made:
+            first, job = self._made[new.key]
+            if first.fingerprint != new.fingerprint:
+                raise RequestIdConflict(job_id=job.job_id)
+            return Accepted(job, None, deduplicated=True)
+        if not self._seen.made[_asked(new)]:
+            return None
+        found = _find(self._session, new.user_id, new.request_id, new.fingerprint)
+        return Accepted(found, None, deduplicated=True) if found else None
+
+    def _accepted(self, new: NewJob, user: _User) -> Accepted:
+        refuse_full_queue(user.waiting, new.max_queued)
+        self._money.add(new.user_id, new.cost.estimated_micros)
+        queue = new.queue_name
+        turn = next_turn(self._seen.reached[queue], user.last_turn, user.own[queue])
+        user.revision, user.last_turn, user.own[queue] = user.revision + 1, turn, turn
+        user.waiting += 1
+        row = _columns(new, next(self._ids), user.revision, turn, self._seen.now_ms)
+        job = job_from_columns(row)
+        event = Event(user.revision, EventType.QUEUED, self._seen.now_ms, job)
+        self.rows.append(row)
+        self._news.append(new)
+        self._events.append(event)
+        self._made[new.key] = new, job
+        return Accepted(job, event, turn=turn, running=user.running)
+
+
+def _stream(user_id: str, user: _User) -> dict[str, Any]:
+    return {"user_id": user_id, "revision": user.revision, "last_turn": user.last_turn}
+
+
+def _request(new: NewJob, row: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    return {
+        "user_id": new.user_id,
+        "request_id": new.request_id,
+        "fingerprint": new.fingerprint,
+        "job_id": row["job_id"],
+        "expire_time": now_ms + new.request_ttl_ms,
+    }
+
+
+def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> dict[str, Any]:
     return _DEFAULTS | {
         "job_id": job_id,
         "user_id": new.user_id,
@@ -173,8 +402,8 @@ def _columns(new: NewJob, job_id: str, next: turns.Next) -> dict[str, object]:
         "state": move(None, EventType.QUEUED),
         "step": Step.SUBMIT,
         "stage": Stage.WAITING,
-        "revision": next.revision,
-        "turn": next.turn,
+        "revision": revision,
+        "turn": turn,
         "next_run_time": now,
         "cost_state": CostState.RESERVED,
         "cost_estimated": new.cost.estimated_micros,

@@ -5,7 +5,8 @@ of jobs that have not ended. `spent` holds what the provider charged, or may hav
 transaction locks these rows last, the user's before the installation's.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -59,12 +60,9 @@ class Budget:
         return self.left_micros is None or micros <= self.left_micros
 
 
-# The limits that may bind a user: its own, that of each user, the installation's.
+# The limits that may bind users: their own, that of each user, the installation's.
 # Index: the primary key.
-_LIMITS = Statement("""
-    SELECT owner, period, limit_micros FROM budget
-    WHERE owner IN (:user, 'each-user', 'installation')
-""")
+_LIMITS = Statement("SELECT owner, period, limit_micros FROM budget WHERE owner = ANY(:owners)")
 # Reserves money in one span, if that has room for it; else changes no row. A span that has no row
 # has nothing in it: the caller compares with its limit. Index: the primary key.
 _RESERVE = Statement("""
@@ -82,8 +80,12 @@ _SETTLE = Statement("""
     ON CONFLICT (owner, span) DO UPDATE
         SET reserved = spending.reserved - :reserved, spent = spending.spent + :spent
 """)
-# Index of the next three: the primary key.
+# Index of the next four: the primary key.
 _USAGE = Statement("SELECT reserved, spent FROM spending WHERE owner = :owner AND span = :span")
+_USAGES = Statement("""
+    SELECT owner, span, reserved, spent FROM spending
+    WHERE owner = ANY(:owners) AND span = ANY(:spans)
+""")
 _SET = Statement("""
     INSERT INTO budget (owner, period, limit_micros) VALUES (:owner, :period, :limit_micros)
     ON CONFLICT (owner, period) DO UPDATE SET limit_micros = excluded.limit_micros
@@ -125,19 +127,72 @@ def owner_of(user_id: str) -> str:
     return f"user:{user_id}"
 
 
+class Reservations:
+    """What the jobs of one transaction reserve. `write` has the last statements of it.
+
+    `users` are those who may reserve something.
+    """
+
+    def __init__(self, session: Session, users: Sequence[str], now_ms: int) -> None:
+        self._session = session
+        limits = _limits(session, users) if users else {}
+        self._budgets = {user: _binding(limits, user, now_ms) for user in users}
+        # What is reserved for these jobs, by the name of each budget.
+        self._micros: dict[str, dict[str, int]] = {}
+        self._usage = _usages(session, self._budgets) if limits else {}
+
+    def add(self, user_id: str, micros: int) -> None:
+        """Reserves the estimate of a job in every span.
+
+        Raises:
+            BudgetExceeded: naming the budget that has no room.
+        """
+        budgets = self._budgets[user_id] if micros else []
+        for budget in budgets:
+            used = self._used(budget)
+            if not used.has_room(micros):
+                raise exceeded(used, micros)
+        for budget in budgets:
+            spans = self._micros.setdefault(budget.owner, {})
+            spans[budget.span] = spans.get(budget.span, 0) + micros
+
+    def write(self) -> None:
+        """Holds what was reserved, in the order of the locks.
+
+        Raises:
+            BudgetExceeded: when others have taken the room meanwhile; the transaction must roll
+                back.
+        """
+        users = (b for user in sorted(self._budgets) for b in self._budgets[user][: len(Period)])
+        shared = next(iter(self._budgets.values()), [])[len(Period) :]
+        for budget in (*users, *shared):
+            micros = self._micros.get(budget.owner, {}).get(budget.span, 0)
+            if micros:
+                self._hold(budget, micros)
+
+    def _hold(self, budget: Budget, micros: int) -> None:
+        values = {"owner": budget.owner, "span": budget.span, "micros": micros}
+        if budget.limit_micros is None:
+            self._session.later(_RESERVE, **values, limit_micros=_NO_LIMIT)
+        elif self._session.run(_RESERVE, **values, limit_micros=budget.limit_micros) != 1:
+            raise exceeded(_with_usage(self._session, budget), micros)
+
+    def _used(self, budget: Budget) -> Budget:
+        """The budget with what is used of it, also by the jobs of this transaction."""
+        reserved, spent = self._usage.get((budget.owner, budget.span), (0, 0))
+        held = self._micros.get(budget.owner, {}).get(budget.span, 0)
+        return replace(budget, reserved_micros=reserved + held, spent_micros=spent)
+
+
 def reserve(session: Session, user_id: str, micros: int, now_ms: int) -> None:
-    """Holds the estimate in every span. These are the last statements of the accept transaction.
+    """Holds the estimate in every span.
 
     Raises:
         BudgetExceeded: naming the budget that has no room; the transaction must roll back.
     """
-    if not micros:
-        return
-    for budget in _budgets(session, user_id, now_ms):
-        limit = _NO_LIMIT if budget.limit_micros is None else budget.limit_micros
-        values = {"owner": budget.owner, "span": budget.span, "micros": micros}
-        if micros > limit or session.run(_RESERVE, **values, limit_micros=limit) != 1:
-            raise exceeded(_with_usage(session, budget), micros)
+    reservations = Reservations(session, [user_id], now_ms)
+    reservations.add(user_id, micros)
+    reservations.write()
 
 
 def settle(
@@ -230,10 +285,31 @@ def reset_time(period: Period, now_ms: int) -> int:
     return int(end.timestamp() * 1000)
 
 
+def _limits(session: Session, users: Sequence[str]) -> dict[tuple[str, str], int]:
+    """The limits that may bind the users, by owner and period."""
+    owners = [*map(owner_of, users), EACH_USER, INSTALLATION]
+    rows = session.rows(_LIMITS, owners=owners)
+    return {(owner, period): int(micros) for owner, period, micros in rows}
+
+
+def _usages(
+    session: Session, budgets: Mapping[str, Sequence[Budget]]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """What is reserved and spent of the budgets, by owner and span."""
+    bind = [budget for each in budgets.values() for budget in each]
+    owners, spans = sorted({b.owner for b in bind}), sorted({b.span for b in bind})
+    rows = session.rows(_USAGES, owners=owners, spans=spans)
+    return {(owner, span): (int(reserved), int(spent)) for owner, span, reserved, spent in rows}
+
+
 def _budgets(session: Session, user_id: str, now_ms: int) -> list[Budget]:
     """The budgets that bind the user, in lock order, without what is used of them."""
+    return _binding(_limits(session, [user_id]), user_id, now_ms)
+
+
+def _binding(limits: Mapping[tuple[str, str], int], user_id: str, now_ms: int) -> list[Budget]:
+    """The budgets that bind the user, in lock order, without what is used of them."""
     user = owner_of(user_id)
-    limits = {(row[0], row[1]): int(row[2]) for row in session.rows(_LIMITS, user=user)}
 
     def limit(owner: str, period: Period) -> int | None:
         if owner == user:
@@ -250,8 +326,9 @@ def _budgets(session: Session, user_id: str, now_ms: int) -> list[Budget]:
 def _of_owner(session: Session, owner: str, now_ms: int) -> list[Budget]:
     if owner.startswith("user:"):
         return _budgets(session, owner.removeprefix("user:"), now_ms)[: len(Period)]
-    limits = {(row[0], row[1]): int(row[2]) for row in session.rows(_LIMITS, user=owner)}
-    return [_budget(owner, period, limits.get((owner, period)), now_ms) for period in Period]
+    rows = session.rows(_LIMITS, owners=[owner])
+    limits = {row[1]: int(row[2]) for row in rows}
+    return [_budget(owner, period, limits.get(period), now_ms) for period in Period]
 
 
 def _budget(owner: str, period: Period, limit_micros: int | None, now_ms: int) -> Budget:

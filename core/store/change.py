@@ -9,6 +9,7 @@ Other durable changes of a user use the same revision: they call `bump`, write t
 """
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -50,6 +51,10 @@ _GET_JOB = Statement("SELECT {job_columns} FROM job WHERE job_id = :job_id")
 _INSERT_CHANGE = Statement("""
     INSERT INTO job_event (user_id, revision, kind, job_id, event_time, payload)
     VALUES (:user_id, :revision, :kind, :job_id, :event_time, :payload)
+""")
+_INSERT_CHANGES = Statement("""
+    INSERT INTO job_event (user_id, revision, kind, job_id, event_time, payload)
+    SELECT user_id, revision, kind, job_id, event_time, payload FROM ({given_changes}) given
 """)
 # Closes the open intents of a job that ends: nobody is left who could say more of them.
 # Index: the primary key.
@@ -246,15 +251,23 @@ def append(session: Session, change: UserChange) -> None:
     Every transaction that calls `bump` appends exactly one change at the new revision: watchers
     take a revision that they can't read for a change that is still on its way.
     """
-    session.later(
-        _INSERT_CHANGE,
-        user_id=change.user_id,
-        revision=change.revision,
-        kind=change.kind,
-        job_id=change.job_id,
-        event_time=change.time,
-        payload=change.payload,
-    )
+    session.later(_INSERT_CHANGE, **_columns(change))
+
+
+def append_all(session: Session, changes: Sequence[UserChange]) -> None:
+    """Writes changes into the logs of their users, as `append` does, by one statement."""
+    session.later(_INSERT_CHANGES, changes=json.dumps([_columns(change) for change in changes]))
+
+
+def _columns(change: UserChange) -> dict[str, Any]:
+    return {
+        "user_id": change.user_id,
+        "revision": change.revision,
+        "kind": change.kind,
+        "job_id": change.job_id,
+        "event_time": change.time,
+        "payload": change.payload,
+    }
 
 
 def read_job(session: Session, job_id: str) -> Job:

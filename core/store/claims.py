@@ -23,7 +23,7 @@ _CLAIM = Statement("""
     WHERE job_id = coalesce(
         (SELECT job_id FROM job WHERE {run_due} ORDER BY next_run_time LIMIT 1 {skip_locked}),
         (
-            SELECT job_id FROM job WHERE {among_first} AND state = 'QUEUED' AND {waits}
+            SELECT job_id FROM job WHERE {among_first} AND {still_queued} AND {waits}
             ORDER BY turn, job_id LIMIT 1 {skip_locked}
         )
     )

@@ -12,7 +12,8 @@ another one may have written it. Where it says too little, claims compare `runni
 themselves; where it says too much, the next end of a job of the user takes it back.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,13 @@ from core.jobs import State
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
-# Adds a job, which has a later turn than all others of its flow. Index: the primary key.
+# Adds jobs, which have later turns than all others of their flows. Index: the primary key.
 _ENTER = Statement("""
     INSERT INTO flow (user_id, queue, provider, waiting, turn, job_id, last_turn, busy)
-    VALUES (:user_id, :queue, :provider, 1, :turn, :job_id, :turn, :busy)
+    SELECT user_id, queue, provider, waiting, turn, job_id, last_turn, busy
+    FROM ({given_flows}) given WHERE TRUE
     ON CONFLICT (user_id, queue, provider) DO UPDATE
-        SET waiting = flow.waiting + 1, last_turn = excluded.last_turn
+        SET waiting = flow.waiting + excluded.waiting, last_turn = excluded.last_turn
 """)
 # Removes the flow of a job that has left it, if it was the only one. Index: the primary key.
 _EMPTY = Statement("""
@@ -106,9 +108,19 @@ class Load:
     busy: bool
 
 
-def enter(session: Session, job: Mapping[str, Any], busy: bool) -> None:
-    """Puts a new job, given by its columns, at the end of its flow; its user is locked."""
-    session.later(_ENTER, **_key(job), turn=job["turn"], job_id=job["job_id"], busy=busy)
+def enter(session: Session, jobs: Iterable[tuple[Mapping[str, Any], bool]]) -> None:
+    """Puts new jobs, in the order of their turns, at the ends of their flows.
+
+    Each is given by its columns, and by whether its user is busy. Their users are locked.
+    """
+    flows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for job, busy in jobs:
+        key = _key(job)
+        first = {"waiting": 0, "turn": job["turn"], "job_id": job["job_id"], "busy": busy}
+        flow = flows.setdefault(tuple(key.values()), key | first)
+        flow["waiting"] += 1
+        flow["last_turn"] = job["turn"]
+    session.later(_ENTER, flows=json.dumps(list(flows.values())))
 
 
 def moved(

@@ -5,8 +5,11 @@ that it names, so a statement must not give that table another name. `core.store
 module first, so every statement finds its parts.
 """
 
+from typing import Any
+
 from core.store.engine.sql import columns, name_part, name_part_by_dialect
 from core.store.intents import INTENT_NAMES
+from core.store.models import FlowRow, JobEvent, JobRow, RequestKey, UserStream
 from core.store.rows import JOB_NAMES, MEDIA_NAMES
 
 
@@ -139,6 +142,9 @@ name_part_by_dialect(
     ))
     """,
 )
+# The job is queued, for a few jobs that are read by their ids. It is said in a way that no index
+# knows: otherwise PostgreSQL reads the whole index `job_flow`, and not the jobs by the primary key.
+name_part("still_queued", "coalesce(job.state, '') = 'QUEUED'")
 # The job runs and its next step is due. Polls are not among them, because the poller claims them
 # (`to_poll`). A provider that is left alone is sent nothing; its other steps go on.
 # Index: `job_due`.
@@ -199,3 +205,34 @@ name_part_by_dialect(
     FROM json_array_elements(CAST(:polls AS json))
     """,
 )
+
+
+def _given(name: str, model: Any, *names: str) -> None:
+    """Names the part `given_<name>`: the rows of the value `:<name>`, which is a JSON array of
+    objects, as a table with these columns of the model, or with all of them."""
+    types = {f.column_name: f.field_type for f in model._meta.sorted_fields}
+    wanted = names or tuple(types)
+    read = ", ".join(f"json_extract(value, '$.{column}') AS {column}" for column in wanted)
+    typed = ", ".join(f"{column} {types[column]}" for column in wanted)
+    name_part_by_dialect(
+        f"given_{name}",
+        sqlite=f"SELECT {read} FROM json_each(:{name})",
+        postgres=f"SELECT * FROM json_to_recordset(CAST(:{name} AS json)) AS rows({typed})",
+    )
+
+
+# Rows that one statement writes or looks for.
+_given("asked", JobRow, "user_id", "queue", "request_id")
+_given("users", UserStream, "user_id", "revision", "last_turn")
+_given("jobs", JobRow)
+_given("flows", FlowRow)
+_given("requests", RequestKey)
+_given("changes", JobEvent)
+# Ends a SELECT that locks the users that it finds, and passes over those that others hold.
+name_part_by_dialect(
+    "skip_locked_users", sqlite="", postgres="FOR UPDATE OF user_stream SKIP LOCKED"
+)
+# Puts rows in the order of turns, in which the subquery `first` has them already. SQLite takes
+# no notice of the order of a subquery. PostgreSQL does, and reads on only while it needs more rows;
+# sorting them again would read, and so lock, all of them.
+name_part_by_dialect("ordered_by_turn", sqlite="ORDER BY first.turn, first.job_id", postgres="")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from core.events import QueueInfo
 from core.ids import new_id
 from core.store import ranks
-from core.store.circuits import left_alone
+from core.store.circuits import left_alone as left_alone_now
 from core.store.durations import Durations, Runs
 from core.store.engine.database import Database, Row
 from core.store.engine.sql import Statement
@@ -32,7 +32,7 @@ T = TypeVar("T")
 # Index: the primary key.
 _WAITING = Statement("""
     SELECT job_id, queue, provider, model, turn, ({may_start}) FROM job
-    WHERE job_id = ANY(:job_ids) AND state = 'QUEUED'
+    WHERE job_id = ANY(:job_ids) AND {still_queued}
 """)
 # The first jobs that wait in the queue, and whether each may start. Index: `job_waiting`.
 _FIRST = Statement("""
@@ -71,14 +71,35 @@ class _Front:
 
     def place(self, turn: int, job_id: str, free: bool) -> int | None:
         """How many of its sort come up to a job; None when these can't tell."""
-        if not self.whole and (not free or (turn, job_id) > self.jobs[-1]):
+        if not self.reaches(turn, job_id) or not (free or self.whole):
             return None
         at = bisect_right(self.jobs, (turn, job_id))
         return self.free[:at].count(free) + (0 if free else self.count(True))
 
+    def find(self, turn: int, job_id: str) -> bool | None:
+        """Whether a job may start; None when it is not among these."""
+        at = bisect_right(self.jobs, (turn, job_id)) - 1
+        return self.free[at] if at >= 0 and self.jobs[at] == (turn, job_id) else None
+
+    def reaches(self, turn: int, job_id: str) -> bool:
+        """Whether the job would be among these, if it waited."""
+        return self.whole or (turn, job_id) <= self.jobs[-1]
+
     def count(self, free: bool) -> int:
         """How many of them may start, or may not."""
         return self.free.count(free)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class New:
+    """A job that was just accepted; so many jobs of its user ran then."""
+
+    job_id: str
+    queue: str
+    provider: str
+    model: str
+    turn: int
+    running: int
 
 
 def _front(queue: str, rows: Sequence[Row]) -> _Front:
@@ -116,6 +137,22 @@ class Queues:
             )
             for job_id, queue, provider, model, turn, free in rows
         }
+
+    def new_places(self, jobs: Sequence[New]) -> dict[str, QueueInfo]:
+        """The places of those of the new jobs that still wait. It reads each queue once."""
+        fronts = self._fronts({new.queue for new in jobs})
+        places = {new.job_id: self._new_place(fronts[new.queue], new) for new in jobs}
+        return {job_id: place for job_id, place in places.items() if place is not None}
+
+    def _new_place(self, front: "_Front", new: New) -> QueueInfo | None:
+        free = front.find(new.turn, new.job_id)
+        if free is None:
+            if front.reaches(new.turn, new.job_id):
+                return None
+            left_alone = self._kept("circuits", lambda: left_alone_now(self._db))
+            free = new.running < self._user_concurrency and new.provider not in left_alone
+        place = self._place(front, new.turn, new.job_id, free)
+        return self._info(new.queue, new.provider, new.model, place)
 
     def next_place(self, user_id: str, queue: str, provider: str, model: str) -> QueueInfo:
         """The place that a job of the user would get now."""
@@ -166,7 +203,7 @@ class Queues:
     def _blocked(self, queue: str, provider: str) -> str:
         if queue not in self._kept("served", lambda: served_queues(self._db)):
             return "no worker serves this queue"
-        circuit = self._kept("circuits", lambda: left_alone(self._db)).get(provider)
+        circuit = self._kept("circuits", lambda: left_alone_now(self._db)).get(provider)
         if circuit is None:
             return ""
         until = f"{utc(circuit.until):%H:%M:%S} UTC"

@@ -26,7 +26,8 @@ _IS_ANY = Statement("""
 # Locks the first by turn of the jobs that may start and whose user nobody changes now, together
 # with its user; finds none while a job that runs is due. Gives the time, the user's revision as it
 # is, the user's revision and load as they were when the statement began, and the job's columns.
-# Indexes: `flow_first` for the job, `job_due` for what is due, primary keys for the user.
+# The first jobs are put in order before a user is locked: otherwise the users of all of them would
+# be. Indexes: `flow_first` for the job, `job_due` for what is due, primary keys for the user.
 _LOCK_FIRST = Statement("""
     SELECT {now},
         (SELECT s.revision FROM user_stream s WHERE s.user_id = job.user_id {skip_locked}),
@@ -36,13 +37,16 @@ _LOCK_FIRST = Statement("""
         {job_columns}
     FROM job
     WHERE job_id = (
-        SELECT job_id FROM job
-        WHERE {among_first} AND state = 'QUEUED' AND {waits}
-            AND NOT EXISTS (SELECT 1 FROM job WHERE {run_due})
-            AND EXISTS (
-                SELECT s.revision FROM user_stream s WHERE s.user_id = job.user_id {skip_locked}
-            )
-        ORDER BY turn, job_id LIMIT 1 {skip_locked}
+        SELECT first.job_id FROM (
+            SELECT job_id, user_id, turn FROM job
+            WHERE {among_first} AND {still_queued} AND {waits}
+                AND NOT EXISTS (SELECT 1 FROM job WHERE {run_due})
+            ORDER BY turn, job_id {skip_locked}
+        ) first
+        WHERE EXISTS (
+            SELECT s.revision FROM user_stream s WHERE s.user_id = first.user_id {skip_locked}
+        )
+        {ordered_by_turn} LIMIT 1
     )
     {for_update}
 """)

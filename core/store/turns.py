@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
-# The user's revision, last turn and load, how many of its jobs wait, the latest turn of those in
-# this queue, and the turn that the queue has reached. Indexes: primary keys for the user and its
-# flows, `job_reached` for the queue.
+# The user's last turn, how many of its jobs wait, the latest turn of those in this queue, and the
+# turn that the queue has reached. Indexes: primary keys for the user and its flows, `job_reached`
+# for the queue.
 _NEXT = Statement("""
-    SELECT s.revision, {now}, s.last_turn, s.busy, waiting.count, waiting.own_turn,
+    SELECT s.last_turn, waiting.count, waiting.own_turn,
         (SELECT max(job.turn) FROM job WHERE job.queue = :queue AND job.start_time IS NOT NULL)
     FROM (
         SELECT sum(waiting) AS count, max(CASE WHEN queue = :queue THEN last_turn END) AS own_turn
@@ -27,22 +27,18 @@ _NEXT = Statement("""
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """How many jobs of the user wait, in all queues, the turn that one more would get, and whether
-    the user is busy (`core.store.flows`), as of the user's revision and the time."""
+    """How many jobs of the user wait, in all queues, and the turn that one more would get."""
 
     waiting: int
     turn: int
-    busy: bool
-    revision: int
-    now_ms: int
 
 
 def read_next(db: Database | Session, user_id: str, queue: str) -> Next:
     """How many jobs of the user wait, and the turn that one more job in the queue would get."""
     row = db.row(_NEXT, user_id=user_id, queue=queue)
     assert row is not None
-    revision, now_ms, last, busy, waiting, own, reached = (int(value or 0) for value in row)
-    return Next(waiting, next_turn(reached, last, own), bool(busy), revision, now_ms)
+    last, waiting, own, reached = (int(value or 0) for value in row)
+    return Next(waiting, next_turn(reached, last, own))
 
 
 def next_turn(reached: int, last: int, own: int) -> int:

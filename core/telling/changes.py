@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from core.errors import DependencyUnavailable
+from core.errors import DependencyUnavailable, RequestError
 from core.events import Event, ProgressTick
 from core.jobs import EventType, Job
 from core.process import failpoints, metrics
@@ -34,6 +34,7 @@ class HasEvent(Protocol):
 
 
 Made = TypeVar("Made", bound=Event | HasEvent | None)
+Each = TypeVar("Each", bound=HasEvent | RequestError | None)
 
 
 class Changes:
@@ -54,6 +55,13 @@ class Changes:
             self._teller.tell(event)
         return made
 
+    def make_all(self, change: Callable[[Database], Sequence[Each]]) -> Sequence[Each]:
+        """The same for several changes of one transaction; a refusal or None tells nothing."""
+        made = change(self._db)
+        found = [one.event for one in made if one is not None and not isinstance(one, RequestError)]
+        self._teller.tell_all([event for event in found if event is not None])
+        return made
+
 
 class Teller:
     """Tells watchers and workers what has happened.
@@ -70,10 +78,22 @@ class Teller:
     def tell(self, event: Event) -> None:
         """Counts a committed event, tells it to watchers, and wakes a worker if a job waits."""
         _count(event)
-        wakes = event.job.queue if event.type in _WAKES else ""
+        wakes = _wakes(event)
         failpoints.hit("tell.before_publish")
         told = ("event", "wake_up") if wakes else ("event",)
         self._try(lambda: self._stream.publish(event, wakes), *told)
+        failpoints.hit("tell.after_publish")
+
+    def tell_all(self, events: Sequence[Event]) -> None:
+        """The same for several events at once, which are in the order of each user's revisions."""
+        if not events:
+            return
+        for event in events:
+            _count(event)
+        told = [(event, _wakes(event)) for event in events]
+        failpoints.hit("tell.before_publish")
+        whats = [what for _, wakes in told for what in ("event", *(["wake_up"] if wakes else []))]
+        self._try(lambda: self._stream.publish_all(told), *whats)
         failpoints.hit("tell.after_publish")
 
     def tell_progress(self, tick: ProgressTick) -> None:
@@ -94,6 +114,11 @@ class Teller:
             self._silent_until = time.monotonic() + PAUSE_SECONDS
             _count_untold(what)
             log.warning("tell_failed", error=type(error.__cause__ or error).__name__)
+
+
+def _wakes(event: Event) -> str:
+    """The queue in which a worker may have something to do now."""
+    return event.job.queue if event.type in _WAKES else ""
 
 
 def _count(event: Event) -> None:

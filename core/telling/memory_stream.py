@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from core.errors import DependencyUnavailable
 from core.events import Event, ProgressTick
@@ -38,6 +38,11 @@ class MemoryStream:
     def publish(self, event: Event, wakes: str = "") -> None:
         """Tells a state change. Nobody is woken: a process without Redis has no workers."""
         self._add(event_row(event))
+
+    def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
+        """Tells state changes in their order."""
+        for event, _ in told:
+            self._add(event_row(event))
 
     def publish_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""

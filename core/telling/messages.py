@@ -14,24 +14,34 @@ import redis
 NAMESPACE = "{rushes}"
 ACTOR = "run_next"
 MAX_WAKES = 64
-# Queues a message as Dramatiq does, and an entry for a consumer that waits. Without looking first,
+# Queues messages as Dramatiq does, and an entry for a consumer that waits. Without looking first,
 # a caller would need a second round trip to keep the queue short. It is sent whole each time,
 # because a Redis that was wiped knows no script; it is shorter than the message.
-_WAKE_UP = """
-if redis.call("LLEN", KEYS[1]) < tonumber(ARGV[1]) then
-    redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
-    redis.call("RPUSH", KEYS[1], ARGV[2])
+_WAKE_UPS = """
+local room = tonumber(ARGV[1]) - redis.call("LLEN", KEYS[1])
+for at = 2, math.min(#ARGV, 2 * room), 2 do
+    redis.call("HSET", KEYS[2], ARGV[at], ARGV[at + 1])
+    redis.call("RPUSH", KEYS[1], ARGV[at])
     redis.call("RPUSH", KEYS[3], 1)
     redis.call("LTRIM", KEYS[3], -ARGV[1], -1)
 end
 """
 
 
-def add_wake_up(client: redis.Redis, queue: str) -> None:
-    """Says that a job waits in the queue, unless MAX_WAKES wake-ups wait there already.
+def add_wake_ups(client: redis.Redis, queue: str, count: int = 1) -> None:
+    """Says that so many jobs wait in the queue, until MAX_WAKES wake-ups wait there.
 
     A pipeline as `client` sends it with what else it holds.
     """
+    keys = (queue_key(queue), f"{queue_key(queue)}.msgs", wake_key(queue))
+    messages = [part for _ in range(min(count, MAX_WAKES)) for part in _message(queue)]
+    arguments = (MAX_WAKES, *messages)
+    # Not by the method `eval`, which a cluster's pipeline lacks.
+    client.execute_command("EVAL", _WAKE_UPS, len(keys), *keys, *arguments, **_node(client, queue))
+
+
+def _message(queue: str) -> tuple[str, bytes]:
+    """The id and the bytes of a new message."""
     message_id = str(uuid.uuid4())
     message: dramatiq.Message[Any] = dramatiq.Message(
         queue_name=queue,
@@ -40,10 +50,7 @@ def add_wake_up(client: redis.Redis, queue: str) -> None:
         kwargs={},
         options={"redis_message_id": message_id},
     )
-    keys = (queue_key(queue), f"{queue_key(queue)}.msgs", wake_key(queue))
-    arguments = (MAX_WAKES, message_id, message.encode())
-    # Not by the method `eval`, which a cluster's pipeline lacks.
-    client.execute_command("EVAL", _WAKE_UP, len(keys), *keys, *arguments, **_node(client, queue))
+    return message_id, message.encode()
 
 
 def _node(client: redis.Redis, queue: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import contextlib
 import json
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import redis
@@ -26,7 +27,7 @@ from core.errors import DependencyUnavailable, SettingsInvalid
 from core.events import JOB_KIND, Event, ProgressTick
 from core.jobs import progress_to_json
 from core.process.settings import Settings
-from core.telling.messages import add_wake_up
+from core.telling.messages import add_wake_ups
 from core.telling.reads import READ_COUNT, TIMEOUT_SECONDS, Reads
 
 # Rows of every other kind are durable changes, each at a revision of its user.
@@ -88,6 +89,13 @@ class EventStream(Protocol):
 
     def publish(self, event: Event, wakes: str = "") -> None:
         """Tells an event of a job, and wakes a worker of the queue `wakes` in the same round trip.
+
+        Raises:
+            DependencyUnavailable: when the stream can't be reached.
+        """
+
+    def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
+        """Tells events in their order, each with the queue that it wakes, in one round trip.
 
         Raises:
             DependencyUnavailable: when the stream can't be reached.
@@ -173,10 +181,15 @@ class RedisStream:
 
         On a cluster, that is one to each of the two nodes at the same time.
         """
+        self.publish_all([(event, wakes)])
+
+    def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
+        """Tells events in their order, each with the queue that it wakes, in one round trip."""
         with reaching("event stream"), self._client.pipeline(transaction=False) as pipe:
-            self._add(pipe, event_row(event))
-            if wakes:
-                add_wake_up(pipe, wakes)
+            for event, _ in told:
+                self._add(pipe, event_row(event))
+            for queue, count in Counter(wakes for _, wakes in told if wakes).items():
+                add_wake_ups(pipe, queue, count)
             pipe.execute()
 
     def publish_progress(self, tick: ProgressTick) -> None:

@@ -11,7 +11,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
 
-from core.telling.messages import NAMESPACE, add_wake_up, queue_key, wake_key
+from core.telling.messages import NAMESPACE, add_wake_ups, queue_key, wake_key
 from core.telling.stream import reaching
 
 HEARTBEAT_MS = 15_000
@@ -86,7 +86,7 @@ class JobQueue:
             DependencyUnavailable: when the queue can't be reached.
         """
         with reaching("job queue"):
-            add_wake_up(self._client, queue)
+            add_wake_ups(self._client, queue)
 
     def size(self, queue: str) -> int:
         """How many wake-ups of the queue no worker has taken yet.

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.errors import (
     PriceUnknown,
     ProviderNotConfigured,
     QueueFull,
+    RequestError,
     RequestIdConflict,
     RushesError,
     field_invalid,
@@ -30,13 +31,15 @@ from core.process.settings import Settings
 from core.specs import Spec, spec_from_values, spec_to_json
 from core.store import Database, budgets
 from core.store import jobs as job_store
-from core.store.accept import NewJob, accept, find_request, refuse_full_queue
+from core.store.accept import NewJob, find_request, refuse_full_queue
 from core.store.places import Queues
 from core.store.turns import read_next
 from core.telling.changes import Changes
+from server.commands.acceptor import Acceptor
 from server.commands.inputs import Prepared, check_given, prepare_inline
 from server.commands.requests import Options, Submission
 from server.commands.room import Room
+from server.fair_executor import FairExecutor
 
 DAY_MS = 24 * 3600 * 1000
 _LIMITS = ("max_cost_micros", "start_within_ms", "finish_within_ms")
@@ -63,12 +66,13 @@ class Submit:
         catalog: Catalog,
         changes: Changes,
         settings: Settings,
+        pool: FairExecutor,
     ) -> None:
         self._db = db
         self._queues = queues
         self._blobs = blobs
         self._catalog = catalog
-        self._changes = changes
+        self._acceptor = Acceptor(changes, queues, pool)
         self._settings = settings
         self._room = Room(settings)
 
@@ -88,14 +92,18 @@ class Submit:
             BudgetExceeded: when it would exceed a budget.
         """
         fingerprint = _fingerprint(asked.options, _spec_as_asked(asked))
-        if known := self._known(user_id, asked.options, fingerprint):
-            return known
-        check_given(self._db, user_id, asked.given)
-        prepared = self._prepared(user_id, asked)
-        new = self._new_job(
-            user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
-        )
-        return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
+
+        def work() -> Submitted:
+            check_given(self._db, user_id, asked.given)
+            prepared = self._prepared(user_id, asked)
+            new = self._new_job(
+                user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
+            )
+            return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
+
+        # Bytes would be decoded and stored for nothing.
+        first = bool(asked.inline) or asked.options.validate_only
+        return self._unless_known(user_id, asked.options, fingerprint, work, looks_first=first)
 
     def retry(self, user_id: str, job_id: str, options: Options) -> Submitted:
         """Makes a new job from the spec of an ended one; its labels too, unless others are given.
@@ -108,8 +116,14 @@ class Submit:
             RequestIdConflict and what follows it: as in `submit`.
         """
         fingerprint = _fingerprint(options, {"retry_of": job_id})
-        if known := self._known(user_id, options, fingerprint):
-            return known
+
+        def work() -> Submitted:
+            return self._retry(user_id, job_id, options, fingerprint)
+
+        first = options.validate_only
+        return self._unless_known(user_id, options, fingerprint, work, looks_first=first)
+
+    def _retry(self, user_id: str, job_id: str, options: Options, fingerprint: str) -> Submitted:
         job = job_store.get(self._db, user_id, job_id)
         if not job.state.terminal:
             text = "Only a job that has ended can be retried; cancel it, or wait for its end."
@@ -128,6 +142,33 @@ class Submit:
             return Prepared()
         limit = self._settings.max_input_pixels
         return prepare_inline(user_id, asked.inline, limit, self._db.now_ms())
+
+    def _unless_known(
+        self,
+        user_id: str,
+        options: Options,
+        fingerprint: str,
+        work: Callable[[], Submitted],
+        *,
+        looks_first: bool,
+    ) -> Submitted:
+        """What `work` gives, or the job that the request_id made before, even if a new one would be
+        refused now.
+
+        The transaction that accepts a job looks for its request_id too. So a look before it, which
+        costs a round trip, is only worth it where `work` does more than that transaction.
+        """
+        if looks_first and (known := self._known(user_id, options, fingerprint)):
+            return known
+        try:
+            return work()
+        except DependencyUnavailable:
+            raise
+        except RequestError:
+            known = None if looks_first else self._known(user_id, options, fingerprint)
+            if known is None:
+                raise
+            return known
 
     def _known(self, user_id: str, options: Options, fingerprint: str) -> Submitted | None:
         if not options.request_id:
@@ -203,20 +244,19 @@ class Submit:
             return self._validated(new)
         self._store(prepared)
         try:
-            accepted = self._changes.make(lambda db: accept(db, new))
+            placed = self._acceptor.accept(new)
         except (QueueFull, RequestIdConflict, BudgetExceeded):
             # Only after one of these refusals is it certain that no row names the blobs. After any
             # other error the purge finds them.
             self._erase(prepared)
             raise
-        if accepted.event is None:
+        if placed.accepted.event is None:
             self._erase(prepared)
-            return self._repeated(accepted.job)
-        place = self._queues.place(accepted.job.job_id)
-        return Submitted(job=accepted.job, queue=place)
+            return self._repeated(placed.accepted.job)
+        return Submitted(job=placed.accepted.job, queue=placed.place)
 
     def _validated(self, new: NewJob) -> Submitted:
-        refuse_full_queue(read_next(self._db, new.user_id, new.queue_name), new.max_queued)
+        refuse_full_queue(read_next(self._db, new.user_id, new.queue_name).waiting, new.max_queued)
         short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
         if short is not None:
             raise budgets.exceeded(short, new.cost.estimated_micros)

@@ -185,7 +185,13 @@ class MediaService(rpc.MediaServiceServicer):
 def build_media_service(parts: Parts) -> MediaService:
     """The service with its commands, made of the parts of this process."""
     submit = Submit(
-        parts.db, parts.queues, parts.blobs, parts.catalog, parts.changes, parts.settings
+        parts.db,
+        parts.queues,
+        parts.blobs,
+        parts.catalog,
+        parts.changes,
+        parts.settings,
+        parts.pool,
     )
     return MediaService(
         validator=parts.validator,

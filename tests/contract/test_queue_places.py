@@ -1,10 +1,9 @@
 """What callers are told of a job that waits: its place, for how long, and why it does not move."""
 
 from core.events import QueueInfo
-from core.store import Database, circuits, claims, submits, transitions, workers
-from core.store.accept import accept
+from core.store import Database, accept, circuits, claims, submits, transitions, workers
 from core.store.engine.sql import Statement
-from core.store.places import Queues
+from core.store.places import New, Queues
 from tests.making import VIDEO, accepted, begun, claimed, new_job, new_media, paid, started
 
 CAP = 2
@@ -54,7 +53,7 @@ def test_the_next_place_is_the_one_that_the_next_job_gets(db: Database) -> None:
         started(db)
     for user in ("alice", "alice", "bob", "carol", "alice", "bob", "dave"):
         expected = Queues(db, CAP).next_place(user, "video", "builtin", VIDEO.model)
-        job = accept(db, new_job(user)).job
+        job = accept.accept(db, new_job(user)).job
         assert place(db, job.job_id) == expected
 
 
@@ -179,6 +178,42 @@ def test_places_in_a_long_queue_are_those_that_one_process_counted(db: Database)
     # And another one is told what the first has counted, until a moment has passed
     transitions.cancel(db, "busy", busy[CAP], "")
     assert Queues(db, CAP).place(busy[-1]) == places[busy[-1]]
+
+
+def new(one: accept.Accepted) -> New:
+    job, running = one.job, one.running
+    names = {"queue": job.queue, "provider": job.provider, "model": job.spec.model}
+    return New(job_id=job.job_id, **names, turn=one.turn, running=running)
+
+
+def test_new_jobs_have_the_places_of_any_other(db: Database) -> None:
+    # Given users with room and one without, a long queue, and a provider that is left alone
+    for user in ("busy", "busy", *(f"user-{i}" for i in range(60))):
+        accepted(db, user)
+    for _ in range(CAP):
+        started(db)
+    circuits.failed(db, "faraway", most=1, open_ms=60_000)
+    for rest in (0, 60):
+        made = [accepted(db, user) for user in ("alice", "alice", "busy")]
+        made += [accepted(db, "alice", provider="faraway")]
+        for _ in range(rest):
+            accepted(db, "alice")
+
+        # Then what they are told at once is what they are told later
+        queues = Queues(db, CAP)
+        told = queues.new_places([new(one) for one in made])
+        assert told == queues.places([one.job.job_id for one in made])
+        assert len(told) == 4
+
+
+def test_a_new_job_that_was_claimed_or_cancelled_meanwhile_has_no_place(db: Database) -> None:
+    first, second, third = (accepted(db) for _ in range(3))
+    assert started(db).run.job_id == first.job.job_id
+    transitions.cancel(db, "alice", third.job.job_id, "")
+
+    told = Queues(db, CAP).new_places([new(one) for one in (first, second, third)])
+
+    assert set(told) == {second.job.job_id}
 
 
 def test_what_jobs_share_is_read_once_for_all(db: Database) -> None:

@@ -122,3 +122,22 @@ def test_no_user_runs_more_than_it_may_however_many_claim_at_once(db: Database) 
     assert db.row(RUNNING) == (len(begun),)
     revisions = sorted(started(taken).revision for taken in begun)
     assert revisions == list(range(13, 13 + len(begun)))
+
+
+def test_a_start_holds_the_user_of_no_other_job(db: Database) -> None:
+    # Given jobs of several users, of which one is being started
+    for user in ("alice", "bob", "carol"):
+        accepted(db, user)
+    free = Statement("SELECT user_id FROM user_stream ORDER BY user_id {skip_locked}")
+
+    def work(session: Session) -> tuple[str, set[str]]:
+        locked = starts._lock_startable(session, "video", 100, LOCAL)
+        assert locked is not None
+        with ThreadPoolExecutor(1) as other:
+            return locked.run.user_id, {row[0] for row in other.submit(db.rows, free).result()}
+
+    starting, others = db.write(work)
+
+    # Then nobody waits for it who changes the other users (SQLite has one writer anyway)
+    if db.dialect is Dialect.POSTGRES:
+        assert others == {"alice", "bob", "carol"} - {starting}

@@ -1,5 +1,7 @@
 """Submitting jobs through a real channel."""
 
+from typing import Any
+
 import grpc
 import pytest
 
@@ -34,6 +36,23 @@ def test_the_same_request_id_gives_the_first_job(house: House) -> None:
     assert again.deduplicated
     assert again.job == first.job
     assert house.count_rows()["job"] == 1
+
+
+def test_a_new_request_id_costs_no_look_before_the_transaction(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    send = house.db.peewee.execute_sql
+
+    def keep(sql: str, *values: Any) -> Any:
+        sent.append(sql)
+        return send(sql, *values)
+
+    monkeypatch.setattr(house.db.peewee, "execute_sql", keep)
+    house.caller("alice").call("GenerateVideo", video(request_id="r1"))
+
+    assert any("INSERT INTO request_key" in sql for sql in sent)
+    assert not [sql for sql in sent if "FROM request_key JOIN job" in sql]
 
 
 def test_the_same_request_id_for_something_else_is_refused(house: House) -> None:

@@ -120,8 +120,8 @@ BUGS = {
         (
             Edit(
                 "core/store/accept.py",
-                "accepted = db.write(work)",
-                f"accepted = {CODE}.answer_early(db, work)",
+                "outcomes = db.write(work)",
+                f"outcomes = {CODE}.answer_early(db, work)",
             ),
         ),
     ),
@@ -130,8 +130,8 @@ BUGS = {
         (
             Edit(
                 "core/store/accept.py",
-                "if new.request_id:\n        job =",
-                "if False:\n        job =",
+                "if not new.request_id:\n            return None",
+                "if True:\n            return None",
             ),
             Edit(
                 "server/commands/submit.py",

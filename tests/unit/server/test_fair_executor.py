@@ -116,3 +116,47 @@ def test_closing_cancels_what_waits_or_lets_it_end(gate: Gate) -> None:
         waiting.result(0)
     with pytest.raises(RuntimeError, match="closed"):
         pool.submit(print)
+
+
+def test_a_call_that_rests_gives_its_place_to_another(gate: Gate) -> None:
+    # Given one thread, and a call that waits for the next one
+    rests, done = threading.Event(), threading.Event()
+
+    def rest(pool: FairExecutor) -> str:
+        with pool.resting("alice"):
+            rests.set()
+            assert done.wait(20)
+        return "rested"
+
+    with FairExecutor(1) as pool:
+        first = pool.of("alice").submit(rest, pool)
+        assert rests.wait(20)
+
+        # Then that one runs
+        pool.of("bob").submit(done.set).result(20)
+        assert first.result(20) == "rested"
+
+        # And afterwards there is one thread, as before
+        blocking = gate.call(pool, "alice")
+        other = pool.of("bob").submit(lambda: "later")
+        assert pool.waiting("bob") == 1
+        gate.open()
+        assert (blocking.result(20), other.result(20)) == ("alice", "later")
+
+
+def test_only_so_many_calls_rest(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.fair_executor.MOST_RESTING", 1)
+
+    def rest(pool: FairExecutor, owner: str) -> None:
+        with pool.resting(owner):
+            gate._wait(owner)
+
+    with FairExecutor(2) as pool:
+        for owner in ("alice", "bob", "carol"):
+            pool.of(owner).submit(rest, pool, owner)
+        wait_for(lambda: len(gate.begun) == 3, "the calls to begin")
+        pool.of("dave").submit(lambda: None)
+
+        # One has given its place away, and the two others keep theirs
+        assert pool.waiting("dave") == 1
+        gate.open()

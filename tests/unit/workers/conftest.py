@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +44,10 @@ class Told:
     def publish(self, event: Event, wakes: str = "") -> None:
         self.events.append(event)
         self.woken += [wakes] if wakes else []
+
+    def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
+        for event, wakes in told:
+            self.publish(event, wakes)
 
     def publish_progress(self, tick: ProgressTick) -> None:
         self.ticks.append(tick)

@@ -1,5 +1,6 @@
 """Telling never raises, never slows its caller down, and begins again by itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
@@ -38,6 +39,10 @@ class Recorder:
 
     def publish(self, event: Event, wakes: str = "") -> None:
         self._keep(f"event, wake {wakes}" if wakes else "event")
+
+    def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
+        for event, wakes in told:
+            self.publish(event, wakes)
 
     def publish_progress(self, tick: ProgressTick) -> None:
         self._keep("progress")

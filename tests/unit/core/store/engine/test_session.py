@@ -11,13 +11,14 @@ import psycopg2
 import pytest
 
 from core.errors import DependencyUnavailable
+from core.ids import new_id
 from core.process.settings import read_settings
 from core.store import Database, claims, open_database, starts, transitions
-from core.store.accept import find_request
+from core.store.accept import Accepted, accept_all, find_request
 from core.store.engine.database import Session
 from core.store.engine.sql import Statement
-from core.store.places import Queues
-from tests.making import accepted, new_media, started
+from core.store.places import New, Queues
+from tests.making import accepted, new_job, new_media, started
 from tests.services import Postgres
 
 PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, 'v')")
@@ -29,6 +30,8 @@ LEASE_OVER = Statement("UPDATE job SET lease_expire_time = 0")
 # Of a plan of SQLite: it reads all jobs or a whole index of them; which indexes have no past jobs.
 PAST_JOBS = re.compile(r"SCAN (job|r|tries)\b")
 UNFINISHED = re.compile(r"USING (COVERING )?INDEX job_(due|waiting|poll|deadline)\b")
+# Of a plan of PostgreSQL: it reads the whole index of the jobs that are queued.
+ALL_QUEUED = re.compile(r"using job_flow on .*\n(?!\s+Index Cond)")
 END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
 
 
@@ -237,6 +240,50 @@ def test_an_accept_is_two_round_trips_with_one_commit(pooled: Database, sent: li
     assert [text.count("COMMIT") for text in sent] == [0, 1]
 
 
+def test_jobs_that_come_together_are_two_round_trips_with_one_commit(
+    pooled: Database, sent: list[str]
+) -> None:
+    users = ("alice", "bob", "alice")
+    for _ in range(2):
+        sent.clear()
+        outcomes = accept_all(pooled, [new_job(user, request_id=new_id()) for user in users])
+        assert [isinstance(one, Accepted) for one in outcomes] == [True, True, True]
+
+    assert len(sent) == 2
+    assert [text.count("COMMIT") for text in sent] == [0, 1]
+    # The number of statements does not grow with the number of jobs
+    assert sum(text.count("EXECUTE") for text in sent) == 7
+
+
+def test_the_places_of_new_jobs_are_read_in_one_round_trip(
+    pooled: Database, sent: list[str]
+) -> None:
+    # Given a process that knows what jobs share
+    queues = Queues(pooled, 9)
+    first = accepted(pooled)
+    assert queues.place(first.job.job_id)
+    new = [accepted(pooled, user) for user in ("alice", "bob")]
+    sent.clear()
+
+    # When it reads the places of new jobs
+    asked = [
+        New(
+            job_id=one.job.job_id,
+            queue="video",
+            provider="builtin",
+            model=one.job.spec.model,
+            turn=one.turn,
+            running=one.running,
+        )
+        for one in new
+    ]
+    places = queues.new_places(asked)
+
+    # Then that is one look, which says the same as a look for each
+    assert len(sent) == 1
+    assert places == queues.places([one.job.job_id for one in new])
+
+
 def test_a_request_id_that_is_new_is_looked_for_in_one_round_trip(
     pooled: Database, sent: list[str]
 ) -> None:
@@ -277,8 +324,11 @@ def test_no_statement_of_a_jobs_way_reads_all_jobs(
     # When jobs go their way
     go_a_jobs_way(pooled)
 
-    # Then each of their statements has an index
-    assert not [plan for plan in plans(send, sent) if "Seq Scan on job" in plan]
+    # Then each of their statements has an index, and none reads that of all queued jobs whole
+    found = list(plans(send, sent))
+    assert not [plan for plan in found if "Seq Scan on job" in plan]
+    assert [plan for plan in found if "using job_flow" in plan]
+    assert not [plan for plan in found if ALL_QUEUED.search(plan)]
 
 
 def test_no_statement_of_a_jobs_way_reads_past_jobs_on_sqlite(
