@@ -90,11 +90,11 @@ class Submit:
         fingerprint = _fingerprint(asked.options, _spec_as_asked(asked))
         if known := self._known(user_id, asked.options, fingerprint):
             return known
-        check_given(self._db, user_id, asked.given)
-        prepared = self._prepared(user_id, asked)
         new = self._new_job(
             user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
         )
+        check_given(self._db, user_id, asked.given)
+        prepared = self._prepared(new, asked)
         return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
 
     def retry(self, user_id: str, job_id: str, options: Options) -> Submitted:
@@ -123,11 +123,14 @@ class Submit:
         new = self._new_job(user_id, model, job.spec, job.final_prompt, options, fingerprint)
         return self._accept(replace(new, retry_of=job_id), Prepared(), options)
 
-    def _prepared(self, user_id: str, asked: Submission) -> Prepared:
+    def _prepared(self, new: NewJob, asked: Submission) -> Prepared:
+        """The inline inputs, decoded. That costs most, so whatever else may refuse comes before."""
         if not asked.inline:
             return Prepared()
+        self._room.refuse_full()
+        self._refuse_beyond_limits(new)
         limit = self._settings.max_input_pixels
-        return prepare_inline(user_id, asked.inline, limit, self._db.now_ms())
+        return prepare_inline(new.user_id, asked.inline, limit, self._db.now_ms())
 
     def _known(self, user_id: str, options: Options, fingerprint: str) -> Submitted | None:
         if not options.request_id:
@@ -215,11 +218,19 @@ class Submit:
         place = self._queues.place(accepted.job.job_id)
         return Submitted(job=accepted.job, queue=place)
 
-    def _validated(self, new: NewJob) -> Submitted:
+    def _refuse_beyond_limits(self, new: NewJob) -> None:
+        """Refuses what `accept` would refuse; only `accept` is sure of it.
+
+        Raises:
+            QueueFull, BudgetExceeded: see `submit`.
+        """
         refuse_full_queue(read_next(self._db, new.user_id, new.queue_name), new.max_queued)
         short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
         if short is not None:
             raise budgets.exceeded(short, new.cost.estimated_micros)
+
+    def _validated(self, new: NewJob) -> Submitted:
+        self._refuse_beyond_limits(new)
         place = self._queues.next_place(new.user_id, new.queue_name, new.provider, new.spec.model)
         return Submitted(job=_as_it_would_be(new, self._db.now_ms()), queue=place)
 
