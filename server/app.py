@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from core import decoding
 from core.blobs import open_blobs
 from core.catalog.models import read_catalog
 from core.catalog.prompts import read_prompts
@@ -153,6 +154,7 @@ class ServerApp:
         await self._server.stop(grace if ended else min(grace, STUCK_WATCH_GRACE_SECONDS))
         await self._watch.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        decoding.close()
         self._redis.close()
         self.db.close()
         log.info("server_stopped")

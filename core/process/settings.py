@@ -122,6 +122,9 @@ class Settings(BaseSettings):
         2 * 1024 * 1024, "Inline inputs of one request together, in bytes."
     )
     max_input_pixels: Count = _setting(25_000_000, "Largest input image, in pixels.")
+    input_decode_seconds: Seconds = _setting(
+        5, "CPU time that an input image may take to be decoded, in seconds."
+    )
     max_labels: Count = _setting(32, "Labels of one job or media item.")
     max_outputs: Count = _setting(4, "Outputs of one job.")
     max_page_size: Count = _setting(1000, "Largest page of a list.")

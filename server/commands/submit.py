@@ -9,6 +9,7 @@ from typing import Any
 
 from core.blobs import Blobs
 from core.catalog.models import Catalog, Model
+from core.decoding import Limits
 from core.errors import (
     BudgetExceeded,
     CostAboveLimit,
@@ -71,6 +72,9 @@ class Submit:
         self._changes = changes
         self._settings = settings
         self._room = Room(settings)
+        self._input_limits = Limits(
+            max_pixels=settings.max_input_pixels, cpu_seconds=settings.input_decode_seconds
+        )
 
     def submit(self, user_id: str, asked: Submission) -> Submitted:
         """Makes the job that is asked for.
@@ -129,8 +133,7 @@ class Submit:
             return Prepared()
         self._room.refuse_full()
         self._refuse_beyond_limits(new)
-        limit = self._settings.max_input_pixels
-        return prepare_inline(new.user_id, asked.inline, limit, self._db.now_ms())
+        return prepare_inline(new.user_id, asked.inline, self._input_limits, self._db.now_ms())
 
     def _known(self, user_id: str, options: Options, fingerprint: str) -> Submitted | None:
         if not options.request_id:
