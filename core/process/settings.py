@@ -218,6 +218,9 @@ class Settings(BaseSettings):
     simulator: bool = _setting(
         False, "Whether the simulator's models are offered; `make up` offers them."
     )
+    simulator_may_kill: bool = _setting(
+        False, "Whether words in a prompt may make the simulator kill its worker process."
+    )
     min_free_megabytes: Annotated[int, Field(ge=0)] = _setting(
         200, "Free disk space below which no new job is accepted, in MiB; 0 never looks."
     )

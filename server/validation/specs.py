@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from core.catalog.ability import MAX_SEED, Ability, is_given, resolution_of
 from core.catalog.models import SIMULATOR, Catalog, Model
 from core.catalog.prompts import TABLES, Prompts
-from core.catalog.simulated import Word, unknown_words
+from core.catalog.simulated import KILLING, Word, unknown_words, words_in
 from core.errors import field_invalid
 from core.kinds import rendering_of
 from core.process.settings import Settings
@@ -197,6 +197,10 @@ class SpecReader(Generic[S]):
         if unknown := unknown_words(self._spec.prompt):
             known = ", ".join(word.removeprefix("sim:") for word in Word)
             text = f"unknown word {unknown[0]}; after sim: the simulator knows {known}"
+            self._problems.wrong(self._at("prompt"), text, of_model=True)
+        killing = sorted(words_in(self._spec.prompt) & KILLING)
+        if killing and not self._settings.simulator_may_kill:
+            text = f"{killing[0]} needs RUSHES_SIMULATOR_MAY_KILL, which is off here"
             self._problems.wrong(self._at("prompt"), text, of_model=True)
 
     def _check_count(self, ability: Ability | None) -> None:
