@@ -20,7 +20,7 @@ from standalone.metrics import ENVOY_PATH, Source
 from standalone.preflight import CannotStart, free_port
 from standalone.probe import http_status
 from standalone.supervisor import Roles
-from standalone.valkey import find_valkey, valkey_argv, valkey_is_ready, valkey_url
+from standalone.valkey import erase_old, find_valkey, valkey_argv, valkey_is_ready, valkey_url
 
 LONGEST_SOCKET_NAME = len("server-999.metrics")
 # Ctrl-C ends everything within 5 s, so a waiting call can't have the server's usual 10 s.
@@ -204,7 +204,9 @@ def _valkey(site: Site) -> Command | None:
             "or name a running one with RUSHES_REDIS_URL."
         )
     socket = site.socket("valkey.sock")
-    argv = valkey_argv(binary, site.data / "valkey", socket)
+    folder = site.data / "valkey"
+    erase_old(folder)
+    argv = valkey_argv(binary, folder, socket, site.settings.stream_shards)
     probe = functools.partial(valkey_is_ready, socket)
     return Command("valkey", tuple(argv), _in_utc(site), probe)
 
