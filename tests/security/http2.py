@@ -10,7 +10,7 @@ from tests.edge.wire import frame
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
 INITIAL_WINDOW_SIZE = 4
-ACK, END_HEADERS = 1, 4
+ACK, END_STREAM, END_HEADERS = 1, 1, 4
 CANCEL = 8
 WATCH = "/rushes.v1.MediaService/WatchJobs"
 GET_JOB = "/rushes.v1.MediaService/GetJob"
@@ -62,6 +62,16 @@ def send_unfinished(connection: socket.socket, stream: int, message: bytes) -> N
         whole = whole[fits:]
 
 
+def wait_for_end(connection: socket.socket, stream: int) -> None:
+    """Reads until the call has an answer.
+
+    Raises:
+        ConnectionResetError: always, when the call or the connection is ended.
+    """
+    while True:
+        _grant(connection, stream, {})
+
+
 def _grant(connection: socket.socket, stream: int, windows: dict[int, int]) -> None:
     """Reads one frame, and adds what it allows to send.
 
@@ -77,9 +87,9 @@ def _grant(connection: socket.socket, stream: int, windows: dict[int, int]) -> N
         connection.sendall(packed(SETTINGS, ACK, 0))
         for start in range(0, len(payload), 6):
             name, value = struct.unpack_from(">HI", payload, start)
-            if name == INITIAL_WINDOW_SIZE:
+            if name == INITIAL_WINDOW_SIZE and stream in windows:
                 windows[stream] += value - 65_535
-    elif kind in (RST_STREAM, GOAWAY):
+    elif kind in (RST_STREAM, GOAWAY) or (kind == HEADERS and head[4] & END_STREAM):
         raise ConnectionResetError
 
 
