@@ -56,7 +56,7 @@ def seconds_from_now(seconds: int) -> int:
 
 def unsigned(house: House) -> str:
     claims = jwt.decode(house.token("alice"), options={"verify_signature": False})
-    return jwt.encode(claims, None, algorithm="none")
+    return jwt.encode(claims, "", algorithm="none")
 
 
 def signed_by_another(house: House) -> str:
@@ -132,7 +132,8 @@ def id_paths(of: Descriptor, before: tuple[FieldDescriptor, ...] = ()) -> Iterat
 
 def with_id(method: MethodDescriptor, path: tuple[FieldDescriptor, ...], value: str) -> Message:
     """A request that names the id there."""
-    request = at = request_of(method)
+    request: Message = request_of(method)
+    at: Any = request
     for field in path[:-1]:
         inner = getattr(at, field.name)
         at = inner.add() if field.is_repeated else inner
@@ -175,7 +176,7 @@ def _outcome(method: MethodDescriptor, send: Any, request: Message, metadata: An
 
 def of_kind(house: House, user: str, path: tuple[FieldDescriptor, ...]) -> str:
     """The id of something of the user that the field may name."""
-    if path[-1].name.startswith("media") or path[-1].containing_type.name == "Input":
+    if path[-1].name in ("media_id", "media_ids"):
         return store_picture(house.caller(user))
     if path[-1].name in ("job_id", "job_ids"):
         return str(house.caller(user).call("GenerateImage", image()).job.job_id)
