@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from core import decoding
 from core.blobs import open_blobs
 from core.catalog.models import read_catalog
 from core.catalog.prompts import read_prompts
@@ -22,6 +23,7 @@ from core.telling.wakeups import JobQueue
 from core.tokens import Tokens
 from server.commands.read import Read
 from server.fair_executor import FairExecutor
+from server.health import Health
 from server.interceptors import build_chain
 from server.interceptors.jwt_verifier import JwksKeys, KeySource, LocalKey, Verifier
 from server.interceptors.unknown import UnknownMethods
@@ -52,8 +54,7 @@ class ServerApp:
         parts = self._parts()
         self._watch = parts.watch
         self._read = parts.read
-        aio_health: Any = health
-        self._health: Any = aio_health.aio.HealthServicer()
+        self._health = Health()
         self._server = self._make_server(parts)
         self.port = 0
 
@@ -153,6 +154,7 @@ class ServerApp:
         await self._server.stop(grace if ended else min(grace, STUCK_WATCH_GRACE_SECONDS))
         await self._watch.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        decoding.close()
         self._redis.close()
         self.db.close()
         log.info("server_stopped")

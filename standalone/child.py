@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from standalone.logs import last_words, open_log
+from standalone.logs import last_words, open_log, rotate_live
 from standalone.restarts import Restarts
 from standalone.systemd import NotifySocket
 
@@ -200,6 +200,7 @@ class Child:
         while True:
             before = clock()
             await asyncio.sleep(TICK_SECONDS)
+            self._rotate()
             late = clock() - before - TICK_SECONDS
             if late > TICK_SECONDS:
                 self._heard_at += late  # the supervisor itself stood still and heard nobody
@@ -208,6 +209,12 @@ class Child:
                 self._tell(f"{self.name} has been silent for {limit:g} s; ending it")
                 self.kill()
                 return
+
+    def _rotate(self) -> None:
+        # A disk that refuses is no reason to end the process.
+        with contextlib.suppress(OSError):
+            if rotate_live(self.log):
+                self._log_start = 0
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:

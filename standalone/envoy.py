@@ -11,13 +11,17 @@ import yaml
 
 from standalone.assets import find_asset
 from standalone.descriptors import read_services
-from standalone.probe import http_status
+from standalone.probe import http_status, listens
 
 CONFIG = "envoy.yaml"
 DESCRIPTORS = "protos/rushes.binpb"
 TRANSCODER = "GrpcJsonTranscoder"
 LOOPBACK = "127.0.0.1"
 STATISTICS = "grpc_stats.v3.FilterConfig"
+CONNECTIONS = "downstream_connections.v3.DownstreamConnectionsConfig"
+HEAP = "fixed_heap.v3.FixedHeapConfig"
+MOST_CONNECTIONS = 20_000
+HEAP_BYTES = 1024**3
 # Makes Envoy's log lines look like ours; %j is the message with JSON escapes.
 LOG_FORMAT = (
     '{"event":"envoy_message","library":"%n","message":"%j","level":"%l",'
@@ -27,12 +31,19 @@ LOG_FORMAT = (
 
 @dataclass(frozen=True)
 class Edge:
-    """Where the edge listens, and which processes are behind it. Sockets are absolute paths."""
+    """Where the edge listens, and which processes are behind it. Sockets are absolute paths.
+
+    `descriptors` is how many files and sockets a process may have open. Above `heap_bytes` the edge
+    gives up what it holds for callers.
+    """
 
     port: int
     admin: Path
     servers: tuple[Path, ...]
     http: Path
+    reflection: bool = False
+    descriptors: int = 2 * MOST_CONNECTIONS
+    heap_bytes: int = HEAP_BYTES
 
 
 def find_envoy() -> Path | None:
@@ -64,7 +75,12 @@ def render(edge: Edge, descriptors: Path | None = None) -> str:
     resources["listeners"][0]["address"] = {
         "socket_address": {"address": LOOPBACK, "port_value": edge.port}
     }
+    if not edge.reflection:
+        _leave_out(resources["listeners"][0], "reflection")
     for cluster in resources["clusters"]:
+        if cluster["name"] == "http":
+            # Each download has a connection of its own, here and there.
+            cluster["circuit_breakers"]["thresholds"][0]["max_connections"] = edge.descriptors // 4
         sockets = edge.servers if cluster["name"] == "server" else (edge.http,)
         endpoints = [{"endpoint": {"address": {"pipe": {"path": str(path)}}}} for path in sockets]
         cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": endpoints}]
@@ -76,12 +92,32 @@ def render(edge: Edge, descriptors: Path | None = None) -> str:
             block["individual_method_stats_allowlist"]["services"] = [
                 {"name": name, "method_names": methods} for name, methods in services.items()
             ]
+        elif CONNECTIONS in block["@type"]:
+            most = min(edge.descriptors // 2, MOST_CONNECTIONS)
+            block["max_active_downstream_connections"] = most
+        elif HEAP in block["@type"]:
+            block["max_heap_size_bytes"] = edge.heap_bytes
     return _dump(config)
 
 
 async def envoy_is_ready(admin: Path) -> bool:
     """Whether Envoy says that it serves."""
     return await http_status(admin, "/ready") == 200
+
+
+async def edge_serves(admin: Path, port: int) -> bool:
+    """Whether Envoy says that it serves, and its listener has not been closed.
+
+    A listener that callers hold full is none that a new Envoy would serve better: it takes
+    connections and ends them, or lets them wait. Only a closed one refuses.
+    """
+    return await envoy_is_ready(admin) and await listens(port)
+
+
+def _leave_out(listener: dict[str, Any], route: str) -> None:
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    host = manager["route_config"]["virtual_hosts"][0]
+    host["routes"] = [one for one in host["routes"] if one["name"] != route]
 
 
 def _blocks(node: Any) -> Iterator[dict[str, Any]]:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import BinaryIO
 
 ROTATE_BYTES = 10 * 1024 * 1024
+COPY_BYTES = 1024 * 1024
 TAIL_BYTES = 16 * 1024
 TAIL_LINES = 5
 
@@ -15,6 +17,26 @@ def open_log(path: Path) -> BinaryIO:
     if path.exists() and path.stat().st_size > ROTATE_BYTES:
         path.replace(path.with_name(path.name + ".1"))
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def rotate_live(path: Path) -> bool:
+    """Moves the lines of a log above 10 MiB to `<name>.log.1` while a process writes to it.
+
+    The process keeps its file, so the lines are copied, 10 MiB of them at most, and the file is
+    emptied. What is written between the two is lost. Says whether it did so.
+
+    Raises:
+        OSError: when the disk refuses; the log is as it was, or is empty.
+    """
+    if not path.exists() or path.stat().st_size <= ROTATE_BYTES:
+        return False
+    old = path.with_name(path.name + ".1")
+    old.unlink(missing_ok=True)
+    with path.open("rb+") as file, open_log(old) as kept:
+        file.seek(-ROTATE_BYTES, os.SEEK_END)
+        shutil.copyfileobj(file, kept, COPY_BYTES)
+        file.truncate(0)
+    return True
 
 
 def last_words(path: Path, since: int = 0) -> list[str]:

@@ -25,6 +25,19 @@ async def exchange(peer: Path | int, request: bytes) -> bytes | None:
         return None
 
 
+async def listens(port: int) -> bool:
+    """Whether somebody listens on a port of loopback, however busy. False when it is refused."""
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return False
+    except (OSError, TimeoutError):
+        return True
+    writer.close()
+    return True
+
+
 async def http_status(peer: Path | int, path: str) -> int | None:
     """The status code of the answer to GET `path`; None when there is none."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import resource
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from typing import Any
 from core.process.secrets import without_keys
 from core.process.settings import Settings
 from standalone.child import Child, Command
-from standalone.envoy import Edge, envoy_argv, envoy_is_ready, find_envoy, render
+from standalone.envoy import Edge, edge_serves, envoy_argv, find_envoy, render
 from standalone.metrics import ENVOY_PATH, Source
 from standalone.preflight import CannotStart, free_port
 from standalone.probe import http_status
 from standalone.supervisor import Roles
-from standalone.valkey import find_valkey, valkey_argv, valkey_is_ready, valkey_url
+from standalone.valkey import erase_old, find_valkey, valkey_argv, valkey_is_ready, valkey_url
 
 LONGEST_SOCKET_NAME = len("server-999.metrics")
 # Ctrl-C ends everything within 5 s, so a waiting call can't have the server's usual 10 s.
@@ -203,7 +204,9 @@ def _valkey(site: Site) -> Command | None:
             "or name a running one with RUSHES_REDIS_URL."
         )
     socket = site.socket("valkey.sock")
-    argv = valkey_argv(binary, site.data / "valkey", socket)
+    folder = site.data / "valkey"
+    erase_old(folder)
+    argv = valkey_argv(binary, folder, socket, site.settings.stream_shards)
     probe = functools.partial(valkey_is_ready, socket)
     return Command("valkey", tuple(argv), _in_utc(site), probe)
 
@@ -227,10 +230,17 @@ def _python(site: Site, name: str, module: list[str], environment: Mapping[str, 
 def _edge(site: Site, binary: Path, servers: int) -> Command:
     sockets = tuple(site.socket(f"server-{index}.grpc") for index in range(1, servers + 1))
     admin = site.socket("envoy.admin")
-    edge = Edge(site.settings.port, admin, sockets, site.socket("http.web"))
+    edge = Edge(
+        port=site.settings.port,
+        admin=admin,
+        servers=sockets,
+        http=site.socket("http.web"),
+        reflection=site.reflection,
+        descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    )
     config = site.data / "run" / "envoy.yaml"
     config.write_text(render(edge))
-    probe = functools.partial(envoy_is_ready, admin)
+    probe = functools.partial(edge_serves, admin, site.settings.port)
     return Command("envoy", tuple(envoy_argv(binary, config)), _in_utc(site), probe)
 
 

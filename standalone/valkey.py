@@ -11,6 +11,8 @@ from urllib.parse import quote
 from standalone.probe import exchange
 
 OLDEST_MAJOR = 7
+BASE_MEGABYTES = 256
+SHARD_MEGABYTES = 256
 NAMES = ("valkey-server", "redis-server")
 
 
@@ -24,13 +26,23 @@ def find_valkey() -> Path | None:
     return _packaged()
 
 
-def valkey_argv(binary: Path, folder: Path, socket: Path) -> list[str]:
-    """The command line. Valkey keeps its append-only file in `folder`, and listens on `socket`."""
+def valkey_argv(binary: Path, folder: Path, socket: Path, shards: int = 1) -> list[str]:
+    """The command line. Valkey works in `folder`, and listens on `socket`.
+
+    It writes nothing to disk. Streams and messages are hints, whose loss costs seconds, never a
+    job; but they hold prompts. Nor does it evict anything: each stream has a limit of its own, so
+    the limit of memory is far above what all of them hold.
+    """
     flags = "--port 0 --unixsocketperm 700 --daemonize no --maxmemory-policy noeviction"
-    # Streams and messages are hints: losing the last second costs time, never a job.
-    durability = ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+    memory = ["--maxmemory", f"{BASE_MEGABYTES + SHARD_MEGABYTES * shards}mb"]
+    volatile = ["--save", "", "--appendonly", "no"]
     place = ["--dir", str(folder), "--unixsocket", str(socket)]
-    return [str(binary), *flags.split(), *durability, *place]
+    return [str(binary), *flags.split(), *memory, *volatile, *place]
+
+
+def erase_old(folder: Path) -> None:
+    """Erases what Valkey kept on disk for an earlier version; there are prompts in it."""
+    shutil.rmtree(folder / "appendonlydir", ignore_errors=True)
 
 
 def valkey_url(socket: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from core import decoding
 from core.blobs import Blobs, open_blobs
 from core.catalog.models import read_catalog
 from core.process import failpoints
@@ -138,6 +139,7 @@ class WorkerApp:
         base.closing.set()
         for part in reversed(self._parts):
             part.close()
+        decoding.close()
         base.journal.close()
         base.db.close()
         self._broker.close()

@@ -40,6 +40,10 @@ class Word(StrEnum):
     NO_CANCEL = "sim:no-cancel"
 
 
+# What only an operator may allow, because other users' jobs are killed too.
+KILLING = frozenset({Word.KILL_WORKER_ONCE, Word.KILL_WORKER})
+
+
 def words_in(prompt: str) -> frozenset[Word]:
     """The words that the prompt holds."""
     found = _found(prompt)

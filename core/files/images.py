@@ -1,10 +1,9 @@
 """Images that nobody here made: probing them and making their thumbnails.
 
 A PNG of 9,924 bytes can claim 81 million pixels, and Pillow says nothing. So the code judges the
-size in the header before it decodes, and a process decodes one image at a time.
+size in the header before it decodes. Strangers' images come here through `core.decoding` alone.
 """
 
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,6 @@ THUMBNAIL_TYPE = "image/webp"
 _THUMBNAIL_QUALITY = 80
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
-_decoding = threading.BoundedSemaphore(1)
 
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 PngImagePlugin.MAX_TEXT_MEMORY = 4 * PngImagePlugin.MAX_TEXT_CHUNK
@@ -35,17 +33,15 @@ class ImageInfo:
     mime_type: str
     width: int
     height: int
-    # So that callers need not tell it from a video.
-    duration_ms: None = None
 
 
-def probe_image(source: bytes | Path, max_pixels: int) -> ImageInfo:
-    """What the image is; all of it was decoded to find out.
+def read_image(source: bytes | Path, max_pixels: int) -> tuple[ImageInfo, bytes]:
+    """What the image is, and its thumbnail; all of it was decoded to find out.
 
     Raises:
         ImageRefused: when it is no still PNG, JPEG or WebP, is too large, or is damaged.
     """
-    with _refusing(), _decoding, _opened(source) as (image, mime_type):
+    with _refusing(), _opened(source) as (image, mime_type):
         if image.width * image.height > max_pixels:
             raise ImageRefused(
                 f"it has {image.width}x{image.height} pixels, more than {max_pixels:,} in all"
@@ -57,21 +53,13 @@ def probe_image(source: bytes | Path, max_pixels: int) -> ImageInfo:
         sides = image.size
         if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
             sides = sides[::-1]
-    return ImageInfo(mime_type=mime_type, width=sides[0], height=sides[1])
-
-
-def make_thumbnail(source: bytes | Path, longest: int = THUMBNAIL_PIXELS) -> bytes:
-    """A WebP picture of an image, `longest` pixels or fewer on its longer side, never enlarged.
-
-    Raises:
-        ImageRefused: when the source is no image that `probe_image` would take.
-    """
-    with _refusing(), _decoding, _opened(source) as (image, _):
-        return encode_thumbnail(image, longest)
+        info = ImageInfo(mime_type=mime_type, width=sides[0], height=sides[1])
+        return info, encode_thumbnail(image)
 
 
 def encode_thumbnail(image: Image.Image, longest: int = THUMBNAIL_PIXELS) -> bytes:
-    """As `make_thumbnail`, for a picture that was decoded before; changes `image`."""
+    """A WebP picture of an image, `longest` pixels or fewer on its longer side, never enlarged.
+    Changes `image`."""
     image.thumbnail((longest, longest))
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):  # convert() would cut every value above 255 to white
@@ -105,5 +93,7 @@ def _refusing() -> Iterator[None]:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise ImageRefused("it has too many pixels") from None
+    except MemoryError:
+        raise ImageRefused("it takes too much memory to decode") from None
     except Exception as error:
         raise ImageRefused("it is damaged or not whole") from error

@@ -122,6 +122,9 @@ class Settings(BaseSettings):
         2 * 1024 * 1024, "Inline inputs of one request together, in bytes."
     )
     max_input_pixels: Count = _setting(25_000_000, "Largest input image, in pixels.")
+    input_decode_seconds: Seconds = _setting(
+        5, "CPU time that an input image may take to be decoded, in seconds."
+    )
     max_labels: Count = _setting(32, "Labels of one job or media item.")
     max_outputs: Count = _setting(4, "Outputs of one job.")
     max_page_size: Count = _setting(1000, "Largest page of a list.")
@@ -214,6 +217,9 @@ class Settings(BaseSettings):
     )
     simulator: bool = _setting(
         False, "Whether the simulator's models are offered; `make up` offers them."
+    )
+    simulator_may_kill: bool = _setting(
+        False, "Whether words in a prompt may make the simulator kill its worker process."
     )
     min_free_megabytes: Annotated[int, Field(ge=0)] = _setting(
         200, "Free disk space below which no new job is accepted, in MiB; 0 never looks."

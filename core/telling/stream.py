@@ -4,8 +4,8 @@
 `memory_stream` inside one process. Readers find in the database what a stream loses.
 
 Keys: `rushes:{<shard>}:events`, a stream for each shard of users (crc32 of the user, modulo the
-shards), capped at about MAX_ENTRIES. Fields: kind (of a `UserChange`, or "progress"), user,
-revision, job, attempt, payload (JSON).
+shards), capped at about MAX_ENTRIES, and where entries are large at about MAX_BYTES. Fields: kind
+(of a `UserChange`, or "progress"), user, revision, job, attempt, payload (JSON).
 """
 
 import asyncio
@@ -33,6 +33,9 @@ from core.telling.reads import READ_COUNT, TIMEOUT_SECONDS, Reads
 # Rows of every other kind are durable changes, each at a revision of its user.
 PROGRESS = "progress"
 MAX_ENTRIES = 20_000
+# So many entries of one size may be there as have this many bytes together. With entries of many
+# sizes it may be a few times as much, because a small one does not drive large ones out.
+MAX_BYTES = 32 * 1024 * 1024
 _NAMES = [b"kind", b"user", b"revision", b"job", b"attempt", b"payload"]
 # How long a tail that found rows lets others gather before it reads again.
 JOIN_SECONDS = 0.003
@@ -215,7 +218,8 @@ class RedisStream:
             "payload": row.payload,
         }
         key = stream_key(self.shard_of(row.user_id))
-        client.xadd(key, fields, maxlen=MAX_ENTRIES, approximate=True)
+        fit = MAX_BYTES // max(len(row.payload), 1)
+        client.xadd(key, fields, maxlen=min(fit, MAX_ENTRIES), approximate=True)
 
 
 class RedisTail:

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.blobs import Blobs
 from core.catalog.models import Catalog, Model
+from core.decoding import Limits
 from core.errors import (
     BudgetExceeded,
     CostAboveLimit,
@@ -75,6 +76,9 @@ class Submit:
         self._acceptor = Acceptor(changes, queues, pool)
         self._settings = settings
         self._room = Room(settings)
+        self._input_limits = Limits(
+            max_pixels=settings.max_input_pixels, cpu_seconds=settings.input_decode_seconds
+        )
 
     def submit(self, user_id: str, asked: Submission) -> Submitted:
         """Makes the job that is asked for.
@@ -94,11 +98,11 @@ class Submit:
         fingerprint = _fingerprint(asked.options, _spec_as_asked(asked))
 
         def work() -> Submitted:
-            check_given(self._db, user_id, asked.given)
-            prepared = self._prepared(user_id, asked)
             new = self._new_job(
                 user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
             )
+            check_given(self._db, user_id, asked.given)
+            prepared = self._prepared(new, asked)
             return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
 
         # Bytes would be decoded and stored for nothing.
@@ -137,11 +141,13 @@ class Submit:
         new = self._new_job(user_id, model, job.spec, job.final_prompt, options, fingerprint)
         return self._accept(replace(new, retry_of=job_id), Prepared(), options)
 
-    def _prepared(self, user_id: str, asked: Submission) -> Prepared:
+    def _prepared(self, new: NewJob, asked: Submission) -> Prepared:
+        """The inline inputs, decoded. That costs most, so whatever else may refuse comes before."""
         if not asked.inline:
             return Prepared()
-        limit = self._settings.max_input_pixels
-        return prepare_inline(user_id, asked.inline, limit, self._db.now_ms())
+        self._room.refuse_full()
+        self._refuse_beyond_limits(new)
+        return prepare_inline(new.user_id, asked.inline, self._input_limits, self._db.now_ms())
 
     def _unless_known(
         self,
@@ -255,11 +261,19 @@ class Submit:
             return self._repeated(placed.accepted.job)
         return Submitted(job=placed.accepted.job, queue=placed.place)
 
-    def _validated(self, new: NewJob) -> Submitted:
+    def _refuse_beyond_limits(self, new: NewJob) -> None:
+        """Refuses what `accept` would refuse; only `accept` is sure of it.
+
+        Raises:
+            QueueFull, BudgetExceeded: see `submit`.
+        """
         refuse_full_queue(read_next(self._db, new.user_id, new.queue_name).waiting, new.max_queued)
         short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
         if short is not None:
             raise budgets.exceeded(short, new.cost.estimated_micros)
+
+    def _validated(self, new: NewJob) -> Submitted:
+        self._refuse_beyond_limits(new)
         place = self._queues.next_place(new.user_id, new.queue_name, new.provider, new.spec.model)
         return Submitted(job=_as_it_would_be(new, self._db.now_ms()), queue=place)
 

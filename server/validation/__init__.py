@@ -28,6 +28,7 @@ from server.commands.requests import (
     Unpriced,
 )
 from server.validation import fields as f
+from server.validation.inputs import forget_bytes
 from server.validation.problems import Problems
 from server.validation.specs import READERS, Draft, Known
 from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
@@ -62,6 +63,9 @@ class Validator:
             raise field_invalid("spec", "video or image must be set")
         if len(request.models) > f.MAX_ESTIMATED_MODELS:
             raise field_invalid("models", f"at most {f.MAX_ESTIMATED_MODELS} are allowed")
+        # Each model reads the spec, so what they share is looked at once.
+        kind = str(request.WhichOneof("spec"))
+        forget_bytes(getattr(request, kind), kind, self._settings.max_inline_bytes)
         if not request.models:
             return [self._candidate(*self._draft(request))]
         return [

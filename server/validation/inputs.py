@@ -1,5 +1,8 @@
 """Images and videos given as input: by id of the library, or as bytes in the request."""
 
+from google.protobuf.message import Message
+
+from core.errors import field_invalid
 from core.ids import new_id
 from rushes.v1 import job_pb2
 from server.commands.requests import Inline
@@ -7,6 +10,28 @@ from server.validation.fields import check_id
 from server.validation.problems import Problems
 
 _MIB = 1024 * 1024
+_INPUT = job_pb2.MediaInput.DESCRIPTOR
+
+
+def forget_bytes(spec: Message, path: str, most: int) -> None:
+    """Cuts the inline bytes of a spec down to one each, for who needs only to know of them.
+
+    Raises:
+        FieldInvalid: when they are more than `most` together, naming the field that is too much.
+    """
+    total = 0
+    for field in (one for one in spec.DESCRIPTOR.fields if one.message_type is _INPUT):
+        value = getattr(spec, field.name)
+        items = value if field.is_repeated else [value] if spec.HasField(field.name) else []
+        for number, item in enumerate(items):
+            if item.WhichOneof("source") != "content":
+                continue
+            content = item.content
+            total += len(content)
+            if total > most:
+                place = f"{field.name}[{number}]" if field.is_repeated else field.name
+                raise field_invalid(f"{path}.{place}.content", _too_much(most))
+            item.content = content[:1]
 
 
 class InputReader:
@@ -41,11 +66,14 @@ class InputReader:
         if not content:
             self._problems.wrong(field, "must not be empty")
         if self._bytes > self._most:
-            limit = f"inline inputs are limited to {_size(self._most)} in total"
-            self._problems.wrong(field, limit)
+            self._problems.wrong(field, _too_much(self._most))
         inline = Inline(field, new_id(), content)
         self.inline.append(inline)
         return inline.media_id
+
+
+def _too_much(most: int) -> str:
+    return f"inline inputs are limited to {_size(most)} in total"
 
 
 def _size(count: int) -> str:

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from core.catalog.ability import MAX_SEED, Ability, is_given, resolution_of
 from core.catalog.models import SIMULATOR, Catalog, Model
 from core.catalog.prompts import TABLES, Prompts
-from core.catalog.simulated import Word, unknown_words
+from core.catalog.simulated import KILLING, Word, unknown_words, words_in
+from core.errors import field_invalid
 from core.kinds import rendering_of
 from core.process.settings import Settings
 from core.specs import ImageSpec, MediaSpec, Spec, VideoSpec
@@ -25,6 +26,8 @@ from server.validation.sizes import image_size
 
 S = TypeVar("S", job_pb2.VideoSpec, job_pb2.ImageSpec)
 MAX_STYLE_CHARACTERS = 100
+# More than any model takes, and few enough to read for each model of an estimate.
+MAX_REFERENCES = 64
 _RATIO = re.compile(r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}")
 _MIME_TYPES = ("image/png", "image/jpeg", "image/webp")
 
@@ -102,7 +105,15 @@ class SpecReader(Generic[S]):
         self._inputs = InputReader(problems, settings.max_inline_bytes)
 
     def read(self) -> Draft:
-        """The checked spec. The problems get everything that is wrong with it."""
+        """The checked spec. The problems get everything that is wrong with it.
+
+        Raises:
+            FieldInvalid: when it has more references than any model takes. They are not even read.
+        """
+        count = len(self._spec.references)
+        if count > MAX_REFERENCES:
+            text = f"has {count} references; at most {MAX_REFERENCES} are allowed"
+            raise field_invalid(self._at("references"), text)
         self._check_texts()
         quality = self._quality()
         model = self._model(quality)
@@ -186,6 +197,10 @@ class SpecReader(Generic[S]):
         if unknown := unknown_words(self._spec.prompt):
             known = ", ".join(word.removeprefix("sim:") for word in Word)
             text = f"unknown word {unknown[0]}; after sim: the simulator knows {known}"
+            self._problems.wrong(self._at("prompt"), text, of_model=True)
+        killing = sorted(words_in(self._spec.prompt) & KILLING)
+        if killing and not self._settings.simulator_may_kill:
+            text = f"{killing[0]} needs RUSHES_SIMULATOR_MAY_KILL, which is off here"
             self._problems.wrong(self._at("prompt"), text, of_model=True)
 
     def _check_count(self, ability: Ability | None) -> None:

@@ -39,6 +39,7 @@ FAST = {
     "RUSHES_USER_REQUEST_BURST": "10000",
     "RUSHES_DRAIN_CALL_SECONDS": "1",
     "RUSHES_SIMULATOR": "true",
+    "RUSHES_SIMULATOR_MAY_KILL": "true",
 }
 
 # What a process says once it does its work.

@@ -43,6 +43,14 @@ class Process:
         pairs = dict(variable.partition(b"=")[::2] for variable in variables)
         return Path(pairs.get(b"NOTIFY_SOCKET", b"").decode()).stem
 
+    @property
+    def command(self) -> bytes:
+        """Its command line; empty when it has ended."""
+        try:
+            return (PROC / str(self.pid) / "cmdline").read_bytes()
+        except OSError:
+            return b""
+
     def kill(self) -> None:
         """kill -9."""
         os.kill(self.pid, signal.SIGKILL)
@@ -58,6 +66,12 @@ def descendants(pid: int) -> set[Process]:
         below |= children
         wanted = {process.pid for process in children}
     return below
+
+
+def children(pid: int) -> set[Process]:
+    """What the process started itself."""
+    found = (_read(int(path.name)) for path in PROC.glob("[0-9]*"))
+    return {entry[0] for entry in found if entry and entry[1] == pid}
 
 
 def _read(pid: int) -> tuple[Process, int] | None:

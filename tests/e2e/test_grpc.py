@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from google.rpc import error_details_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.e2e.running import Running
 from tests.services import missing
@@ -111,13 +109,3 @@ def test_reflection_describes_every_method(buf: Buf) -> None:
     assert {f"{SERVICE}/{name}" for name in ("GenerateVideo", "WatchJobs", "DeleteMedia")} <= set(
         done.stdout.split()
     )
-
-
-@pytest.mark.parametrize("service", ["", SERVICE])
-def test_the_health_check_needs_no_token(run: Running, service: str) -> None:
-    with grpc.insecure_channel(f"localhost:{run.port}") as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(service=service), timeout=20
-        )
-
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING

@@ -31,7 +31,8 @@ def open_providers(settings: Settings, catalog: Catalog, blobs: Blobs) -> Provid
 def _simulator(settings: Settings, catalog: Catalog, blobs: Blobs) -> Provider:
     from workers.providers.simulator import SimulatorProvider
 
-    return SimulatorProvider(settings.data_dir / "simulator")
+    folder = settings.data_dir / "simulator"
+    return SimulatorProvider(folder, may_kill=settings.simulator_may_kill)
 
 
 def _gemini(settings: Settings, catalog: Catalog, blobs: Blobs) -> Provider:

@@ -13,7 +13,6 @@ import httpx2
 import pytest
 from PIL import Image
 
-from core.files.videos import VideoInfo
 from tests.fakes import media
 from tests.fakes.faults import Faults
 from tests.fakes.ledger import Ledger, read_ledger
@@ -100,6 +99,6 @@ def test_videos_are_real_also_when_they_are_big(tmp_path: Path) -> None:
     for data in (media.video(2), b"".join(media.big_video(size))):
         path.write_bytes(data)
         info = probe_result(path)
-        assert isinstance(info, VideoInfo)
+
         assert (info.width, info.height) == (64, 36)
     assert path.stat().st_size == size

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def rest_mappers(config: dict[str, Any]) -> list[dict[str, Any]]:
     listener = config["static_resources"]["listeners"][0]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     mappers: list[dict[str, Any]] = manager["local_reply_config"]["mappers"]
-    return mappers
+    return [mapper for mapper in mappers if "body_format_override" in mapper]
 
 
 def test_the_configuration_at_the_root_is_valid(envoy: Path) -> None:
@@ -80,10 +81,37 @@ def test_a_rendered_configuration_needs_no_working_directory(edge: Edge) -> None
 def test_every_listener_of_the_root_is_on_loopback() -> None:
     config = yaml.safe_load((ROOT / "envoy.yaml").read_text())
 
-    listeners = [config["admin"], *config["static_resources"]["listeners"]]
+    listeners = config["static_resources"]["listeners"]
     hosts = {one["address"]["socket_address"]["address"] for one in listeners}
 
     assert hosts == {"127.0.0.1"}
+
+
+def test_the_administration_at_the_root_is_a_socket_of_its_owner_alone() -> None:
+    config = yaml.safe_load((ROOT / "envoy.yaml").read_text())
+
+    assert config["admin"]["address"] == {"pipe": {"path": "envoy.admin", "mode": 0o600}}
+
+
+@pytest.mark.parametrize("reflection", [True, False])
+def test_reflection_has_a_route_where_it_is_wanted(edge: Edge, reflection: bool) -> None:
+    config = render(replace(edge, reflection=reflection))
+
+    assert ("prefix: /grpc.reflection." in config) is reflection
+    assert "grpc.health" not in config
+
+
+@pytest.mark.parametrize(("descriptors", "most"), [(1024, 512), (20_000, 10_000), (65_536, 20_000)])
+def test_connections_stay_well_below_the_descriptors(
+    edge: Edge, descriptors: int, most: int
+) -> None:
+    config = yaml.safe_load(render(replace(edge, descriptors=descriptors)))
+    [limit] = [block for block in blocks(config) if "downstream_connections" in block["@type"]]
+    [_, http] = config["static_resources"]["clusters"]
+    downloads = http["circuit_breakers"]["thresholds"][0]["max_connections"]
+
+    assert limit["max_active_downstream_connections"] == most
+    assert most + downloads < descriptors
 
 
 def test_every_status_of_envoy_has_the_one_shape() -> None:
@@ -107,7 +135,7 @@ def test_every_status_of_envoy_has_the_one_shape() -> None:
 def test_no_query_is_logged() -> None:
     config = (ROOT / "envoy.yaml").read_text()
 
-    assert "%PATH(NQ)%" in config
+    assert "%PATH(NQ):200%" in config
     assert "REQ(:PATH)" not in config
     assert "ORIGINAL-PATH" not in config
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from standalone.logs import ROTATE_BYTES, last_words, open_log
+from standalone.logs import ROTATE_BYTES, last_words, open_log, rotate_live
 
 
 def test_a_log_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
@@ -69,3 +69,28 @@ def test_last_words_are_said_for_people(tmp_path: Path) -> None:
         "library_message no route",
         "[1, 2]",
     ]
+
+
+def test_a_log_that_grows_is_put_aside_while_its_process_writes(tmp_path: Path) -> None:
+    path = tmp_path / "worker.log"
+    with open_log(path) as log:
+        log.write(b"first\n" + b"x" * ROTATE_BYTES + b"last\n")
+        log.flush()
+
+        assert rotate_live(path)
+        log.write(b"new\n")
+
+    kept = tmp_path / "worker.log.1"
+    assert path.read_bytes() == b"new\n"
+    assert kept.read_bytes().endswith(b"xlast\n")
+    assert kept.stat().st_size == ROTATE_BYTES
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_small_log_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "worker.log"
+    path.write_bytes(b"x" * ROTATE_BYTES)
+
+    assert not rotate_live(path)
+    assert not rotate_live(tmp_path / "none.log")
+    assert path.stat().st_size == ROTATE_BYTES

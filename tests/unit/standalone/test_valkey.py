@@ -33,21 +33,22 @@ def fake_binary(folder: Path, name: str, version: str) -> Path:
     return path
 
 
-def test_it_starts_durable_refuses_to_forget_and_has_no_port(binary: Path, folder: Path) -> None:
+def test_it_writes_nothing_to_disk_and_refuses_to_forget(binary: Path, folder: Path) -> None:
     socket = folder / "valkey.sock"
-    argv = valkey.valkey_argv(binary, folder, socket)
+    argv = valkey.valkey_argv(binary, folder, socket, shards=2)
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process:
         try:
             wait_for(lambda: asyncio.run(valkey.valkey_is_ready(socket)))
             with redis.Redis.from_url(valkey.valkey_url(socket), decode_responses=True) as client:
-                names = ("appendonly", "appendfsync", "maxmemory-policy", "port", "save")
+                names = ("appendonly", "maxmemory", "maxmemory-policy", "port", "save")
                 config = client.config_get(*names)
         finally:
             process.terminate()
 
+    assert [path.name for path in folder.iterdir()] == []
     assert config == {
-        "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendonly": "no",
+        "maxmemory": str(768 * 1024 * 1024),
         "maxmemory-policy": "noeviction",
         "port": "0",
         "save": "",
@@ -79,3 +80,13 @@ def test_there_may_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
     assert valkey.find_valkey() is None
+
+
+def test_what_an_earlier_version_kept_on_disk_is_erased(folder: Path) -> None:
+    (folder / "appendonlydir").mkdir()
+    (folder / "appendonlydir" / "appendonly.aof.1.incr.aof").write_text("a prompt")
+
+    valkey.erase_old(folder)
+    valkey.erase_old(folder)
+
+    assert not (folder / "appendonlydir").exists()

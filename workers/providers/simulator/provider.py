@@ -50,7 +50,10 @@ def _now_ms() -> int:
 
 
 class SimulatorProvider:
-    """Implements `Provider` with play money. `folder` holds its ledger."""
+    """Implements `Provider` with play money. `folder` holds its ledger.
+
+    Unless it `may_kill`, the words that kill a worker do nothing.
+    """
 
     can_look_up = True
 
@@ -59,7 +62,9 @@ class SimulatorProvider:
         folder: Path,
         now_ms: Callable[[], int] = _now_ms,
         late_seconds: float = LATE_SECONDS,
+        may_kill: bool = False,
     ) -> None:
+        self._may_kill = may_kill
         self._ledger = Ledger(folder)
         self._now_ms = now_ms
         self._late_seconds = late_seconds
@@ -195,12 +200,15 @@ class SimulatorProvider:
     def _trouble(self, job: Job, words: frozenset[Word]) -> None:
         if self._acts(job, words, Word.DOWNLOAD_FAILS_ONCE):
             raise TryLater(_unavailable("The download from the simulator broke off."))
-        if Word.KILL_WORKER in words or self._acts(job, words, Word.KILL_WORKER_ONCE):
+        if self._may_kill and self._kills(job, words):
             os.kill(os.getpid(), signal.SIGKILL)
         if Word.CRASH in words:
             raise ArithmeticError("the simulator was told to crash")
         if Word.STORAGE_FAILS in words:
             raise ProviderFailed(failure(Word.STORAGE_FAILS), EFFECTS[Word.STORAGE_FAILS].cost)
+
+    def _kills(self, job: Job, words: frozenset[Word]) -> bool:
+        return Word.KILL_WORKER in words or self._acts(job, words, Word.KILL_WORKER_ONCE)
 
     def _answer_late(self, operation: str) -> "Future[str]":
         late: Future[str] = Future()

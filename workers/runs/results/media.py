@@ -9,21 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.blobs import Blobs, content_key, thumbnail_key
+from core.decoding import Limits, look_at
 from core.errors import ImageRefused, Reason, VideoRefused
 from core.files.content_credentials import has_content_credentials
-from core.files.images import ImageInfo, probe_image
+from core.files.seen import Seen
 from core.files.sniff import sniff_file
-from core.files.videos import VideoInfo, probe_video
 from core.ids import new_id
 from core.jobs import Job, JobFailure
 from core.kinds import KINDS, MediaResult
 from core.media import Media, MediaType, media_type_of
 from core.process import failpoints
 from workers.providers import Output, ProviderFailed
-from workers.runs.results.thumbnails import make_media_thumbnail
 
 _CHUNK = 1024 * 1024
 MAX_RESULT_PIXELS = 64_000_000
+# A provider is trusted more than a caller, and a video may be long.
+RESULT_LIMITS = Limits(max_pixels=MAX_RESULT_PIXELS, cpu_seconds=60, videos=True)
 # Pillow reads some parts of a file into memory as they are.
 MAX_IMAGE_BYTES = 128 * 1024 * 1024
 _CALLED = {MediaType.VIDEO: "a video", MediaType.IMAGE: "an image"}
@@ -48,38 +49,35 @@ def store_output(
         StorageFull, DependencyUnavailable: when the blob store can't take it.
     """
     try:
-        info = _checked(path, _type_asked_for(job), max_bytes)
-        thumbnail = make_media_thumbnail(path)
+        seen = _checked(path, job, max_bytes)
     except (ImageRefused, VideoRefused) as error:
         message = f"The provider's result can't be used: {error.message}."
         raise ProviderFailed(JobFailure(reason=Reason.RESULT_INVALID, message=message)) from error
     media = replace(
-        _new_media(job, index, path, info, output),
+        _new_media(job, index, path, seen, output),
         generation_ms=generation_ms,
         cost_micros=cost_micros,
     )
-    blobs.put_bytes(media.thumbnail_key, thumbnail)
+    blobs.put_bytes(media.thumbnail_key, seen.thumbnail)
     blobs.put_file(media.blob_key, path)
     failpoints.hit("blob.after_put")
     return media
 
 
-def _new_media(
-    job: Job, index: int, path: Path, info: ImageInfo | VideoInfo, output: Output
-) -> Media:
+def _new_media(job: Job, index: int, path: Path, seen: Seen, output: Output) -> Media:
     media_id = new_id()
     return Media(
         media_id=media_id,
         user_id=job.user_id,
         job_id=job.job_id,
         output_index=index,
-        type=media_type_of(info.mime_type),
-        mime_type=info.mime_type,
+        type=media_type_of(seen.mime_type),
+        mime_type=seen.mime_type,
         size_bytes=path.stat().st_size,
         sha256=_sha256(path),
-        width=info.width,
-        height=info.height,
-        duration_ms=info.duration_ms,
+        width=seen.width,
+        height=seen.height,
+        duration_ms=seen.duration_ms,
         blob_key=content_key(media_id),
         thumbnail_key=thumbnail_key(media_id),
         prompt=job.spec.prompt,
@@ -92,16 +90,15 @@ def _new_media(
     )
 
 
-def probe_result(path: Path) -> ImageInfo | VideoInfo:
-    """What the file is, seen from its bytes.
+def probe_result(path: Path, user_id: str = "") -> Seen:
+    """What the file is, seen from its bytes; it takes its turn as one of the user's.
 
     Raises:
         ImageRefused, VideoRefused: when it is damaged, or of a type that is not known here.
     """
-    if (sniff_file(path) or "").startswith("video/"):
-        return probe_video(path)
-    _refuse_larger(path, MAX_IMAGE_BYTES)
-    return probe_image(path, MAX_RESULT_PIXELS)
+    if not (sniff_file(path) or "").startswith("video/"):
+        _refuse_larger(path, MAX_IMAGE_BYTES)
+    return look_at(path, user_id, RESULT_LIMITS)
 
 
 def _type_asked_for(job: Job) -> MediaType:
@@ -111,16 +108,17 @@ def _type_asked_for(job: Job) -> MediaType:
     return result.type
 
 
-def _checked(path: Path, asked: MediaType, max_bytes: int) -> ImageInfo | VideoInfo:
+def _checked(path: Path, job: Job, max_bytes: int) -> Seen:
     """What the file is, if it has the type that the job asked for."""
+    asked = _type_asked_for(job)
     _refuse_larger(path, max_bytes)
     if asked is MediaType.VIDEO and sniff_file(path) is None:
         raise VideoRefused("it is not an MP4 or WebM video")
-    info = probe_result(path)
-    found = media_type_of(info.mime_type)
+    seen = probe_result(path, job.user_id)
+    found = media_type_of(seen.mime_type)
     if found is not asked:
         raise ImageRefused(f"it is {_CALLED[found]}, and the job asked for {_CALLED[asked]}")
-    return info
+    return seen
 
 
 def _refuse_larger(path: Path, max_bytes: int) -> None:

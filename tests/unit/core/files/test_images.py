@@ -12,10 +12,18 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from core.errors import ImageRefused
-from core.files.images import make_thumbnail, probe_image
+from core.files.images import ImageInfo, read_image
 
 LIMIT = 25_000_000
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+
+
+def probe_image(source: bytes | Path, limit: int) -> ImageInfo:
+    return read_image(source, limit)[0]
+
+
+def make_thumbnail(source: bytes | Path) -> bytes:
+    return read_image(source, LIMIT)[1]
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -165,17 +173,17 @@ PROBE = """
 import sys
 from pathlib import Path
 from core.errors import ImageRefused
-from core.files.images import probe_image
+from core.files.images import read_image
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 data = Path(sys.argv[1]).read_bytes()
-probe_image(Path(sys.argv[2]).read_bytes(), 25_000_000)
+read_image(Path(sys.argv[2]).read_bytes(), 25_000_000)
 before = peak()
 try:
-    probe_image(data, 25_000_000)
+    read_image(data, 25_000_000)
 except ImageRefused:
     print(peak() - before)
 """

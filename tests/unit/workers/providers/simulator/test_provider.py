@@ -367,7 +367,8 @@ from tests.unit.workers.providers.simulator.test_provider import fetch
 from workers.providers.simulator import SimulatorProvider
 job = image_job(sys.argv[2])
 object.__setattr__(job, "job_id", sys.argv[3])
-fetch(SimulatorProvider(Path(sys.argv[1])), job, sys.argv[4], Path(sys.argv[5]))
+simulator = SimulatorProvider(Path(sys.argv[1]), may_kill=sys.argv[6:] != ["tame"])
+fetch(simulator, job, sys.argv[4], Path(sys.argv[5]))
 """
 
 
@@ -383,6 +384,18 @@ def test_a_download_may_kill_its_process(
 
     assert [subprocess.run(command, check=False).returncode for _ in codes] == codes
     assert path.exists() is (codes[-1] == 0)
+
+
+@pytest.mark.parametrize("word", ["sim:kill-worker-once", "sim:kill-worker"])
+def test_a_download_kills_nothing_where_that_is_not_allowed(
+    simulator: SimulatorProvider, folder: Path, tmp_path: Path, word: str
+) -> None:
+    job = image_job(word)
+    operation, path = submit(simulator, job), tmp_path / "file"
+    command = [sys.executable, "-c", FETCHER, str(folder), word, job.job_id, operation, str(path)]
+
+    assert subprocess.run([*command, "tame"], check=False).returncode == 0
+    assert path.exists()
 
 
 def test_a_prompt_is_not_in_the_ledger(simulator: SimulatorProvider, folder: Path) -> None:

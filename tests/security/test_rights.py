@@ -1,0 +1,233 @@
+"""Who may do what: every method of every service, tried by whoever should not.
+
+The cases derive from the descriptors: a method that is added is tried without a word here, or the
+tests say what they lack to call it.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from core.ids import new_id
+from rushes.v1 import media_service_pb2 as pb
+from server.services import SERVICES
+from tests.house import House, read_refusal
+from tests.rpc.conftest import house as house
+from tests.rpc.conftest import house_loop as house_loop
+from tests.rpc.requests import image, store_picture, video
+
+Code = grpc.StatusCode
+METHODS = {method.full_name: method for one in SERVICES for method in one.descriptor.methods}
+# What a request needs to come as far as its ids, where an empty one does not.
+NEEDED: dict[str, Callable[[], Message]] = {
+    "GenerateVideo": video,
+    "GenerateImage": image,
+    "UpdateMedia": lambda: pb.UpdateMediaRequest(title="mine now"),
+}
+# Ids that name nothing of anybody: the caller gives them.
+OWN = {"request_id"}
+MALFORMED = {
+    "a path": "../../etc/passwd",
+    "SQL": "' OR 1=1 --",
+    "a pattern": "%",
+    "a null byte": "0\x00" + "0" * 24,
+    "a line break": "01J0000000000000000000000\n",
+    "an escape": "\x1b[2J" + "0" * 22,
+    "letters that look alike": "\u0430" * 26,
+    "right to left": "\u202e" + "0" * 25,
+    "a number": "-1",
+    "much": "0" * 10_000,
+    "nearly an id": str(uuid.UUID(int=7))[:-1],
+    "an id in braces": f"{{{uuid.UUID(int=7)}}}",
+}
+
+
+def seconds_from_now(seconds: int) -> int:
+    return int(time.time()) + seconds
+
+
+def unsigned(house: House) -> str:
+    claims = jwt.decode(house.token("alice"), options={"verify_signature": False})
+    return jwt.encode(claims, "", algorithm="none")
+
+
+def signed_by_another(house: House) -> str:
+    claims = jwt.decode(house.token("alice"), options={"verify_signature": False})
+    return jwt.encode(claims, b"another key of thirty-two bytes!", "HS256")
+
+
+def of_another_body(house: House) -> str:
+    """A good signature under claims that it was not made for."""
+    head, _, _ = house.token("bob").split(".")
+    _, _, signature = house.token("alice").split(".")
+    return f"{head}.{house.token('bob').split('.')[1]}.{signature}"
+
+
+# What somebody sends who is nobody: the authorization headers, and the reason that is told.
+NOBODIES: dict[str, tuple[Callable[[House], tuple[str, ...]], str]] = {
+    "no header": (lambda _: (), "CREDENTIALS_MISSING"),
+    "an empty header": (lambda _: ("",), "CREDENTIALS_INVALID"),
+    "no token": (lambda _: ("Bearer ",), "CREDENTIALS_INVALID"),
+    "nonsense": (lambda _: ("Bearer nonsense",), "CREDENTIALS_INVALID"),
+    "dots": (lambda _: ("Bearer ..",), "CREDENTIALS_INVALID"),
+    "another scheme": (lambda h: (f"Basic {h.token('alice')}",), "CREDENTIALS_INVALID"),
+    "two headers": (lambda h: (f"Bearer {h.token('alice')}",) * 2, "CREDENTIALS_INVALID"),
+    "no signature": (lambda h: (f"Bearer {unsigned(h)}",), "CREDENTIALS_INVALID"),
+    "another key": (lambda h: (f"Bearer {signed_by_another(h)}",), "CREDENTIALS_INVALID"),
+    "another body": (lambda h: (f"Bearer {of_another_body(h)}",), "CREDENTIALS_INVALID"),
+    "another audience": (
+        lambda h: (f"Bearer {h.token('alice', aud='others')}",),
+        "CREDENTIALS_INVALID",
+    ),
+    "another issuer": (
+        lambda h: (f"Bearer {h.token('alice', iss='others')}",),
+        "CREDENTIALS_INVALID",
+    ),
+    "no subject": (lambda h: (f"Bearer {h.token('alice', sub=None)}",), "CREDENTIALS_INVALID"),
+    "an empty subject": (lambda h: (f"Bearer {h.token('')}",), "CREDENTIALS_INVALID"),
+    "no end": (lambda h: (f"Bearer {h.token('alice', exp=None)}",), "CREDENTIALS_INVALID"),
+    "for ever": (
+        lambda h: (f"Bearer {h.token('alice', exp=seconds_from_now(10**8))}",),
+        "CREDENTIALS_INVALID",
+    ),
+    "of the future": (
+        lambda h: (f"Bearer {h.token('alice', iat=seconds_from_now(4000), exp=2**31)}",),
+        "CREDENTIALS_INVALID",
+    ),
+    "expired": (
+        lambda h: (
+            f"Bearer {h.token('alice', iat=seconds_from_now(-7200), exp=seconds_from_now(-3600))}",
+        ),
+        "CREDENTIALS_EXPIRED",
+    ),
+}
+
+
+def request_of(method: MethodDescriptor) -> Any:
+    """A request that comes as far as its ids."""
+    made = NEEDED.get(method.name)
+    return made() if made else GetMessageClass(method.input_type)()
+
+
+def id_paths(of: Descriptor, before: tuple[FieldDescriptor, ...] = ()) -> Iterator[Any]:
+    """The ways to every field of a request that holds an id."""
+    for field in of.fields:
+        path = (*before, field)
+        if field.message_type is not None:
+            if not field.message_type.GetOptions().map_entry and field.message_type not in {
+                one.message_type for one in before
+            }:
+                yield from id_paths(field.message_type, path)
+        elif field.name.endswith(("_id", "_ids")) and field.name not in OWN:
+            yield path
+
+
+def with_id(method: MethodDescriptor, path: tuple[FieldDescriptor, ...], value: str) -> Message:
+    """A request that names the id there."""
+    request: Message = request_of(method)
+    at: Any = request
+    for field in path[:-1]:
+        inner = getattr(at, field.name)
+        at = inner.add() if field.is_repeated else inner
+    last = path[-1]
+    if last.is_repeated:
+        getattr(at, last.name).append(value)
+    else:
+        setattr(at, last.name, value)
+    return request
+
+
+NAMING = {
+    f"{method.name}.{'.'.join(field.name for field in path)}": (method, path)
+    for method in METHODS.values()
+    for path in id_paths(method.input_type)
+}
+
+
+def outcome(house: House, user: str, method: MethodDescriptor, request: Message) -> Any:
+    """What the call comes to: how it was refused, or what it answered."""
+    send = _sender(house, method)
+    metadata = (("authorization", f"Bearer {house.token(user)}"),)
+    return _outcome(method, send, request, metadata)
+
+
+def _sender(house: House, method: MethodDescriptor) -> Any:
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    make = house.channel.unary_stream if method.server_streaming else house.channel.unary_unary
+    answer = GetMessageClass(method.output_type)
+    return make(path, lambda message: message.SerializeToString(), answer.FromString)
+
+
+def _outcome(method: MethodDescriptor, send: Any, request: Message, metadata: Any) -> Any:
+    try:
+        answer = send(request, metadata=metadata, timeout=10)
+        return next(answer) if method.server_streaming else answer
+    except grpc.RpcError as error:
+        return read_refusal(error)
+
+
+def of_kind(house: House, user: str, path: tuple[FieldDescriptor, ...]) -> str:
+    """The id of something of the user that the field may name."""
+    if path[-1].name in ("media_id", "media_ids"):
+        return store_picture(house.caller(user))
+    if path[-1].name in ("job_id", "job_ids"):
+        return str(house.caller(user).call("GenerateImage", image()).job.job_id)
+    raise AssertionError(f"make something that {path[-1].full_name} names")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_nobody_may_do_anything(house: House, name: str) -> None:
+    # Given something that could be changed, and a request that would be taken from its owner
+    store_picture(house.caller("alice"))
+    method, before = METHODS[name], house.count_rows()
+    send, request = _sender(house, METHODS[name]), request_of(METHODS[name])
+
+    # When somebody sends it who is nobody
+    refusals = {
+        who: _outcome(
+            method, send, request, tuple(("authorization", value) for value in headers(house))
+        )
+        for who, (headers, _) in NOBODIES.items()
+    }
+
+    # Then each is refused with the reason, and nothing is stored
+    assert {who: (one.code, one.reason) for who, one in refusals.items()} == {
+        who: (Code.UNAUTHENTICATED, reason) for who, (_, reason) in NOBODIES.items()
+    }
+    assert house.count_rows() == before
+
+
+@pytest.mark.parametrize("name", NAMING)
+def test_what_is_another_s_looks_like_nothing(house: House, name: str) -> None:
+    method, path = NAMING[name]
+    theirs, nobody_s = of_kind(house, "alice", path), new_id()
+    before = house.count_rows()
+
+    # When bob names what is alice's, and what nobody has
+    found = [
+        outcome(house, "bob", method, with_id(method, path, one)) for one in (theirs, nobody_s)
+    ]
+
+    # Then he can't tell one from the other, and has changed nothing
+    assert str(found[0]).replace(theirs, "ID") == str(found[1]).replace(nobody_s, "ID")
+    assert house.count_rows() == before
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+@pytest.mark.parametrize("name", NAMING)
+def test_an_id_that_is_none_is_named_and_refused(house: House, name: str, kind: str) -> None:
+    method, path = NAMING[name]
+    before = house.count_rows()
+    refusal = outcome(house, "alice", method, with_id(method, path, MALFORMED[kind]))
+    assert refusal.code is Code.INVALID_ARGUMENT
+    assert any(path[-1].name in field for field in refusal.fields), refusal
+    assert MALFORMED[kind] not in refusal.message
+    assert house.count_rows() == before
