@@ -16,7 +16,6 @@ import pytest
 
 from bench.history.fill import fill
 from bench.history.rows import Size
-from core.jobs import State
 from core.process.settings import read_settings
 from core.store import Database, change, jobs, media_lists, open_database, postings
 from core.store.engine.sql import Statement
@@ -51,10 +50,12 @@ def all_statements() -> list[tuple[str, Statement]]:
     """Every statement that a module has, and those that are made for the shape of a question."""
     found = [(name.removeprefix("core.store."), one) for name, one in statements()]
     found = [(name, one) for name, one in found if name.partition(".")[0] not in OTHERS]
-    wanted = [(), (State.QUEUED,), (State.FAILED,), (State.QUEUED, State.SUCCEEDED)]
-    for states, labels, after in itertools.product(wanted, (0, 1, 2), (False, True)):
-        made = jobs._list(frozenset(states), labels, after)
-        found.append((f"jobs._list({len(states)}, {labels}, {after})", made))
+    for shape in itertools.product((0, 1, 2), (0, 1, 2), (False, True), (False, True)):
+        states, labels, after, by_states = shape
+        if states or not by_states:
+            found.append((f"jobs._list{shape}", jobs._list(*shape)))
+        if labels:
+            found.append((f"jobs._ahead{shape[:3]}", jobs._ahead(states, labels, after)))
     given = ("type", "create_time_from", "create_time_until", "after_time", "after_id")
     for names, several, words, starred, deleted in itertools.product(
         ((), ("type",), given), (0, 2), (0, 2), (False, True), (False, True)
