@@ -81,7 +81,8 @@ name_part(
     """,
 )
 # The providers of the flows of the queue, without those that are left alone. It asks for the next
-# name again and again, because there are few names and many flows. Index: `flow_first`.
+# name again and again, because there are few names and many flows. The limit tells SQLite that they
+# are few: else it would read all jobs, to make a filter of them. Index: `flow_first`.
 name_part(
     "flow_providers",
     """
@@ -95,7 +96,7 @@ name_part(
         FROM known WHERE known.provider IS NOT NULL
     )
     SELECT provider FROM known
-    WHERE provider IS NOT NULL AND provider NOT IN ({left_alone_providers})
+    WHERE provider IS NOT NULL AND provider NOT IN ({left_alone_providers}) LIMIT 64
     """,
 )
 # The jobs of the queue that could be claimed and started now, in no order, for a SELECT that counts
