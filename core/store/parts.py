@@ -54,6 +54,8 @@ name_part("left_alone_providers", "SELECT circuit.provider FROM circuit WHERE {l
 # wanted order, which means all jobs that ever were. PostgreSQL chooses by itself.
 for index in ("job_flow", "job_unfinished", "job_user", "job_user_state", "job_user_ended"):
     name_part_by_dialect(f"by_{index}", sqlite=f"INDEXED BY {index}", postgres="")
+# The job is one of an index of those that have not ended. Index: `job_unfinished`.
+name_part("unfinished", "job.state IN ('QUEUED', 'RUNNING', 'RECONCILING')")
 # The job's user runs fewer jobs than it may. Index: the primary key.
 name_part(
     "has_room",

@@ -33,6 +33,8 @@ LIVE = {
 # What reads a table whole, and why it may.
 READS = {
     "ranks._NUMBER": "reads a whole queue and its flows; seldom, and in one process",
+    "overview._WAITING": "reads all flows, which are fewer than jobs; each 5 s, in one process",
+    "overview._OLDEST": "the same, and one job of each flow",
     "flows._REFILL": "what it scans is its own list of the flows of one user",
     "flows._DIFFERENT": "compares all flows with what waits; once a minute, in one process",
     "restore._TO_SUBMIT": "reads all jobs, once after a restore",
