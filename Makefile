@@ -94,7 +94,7 @@ bench-model: $(VENV)/.ready-dev ## What a million watchers need, reckoned from t
 bench-aims: $(VENV)/.ready-dev ## The figures that are kept beside what they must be
 	@$(BIN)/python -m bench.aims $(ARGS)
 
-bench-history: $(VENV)/.ready-plots ## Calls with two million old jobs, an hour (ARGS="--folder DIR" keeps the databases)
+bench-history: $(VENV)/.ready-plots ## Calls with two million old jobs, an hour (ARGS="--folder DIR" keeps them)
 	@$(BIN)/python -m bench.history $(ARGS)
 
 bench-start: $(VENV)/.ready-plots ## From accepted to started, 2 minutes

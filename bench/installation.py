@@ -52,7 +52,8 @@ def installation(
 
     With a URL it uses that database, which somebody else has made. The server listens on the TCP
     port if one is given, and `server-2` and those after it on `more_ports`. With `in_memory` no
-    disk is part of what is measured, if the machine has a folder in memory. `settings` are RUSHES_* variables of all processes.
+    disk is part of what is measured, if the machine has a folder in memory. `settings` are
+    RUSHES_* variables of all processes.
     """
     with ExitStack() as stack:
         place = MEMORY if in_memory and MEMORY.is_dir() else None

@@ -7,11 +7,12 @@ from core.store.engine.sqlite import sqlite_path
 
 YEAR_JOBS = 365 * 10_000
 GIB = 2**30
+# `pageno` is the number of pages here; `pgsize` would pass over 2 GiB.
 _SQLITE = """
-    SELECT m.tbl_name, sum(CASE WHEN m.type = 'table' THEN s.pgsize ELSE 0 END),
-        sum(CASE WHEN m.type = 'index' THEN s.pgsize ELSE 0 END)
-    FROM dbstat s JOIN sqlite_master m ON m.name = s.name WHERE s.aggregate = 1
-    GROUP BY m.tbl_name
+    SELECT m.tbl_name, sum(CASE WHEN m.type = 'table' THEN s.pageno ELSE 0 END) * p.page_size,
+        sum(CASE WHEN m.type = 'index' THEN s.pageno ELSE 0 END) * p.page_size
+    FROM dbstat s JOIN sqlite_master m ON m.name = s.name CROSS JOIN pragma_page_size p
+    WHERE s.aggregate = 1 GROUP BY m.tbl_name
 """
 _POSTGRES = """
     SELECT relname, pg_table_size(oid), pg_indexes_size(oid) FROM pg_class
