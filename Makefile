@@ -72,7 +72,7 @@ crash-full: $(VENV)/.ready-dev ## The same at every failpoint in every way, and 
 crash-long: $(VENV)/.ready-dev ## Random faults for MINUTES=60; SEED=1 runs that one again
 	@$(BIN)/python -m tests.crash --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-.PHONY: bench-watch bench-steps bench-storm bench-memory bench-scale bench-model bench-aims bench-start bench-accept bench-throughput bench-poller bench-render bench-smoke
+.PHONY: bench-watch bench-steps bench-storm bench-memory bench-history bench-scale bench-model bench-aims bench-start bench-accept bench-throughput bench-poller bench-render bench-smoke
 bench-watch: $(VENV)/.ready-plots ## Live events beside the floor of gRPC, 8 minutes (ARGS="--write" keeps it)
 	@$(BIN)/python -m bench.watch $(ARGS)
 
@@ -93,6 +93,9 @@ bench-model: $(VENV)/.ready-dev ## What a million watchers need, reckoned from t
 
 bench-aims: $(VENV)/.ready-dev ## The figures that are kept beside what they must be
 	@$(BIN)/python -m bench.aims $(ARGS)
+
+bench-history: $(VENV)/.ready-plots ## Calls with two million old jobs, an hour (ARGS="--folder DIR" keeps them)
+	@$(BIN)/python -m bench.history $(ARGS)
 
 bench-start: $(VENV)/.ready-plots ## From accepted to started, 2 minutes
 	@$(BIN)/python -m bench.start $(ARGS)

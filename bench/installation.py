@@ -46,12 +46,14 @@ def installation(
     more_ports: Sequence[int] = (),
     in_memory: bool = False,
     settings: Mapping[str, str] | None = None,
+    url: str = "",
 ) -> Iterator[Installation]:
     """Started and ready; ended with all its processes and files.
 
-    The server listens on the TCP port if one is given, and `server-2` and those after it on
-    `more_ports`. With `in_memory` no disk is part of what is measured, if the machine has a folder
-    in memory. `settings` are RUSHES_* variables of all processes.
+    With a URL it uses that database, which somebody else has made. The server listens on the TCP
+    port if one is given, and `server-2` and those after it on `more_ports`. With `in_memory` no
+    disk is part of what is measured, if the machine has a folder in memory. `settings` are
+    RUSHES_* variables of all processes.
     """
     with ExitStack() as stack:
         place = MEMORY if in_memory and MEMORY.is_dir() else None
@@ -62,8 +64,9 @@ def installation(
         valkey = Valkey(valkey_binary(), folder / "valkey")
         valkey.start()
         stack.callback(valkey.kill)
-        url = f"sqlite:///{folder / 'rushes.db'}"
-        cluster = Postgres(durable=not in_memory) if database == "postgres" else None
+        made = not url
+        url = url or f"sqlite:///{folder / 'rushes.db'}"
+        cluster = Postgres(durable=not in_memory) if database == "postgres" and made else None
         if cluster is not None:
             stack.callback(cluster.stop)
             cluster.start()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -126,14 +126,19 @@ def _runs(program: Path, user: str | None) -> bool:
 class Postgres:
     """A PostgreSQL cluster on a unix socket; run by nobody when we are root, whom it refuses.
 
-    A durable one waits for the disk as in real life; tests have no use for that.
+    A durable one waits for the disk as in real life; tests have no use for that. One with a folder
+    stays there when it is stopped.
     """
 
-    def __init__(self, durable: bool = False) -> None:
+    def __init__(
+        self, durable: bool = False, folder: Path | None = None, settings: Sequence[str] = ()
+    ) -> None:
         self._durable = durable
+        self._settings = settings
         self._user = "nobody" if os.geteuid() == 0 else None
         self._bin = postgres_folder(self._user)
-        self.folder = Path(tempfile.mkdtemp(prefix="rushes-pg-", dir="/tmp"))
+        self._stays = folder is not None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="rushes-pg-", dir="/tmp"))
         if self._user:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
         self.process: subprocess.Popen[bytes] | None = None
@@ -147,6 +152,8 @@ class Postgres:
         options += ["-c", "max_connections=200"]
         if not self._durable:
             options += ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        for setting in self._settings:
+            options += ["-c", setting]
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [str(self._bin / "postgres"), *options],
@@ -167,9 +174,9 @@ class Postgres:
             return False
         return True
 
-    def new_database(self, template: str = "template1") -> str:
+    def new_database(self, template: str = "template1", name: str = "") -> str:
         self._count += 1
-        name = f"test_{self._count}"
+        name = name or f"test_{self._count}"
         self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
@@ -180,7 +187,8 @@ class Postgres:
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self._stays:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _sql(self, statement: str) -> None:
         connection = psycopg2.connect(self.url())

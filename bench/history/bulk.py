@@ -5,6 +5,7 @@ import io
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Any, Protocol
 
 import peewee
@@ -70,6 +71,14 @@ def load(to: Target, made: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, in
     return dict(counts)
 
 
+def clean(url: str) -> None:
+    """Removes the entries of items that are indexed by now, as PostgreSQL does by itself."""
+    if sqlite_path(url) is None:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute("VACUUM media")
+
+
 class _Sqlite:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -84,7 +93,7 @@ class _Sqlite:
 @contextlib.contextmanager
 def _sqlite(path: str, rebuild: bool) -> Iterator[Target]:
     connection = sqlite3.connect(path, isolation_level=None)
-    with contextlib.closing(connection):
+    with closing(connection):
         # Nobody else has the file, and one that breaks off is thrown away.
         for setting in ("synchronous = OFF", "cache_size = -2000000", "threads = 2"):
             connection.execute(f"PRAGMA {setting}")
@@ -125,7 +134,7 @@ def _postgres(url: str, rebuild: bool) -> Iterator[Target]:
     waits = extensions.get_wait_callback()
     extensions.set_wait_callback(None)
     connection = psycopg2.connect(url)
-    with contextlib.closing(connection), connection.cursor() as cursor:
+    with closing(connection), connection.cursor() as cursor:
         for setting in ("synchronous_commit = off", "maintenance_work_mem = '1GB'"):
             cursor.execute(f"SET {setting}")
         cursor.execute(

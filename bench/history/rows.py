@@ -17,6 +17,7 @@ from core.store.rows import terms_of
 Made = tuple[str, dict[str, Any]]
 
 ONE = "historian"
+SEED = 1
 DAY_MS = 24 * 3600 * 1000
 # The default of the setting.
 USER_CONCURRENCY = 4

@@ -47,7 +47,8 @@ class Prompts:
         self._words = {name: text.split() for name, text in _LANGUAGES.items()}
         self._names = list(_LANGUAGES)
         self._weights = [_WEIGHTS.get(name, 2) for name in self._names]
-        self._rare = sorted({self._made() for _ in range(_RARE_WORDS)})
+        # The most frequent first.
+        self.rare = sorted({self._made() for _ in range(_RARE_WORDS)})
 
     def prompt(self, number: int) -> str:
         """The prompt of item number `number`, of 4 to 12 words and some rare ones."""
@@ -55,7 +56,7 @@ class Prompts:
         [language] = rng.choices(self._names, self._weights)
         words = rng.choices(self._words[language], k=rng.randint(4, 12))
         # The rank falls off as in natural language.
-        words += [self._rare[int(len(self._rare) ** rng.random()) - 1] for _ in range(2)]
+        words += [self.rare[int(len(self.rare) ** rng.random()) - 1] for _ in range(2)]
         words += [mark for mark, every in MARKS.items() if number % every == every // 2]
         return ("" if language in _WITHOUT_SPACES else " ").join(words)
 

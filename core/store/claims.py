@@ -68,7 +68,8 @@ _DUE = Statement("SELECT count(*) FROM (SELECT 1 FROM job WHERE {run_due} LIMIT 
 _OVERDUE = Statement("""
     SELECT user_id, job_id FROM (
         SELECT user_id, job_id FROM job
-        WHERE finish_deadline <= {moment} AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')
+        WHERE finish_deadline <= {moment} AND finish_deadline IS NOT NULL
+            AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')
         ORDER BY finish_deadline LIMIT 100
     ) ends
     UNION

@@ -18,10 +18,11 @@ _AFTER = Statement("""
     WHERE user_id = :user_id AND revision > :revision
     ORDER BY revision LIMIT :limit
 """)
-# Events of one job above a revision. Index: `job_event_job`.
+# Events of one job above a revision. Index: `job_event_job`. `|| ''` keeps PostgreSQL from reading
+# all changes of the user by the primary key, which has them in the same order.
 _OF_JOB = Statement("""
     SELECT user_id, revision, kind, event_time, payload, job_id FROM job_event
-    WHERE job_id = :job_id AND user_id = :user_id AND kind = :kind AND revision > :revision
+    WHERE job_id = :job_id AND user_id || '' = :user_id AND kind = :kind AND revision > :revision
     ORDER BY revision LIMIT :limit
 """)
 # Index of these two: the primary key.
@@ -33,11 +34,12 @@ _LIVE = Statement("""
     SELECT job_id, state FROM job {by_job_user_state}
     WHERE user_id = :user_id AND state = ANY(:unfinished)
 """)
-# The user's jobs that have not ended. Index: `job_user_state`.
+# The user's jobs that have not ended. Index: `job_user_state`. `+ 0` keeps PostgreSQL from reading
+# all jobs of the user by the index `job_user`, which has them in this order.
 _SNAPSHOT = Statement("""
     SELECT {job_columns} FROM job {by_job_user_state}
     WHERE user_id = :user_id AND state = ANY(:unfinished)
-    ORDER BY create_time, job_id
+    ORDER BY create_time + 0, job_id
 """)
 # The same with those that ended lately. Indexes: `job_user_state` and `job_user_ended`.
 _RECENT_SNAPSHOT = Statement("""

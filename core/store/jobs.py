@@ -29,6 +29,8 @@ _HAS_LABEL = """
 """
 # The state of the job of a label. Index: the primary key.
 _STATE = "(SELECT job.state FROM job WHERE job.job_id = l.job_id)"
+# So far a list looks ahead, to see which of its filters has the fewest jobs.
+_AHEAD = 200
 
 
 def get(db: Database, user_id: str, job_id: str) -> Job:
@@ -66,15 +68,16 @@ def list_page(
     Both come from one moment, so a watch from that revision misses nothing.
     """
     wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
-    statement = _list(frozenset(states), len(wanted), after is not None)
     values: dict[str, object] = {"user_id": user_id, "limit": limit}
     values |= {f"state_{i}": state for i, state in enumerate(sorted(set(states)))}
-    values |= {f"label_{i}": label for i, label in enumerate(wanted)}
     if after is not None:
         values |= {"after_time": after[0], "after_id": after[1]}
 
     def work(session: Session) -> tuple[list[Job], int]:
-        jobs = jobs_from_rows(session, session.rows(statement, **values))
+        ordered, by_states = _narrowest(session, frozenset(states), wanted, values)
+        statement = _list(len(set(states)), len(wanted), after is not None, by_states)
+        given = values | {f"label_{i}": label for i, label in enumerate(ordered)}
+        jobs = jobs_from_rows(session, session.rows(statement, **given))
         return jobs, revision(session, user_id)
 
     return db.read(work)
@@ -86,17 +89,61 @@ def revision(session: Session, user_id: str) -> int:
     return int(row[0]) if row else 0
 
 
-@functools.cache
-def _list(states: frozenset[State], label_count: int, after: bool) -> Statement:
-    """The statement of `list_page` for filters of this shape; it has no filter that is not asked
-    for.
+def _narrowest(
+    session: Session, states: frozenset[State], labels: list[str], values: dict[str, object]
+) -> tuple[list[str], bool]:
+    """The labels, the one with the fewest jobs first, and whether the states have fewer still.
 
-    It goes along one index that has the wanted order. Few jobs of a user have not ended, so those
-    are looked at one by one when only they are wanted.
+    A list goes along one of its filters and looks at each job that it meets. So it must go along
+    the one with the fewest jobs, or it would pass over thousands where two filters rarely meet.
     """
-    if label_count and not (states and states <= UNFINISHED):
-        return _list_by_labels(len(states), label_count, after)
-    return _list_by_states(len(states), label_count, after) if states else _list_all(after)
+    # Few jobs of a user have not ended.
+    few = bool(states) and states <= UNFINISHED
+    if not labels or few or len(labels) + len(states) == 1:
+        return labels, bool(states)
+    given = values | {f"label_{i}": label for i, label in enumerate(labels)} | {"ahead": _AHEAD}
+    statement = _ahead(len(states), len(labels), "after_time" in values)
+    times = [int(time or 0) for time in session.rows(statement, **given)[0]]
+    of_labels, of_states = times[: len(labels)], times[len(labels) :]
+    ordered = sorted(range(len(labels)), key=of_labels.__getitem__)
+    by_states = bool(states) and max(of_states) < min(of_labels)
+    return [labels[i] for i in ordered], by_states
+
+
+@functools.cache
+def _ahead(state_count: int, label_count: int, after: bool) -> Statement:
+    """The time of the job of each filter that lies so many jobs ahead; none where there are fewer.
+
+    The older it is, the fewer jobs the filter has. Indexes: the primary key of the labels, and
+    `job_user_state`.
+    """
+    of_labels = [
+        f"""(
+            SELECT l.create_time FROM job_label l
+            WHERE l.user_id = :user_id AND l.label = :label_{i} {_after("l", after)}
+            ORDER BY l.create_time DESC, l.job_id DESC LIMIT 1 OFFSET :ahead
+        )"""
+        for i in range(label_count)
+    ]
+    of_states = [
+        f"""(
+            SELECT job.create_time FROM job {{by_job_user_state}}
+            WHERE job.user_id = :user_id AND job.state = :state_{i} {_after("job", after)}
+            ORDER BY job.create_time DESC, job.job_id DESC LIMIT 1 OFFSET :ahead
+        )"""
+        for i in range(state_count)
+    ]
+    return Statement(f"SELECT {', '.join(of_labels + of_states)}")
+
+
+@functools.cache
+def _list(state_count: int, label_count: int, after: bool, by_states: bool) -> Statement:
+    """The statement of `list_page` for filters of this shape; it has no filter that is not asked
+    for. It goes along one index that has the wanted order.
+    """
+    if by_states:
+        return _list_by_states(state_count, label_count, after)
+    return _list_by_labels(state_count, label_count, after) if label_count else _list_all(after)
 
 
 def _list_all(after: bool) -> Statement:

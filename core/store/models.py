@@ -348,8 +348,9 @@ FlowRow.add_index(
 )
 JobRow.add_index(
     SQL(
+        # PostgreSQL would take it for a list of all such jobs if it did not ask for the deadline.
         "CREATE INDEX job_deadline ON job (finish_deadline)"
-        " WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
+        " WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING') AND finish_deadline IS NOT NULL"
     )
 )
 JobRow.add_index(SQL("CREATE INDEX job_ended ON job (end_time) WHERE end_time IS NOT NULL"))

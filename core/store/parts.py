@@ -54,6 +54,8 @@ name_part("left_alone_providers", "SELECT circuit.provider FROM circuit WHERE {l
 # wanted order, which means all jobs that ever were. PostgreSQL chooses by itself.
 for index in ("job_flow", "job_unfinished", "job_user", "job_user_state", "job_user_ended"):
     name_part_by_dialect(f"by_{index}", sqlite=f"INDEXED BY {index}", postgres="")
+# The job is one of an index of those that have not ended. Index: `job_unfinished`.
+name_part("unfinished", "job.state IN ('QUEUED', 'RUNNING', 'RECONCILING')")
 # The job's user runs fewer jobs than it may. Index: the primary key.
 name_part(
     "has_room",
@@ -81,7 +83,8 @@ name_part(
     """,
 )
 # The providers of the flows of the queue, without those that are left alone. It asks for the next
-# name again and again, because there are few names and many flows. Index: `flow_first`.
+# name again and again, because there are few names and many flows. The limit tells SQLite that they
+# are few: else it would read all jobs, to make a filter of them. Index: `flow_first`.
 name_part(
     "flow_providers",
     """
@@ -95,7 +98,7 @@ name_part(
         FROM known WHERE known.provider IS NOT NULL
     )
     SELECT provider FROM known
-    WHERE provider IS NOT NULL AND provider NOT IN ({left_alone_providers})
+    WHERE provider IS NOT NULL AND provider NOT IN ({left_alone_providers}) LIMIT 64
     """,
 )
 # The jobs of the queue that could be claimed and started now, in no order, for a SELECT that counts

@@ -2,7 +2,11 @@
 
 from core.jobs import State
 from core.store import Database, budgets, circuits, overview, workers
+from core.store.engine.sql import Statement
 from tests.making import accepted, started
+
+AGE = Statement("UPDATE job SET create_time = create_time - :ms WHERE job_id = :job_id")
+DELAY = Statement("UPDATE job SET next_run_time = {now} + 60000 WHERE job_id = :job_id")
 
 
 def test_an_empty_installation_has_nothing(db: Database) -> None:
@@ -24,6 +28,21 @@ def test_unfinished_jobs_are_counted_by_queue_and_state(db: Database) -> None:
     assert seen.unfinished == {("video", State.QUEUED): 2, ("video", State.RUNNING): 1}
     assert seen.oldest_ms.keys() == {"video"}
     assert 0 <= seen.oldest_ms["video"] < 60_000
+
+
+def test_the_oldest_job_that_may_start_says_how_long_a_queue_waits(db: Database) -> None:
+    # Given users whose jobs wait for an hour and less, and the oldest of all for a moment to come
+    ages = {"alice": [3_600_000, 60_000], "bob": [900_000, 20_000], "carol": [1_000]}
+    made = {user: [accepted(db, user).job.job_id for _ in some] for user, some in ages.items()}
+    for user, some in ages.items():
+        for job_id, ms in zip(made[user], some, strict=True):
+            db.write(lambda session, ms=ms, job_id=job_id: session.run(AGE, ms=ms, job_id=job_id))
+    db.write(lambda session: session.run(DELAY, job_id=made["alice"][0]))
+
+    seen = overview.look(db)
+
+    assert seen.unfinished == {("video", State.QUEUED): 5}
+    assert 900_000 <= seen.oldest_ms["video"] < 960_000
 
 
 def test_workers_are_counted_for_each_queue_that_they_serve(db: Database) -> None:

@@ -14,6 +14,11 @@ ENDLESS = Statement("""
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000000)
     SELECT count(*) FROM n
 """)
+# It has its first row at once, and never another.
+ONE_AT_ONCE = Statement("""
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000000)
+    SELECT i FROM n WHERE i % 1000000000000 = 1
+""")
 TITLE = Statement("UPDATE media SET title = 'half'")
 
 
@@ -24,6 +29,13 @@ def test_a_read_that_takes_too_long_is_stopped(db: Database) -> None:
         db.read(lambda session: session.row(ENDLESS))
     # The thread and its connection serve again.
     assert db.now_ms() > 0
+
+
+def test_a_read_that_takes_too_long_for_its_second_row_is_stopped(db: Database) -> None:
+    with pytest.raises(QueryTooSlow):
+        db.rows(ONE_AT_ONCE)
+    with pytest.raises(QueryTooSlow):
+        db.row(ONE_AT_ONCE)
 
 
 def test_a_change_that_takes_too_long_is_undone(db: Database) -> None:

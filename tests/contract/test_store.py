@@ -322,6 +322,41 @@ def test_pages_of_jobs_go_on_where_the_last_ended(db: Database) -> None:
     assert jobs.list_page(db, "alice", states=[State.RUNNING], limit=5)[0] == []
 
 
+def test_a_list_with_several_filters_goes_along_the_one_with_the_fewest_jobs(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a label of all jobs, one of every other job, one of two jobs, and one cancelled job
+    monkeypatch.setattr(jobs, "_AHEAD", 3)
+    labels = [{"all": "x", "half": str(i % 2), "two": str(i // 2)} for i in range(12)]
+    made = [accepted(db, labels=each).job for each in labels]
+    transitions.cancel(db, "alice", made[4].job_id, "")
+    went: list[tuple[list[str], bool]] = []
+    narrowest = jobs._narrowest
+
+    def seen(*given: Any) -> Any:
+        went.append(narrowest(*given))
+        return went[-1]
+
+    monkeypatch.setattr(jobs, "_narrowest", seen)
+
+    def found(states: list[State], **wanted: str) -> tuple[list[int], list[str], bool]:
+        page = jobs.list_page(db, "alice", states=states, labels=wanted, limit=100)[0]
+        after = (made[-1].create_time + 1, "")
+        assert (
+            jobs.list_page(db, "alice", states=states, labels=wanted, after=after, limit=100)[0]
+            == page
+        )
+        place = {job.job_id: i for i, job in enumerate(made)}
+        return [place[job.job_id] for job in page], *went[-1]
+
+    # When lists combine them, then each has what fits, and goes along what is seldom
+    assert found([], all="x", two="2") == ([5, 4], ["two=2", "all=x"], False)
+    assert found([], half="1", two="2", all="x")[:2] == ([5], ["two=2", "half=1", "all=x"])
+    assert found([State.CANCELLED], all="x") == ([4], ["all=x"], True)
+    assert found([State.CANCELLED, State.QUEUED], two="2") == ([5, 4], ["two=2"], False)
+    assert found([State.QUEUED], two="2") == ([5], ["two=2"], True)
+
+
 def test_pages_of_several_states_are_in_one_order(db: Database) -> None:
     # Given jobs that wait, run and were cancelled, one after the other
     made = [accepted(db, labels={"n": str(i % 2)}).job for i in range(9)]

@@ -39,6 +39,7 @@ class Story:
         self.say("call", call=len(self.history), **asked)
         row: Line = {"kind": "job", "job_id": job_id, "user_id": user, "request_id": request_id}
         row |= {"output_count": 1, "attempt": 0, "create_time": self.now_ms}
+        row |= {"queue": "image", "provider": "simulator", "turn": len(self.final.job)}
         row |= {"cost_state": "RESERVED", "cost_estimated": PRICE, "cost_actual": None}
         self.final.job.append(row)
         told = self.move(job_id, "QUEUED")
@@ -50,10 +51,11 @@ class Story:
         row = self.row(job_id)
         stream = next((s for s in self.final.stream if s["user_id"] == row["user_id"]), None)
         if stream is None:
-            stream = {"kind": "stream", "user_id": row["user_id"], "revision": 0}
+            stream = {"kind": "stream", "user_id": row["user_id"], "revision": 0, "busy": False}
             self.final.stream.append(stream)
         stream["revision"] += 1
         row |= {"state": STATES.get(event, event), "revision": stream["revision"], **changes}
+        self._keep(row, stream)
         told = {"event": event, "revision": row["revision"], "job": self._view(row)}
         kept = {"user_id": row["user_id"], "job_id": job_id, "event_time": self._tick_ms()}
         self.final.event.append({"kind": "event", **kept, **copy.deepcopy(told)})
@@ -128,6 +130,15 @@ class Story:
     def _tick_ms(self) -> int:
         self._tick()
         return self.now_ms
+
+    def _keep(self, row: Line, stream: Line) -> None:
+        """Keeps what waits and runs; no story has two jobs of one user that wait."""
+        mine = [job for job in self.final.job if job["user_id"] == row["user_id"]]
+        stream["running"] = sum(job.get("state") == "RUNNING" for job in mine)
+        flow = {name: row[name] for name in ("user_id", "queue", "provider", "turn", "job_id")}
+        flow |= {"kind": "flow", "waiting": 1, "last_turn": row["turn"], "busy": False}
+        others = [one for one in self.final.flow if one["job_id"] != row["job_id"]]
+        self.final.flow[:] = [*others, flow] if row["state"] == "QUEUED" else others
 
     def _view(self, row: Line) -> Line:
         same = ("job_id", "user_id", "state", "attempt", "revision")

@@ -23,6 +23,7 @@ from tests.crash.checker import (
     check_leaks,
     check_quiet,
     collect,
+    find_mends,
     find_secrets,
 )
 from tests.crash.faults import Fault, Frozen, Killed
@@ -255,6 +256,7 @@ class Episode:
         self._outcome.final = collect(url, house.data, house.ledger)
         self._violate(check(self._recorder.lines(), self._outcome.final))
         self._violate(find_secrets(house.folder.glob("*.log"), house.data / "keys"))
+        self._violate(find_mends(house.folder.glob("*.log")))
 
     def _violate(self, violations: list[Violation]) -> None:
         self._outcome.violations += violations

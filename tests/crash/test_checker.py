@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.checker import Holdings, Violation, check_leaks, check_quiet, find_secrets
+from tests.crash.checker import (
+    Holdings,
+    Violation,
+    check_leaks,
+    check_quiet,
+    find_mends,
+    find_secrets,
+)
 from tests.crash.history import Line, Recorder
 from tests.crash.story import OTHER, PRICE, RESET, SYNCED, USER, WATCH, Told, current
 
@@ -356,3 +363,47 @@ def test_what_a_recorder_wrote_is_read_again_in_order(tmp_path: Path) -> None:
     recorder.close()
     assert (fault["kind"], fault["target"], end["kind"]) == ("fault", "worker-0", "end")
     assert fault["t"] <= end["t"]
+
+
+def test_a_flow_that_is_left_of_an_ended_job_is_i21(told: Told) -> None:
+    told.story.submit(OTHER, "b")
+    told.story.row("b")["state"] = "CANCELLED"
+    assert ("I21", "a flow without jobs") in named(told)
+
+
+def test_a_job_that_waits_in_no_flow_is_i21(told: Told) -> None:
+    told.story.submit(OTHER, "b")
+    told.story.final.flow.clear()
+    assert ("I21", "jobs wait without a flow") in named(told)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"waiting": 2}, {"turn": 0}, {"job_id": "a"}, {"last_turn": 9}]
+)
+def test_a_flow_that_says_something_else_than_its_jobs_is_i21(told: Told, changed: Line) -> None:
+    told.story.submit(OTHER, "b")
+    told.story.final.flow[0] |= changed
+    assert ("I21", "a flow is not what its jobs say") in named(told)
+
+
+@pytest.mark.parametrize("changed", [{"running": 1}, {"busy": True}])
+def test_a_user_who_counts_what_no_more_runs_is_i21(told: Told, changed: Line) -> None:
+    told.story.final.stream[0] |= changed
+    expect(told, "I21", 1)
+
+
+def test_a_flow_that_is_not_as_busy_as_its_user_is_i21(told: Told) -> None:
+    told.story.submit(OTHER, "b")
+    told.story.final.flow[0]["busy"] = True
+    assert ("I21", "a flow and its user are not both busy") in named(told)
+
+
+def test_flows_that_had_to_be_mended_are_i21(tmp_path: Path) -> None:
+    (tmp_path / "worker.log").write_text('{"event": "flows_mended", "users": 1}\n')
+    (tmp_path / "server.log").write_text('{"event": "started"}\n')
+    [violation] = find_mends(tmp_path.glob("*.log"))
+    assert (violation.invariant, violation.trace[0]["file"]) == ("I21", "worker.log")
+
+
+def named(told: Told) -> set[tuple[str, str]]:
+    return {(violation.invariant, violation.message) for violation in told.story.check()}

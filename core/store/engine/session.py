@@ -17,6 +17,8 @@ from core.store.engine.sql import Dialect, Prepared, Statement
 
 Row = tuple[Any, ...]
 _NOW = Statement("SELECT {now}")
+# Raises peewee's errors instead of the driver's.
+_as_peewee: Any = vars(peewee)["__exception_wrapper__"]
 
 
 class Session:
@@ -28,12 +30,15 @@ class Session:
 
     def rows(self, statement: Statement, **values: Any) -> list[Row]:
         """All rows that the statement gives."""
-        rows: list[Row] = self._execute(statement, values).fetchall()
+        # SQLite goes on while rows are fetched, so that it may fail then.
+        with _as_peewee:
+            rows: list[Row] = self._execute(statement, values).fetchall()
         return rows
 
     def row(self, statement: Statement, **values: Any) -> Row | None:
         """The first row that the statement gives."""
-        row: Row | None = self._execute(statement, values).fetchone()
+        with _as_peewee:
+            row: Row | None = self._execute(statement, values).fetchone()
         return row
 
     def run(self, statement: Statement, **values: Any) -> int:

@@ -22,6 +22,7 @@
 | I18 | it gets quiet in time (`check_quiet`) | `progress` |
 | I19 | nothing is leaked (`check_leaks`) | |
 | I20 | no secret in logs and errors (`find_secrets`) | `privacy` |
+| I21 | flows and counts are what the jobs say (`find_mends`) | `flows` |
 
 It trusts nothing of what it checks: the ledger is the provider's, the frames are as they were on
 the wire, and the legal moves are drawn anew.
@@ -35,6 +36,7 @@ from tests.crash.checker.accepting import (
 from tests.crash.checker.books import the_books_are_right
 from tests.crash.checker.evidence import NEVER_RESUBMIT, Check, Evidence, Violation
 from tests.crash.checker.final import Final, collect
+from tests.crash.checker.flows import find_mends, flows_say_what_the_jobs_say
 from tests.crash.checker.keeping import results_are_whole
 from tests.crash.checker.money import (
     a_free_cancel_stays_free,
@@ -62,6 +64,7 @@ __all__ = [
     "check_leaks",
     "check_quiet",
     "collect",
+    "find_mends",
     "find_secrets",
 ]
 
@@ -83,6 +86,7 @@ CHECKS: dict[str, Check] = {
     "I15": users_are_apart,
     "I16": results_are_whole,
     "I20": errors_tell_no_secret,
+    "I21": flows_say_what_the_jobs_say,
 }
 
 

@@ -12,6 +12,7 @@ from core.store.engine.database import Database, connect
 from core.store.engine.sql import Statement, columns
 from core.store.models import (
     BudgetRow,
+    FlowRow,
     IntentRow,
     JobEvent,
     JobRow,
@@ -31,6 +32,7 @@ TABLES = {
     "media": MediaRow,
     "request_key": RequestKey,
     "stream": UserStream,
+    "flow": FlowRow,
 }
 
 
@@ -46,6 +48,7 @@ class Final:
     media: list[Line] = field(default_factory=list)
     request_key: list[Line] = field(default_factory=list)
     stream: list[Line] = field(default_factory=list)
+    flow: list[Line] = field(default_factory=list)
     ledger: list[Line] = field(default_factory=list)
     blob: list[Line] = field(default_factory=list)
 

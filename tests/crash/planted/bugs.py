@@ -233,4 +233,25 @@ BUGS = {
             ),
         ),
     ),
+    "forgotten_flow": Bug(
+        "A job that is cancelled while it waits stays in its flow.",
+        (
+            Edit(
+                "core/store/flows.py",
+                "if before is State.QUEUED and after is not State.QUEUED:",
+                "if before is State.QUEUED and after is State.RUNNING:",
+            ),
+        ),
+    ),
+    "uncounted_end": Bug(
+        "A job that is reconciled counts as running for ever.",
+        (
+            Edit(
+                "core/store/flows.py",
+                "change = (after is State.RUNNING) - (before is State.RUNNING)\n",
+                "change = (after is State.RUNNING) - (before is State.RUNNING)\n"
+                "    change = max(change, 0) if after is State.RECONCILING else change\n",
+            ),
+        ),
+    ),
 }

@@ -11,7 +11,14 @@ from pathlib import Path
 from core.store import budgets
 from core.store.engine.database import connect
 from core.store.engine.sql import Statement
-from tests.crash.checker import Violation, check, check_quiet, collect, find_secrets
+from tests.crash.checker import (
+    Violation,
+    check,
+    check_quiet,
+    collect,
+    find_mends,
+    find_secrets,
+)
 from tests.crash.history import Recorder
 from tests.crash.installation import Installation, Process
 from tests.crash.load import Load
@@ -137,6 +144,8 @@ RECIPES = {
     "unsigned_token": Recipe({"I15"}, total=220),
     "revision_from_sequence": Recipe({"I10"}, postgres=True),
     "half_a_file": Recipe({"I16"}, total=20),
+    "forgotten_flow": Recipe({"I21"}),
+    "uncounted_end": Recipe({"I21"}, mix=TROUBLED),
     "prompt_in_log": Recipe({"I20"}, mix=TROUBLED, total=40),
 }
 
@@ -229,4 +238,5 @@ def end(trial: Trial) -> list[Violation]:
         *check(trial.recorder.lines(), final),
         *check_quiet(seconds, QUIET_SECONDS, unfinished),
         *find_secrets(house.folder.glob("*.log"), house.data / "keys"),
+        *find_mends(house.folder.glob("*.log")),
     ]
