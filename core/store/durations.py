@@ -1,13 +1,13 @@
 """How long the last runs of a model took. The run of an operation counts from its submit."""
 
 import statistics
-import time
 from dataclasses import dataclass, replace
 
 from core.jobs import Job, State
 from core.progress import progress_now
 from core.store.engine.database import Database
 from core.store.engine.sql import Statement
+from core.store.kept import Kept
 
 # Wait and run of the model's last jobs that succeeded. Index: `job_model`.
 _RUNS = Statement("""
@@ -17,6 +17,8 @@ _RUNS = Statement("""
 """)
 SAMPLES = 50
 FRESH_SECONDS = 1.0
+# What other threads have while one reads anew.
+STALE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,11 @@ class Durations:
 
     def __init__(self, db: Database, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._db = db
-        self._fresh_seconds = fresh_seconds
-        self._read: dict[str, tuple[float, Runs | None]] = {}
+        self._kept = Kept(fresh_seconds, max(fresh_seconds, STALE_SECONDS))
 
     def of(self, model: str) -> Runs | None:
-        """The last runs of the model; None when there were none.
-
-        Two threads may read at once, which does no harm.
-        """
-        now = time.monotonic()
-        read_at, runs = self._read.get(model, (float("-inf"), None))
-        if now - read_at > self._fresh_seconds:
-            runs = self._read_runs(model)
-            self._read[model] = now, runs
-        return runs
+        """The last runs of the model; None when there were none."""
+        return self._kept.get(model, lambda: self._read_runs(model))
 
     def job_as_of(self, now_ms: int, job: Job) -> Job:
         """The job with its progress at that time, if past runs of its model say that."""

@@ -8,11 +8,10 @@ The positions of the first hundred of a queue are counted at each question. Behi
 is about right and some seconds old (`core.store.ranks`), so that no question reads a long queue.
 """
 
-import time
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from core.events import QueueInfo
 from core.ids import new_id
@@ -21,6 +20,7 @@ from core.store.circuits import left_alone as left_alone_now
 from core.store.durations import Durations, Runs
 from core.store.engine.database import Database, Row
 from core.store.engine.sql import Statement
+from core.store.kept import Kept
 from core.store.ranks import Ranks
 from core.store.turns import read_next
 from core.store.workers import served_queues
@@ -57,6 +57,8 @@ _RUNNING = Statement("""
 _COUNTED = 100
 _LAST_ID = "~"  # sorts after every id
 FRESH_SECONDS = 1.0
+# What other threads have while one reads anew.
+STALE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Queues:
         self._user_concurrency = user_concurrency
         self._durations = Durations(db, FRESH_SECONDS)
         self._name = new_id()
-        self._read: dict[Hashable, tuple[float, Any]] = {}
+        self._kept = Kept(FRESH_SECONDS, STALE_SECONDS).get
 
     def place(self, job_id: str) -> QueueInfo | None:
         """The place of a job that waits; None when it does not."""
@@ -216,13 +218,3 @@ class Queues:
         row = self._db.row(_RUNNING, queue=queue, most=_COUNTED + 1)
         running = int(row[0]) if row else 0
         return running if running <= _COUNTED else self._ranks(queue).running
-
-    def _kept(self, key: Hashable, read: Callable[[], T]) -> T:
-        """What `read` gave lately. Two threads may read at once, which does no harm."""
-        now = time.monotonic()
-        read_at, value = self._read.get(key, (float("-inf"), None))
-        if now - read_at > FRESH_SECONDS:
-            value = read()
-            self._read[key] = now, value
-        found: T = value
-        return found
