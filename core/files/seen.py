@@ -1,5 +1,7 @@
-"""What a file is and how it looks, in one go. Only `core.decoding` calls this for strangers' files:
-the decoders run in the calling process."""
+"""What a file is and how it looks, in one go. The decoders run in the calling process.
+
+Only `core.decoding` calls this for strangers' files.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

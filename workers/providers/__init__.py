@@ -101,10 +101,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What the provider tells of one output besides its bytes."""
+    """What the provider tells of one output besides its bytes.
+
+    `made_here` says that code of this process encoded the file: nobody else chose its bytes.
+    """
 
     seed: int | None = None
     revised_prompt: str = ""
+    made_here: bool = False
 
 
 class Monitor(Protocol):

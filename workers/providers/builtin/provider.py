@@ -30,7 +30,7 @@ class BuiltinProvider:
             _RENDER[spec.kind](spec, seed, path, read_input, run)
         except RenderCancelled:
             raise RunStopped from None
-        return Output(seed=seed)
+        return Output(seed=seed, made_here=True)
 
 
 def _video(spec: VideoSpec, seed: int, path: Path, read_input: ReadInput, run: Monitor) -> None:

@@ -140,7 +140,7 @@ class SimulatorProvider:
         else:
             make_file(job.spec, seed, path)
         run.report(Stage.DOWNLOADING, 1.0, "Downloading")
-        return Output(seed=seed)
+        return Output(seed=seed, made_here=True)
 
     def _reach(self, job: Job, words: frozenset[Word]) -> None:
         if Word.UNREACHABLE in words:

@@ -12,7 +12,7 @@ from core.blobs import Blobs, content_key, thumbnail_key
 from core.decoding import Limits, look_at
 from core.errors import ImageRefused, Reason, VideoRefused
 from core.files.content_credentials import has_content_credentials
-from core.files.seen import Seen
+from core.files.seen import Seen, see
 from core.files.sniff import sniff_file
 from core.ids import new_id
 from core.jobs import Job, JobFailure
@@ -49,7 +49,7 @@ def store_output(
         StorageFull, DependencyUnavailable: when the blob store can't take it.
     """
     try:
-        seen = _checked(path, job, max_bytes)
+        seen = _checked(path, job, max_bytes, output)
     except (ImageRefused, VideoRefused) as error:
         message = f"The provider's result can't be used: {error.message}."
         raise ProviderFailed(JobFailure(reason=Reason.RESULT_INVALID, message=message)) from error
@@ -90,14 +90,19 @@ def _new_media(job: Job, index: int, path: Path, seen: Seen, output: Output) -> 
     )
 
 
-def probe_result(path: Path, user_id: str = "") -> Seen:
+def probe_result(path: Path, user_id: str = "", *, made_here: bool = False) -> Seen:
     """What the file is, seen from its bytes; it takes its turn as one of the user's.
+
+    A file that was `made_here` is decoded here too: a child for each would take longer than to make
+    a small picture.
 
     Raises:
         ImageRefused, VideoRefused: when it is damaged, or of a type that is not known here.
     """
     if not (sniff_file(path) or "").startswith("video/"):
         _refuse_larger(path, MAX_IMAGE_BYTES)
+    if made_here:
+        return see(path, MAX_RESULT_PIXELS, videos=True)
     return look_at(path, user_id, RESULT_LIMITS)
 
 
@@ -108,13 +113,13 @@ def _type_asked_for(job: Job) -> MediaType:
     return result.type
 
 
-def _checked(path: Path, job: Job, max_bytes: int) -> Seen:
+def _checked(path: Path, job: Job, max_bytes: int, output: Output) -> Seen:
     """What the file is, if it has the type that the job asked for."""
     asked = _type_asked_for(job)
     _refuse_larger(path, max_bytes)
     if asked is MediaType.VIDEO and sniff_file(path) is None:
         raise VideoRefused("it is not an MP4 or WebM video")
-    seen = probe_result(path, job.user_id)
+    seen = probe_result(path, job.user_id, made_here=output.made_here)
     found = media_type_of(seen.mime_type)
     if found is not asked:
         raise ImageRefused(f"it is {_CALLED[found]}, and the job asked for {_CALLED[asked]}")
