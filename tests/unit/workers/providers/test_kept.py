@@ -230,7 +230,7 @@ def test_a_store_that_is_away_is_no_lost_result(
 
 
 def test_every_field_of_an_output_is_kept(kept: KeptResults, tmp_path: Path) -> None:
-    values = {"seed": 3, "revised_prompt": "x"}
+    values = {"seed": 3, "revised_prompt": "x", "made_here": True}
     assert {field.name for field in dataclasses.fields(Output)} == set(values)
     operation = kept.keep("job.1", [Result(b"x", Output(**values))], None)  # type: ignore[arg-type]
     assert kept.fetch(operation, 0, tmp_path / "output", Run()) == Output(**values)  # type: ignore[arg-type]
