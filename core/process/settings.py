@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
     user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
     max_watches: Count = _setting(20, "Open watches of one user per server process.")
+    user_watch_opens_per_second: Count = _setting(
+        5, "Watches that one user may open per second, per server process."
+    )
+    user_watch_open_burst: Count = _setting(
+        60, "Watches that one user may open at once, per server process."
+    )
     max_waits: Count = _setting(
         100, "GetJob calls of one user that wait for a job's end, per server process."
     )
