@@ -137,6 +137,12 @@ class Settings(BaseSettings):
     user_watch_open_burst: Count = _setting(
         60, "Watches that one user may open at once, per server process."
     )
+    max_downloads: Count = _setting(
+        256, "Downloads of more than 128 KiB at once, per HTTP process."
+    )
+    max_user_downloads: Count = _setting(
+        64, "Downloads of more than 128 KiB of one user's items at once, per HTTP process."
+    )
     max_waits: Count = _setting(
         100, "GetJob calls of one user that wait for a job's end, per server process."
     )
@@ -241,6 +247,9 @@ class Settings(BaseSettings):
     )
     watcher_stuck_seconds: Seconds = _setting(
         30, "Time after which a watcher that does not read is ended."
+    )
+    reader_stuck_seconds: Seconds = _setting(
+        30, "Time after which a download that its reader does not read is ended."
     )
     drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
     drain_run_seconds: Seconds = _setting(
