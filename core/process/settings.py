@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         5, "Watches that one user may open per second, per server process."
     )
     user_watch_open_burst: Count = _setting(
-        60, "Watches that one user may open at once, per server process."
+        100, "Watches that one user may open at once, per server process."
     )
     max_downloads: Count = _setting(
         256, "Downloads of more than 128 KiB at once, per HTTP process."
@@ -238,6 +238,9 @@ class Settings(BaseSettings):
     )
     min_free_megabytes: Annotated[int, Field(ge=0)] = _setting(
         200, "Free disk space below which no new job is accepted, in MiB; 0 never looks."
+    )
+    user_storage_megabytes: Annotated[int, Field(ge=0)] = _setting(
+        0, "Inputs and results that one user may keep, in MiB; 0 has no limit."
     )
     request_id_days: Count = _setting(7, "Days for which a request_id is remembered.")
     retention_days: Count = _setting(30, "Days for which ended jobs and events are kept.")

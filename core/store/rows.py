@@ -9,6 +9,7 @@ from core.errors import Reason
 from core.jobs import Cost, CostState, Job, JobFailure, Progress, Stage, State
 from core.kinds import record_from_json, spec_from_json
 from core.media import Media, MediaType
+from core.store import usage
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 from core.store.models import JobRow, MediaRow
@@ -143,6 +144,7 @@ def insert_media(session: Session, media: Media) -> None:
     values = {name: getattr(media, name) for name in MEDIA_NAMES}
     values |= {"labels": json.dumps(media.labels), "terms": terms_of(media.title, media.prompt)}
     session.later(_INSERT_MEDIA, **values)
+    usage.count(session, media.user_id, media.size_bytes)
 
 
 def terms_of(title: str, prompt: str) -> str:
