@@ -81,7 +81,7 @@ class ServerApp:
             changes=Changes(db, Teller(stream, JobQueue(self._redis))),
             validator=Validator(settings, catalog, prompts),
             mapper=mapper,
-            read=Read(db, queues, tokens, pool),
+            read=Read(db, queues, tokens, pool, settings.max_waits),
             watch=WatchCalls(
                 settings=settings,
                 db=db,

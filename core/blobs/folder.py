@@ -111,8 +111,8 @@ class FolderBlobs(ObjectBlobs):
 class _Pieces:
     """The bytes of an open file from `start` up to `end`, or to its own end if that comes earlier.
 
-    Readers may leave before the first piece or after any other. The last reference that goes
-    closes the file.
+    Readers may leave before the first piece or after any other. `close` closes the file, or else
+    the last reference that goes.
     """
 
     def __init__(self, descriptor: int, start: int, end: int) -> None:
@@ -130,8 +130,14 @@ class _Pieces:
         self._at += len(piece)
         return piece
 
+    def close(self) -> None:
+        """Closes the file; nothing may be read any more."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def __del__(self) -> None:
-        os.close(self._descriptor)
+        self.close()
 
 
 def _linked(source: Path, path: Path) -> bool:

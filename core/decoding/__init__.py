@@ -54,6 +54,24 @@ def look_at(source: bytes | Path, owner: str, limits: Limits) -> Seen:
         DependencyUnavailable: when no process can be started.
         OSError: when the file can't be read.
     """
+    return _read(_answer(source, owner, limits))
+
+
+def shrink(source: bytes | Path, owner: str, limits: Limits, longest: int) -> bytes:
+    """The image as an upright PNG, with at most `longest` pixels on its longer side.
+
+    Raises what `look_at` raises.
+    """
+    return _read(_answer(source, owner, limits, longest)).thumbnail
+
+
+def close() -> None:
+    """Ends the zygote and what it decodes. The next file starts another one."""
+    _zygote.close()
+
+
+def _answer(source: bytes | Path, owner: str, limits: Limits, shrink_to: int = 0) -> bytes:
+    """What a child says about the file."""
     with _opened(source) as file, _shares.of(owner):
         mapped = min(os.fstat(file.fileno()).st_size, 1024 * MIB)
         asked = Asked(
@@ -62,17 +80,12 @@ def look_at(source: bytes | Path, owner: str, limits: Limits) -> Seen:
             cpu_seconds=limits.cpu_seconds,
             clock_seconds=limits.clock_seconds,
             memory_bytes=limits.spare_bytes + BYTES_PER_PIXEL * limits.max_pixels + mapped,
+            shrink_to=shrink_to,
         )
         try:
-            answer = _zygote.ask(asked, file.fileno())
+            return _zygote.ask(asked, file.fileno())
         except OSError as error:
             raise DependencyUnavailable("decoder") from error
-    return _read(answer)
-
-
-def close() -> None:
-    """Ends the zygote and what it decodes. The next file starts another one."""
-    _zygote.close()
 
 
 def _opened(source: bytes | Path) -> BinaryIO:

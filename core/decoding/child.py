@@ -27,8 +27,9 @@ from core.errors import ImageRefused, VideoRefused
 from core.files.images import read_image
 from core.files.seen import Seen, see
 
-# Pixels, whether videos are taken, seconds of CPU and of the clock, bytes of memory.
-ASKED = struct.Struct("=Q?ddQ")
+# Pixels, whether videos are taken, seconds of CPU and of the clock, bytes of memory, and the longer
+# side of the shrunk image, or 0 for a thumbnail.
+ASKED = struct.Struct("=Q?ddQI")
 LOOK_SECONDS = 0.05
 OPEN_FILES = 32
 NICENESS = 5
@@ -79,11 +80,12 @@ def _collect(ends: dict[int, float]) -> None:
 
 def _decode(message: bytes, answer: int, file: int) -> None:
     """Says what the file is. Whatever goes wrong otherwise ends the process without an answer."""
-    max_pixels, videos, cpu_seconds, _, memory_bytes = ASKED.unpack(message)
+    max_pixels, videos, cpu_seconds, _, memory_bytes, shrink_to = ASKED.unpack(message)
     with socket.socket(fileno=answer) as told, contextlib.suppress(Exception):
         _limit(cpu_seconds, memory_bytes)
         try:
-            told.sendall(_told(see(_path_of(file), max_pixels, videos=videos)))
+            seen = see(_path_of(file), max_pixels, videos=videos, shrink_to=shrink_to)
+            told.sendall(_told(seen))
         except (ImageRefused, VideoRefused) as refusal:
             said = {"refused": refusal.cause, "video": isinstance(refusal, VideoRefused)}
             told.sendall(json.dumps(said).encode() + b"\n")

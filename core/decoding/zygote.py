@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from core.decoding.child import ASKED
 
-# No answer is larger: a head and a thumbnail.
+# No answer is larger: a head and a thumbnail. A shrunk image may take its pixels besides.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 GRACE_SECONDS = 2.0
 END_SECONDS = 5.0
@@ -30,11 +30,22 @@ class Asked:
     cpu_seconds: float
     clock_seconds: float
     memory_bytes: int
+    shrink_to: int = 0
+
+    @property
+    def answer_bytes(self) -> int:
+        """The most that the child may answer."""
+        return MAX_ANSWER_BYTES + 4 * self.shrink_to**2
 
     def packed(self) -> bytes:
         """The message to the zygote."""
         return ASKED.pack(
-            self.max_pixels, self.videos, self.cpu_seconds, self.clock_seconds, self.memory_bytes
+            self.max_pixels,
+            self.videos,
+            self.cpu_seconds,
+            self.clock_seconds,
+            self.memory_bytes,
+            self.shrink_to,
         )
 
 
@@ -56,7 +67,7 @@ class Zygote:
         for last in (False, True):
             process, answer = self._send(asked, file)
             with answer:
-                said = _received(answer, asked.clock_seconds + GRACE_SECONDS)
+                said = _received(answer, asked.clock_seconds + GRACE_SECONDS, asked.answer_bytes)
             if said or last or not _has_died(process):
                 return said
             # The zygote died, not the child: that says nothing about the file.
@@ -129,7 +140,7 @@ def _has_died(process: "subprocess.Popen[bytes]") -> bool:
     return True
 
 
-def _received(answer: socket.socket, seconds: float) -> bytes:
+def _received(answer: socket.socket, seconds: float, most: int) -> bytes:
     """All that the child sends; nothing when it sends too much or takes too long."""
     deadline = time.monotonic() + seconds
     said = bytearray()
@@ -140,7 +151,7 @@ def _received(answer: socket.socket, seconds: float) -> bytes:
             if not piece:
                 return bytes(said)
             said += piece
-            if len(said) > MAX_ANSWER_BYTES:
+            if len(said) > most:
                 return b""
     except OSError:
         return b""

@@ -35,8 +35,13 @@ class ImageInfo:
     height: int
 
 
-def read_image(source: bytes | Path, max_pixels: int) -> tuple[ImageInfo, bytes]:
+def read_image(
+    source: bytes | Path, max_pixels: int, shrink_to: int = 0
+) -> tuple[ImageInfo, bytes]:
     """What the image is, and its thumbnail; all of it was decoded to find out.
+
+    With `shrink_to`, what comes instead of the thumbnail is the image itself as a PNG, with at most
+    so many pixels on its longer side.
 
     Raises:
         ImageRefused: when it is no still PNG, JPEG or WebP, is too large, or is damaged.
@@ -49,27 +54,39 @@ def read_image(source: bytes | Path, max_pixels: int) -> tuple[ImageInfo, bytes]
         # A JPEG may carry a second picture (a depth map, a preview): only the first one counts.
         if mime_type != "image/jpeg" and getattr(image, "n_frames", 1) > 1:
             raise ImageRefused("it is animated")
-        image.load()
         sides = image.size
+        if shrink_to:
+            image.draft(None, (shrink_to, shrink_to))  # a JPEG is decoded smaller at once
+        image.load()
         if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
             sides = sides[::-1]
         info = ImageInfo(mime_type=mime_type, width=sides[0], height=sides[1])
-        return info, encode_thumbnail(image)
+        return info, _encode_shrunk(image, shrink_to) if shrink_to else encode_thumbnail(image)
 
 
 def encode_thumbnail(image: Image.Image, longest: int = THUMBNAIL_PIXELS) -> bytes:
     """A WebP picture of an image, `longest` pixels or fewer on its longer side, never enlarged.
     Changes `image`."""
+    output = BytesIO()
+    _upright(image, longest).save(
+        output, "WEBP", quality=_THUMBNAIL_QUALITY, exif=b"", xmp=b"", icc_profile=b""
+    )
+    return output.getvalue()
+
+
+def _encode_shrunk(image: Image.Image, longest: int) -> bytes:
+    output = BytesIO()
+    _upright(image, longest).save(output, "PNG", compress_level=1)
+    return output.getvalue()
+
+
+def _upright(image: Image.Image, longest: int) -> Image.Image:
+    """The image as it is shown, red green blue, shrunk to `longest`. Changes `image`."""
     image.thumbnail((longest, longest))
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):  # convert() would cut every value above 255 to white
         upright = upright.point(lambda value: value * (1 / 256)).convert("L")
-    mode = "RGBA" if upright.has_transparency_data else "RGB"
-    output = BytesIO()
-    upright.convert(mode).save(
-        output, "WEBP", quality=_THUMBNAIL_QUALITY, exif=b"", xmp=b"", icc_profile=b""
-    )
-    return output.getvalue()
+    return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
 
 
 @contextmanager

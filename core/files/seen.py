@@ -14,7 +14,7 @@ from core.files.videos import picture_of, probe_video
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What a decoded file is. Sides in pixels as it is shown, duration in milliseconds, None for an
-    image; the thumbnail is a WebP picture."""
+    image; the thumbnail is a WebP picture, or the shrunk image that was asked for."""
 
     mime_type: str
     width: int
@@ -23,8 +23,8 @@ class Seen:
     thumbnail: bytes
 
 
-def see(path: Path, max_pixels: int, *, videos: bool) -> Seen:
-    """The file, all of it decoded if it is an image; `max_pixels` is for images.
+def see(path: Path, max_pixels: int, *, videos: bool, shrink_to: int = 0) -> Seen:
+    """The file, all of it decoded if it is an image; `max_pixels` and `shrink_to` are for images.
 
     Raises:
         ImageRefused, VideoRefused: when it is no PNG, JPEG, WebP (or, with `videos`, MP4 or WebM),
@@ -39,7 +39,7 @@ def see(path: Path, max_pixels: int, *, videos: bool) -> Seen:
             duration_ms=video.duration_ms,
             thumbnail=encode_thumbnail(picture_of(path)),
         )
-    info, thumbnail = read_image(path, max_pixels)
+    info, thumbnail = read_image(path, max_pixels, shrink_to)
     return Seen(
         mime_type=info.mime_type,
         width=info.width,

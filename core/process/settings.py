@@ -131,6 +131,21 @@ class Settings(BaseSettings):
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
     user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
     max_watches: Count = _setting(20, "Open watches of one user per server process.")
+    user_watch_opens_per_second: Count = _setting(
+        5, "Watches that one user may open per second, per server process."
+    )
+    user_watch_open_burst: Count = _setting(
+        100, "Watches that one user may open at once, per server process."
+    )
+    max_downloads: Count = _setting(
+        256, "Downloads of more than 128 KiB at once, per HTTP process."
+    )
+    max_user_downloads: Count = _setting(
+        64, "Downloads of more than 128 KiB of one user's items at once, per HTTP process."
+    )
+    max_waits: Count = _setting(
+        100, "GetJob calls of one user that wait for a job's end, per server process."
+    )
     user_requests_per_second: Count = _setting(
         50, "Unary requests of one user per second, per server process."
     )
@@ -224,6 +239,9 @@ class Settings(BaseSettings):
     min_free_megabytes: Annotated[int, Field(ge=0)] = _setting(
         200, "Free disk space below which no new job is accepted, in MiB; 0 never looks."
     )
+    user_storage_megabytes: Annotated[int, Field(ge=0)] = _setting(
+        0, "Inputs and results that one user may keep, in MiB; 0 has no limit."
+    )
     request_id_days: Count = _setting(7, "Days for which a request_id is remembered.")
     retention_days: Count = _setting(30, "Days for which ended jobs and events are kept.")
     bin_days: Count = _setting(30, "Days that a deleted media item stays in the bin.")
@@ -232,6 +250,9 @@ class Settings(BaseSettings):
     )
     watcher_stuck_seconds: Seconds = _setting(
         30, "Time after which a watcher that does not read is ended."
+    )
+    reader_stuck_seconds: Seconds = _setting(
+        30, "Time after which a download that its reader does not read is ended."
     )
     drain_call_seconds: Seconds = _setting(10, "Time that calls have to end at shutdown.")
     drain_run_seconds: Seconds = _setting(

@@ -1,7 +1,8 @@
 """The truth: jobs, events, media and who runs what, in SQLite or PostgreSQL.
 
 Only this package imports peewee. Its functions take the `Database` first. Each state change is one
-transaction with this lock order: user_stream, job rows, the user's budget, the installation's.
+transaction with this lock order: user_stream, job rows, media rows, user_storage, the user's
+budget, the installation's.
 """
 
 from core.process.settings import Settings

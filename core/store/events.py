@@ -1,5 +1,6 @@
 """Reading what happened to a user: snapshots, and every change after a revision."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from core.jobs import UNFINISHED, Job, State
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.jobs import get_many, revision
-from core.store.rows import jobs_from_rows
+from core.store.rows import job_from_json
 
 # Changes above a revision, of every kind. Index: the primary key.
 _AFTER = Statement("""
@@ -34,30 +35,49 @@ _LIVE = Statement("""
     SELECT job_id, state FROM job {by_job_user_state}
     WHERE user_id = :user_id AND state = ANY(:unfinished)
 """)
+# The ids of a snapshot's jobs, which can be large: it has only a page of them at once.
 # The user's jobs that have not ended. Index: `job_user_state`. `+ 0` keeps PostgreSQL from reading
 # all jobs of the user by the index `job_user`, which has them in this order.
-_SNAPSHOT = Statement("""
-    SELECT {job_columns} FROM job {by_job_user_state}
+_UNFINISHED_IDS = Statement("""
+    SELECT job_id FROM job {by_job_user_state}
     WHERE user_id = :user_id AND state = ANY(:unfinished)
     ORDER BY create_time + 0, job_id
 """)
 # The same with those that ended lately. Indexes: `job_user_state` and `job_user_ended`.
-_RECENT_SNAPSHOT = Statement("""
-    SELECT {job_columns} FROM job {by_job_user_state}
+_RECENT_IDS = Statement("""
+    SELECT job_id, create_time FROM job {by_job_user_state}
     WHERE user_id = :user_id AND state = ANY(:unfinished)
     UNION ALL
-    SELECT {job_columns} FROM job {by_job_user_ended}
+    SELECT job_id, create_time FROM job {by_job_user_ended}
     WHERE user_id = :user_id AND end_time >= {moment} - :recent_ms
     ORDER BY create_time, job_id
 """)
+# Those of the jobs that the user has. `|| ''` keeps SQLite from reading all jobs of the user.
+# Index: the primary key.
+_NAMED_IDS = Statement("""
+    SELECT job_id FROM job WHERE user_id || '' = :user_id AND job_id = ANY(:job_ids)
+    ORDER BY create_time, job_id
+""")
+# The last event of a job up to a revision. Index: `job_event_job`.
+_LAST_EVENT = Statement("""
+    SELECT payload FROM job_event
+    WHERE job_id = :job_id AND user_id || '' = :user_id AND kind = :kind AND revision <= :revision
+    ORDER BY revision DESC LIMIT 1
+""")
+# Jobs that a snapshot holds at once; one has at most some 100 KiB.
+SNAPSHOT_JOBS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A user's jobs and revision at one moment; the user lacks the asked-for jobs `missing`."""
+    """A user's jobs and revision at one moment; the user lacks the asked-for jobs `missing`.
+
+    `jobs` are the first ones; `snapshot_page` reads those with the ids `later`.
+    """
 
     revision: int
     jobs: list[Job]
+    later: list[str]
     missing: tuple[str, ...] = ()
 
 
@@ -66,20 +86,38 @@ def snapshot(
 ) -> Snapshot:
     """The user's unfinished jobs and those ended within `recent_ms`, oldest first; or `job_ids`.
 
-    One transaction reads both: statements of different moments would repeat or miss a change.
+    One transaction reads all of it: statements of different moments would repeat or miss a change.
     """
+    statement = _NAMED_IDS if job_ids else _RECENT_IDS if recent_ms else _UNFINISHED_IDS
+    values: dict[str, Any] = {"unfinished": _UNFINISHED, "recent_ms": recent_ms}
+    values |= {"user_id": user_id, "job_ids": list(job_ids)}
 
     def work(session: Session) -> Snapshot:
-        if job_ids:
-            jobs = get_many(session, user_id, job_ids)
-            missing = set(job_ids) - {job.job_id for job in jobs}
-            return Snapshot(revision(session, user_id), jobs, tuple(sorted(missing)))
-        statement = _RECENT_SNAPSHOT if recent_ms else _SNAPSHOT
-        values = {"unfinished": _UNFINISHED, "recent_ms": recent_ms}
-        rows = session.rows(statement, user_id=user_id, **values)
-        return Snapshot(revision(session, user_id), jobs_from_rows(session, rows))
+        ids = [row[0] for row in session.rows(statement, **values)]
+        first, later = ids[:SNAPSHOT_JOBS], ids[SNAPSHOT_JOBS:]
+        missing = tuple(sorted(set(job_ids) - set(ids)))
+        jobs = get_many(session, user_id, first) if first else []
+        return Snapshot(revision(session, user_id), jobs, later, missing)
 
     return db.read(work)
+
+
+def snapshot_page(db: Database, user_id: str, job_ids: Sequence[str], at: int) -> list[Job]:
+    """More jobs of a snapshot, oldest first, each as it was at the user's revision `at`."""
+
+    def work(session: Session) -> list[Job]:
+        jobs = get_many(session, user_id, job_ids)
+        return [job if job.revision <= at else _earlier(session, job, at) for job in jobs]
+
+    return db.read(work)
+
+
+def _earlier(session: Session, job: Job, at: int) -> Job:
+    """The job as its last event up to the revision tells it."""
+    values = {"job_id": job.job_id, "user_id": job.user_id, "kind": JOB_KIND, "revision": at}
+    row = session.row(_LAST_EVENT, **values)
+    # The event is only forgotten already if the job ended long ago and its cost was settled now.
+    return job_from_json(json.loads(row[0])["job"]) if row else job
 
 
 def events_after(db: Database, user_id: str, after: int, limit: int) -> list[UserChange]:

@@ -9,12 +9,15 @@ from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.rows import jobs_from_rows
 
-# Index of all three: the primary key.
+# Index of these: the primary key.
 _GET = Statement("SELECT {job_columns} FROM job WHERE job_id = :job_id AND user_id = :user_id")
 # `|| ''` keeps SQLite from reading all jobs of the user by the index `job_user`.
 _GET_MANY = Statement("""
     SELECT {job_columns} FROM job WHERE user_id || '' = :user_id AND job_id = ANY(:job_ids)
     ORDER BY create_time, job_id
+""")
+_ENDED = Statement("""
+    SELECT job_id FROM job WHERE job_id = ANY(:job_ids) AND end_time IS NOT NULL
 """)
 _REVISION = Statement("SELECT revision FROM user_stream WHERE user_id = :user_id")
 _AFTER = " AND (@.create_time, @.job_id) < (:after_time, :after_id)"
@@ -52,6 +55,11 @@ def get(db: Database, user_id: str, job_id: str) -> Job:
 def get_many(session: Session, user_id: str, job_ids: Sequence[str]) -> list[Job]:
     """Those of the jobs that the user has, oldest first."""
     return jobs_from_rows(session, session.rows(_GET_MANY, user_id=user_id, job_ids=job_ids))
+
+
+def ended(db: Database, job_ids: Sequence[str]) -> list[str]:
+    """Those of the jobs, whichever user has them, that have ended."""
+    return [row[0] for row in db.rows(_ENDED, job_ids=list(job_ids))]
 
 
 def list_page(

@@ -1,13 +1,14 @@
 """The library: media items, the bin, and erasing. `media_lists` lists it."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.errors import NotFound
 from core.media import Media
-from core.store import postings
+from core.store import postings, usage
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 from core.store.rows import insert_media, media_from_row, terms_of
@@ -192,6 +193,11 @@ def _erase(session: Session, items: Sequence[_Item]) -> None:
         ],
     )
     session.run(_ERASE, media_ids=[item.media.media_id for item in items])
+    sizes: Counter[str] = Counter()
+    for item in items:
+        sizes[item.media.user_id] += item.media.size_bytes
+    for user_id, size in sorted(sizes.items()):  # in one order, as rows are locked
+        usage.count(session, user_id, -size)
 
 
 def _locked(session: Session, user_id: str, media_ids: Sequence[str]) -> list[_Item]:

@@ -265,6 +265,16 @@ class MediaRow(Model):
         table_name = "media"
 
 
+class UserStorage(Model):
+    """Bytes of the user's media items (`core.store.usage`)."""
+
+    user_id = TextField(primary_key=True)
+    used_bytes = BigIntegerField()
+
+    class Meta:
+        table_name = "user_storage"
+
+
 class MediaSegment(Model):
     """Ordinals that one user's items got together, and from when until when these items are."""
 

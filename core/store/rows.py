@@ -9,12 +9,14 @@ from core.errors import Reason
 from core.jobs import Cost, CostState, Job, JobFailure, Progress, Stage, State
 from core.kinds import record_from_json, spec_from_json
 from core.media import Media, MediaType
+from core.store import usage
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 from core.store.models import JobRow, MediaRow
 from core.words import terms
 
 JOB_NAMES = tuple(f.column_name for f in JobRow._meta.sorted_fields)
+_JOB_FIELDS = tuple(field.name for field in dataclasses.fields(Job))
 _INDEX_NAMES = ("ordinal", "terms")
 MEDIA_NAMES = tuple(
     f.column_name for f in MediaRow._meta.sorted_fields if f.column_name not in _INDEX_NAMES
@@ -98,6 +100,25 @@ def jobs_from_rows(db: Database | Session, rows: Sequence[Row]) -> list[Job]:
     return [job_from_row(row, outputs[row[place]]) for row in rows]
 
 
+def job_from_json(values: Mapping[str, Any]) -> Job:
+    """The job that `Job.to_json` wrote into an event. It ignores names of newer versions."""
+    failure = values.get("failure")
+    progress, cost = values["progress"], values["cost"]
+    given: dict[str, Any] = {
+        **values,
+        "spec": spec_from_json(values["kind"], values["spec"]),
+        "state": State(values["state"]),
+        "progress": Progress(**{**progress, "stage": Stage(progress["stage"])}),
+        "cost": Cost(**{**cost, "state": CostState(cost["state"])}),
+        "failure": JobFailure(**{**failure, "reason": Reason(failure["reason"])})
+        if failure
+        else None,
+        "outputs": tuple(Media.from_json(item) for item in values["outputs"]),
+        "result": record_from_json(values["kind"], values.get("result")),
+    }
+    return Job(**{name: given[name] for name in _JOB_FIELDS if name in given})
+
+
 def outputs_of(session: Session, job_id: str) -> list[Media]:
     """The job's outputs, in their order."""
     return [media_from_row(row) for row in session.rows(_OUTPUTS, job_ids=[job_id])]
@@ -123,6 +144,7 @@ def insert_media(session: Session, media: Media) -> None:
     values = {name: getattr(media, name) for name in MEDIA_NAMES}
     values |= {"labels": json.dumps(media.labels), "terms": terms_of(media.title, media.prompt)}
     session.later(_INSERT_MEDIA, **values)
+    usage.count(session, media.user_id, media.size_bytes)
 
 
 def terms_of(title: str, prompt: str) -> str:

@@ -19,11 +19,10 @@ from core.store.durations import Durations
 from core.store.places import Queues
 from core.times import utc
 from core.tokens import ResumePoint, Tokens
+from server.commands.ends import Ends
 from server.commands.pages import cut, event_bytes, job_bytes
 from server.commands.requests import Candidate, JobEventList, JobList, Unpriced
 from server.fair_executor import FairExecutor
-
-WAIT_STEP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +60,19 @@ class Estimate:
 class Read:
     """Reads, and changes nothing."""
 
-    def __init__(self, db: Database, queues: Queues, tokens: Tokens, pool: FairExecutor) -> None:
+    def __init__(
+        self, db: Database, queues: Queues, tokens: Tokens, pool: FairExecutor, max_waits: int
+    ) -> None:
         self._db = db
         self._queues = queues
         self._tokens = tokens
         self._pool = pool
         self._durations = Durations(db)
-        self._draining = asyncio.Event()
+        self._ends = Ends(db, pool, max_waits)
 
     def drain(self) -> None:
         """Answers every call that waits for a job's end now."""
-        self._draining.set()
+        self._ends.drain()
 
     def job(self, user_id: str, job_id: str) -> tuple[Job, QueueInfo | None]:
         """The job, and its place while it waits.
@@ -91,22 +92,19 @@ class Read:
 
         Raises:
             NotFound: when the user has no such job.
+            RateLimited: when too many of the user's calls wait.
         """
         loop = asyncio.get_running_loop()
         deadline, share = loop.time() + wait_ms / 1000, self._pool.of(user_id)
-        while True:
+        if not wait_ms:
+            return await loop.run_in_executor(share, self.job, user_id, job_id)
+        with self._ends.place(user_id):
             job, place = await loop.run_in_executor(share, self.job, user_id, job_id)
             left = deadline - loop.time()
-            if job.state.terminal or left <= 0 or self._draining.is_set():
+            if job.state.terminal or left <= 0 or self._ends.draining:
                 return job, place
-            await self._pause(min(left, WAIT_STEP_SECONDS))
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._draining.wait()
-        except TimeoutError:
-            return
+            await self._ends.wait(job_id, left)
+            return await loop.run_in_executor(share, self.job, user_id, job_id)
 
     def jobs(self, user_id: str, wanted: JobList) -> JobPage:
         """A page of jobs.

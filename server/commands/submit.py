@@ -38,6 +38,7 @@ from core.store.turns import read_next
 from core.telling.changes import Changes
 from server.commands.acceptor import Acceptor
 from server.commands.inputs import Prepared, check_given, prepare_inline
+from server.commands.quota import Quota
 from server.commands.requests import Options, Submission
 from server.commands.room import Room
 from server.fair_executor import FairExecutor
@@ -76,6 +77,7 @@ class Submit:
         self._acceptor = Acceptor(changes, queues, pool)
         self._settings = settings
         self._room = Room(settings)
+        self._quota = Quota(db, settings.user_storage_megabytes)
         self._input_limits = Limits(
             max_pixels=settings.max_input_pixels, cpu_seconds=settings.input_decode_seconds
         )
@@ -91,7 +93,7 @@ class Submit:
             FieldInvalid: when `start_within` is longer than `finish_within`.
             PriceUnknown: when its model has no price.
             CostAboveLimit: when it costs more than the caller allows.
-            StorageFull: when a disk is too full.
+            StorageFull: when a disk is too full, or the user's items take all that they may.
             QueueFull: when too many of the user's jobs are queued.
             BudgetExceeded: when it would exceed a budget.
         """
@@ -146,6 +148,7 @@ class Submit:
         if not asked.inline:
             return Prepared()
         self._room.refuse_full()
+        self._quota.refuse_full(new.user_id, sum(len(item.content) for item in asked.inline))
         self._refuse_beyond_limits(new)
         return prepare_inline(new.user_id, asked.inline, self._input_limits, self._db.now_ms())
 
@@ -246,6 +249,7 @@ class Submit:
 
     def _accepted(self, new: NewJob, prepared: Prepared, options: Options) -> Submitted:
         self._room.refuse_full()
+        self._quota.refuse_full(new.user_id, sum(media.size_bytes for media in new.inputs))
         if options.validate_only:
             return self._validated(new)
         self._store(prepared)

@@ -12,6 +12,7 @@ from core.process.role import run_role
 from core.process.settings import Settings
 from core.store import media, open_database
 from server.http.app import make_app
+from server.http.downloads import Downloads
 from server.http.serve import serve
 
 
@@ -32,8 +33,15 @@ def _run(settings: Settings) -> int:
             blobs=open_blobs(settings, signing_key),
             signer=AddressSigner(settings.address, signing_key),
             pool=pool,
+            downloads=Downloads(settings.max_downloads, settings.max_user_downloads),
         )
-        asyncio.run(serve(app, settings.http_listen, settings.drain_call_seconds))
+        serving = serve(
+            app,
+            settings.http_listen,
+            drain_seconds=settings.drain_call_seconds,
+            stuck_seconds=settings.reader_stuck_seconds,
+        )
+        asyncio.run(serving)
     db.close()
     return 0
 

@@ -16,6 +16,7 @@ from core.blobs import AddressSigner, Blobs
 from core.errors import Reason, RequestError
 from core.media import Media
 from server.http.access_log import AccessLog
+from server.http.downloads import Downloads
 from server.http.media import Shelf, serve_media
 from server.http.refusals import refuse, refuse_error
 
@@ -28,10 +29,11 @@ def make_app(
     blobs: Blobs,
     signer: AddressSigner,
     pool: Executor,
+    downloads: Downloads,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application. `find` looks an item up, whichever user has it, and runs in `pool`."""
-    shelf = Shelf(find=find, blobs=blobs, signer=signer, pool=pool, now=now)
+    shelf = Shelf(find=find, blobs=blobs, signer=signer, pool=pool, now=now, downloads=downloads)
 
     async def media(request: Request) -> Response:
         return await serve_media(request, shelf)

@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from core.blobs import AddressSigner, Blobs, Variant
 from core.errors import BlobMissing, NotFound, Reason
 from core.files.images import THUMBNAIL_TYPE
 from core.files.sniff import EXTENSIONS, UNKNOWN
 from core.media import Media
+from server.http.downloads import Download, Downloads
 from server.http.ranges import Span, Unsatisfiable, matches, parse_range, range_applies
 from server.http.refusals import refuse
 
@@ -41,10 +43,12 @@ class Shelf:
     signer: AddressSigner
     pool: Executor
     now: Callable[[], float]
+    downloads: Downloads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Blob:
+    owner: str
     key: str
     size: int
     mime_type: str
@@ -58,6 +62,7 @@ async def serve_media(request: Request, shelf: Shelf) -> Response:
     Raises:
         CredentialsInvalid, CredentialsExpired: when the address was changed or its time is over.
         NotFound: when the item is unknown, in the bin, or erased.
+        RateLimited: when too many downloads are under way.
     """
     variant = _variant(request)
     media_id = request.path_params["media_id"]
@@ -97,8 +102,13 @@ async def _respond(
         status = HTTPStatus.PARTIAL_CONTENT
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{blob.size}"
     headers["Content-Length"] = str(span.end - span.start)
-    pieces = await run_in_threadpool(_open, shelf, blob, span)
-    return StreamingResponse(pieces, status, headers=headers, media_type=blob.mime_type)
+    with ExitStack() as held:
+        held.enter_context(shelf.downloads.place(blob.owner, span.end - span.start))
+        pieces = await run_in_threadpool(_open, shelf, blob, span)
+        held.callback(_close, pieces)
+        return Download(
+            pieces, status, headers=headers, media_type=blob.mime_type, held=held.pop_all()
+        )
 
 
 def _variant(request: Request) -> Variant:
@@ -131,7 +141,7 @@ def _look_up(shelf: Shelf, media_id: str, variant: Variant) -> _Blob:
         raise NotFound("media item") from None
     known = mime_type if mime_type in EXTENSIONS else UNKNOWN
     name = f"{media_id}.{EXTENSIONS.get(known, 'bin')}"
-    return _Blob(key=key, size=size, mime_type=known, etag=etag, name=name)
+    return _Blob(owner=media.user_id, key=key, size=size, mime_type=known, etag=etag, name=name)
 
 
 def _open(shelf: Shelf, blob: _Blob, span: Span) -> Iterator[bytes]:
@@ -139,6 +149,12 @@ def _open(shelf: Shelf, blob: _Blob, span: Span) -> Iterator[bytes]:
         return shelf.blobs.stream(blob.key, span.start, span.end)
     except BlobMissing:
         raise NotFound("media item") from None
+
+
+def _close(pieces: Iterator[bytes]) -> None:
+    close = getattr(pieces, "close", None)  # not every iterator holds something
+    if close is not None:
+        close()
 
 
 def _disposition(blob: _Blob, download: bool) -> str:

@@ -7,12 +7,13 @@ from starlette.responses import JSONResponse
 from core.errors import Reason, RequestError
 
 # HTTP status -> google.rpc.Code, as google/rpc/code.proto pairs them.
-_CODES = {403: 7, 404: 5, 405: 12, 416: 11, 500: 13, 503: 14}
+_CODES = {403: 7, 404: 5, 405: 12, 416: 11, 429: 8, 500: 13, 503: 14}
 _STATUSES = {
     Reason.CREDENTIALS_INVALID: 403,
     Reason.CREDENTIALS_EXPIRED: 403,
     Reason.RESOURCE_NOT_FOUND: 404,
     Reason.FIELD_INVALID: 416,
+    Reason.RATE_LIMITED: 429,
     Reason.DEPENDENCY_UNAVAILABLE: 503,
 }
 

@@ -13,6 +13,7 @@ from core.errors import SettingsInvalid
 from core.process import systemd
 from core.process.role import SIGNALS, alive
 from core.process.telemetry import get_logger
+from server.http.downloads import connections
 
 log = get_logger(__name__)
 
@@ -45,16 +46,16 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def serve(app: ASGIApp, listen: str, drain_seconds: float) -> None:
+async def serve(app: ASGIApp, listen: str, *, drain_seconds: float, stuck_seconds: float) -> None:
     """Serves `app` on `listen` (host:port or unix:/path) until SIGTERM or SIGINT, then lets
-    requests end for `drain_seconds`.
+    requests end for `drain_seconds`. A reader that takes nothing for `stuck_seconds` is cut off.
 
     Raises:
         SettingsInvalid: when it can't listen there.
     """
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=connections(stuck_seconds),
         ws="none",
         lifespan="off",
         log_config=None,

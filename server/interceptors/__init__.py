@@ -32,6 +32,7 @@ def build_chain(
 ) -> Chain:
     """The interceptor that has all layers."""
     buckets = Buckets(settings.user_requests_per_second, settings.user_request_burst)
-    limit = Limit(buckets, pool, settings.user_waiting_calls)
+    opens = Buckets(settings.user_watch_opens_per_second, settings.user_watch_open_burst)
+    limit = Limit(buckets, opens, pool, settings.user_waiting_calls)
     layers = (Observe(services), Boundary(), Auth(verifier, pool.of(Auth)), limit)
     return Chain(layers, Invoke(pool))

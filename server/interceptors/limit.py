@@ -55,16 +55,22 @@ class Buckets:
 
 class Limit:
     """Refuses unary calls above the user's rate, or while too many of his calls wait for a thread.
-    Streams are limited by their number instead."""
+    Streams have a rate of their own at which they may be opened."""
 
-    def __init__(self, buckets: Buckets, pool: FairExecutor, most_waiting: int) -> None:
+    def __init__(
+        self, buckets: Buckets, opens: Buckets, pool: FairExecutor, most_waiting: int
+    ) -> None:
         self._buckets = buckets
+        self._opens = opens
         self._pool = pool
         self._most_waiting = most_waiting
 
     async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
+        user_id = require_principal().user_id
         if not call.streaming:
-            self._refuse_too_many(require_principal().user_id)
+            self._refuse_too_many(user_id)
+        elif not self._opens.take(user_id):
+            raise RateLimited("You open watches too fast; one watch can follow all of your jobs.")
         return await inner(request, context)
 
     def _refuse_too_many(self, user_id: str) -> None:

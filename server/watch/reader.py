@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from core.jobs import State
+from core.jobs import Job, State
 from core.store import Database, events
 from core.store.durations import Durations
 from core.store.events import Snapshot
@@ -56,11 +56,21 @@ class Reader:
 
         def read() -> Snapshot:
             found = events.snapshot(self._db, user_id, job_ids=job_ids, recent_ms=recent_ms)
-            now_ms = self._db.now_ms()
-            jobs = [self._durations.job_as_of(now_ms, job) for job in found.jobs]
-            return replace(found, jobs=jobs)
+            return replace(found, jobs=self._as_of_now(found.jobs))
 
         return await self._run(read, user_id)
+
+    async def snapshot_page(self, user_id: str, job_ids: Sequence[str], at: int) -> list[Job]:
+        """More jobs of a snapshot at the revision; how far runs are is as of now."""
+
+        def read() -> list[Job]:
+            return self._as_of_now(events.snapshot_page(self._db, user_id, job_ids, at))
+
+        return await self._run(read, user_id)
+
+    def _as_of_now(self, jobs: Sequence[Job]) -> list[Job]:
+        now_ms = self._db.now_ms()
+        return [self._durations.job_as_of(now_ms, job) for job in jobs]
 
     async def _run(self, work: Callable[[], T], user_id: str | None = None) -> T:
         """Runs it in the share of the user whose watch begins, or else in that of the process."""

@@ -14,7 +14,7 @@ from typing import Any
 from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
 from core.jobs import Job, State
 from core.process import failpoints, metrics
-from core.store.events import Snapshot
+from core.store.events import SNAPSHOT_JOBS, Snapshot
 from core.store.replay import LiveJob
 from core.tokens import ResumePoint, Tokens
 from server.mapping import Mapper, end_to_proto, reset_to_proto, synced_to_proto
@@ -167,29 +167,47 @@ class Watcher:
         found = await self._read_snapshot()
         failpoints.hit("watch.in_snapshot")
         feed.expect(found.revision)
-        self._note(found.jobs)
+        self._forget_noted()
         self._last, self._told = found.revision, 0
-        waiting = [job.job_id for job in found.jobs if job.state is State.QUEUED]
+        jobs, later = found.jobs, found.later
+        while True:
+            self._note(jobs)
+            frames = await self._send_jobs(jobs, frames)
+            if not later:
+                return await self._synced(frames)
+            page, later = later[:SNAPSHOT_JOBS], later[SNAPSHOT_JOBS:]
+            # What happens meanwhile comes after the snapshot, whose revision stays the same.
+            user_id = self._principal.user_id
+            jobs = await self._reader.snapshot_page(user_id, page, found.revision)
+
+    async def _send_jobs(self, jobs: list[Job], frames: list[bytes]) -> list[bytes]:
+        """Sends a page of the snapshot after `frames`; gives back what the next response takes."""
+        waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
         places = await self._places.of(waiting)
-        now_ms, size = time.time_ns() // 1_000_000, 0
-        for job in filter(self._query.wants, found.jobs):
+        now_ms, size = time.time_ns() // 1_000_000, sum(map(len, frames))
+        for job in filter(self._query.wants, jobs):
             if size > RESPONSE_BYTES:
                 await self._send(frames, whole=False)
                 frames, size = [], 0
             current = self._mapper.current_to_proto(job, now_ms, places.get(job.job_id))
             frames.append(event_frame(current))
             size += len(frames[-1])
-        return await self._synced(frames)
+        return frames
+
+    def _forget_noted(self) -> None:
+        if self._unfinished is not None:
+            self._unfinished = set()
 
     def _note(self, jobs: Iterable[Job | LiveJob]) -> None:
         if self._unfinished is not None:
             wanted = filter(self._query.wants, jobs)
-            self._unfinished = {job.job_id for job in wanted if not job.state.terminal}
+            self._unfinished |= {job.job_id for job in wanted if not job.state.terminal}
 
     async def _replay(self, feed: Feed, missed: Missed) -> bool:
         """Everything up to the revision that the database has now, also what was never told."""
         feed.expect(missed.head)
         # These are of the end of the replay. What its lines add to them, they take away again.
+        self._forget_noted()
         self._note(missed.live.values())
         lines, frames = missed.lines, list[bytes]()
         while self._last < missed.head:

@@ -420,6 +420,28 @@ def test_a_snapshot_shows_what_has_not_ended_and_what_ended_lately(db: Database)
     assert named.missing == ("unknown",)
 
 
+def test_a_large_snapshot_comes_in_pages_of_its_one_moment(db: Database) -> None:
+    # Given more jobs than a snapshot holds at once
+    made = {accepted(db).job.job_id for _ in range(2 * events.SNAPSHOT_JOBS + 1)}
+    found = events.snapshot(db, "alice")
+    assert len(found.jobs) == events.SNAPSHOT_JOBS
+    assert {job.job_id for job in found.jobs} | set(found.later) == made
+
+    # When one of the later jobs ends and another is made before they are read
+    last = found.later[-1]
+    before = jobs.get(db, "alice", last)
+    transitions.cancel(db, "alice", last, "")
+    accepted(db)
+
+    # Then the pages are of the snapshot's moment, and the changes come after its revision
+    page = events.snapshot_page(db, "alice", found.later, found.revision)
+    assert [job.job_id for job in page] == found.later
+    assert page[-1] == before
+    after = events.events_after(db, "alice", found.revision, 10)
+    assert [change.revision - found.revision for change in after] == [1, 2]
+    assert after[0].job_id == last
+
+
 def test_a_transaction_that_raises_leaves_nothing(db: Database) -> None:
     put = Statement("INSERT INTO meta (name, value) VALUES ('x', 'y')")
     look = Statement("SELECT count(*) FROM meta WHERE name = 'x'")

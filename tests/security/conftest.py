@@ -1,15 +1,17 @@
 """One real run of everything that is attacked, and strangers whose watches must live on."""
 
+import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import structlog
 
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
@@ -17,8 +19,9 @@ from rushes.v1 import media_service_pb2_grpc as rpc
 from standalone.envoy import find_envoy
 from tests.e2e.processes import Process
 from tests.e2e.running import Running
+from tests.house import House, LoopThread, close_house, open_house
 from tests.ports import free_port
-from tests.services import DEADLINE_SECONDS, missing
+from tests.services import DEADLINE_SECONDS, Valkey, missing
 
 STRANGERS = 5
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -47,6 +50,29 @@ def own_run() -> Iterator[Running]:
         closing(Running(Path(folder), free_port())) as running,
     ):
         yield running
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[LoopThread]:
+    """The event loop of the servers that run in this process."""
+    made = LoopThread()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Starts a server with these settings."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with ExitStack() as after:
+
+        def opened(**options: Any) -> House:
+            house = open_house(loop, tmp_path / "data", valkey.url, **options)
+            after.callback(close_house, loop, house)
+            return house
+
+        yield opened
+    structlog.reset_defaults()
 
 
 class Strangers:

@@ -3,15 +3,12 @@
 Each request brings bytes that are no picture. A server that decoded them first would say so.
 """
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import structlog
 
 from core.money import MICROS
 from core.store import budgets
@@ -19,35 +16,12 @@ from core.store.budgets import EACH_USER, Period
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.validation.specs import MAX_REFERENCES
-from tests.house import Caller, House, LoopThread, close_house, open_house
+from tests.house import Caller, House
 from tests.rpc.paid import write_models
 from tests.rpc.requests import store_picture
-from tests.services import Valkey
 
 NO_PICTURE = b"\x89PNG\r\n\x1a\nno picture"
 StartHouse = Callable[..., House]
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[LoopThread]:
-    made = LoopThread()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def start(loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[StartHouse]:
-    """Starts a server with these settings."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with ExitStack() as after:
-
-        def opened(**options: Any) -> House:
-            house = open_house(loop, tmp_path / "data", valkey.url, **options)
-            after.callback(close_house, loop, house)
-            return house
-
-        yield opened
-    structlog.reset_defaults()
 
 
 def broken(model: str = "", **options: Any) -> pb.GenerateVideoRequest:

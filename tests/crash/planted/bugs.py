@@ -187,8 +187,8 @@ BUGS = {
         (
             Edit(
                 "core/store/events.py",
-                "jobs_from_rows(session, rows))\n\n    return db.read(work)",
-                "jobs_from_rows(session, rows))\n\n"
+                "jobs, later, missing)\n\n    return db.read(work)",
+                "jobs, later, missing)\n\n"
                 f"    return {CODE}.at_another_moment(db, db.read(work), user_id)",
             ),
         ),

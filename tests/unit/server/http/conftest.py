@@ -22,6 +22,7 @@ from core.ids import new_id
 from core.media import Media, MediaType
 from core.process.settings import read_settings
 from server.http.app import make_app
+from server.http.downloads import Downloads
 from tests.services import DEADLINE_SECONDS, wait_for
 
 SIGNING_KEY = b"k" * 32
@@ -95,7 +96,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
     items: dict[str, Media | Exception] = {media.media_id: media}
     signer = AddressSigner(settings.address, SIGNING_KEY)
     with structlog.testing.capture_logs() as logged, ThreadPoolExecutor(2) as pool:
-        app = make_app(find=finder(items), blobs=blobs, signer=signer, pool=pool)
+        app = make_app(
+            find=finder(items), blobs=blobs, signer=signer, pool=pool, downloads=Downloads(64, 32)
+        )
         with running(app) as port:
             yield Site(port, media, blobs, signer, items, logged)
 

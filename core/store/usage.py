@@ -1,0 +1,27 @@
+"""How many bytes of media each user keeps: a counter beside the rows of `media`.
+
+Invariant: it is the sum of the `size_bytes` of the user's items. `rows.insert_media` alone adds
+items and `media` alone erases them; each counts in its own transaction, after all other locks.
+"""
+
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement
+
+# Index of both: the primary key.
+_COUNT = Statement("""
+    INSERT INTO user_storage (user_id, used_bytes) VALUES (:user_id, :change)
+    ON CONFLICT (user_id) DO UPDATE
+    SET used_bytes = user_storage.used_bytes + excluded.used_bytes
+""")
+_USED = Statement("SELECT used_bytes FROM user_storage WHERE user_id = :user_id")
+
+
+def count(session: Session, user_id: str, change: int) -> None:
+    """Adds so many bytes to what the user keeps; fewer than none take some away."""
+    session.later(_COUNT, user_id=user_id, change=change)
+
+
+def used_bytes(db: Database, user_id: str) -> int:
+    """Bytes of the user's items, with those in the bin, without thumbnails."""
+    row = db.row(_USED, user_id=user_id)
+    return int(row[0]) if row else 0
