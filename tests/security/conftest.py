@@ -1,5 +1,6 @@
-"""One real run of everything that is attacked, and strangers whose watches must live on."""
+"""Real servers and runs that are attacked, and strangers whose watches must live on."""
 
+import logging
 import os
 import tempfile
 import uuid
@@ -10,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
@@ -17,8 +19,11 @@ from rushes.v1 import media_service_pb2_grpc as rpc
 from standalone.envoy import find_envoy
 from tests.e2e.processes import Process
 from tests.e2e.running import Running
+from tests.house import House, LoopThread, close_house, open_house
 from tests.ports import free_port
-from tests.services import DEADLINE_SECONDS, missing
+from tests.rpc.conftest import house as house
+from tests.rpc.conftest import house_loop as house_loop
+from tests.services import DEADLINE_SECONDS, Valkey, missing
 
 STRANGERS = 5
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -35,6 +40,25 @@ def run() -> Iterator[Running]:
             running.start()
             yield running
             assert running.interrupt() == 0, running.printed
+
+
+@pytest.fixture(scope="module")
+def served(house_loop: LoopThread, valkey_server: Valkey) -> Iterator[House]:
+    """One server for all cases of a family, which leave it as it was or do not care."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    if not valkey_server.answers():
+        valkey_server.start()
+    with tempfile.TemporaryDirectory(prefix="sec-", dir="/tmp") as folder:
+        made = open_house(
+            house_loop,
+            Path(folder) / "data",
+            valkey_server.url,
+            user_requests_per_second=100_000,
+            max_queued_jobs=100_000,
+        )
+        yield made
+        close_house(house_loop, made)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
