@@ -35,7 +35,7 @@ def run() -> Iterator[Running]:
     if find_envoy() is None:
         missing("Envoy")
     with tempfile.TemporaryDirectory(prefix="sec-", dir="/tmp") as folder:
-        running = Running(Path(folder), free_port())
+        running = Running(Path(folder), free_port(), RUSHES_METRICS_PORT=str(free_port()))
         with closing(running):
             running.start()
             yield running
