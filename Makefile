@@ -15,6 +15,7 @@ ARGS ?=
 WORKERS ?= 4
 PARALLEL := -n $(WORKERS) --dist worksteal
 MINUTES ?= 60
+REQUESTS ?= 2000
 SEED ?=
 # Everything that is installed comes by this script, and from the locks.
 INSTALL := PYTHON=$(PYTHON) requirements/install
@@ -59,6 +60,18 @@ test: $(VENV)/.ready-dev ## Run all tests (ARGS="-k watch" picks some)
 .PHONY: test-install
 test-install: $(VENV)/.ready-dev ## Install on fresh machines, with newer versions of everything
 	@$(BIN)/python -m pytest tests/install -m install $(if $(ARGS),$(ARGS),-n 3 --dist worksteal)
+
+.PHONY: attack
+attack: $(VENV)/.ready-dev ## All attacks, with REQUESTS=2000 made-up ones for each method
+	@ATTACK_EXAMPLES=$(REQUESTS) $(BIN)/python -m pytest tests/security $(if $(ARGS),$(ARGS),$(PARALLEL))
+
+.PHONY: audit
+audit: $(VENV)/.ready-dev ## Known holes in what is shipped; it needs the network
+	@requirements/shipped audit
+
+.PHONY: sbom
+sbom: $(VENV)/.ready-dev ## Write sbom.json: everything that is shipped, with hashes (CycloneDX)
+	@requirements/shipped sbom > sbom.json
 
 .PHONY: crash
 crash: $(VENV)/.ready-dev ## Kill, freeze and cut for some 6 minutes; no promise may break

@@ -5,6 +5,7 @@ of somebody who holds the key, so the message names the claim that is wrong; `do
 lists the messages.
 """
 
+import base64
 import functools
 import time
 import unicodedata
@@ -126,7 +127,7 @@ class Verifier:
             )
 
     def _claims(self, token: str) -> dict[str, Any]:
-        if len(token) > MAX_TOKEN_BYTES:
+        if len(token) > MAX_TOKEN_BYTES or not _has_one_form(token):
             raise CredentialsInvalid
         try:
             key, algorithm = self._keys.find(token)
@@ -162,6 +163,20 @@ class Verifier:
             case jwt.ImmatureSignatureError():
                 return "The token's nbf is in the future."
         return ""
+
+
+def _has_one_form(token: str) -> bool:
+    """Whether the signature is written as its signer wrote it.
+
+    The library reads other letters, padding and characters of no meaning as the same bytes. Head
+    and body are signed letter by letter, so theirs can't be changed.
+    """
+    signature = token.rpartition(".")[2]
+    try:
+        raw = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+    except ValueError:
+        return False
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == signature
 
 
 def _check_forms(claims: dict[str, Any]) -> None:

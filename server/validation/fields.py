@@ -33,6 +33,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# What turns, breaks or hides the text around it: separators of lines, overrides of the direction,
+# the byte order mark, annotations, tags.
+_DECEPTIVE = re.compile(r"[\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+# Flags of parts of countries are spelt with tags: a black flag, letters, an end.
+_FLAG = re.compile(r"\U0001f3f4[\U000e0061-\U000e007a]{3,6}\U000e007f")
 _MAX_SECONDS = 315_576_000_000  # of a google.protobuf.Duration
 _MILLI_NANOS, _MICRO_NANOS = 10**6, 10**3
 _TIMESTAMP_SECONDS = range(-62_135_596_800, 253_402_300_800)
@@ -41,11 +46,17 @@ _TIMESTAMP_SECONDS = range(-62_135_596_800, 253_402_300_800)
 def check_text(
     problems: Problems, field: str, text: str, most: int, *, lines: bool = False
 ) -> None:
-    """Allows `most` characters and no control characters; with `lines` also \\n and \\t."""
+    """Allows `most` characters and no control characters; with `lines` also \\n and \\t.
+
+    A text of one line stands among others, in lists and menus, so it may not turn, break or hide
+    what is around it.
+    """
     if len(text) > most:
         problems.wrong(field, f"has {len(text)} characters; at most {most} are allowed")
     if (_CONTROL if lines else _CONTROL_OR_BREAK).search(text):
         problems.wrong(field, "must not have control characters")
+    if not lines and _DECEPTIVE.search(_FLAG.sub("", text)):
+        problems.wrong(field, "must not have characters that turn, break or hide the text")
 
 
 def check_id(problems: Problems, field: str, value: str) -> str:

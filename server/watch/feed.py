@@ -89,7 +89,7 @@ class Feed:
                 self._append([make(row.revision, row.kind, row.payload, self._asked)])
             else:
                 self.expect(row.revision)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             # The row is not readable here: another version or another program wrote it. The
             # database has the change itself.
             self.expect(row.revision)

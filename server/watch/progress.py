@@ -72,6 +72,8 @@ class LatestProgress:
         if row.job_id not in self._live or (known is not None and known.attempt > row.attempt):
             return False
         progress = orjson.loads(row.payload)
+        if not isinstance(progress, dict):
+            raise TypeError("progress is an object")
         if (
             known is not None
             and known.attempt == row.attempt

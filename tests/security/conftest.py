@@ -1,4 +1,4 @@
-"""One real run of everything that is attacked, and strangers whose watches must live on."""
+"""Real servers and runs that are attacked, and strangers whose watches must live on."""
 
 import logging
 import os
@@ -21,6 +21,8 @@ from tests.e2e.processes import Process
 from tests.e2e.running import Running
 from tests.house import House, LoopThread, close_house, open_house
 from tests.ports import free_port
+from tests.rpc.conftest import house as house
+from tests.rpc.conftest import house_loop as house_loop
 from tests.services import DEADLINE_SECONDS, Valkey, missing
 
 STRANGERS = 5
@@ -33,11 +35,30 @@ def run() -> Iterator[Running]:
     if find_envoy() is None:
         missing("Envoy")
     with tempfile.TemporaryDirectory(prefix="sec-", dir="/tmp") as folder:
-        running = Running(Path(folder), free_port())
+        running = Running(Path(folder), free_port(), RUSHES_METRICS_PORT=str(free_port()))
         with closing(running):
             running.start()
             yield running
             assert running.interrupt() == 0, running.printed
+
+
+@pytest.fixture(scope="module")
+def served(house_loop: LoopThread, valkey_server: Valkey) -> Iterator[House]:
+    """One server for all cases of a family, which leave it as it was or do not care."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    if not valkey_server.answers():
+        valkey_server.start()
+    with tempfile.TemporaryDirectory(prefix="sec-", dir="/tmp") as folder:
+        made = open_house(
+            house_loop,
+            Path(folder) / "data",
+            valkey_server.url,
+            user_requests_per_second=100_000,
+            max_queued_jobs=100_000,
+        )
+        yield made
+        close_house(house_loop, made)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -52,23 +73,15 @@ def own_run() -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def loop() -> Iterator[LoopThread]:
-    """The event loop of the servers that run in this process."""
-    made = LoopThread()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def start(loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[Callable[..., House]]:
+def start(house_loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[Callable[..., House]]:
     """Starts a server with these settings."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with ExitStack() as after:
 
         def opened(**options: Any) -> House:
-            house = open_house(loop, tmp_path / "data", valkey.url, **options)
-            after.callback(close_house, loop, house)
+            house = open_house(house_loop, tmp_path / "data", valkey.url, **options)
+            after.callback(close_house, house_loop, house)
             return house
 
         yield opened

@@ -14,24 +14,13 @@ import jwt
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from core.ids import new_id
-from rushes.v1 import media_service_pb2 as pb
-from server.services import SERVICES
-from tests.house import House, read_refusal
-from tests.rpc.conftest import house as house
-from tests.rpc.conftest import house_loop as house_loop
-from tests.rpc.requests import image, store_picture, video
+from tests.house import House
+from tests.rpc.requests import image, store_picture
+from tests.security.calls import METHODS, outcome, outcome_of, request_of, sender
 
 Code = grpc.StatusCode
-METHODS = {method.full_name: method for one in SERVICES for method in one.descriptor.methods}
-# What a request needs to come as far as its ids, where an empty one does not.
-NEEDED: dict[str, Callable[[], Message]] = {
-    "GenerateVideo": video,
-    "GenerateImage": image,
-    "UpdateMedia": lambda: pb.UpdateMediaRequest(title="mine now"),
-}
 # Ids that name nothing of anybody: the caller gives them.
 OWN = {"request_id"}
 MALFORMED = {
@@ -111,12 +100,6 @@ NOBODIES: dict[str, tuple[Callable[[House], tuple[str, ...]], str]] = {
 }
 
 
-def request_of(method: MethodDescriptor) -> Any:
-    """A request that comes as far as its ids."""
-    made = NEEDED.get(method.name)
-    return made() if made else GetMessageClass(method.input_type)()
-
-
 def id_paths(of: Descriptor, before: tuple[FieldDescriptor, ...] = ()) -> Iterator[Any]:
     """The ways to every field of a request that holds an id."""
     for field in of.fields:
@@ -152,28 +135,6 @@ NAMING = {
 }
 
 
-def outcome(house: House, user: str, method: MethodDescriptor, request: Message) -> Any:
-    """What the call comes to: how it was refused, or what it answered."""
-    send = _sender(house, method)
-    metadata = (("authorization", f"Bearer {house.token(user)}"),)
-    return _outcome(method, send, request, metadata)
-
-
-def _sender(house: House, method: MethodDescriptor) -> Any:
-    path = f"/{method.containing_service.full_name}/{method.name}"
-    make = house.channel.unary_stream if method.server_streaming else house.channel.unary_unary
-    answer = GetMessageClass(method.output_type)
-    return make(path, lambda message: message.SerializeToString(), answer.FromString)
-
-
-def _outcome(method: MethodDescriptor, send: Any, request: Message, metadata: Any) -> Any:
-    try:
-        answer = send(request, metadata=metadata, timeout=10)
-        return next(answer) if method.server_streaming else answer
-    except grpc.RpcError as error:
-        return read_refusal(error)
-
-
 def of_kind(house: House, user: str, path: tuple[FieldDescriptor, ...]) -> str:
     """The id of something of the user that the field may name."""
     if path[-1].name in ("media_id", "media_ids"):
@@ -188,11 +149,11 @@ def test_nobody_may_do_anything(house: House, name: str) -> None:
     # Given something that could be changed, and a request that would be taken from its owner
     store_picture(house.caller("alice"))
     method, before = METHODS[name], house.count_rows()
-    send, request = _sender(house, METHODS[name]), request_of(METHODS[name])
+    send, request = sender(house, METHODS[name]), request_of(METHODS[name])
 
     # When somebody sends it who is nobody
     refusals = {
-        who: _outcome(
+        who: outcome_of(
             method, send, request, tuple(("authorization", value) for value in headers(house))
         )
         for who, (headers, _) in NOBODIES.items()

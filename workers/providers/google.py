@@ -17,7 +17,7 @@ def read_status(body: Any) -> Fields:
     if isinstance(body, bytes):
         try:
             body = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     body = body[0] if isinstance(body, list) and body else body
     error = body.get("error", body) if isinstance(body, Mapping) else None

@@ -79,7 +79,7 @@ class AnswerReader:
         """
         try:
             values = json.loads(self._kept)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise AnswerUnreadable from None
         if not isinstance(values, dict):
             raise AnswerUnreadable

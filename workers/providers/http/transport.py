@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import math
+import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -277,11 +278,15 @@ def _target(response: httpx2.Response) -> str | None:
 
 
 def _is_public(host: str) -> bool:
-    """Whether the host may be outside of our network. A host name counts as outside."""
+    """Whether every address of the host is outside of our network. One that has none, or that only
+    a proxy knows, is not in it."""
     try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host != "localhost"
+        # As the connection is made: "127.1" and "localhost." are addresses here too.
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return True
+    addresses = (str(address[0]).partition("%")[0] for *_, address in found)
+    return all(ipaddress.ip_address(address).is_global for address in addresses)
 
 
 def _save(response: httpx2.Response, path: Path, most_bytes: int, run: Monitor) -> None:

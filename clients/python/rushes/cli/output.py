@@ -24,6 +24,8 @@ WRAPPED = 24
 _UNSAFE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 # Format characters that turn the direction of the text around them.
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Characters that show nothing: the byte order mark, annotations, and tags, which can spell words.
+_HIDDEN = frozenset("\ufeff\ufff9\ufffa\ufffb" + "".join(map(chr, range(0xE0000, 0xE0080))))
 
 
 def clean(text: str) -> str:
@@ -34,7 +36,7 @@ def clean(text: str) -> str:
 def _clean(character: str) -> str:
     if character in "\t\r\n":
         return " "
-    if character in _TURNING or unicodedata.category(character) in _UNSAFE:
+    if character in _TURNING or character in _HIDDEN or unicodedata.category(character) in _UNSAFE:
         return "\N{REPLACEMENT CHARACTER}"
     return character
 
