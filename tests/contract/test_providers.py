@@ -141,9 +141,11 @@ def test_an_answer_that_comes_too_late_leaves_one_call(stand: Stand) -> None:
 
 @where("unreachable")
 def test_a_provider_that_can_not_be_reached_was_sent_nothing(stand: Stand) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    error = raised(TryLater, lambda: submit(stand.make(url=url), stand.job()))
+    # Given a port at which nobody listens, and that nobody else can take meanwhile
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        error = raised(TryLater, lambda: submit(stand.make(url=url), stand.job()))
     assert not error.sent
     assert error.failure.reason is Reason.PROVIDER_UNAVAILABLE
 
