@@ -111,6 +111,10 @@ class Acceptor:
         jobs = [call.new for call in calls]
         try:
             found = self._changes.make_all(lambda db: accept_all(db, jobs))
+        except DependencyUnavailable as error:
+            # Those who wait would only find the same, one after the other.
+            self._refuse_waiting(error)
+            raise
         finally:
             # All is told, so the next transaction may begin while the places are read.
             self._pass_on()
@@ -119,6 +123,11 @@ class Acceptor:
             Placed(one, places.get(one.job.job_id)) if isinstance(one, Accepted) else one
             for one in found
         ]
+
+    def _refuse_waiting(self, error: DependencyUnavailable) -> None:
+        with self._lock:
+            while self._waiting:
+                self._waiting.popleft().tell(error)
 
     def _pass_on(self) -> None:
         with self._lock:

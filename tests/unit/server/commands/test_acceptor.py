@@ -209,3 +209,29 @@ def test_a_user_who_is_changed_by_others_holds_no_other_caller_up(
 
 def broken(*arguments: object, **options: object) -> None:
     raise DependencyUnavailable("database")
+
+
+def test_when_the_database_is_away_all_who_wait_hear_it_at_once(
+    acceptor: Acceptor, pool: FairExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a leader whose transaction hangs, and callers who wait for it
+    tries, may_fail = list[int](), threading.Event()
+
+    def away(db: Database, jobs: Sequence[object]) -> list[object]:
+        tries.append(len(jobs))
+        assert may_fail.wait(DEADLINE_SECONDS)
+        raise DependencyUnavailable("database")
+
+    monkeypatch.setattr(acceptor_module, "accept_all", away)
+    leader = call(acceptor, pool, "leader")
+    wait_for(lambda: tries, "the leader to begin")
+    waiting = come(acceptor, pool, "alice", "bob")
+
+    # When it fails
+    may_fail.set()
+
+    # Then nobody has tried the same again, one after the other
+    for one in (leader, *waiting):
+        with pytest.raises(DependencyUnavailable):
+            one.result(DEADLINE_SECONDS)
+    assert tries == [1]
