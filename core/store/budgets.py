@@ -184,17 +184,6 @@ class Reservations:
         return replace(budget, reserved_micros=reserved + held, spent_micros=spent)
 
 
-def reserve(session: Session, user_id: str, micros: int, now_ms: int) -> None:
-    """Holds the estimate in every span.
-
-    Raises:
-        BudgetExceeded: naming the budget that has no room; the transaction must roll back.
-    """
-    reservations = Reservations(session, [user_id], now_ms)
-    reservations.add(user_id, micros)
-    reservations.write()
-
-
 def settle(
     session: Session, user_id: str, accept_ms: int, reserved_micros: int, spent_micros: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from core.jobs import State
 from core.store import Database, budgets, circuits, overview, workers
+from core.store.engine.database import Session
 from core.store.engine.sql import Statement
 from tests.making import accepted, started
 
@@ -58,7 +59,13 @@ def test_workers_are_counted_for_each_queue_that_they_serve(db: Database) -> Non
 
 def test_the_money_is_the_installations_of_this_day(db: Database) -> None:
     now = db.now_ms()
-    db.write(lambda session: budgets.reserve(session, "alice", 500, now))
+
+    def reserve(session: Session) -> None:
+        reservations = budgets.Reservations(session, ["alice"], now)
+        reservations.add("alice", 500)
+        reservations.write()
+
+    db.write(reserve)
     db.write(lambda session: budgets.settle(session, "alice", now, 200, 150))
 
     seen = overview.look(db)

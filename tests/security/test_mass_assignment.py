@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from rushes.v1 import job_pb2, media_pb2
 from rushes.v1 import media_service_pb2 as pb
+from server.mapping.wire import within
 from tests.e2e.running import Running
 from tests.house import House
 from tests.rpc.requests import image
@@ -66,8 +67,7 @@ def tag(number: int, kind: int) -> bytes:
 
 
 def text(number: int, value: bytes) -> bytes:
-    size: Any = encoder._VarintBytes(len(value))  # type: ignore[attr-defined]
-    return tag(number, wire_format.WIRETYPE_LENGTH_DELIMITED) + bytes(size) + value
+    return within(tag(number, wire_format.WIRETYPE_LENGTH_DELIMITED), value)
 
 
 def foreign(of: Descriptor) -> dict[str, bytes]:
