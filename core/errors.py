@@ -7,7 +7,7 @@ RushesError
 ├── BlobMissing                (inside only: a key of the blob store holds nothing)
 ├── ImageRefused · VideoRefused  (inside only: the caller knows which field or output it was)
 └── RequestError               (reaches the caller, with `reason`)
-    ├── CredentialsMissing · CredentialsInvalid · CredentialsExpired
+    ├── CredentialsMissing · CredentialsInvalid · CredentialsExpired · ScopeMissing
     ├── NotFound
     ├── FieldInvalid · CapabilityUnsupported · InputInvalid · PageTokenInvalid · ResumeTokenInvalid
     ├── RequestIdConflict · JobStateInvalid · ModelRetired · MethodUnimplemented
@@ -55,6 +55,11 @@ class Reason(StrEnum):
     PRICE_UNKNOWN = "PRICE_UNKNOWN"
     STORAGE_FULL = "STORAGE_FULL"
     METHOD_UNIMPLEMENTED = "METHOD_UNIMPLEMENTED"
+    RESOURCE_LIMIT_REACHED = "RESOURCE_LIMIT_REACHED"
+    FEATURE_DISABLED = "FEATURE_DISABLED"
+    UPLOAD_INCOMPLETE = "UPLOAD_INCOMPLETE"
+    UPLOAD_MISMATCH = "UPLOAD_MISMATCH"
+    REPORT_SEQUENCE_OLD = "REPORT_SEQUENCE_OLD"
     QUERY_TOO_SLOW = "QUERY_TOO_SLOW"
     CONTENT_FILTERED = "CONTENT_FILTERED"
     PROVIDER_REJECTED = "PROVIDER_REJECTED"
@@ -69,6 +74,8 @@ class Reason(StrEnum):
     START_DEADLINE_EXCEEDED = "START_DEADLINE_EXCEEDED"
     FINISH_DEADLINE_EXCEEDED = "FINISH_DEADLINE_EXCEEDED"
     WORKER_LOST = "WORKER_LOST"
+    REPORT_FAILED = "REPORT_FAILED"
+    SOURCE_UNAVAILABLE = "SOURCE_UNAVAILABLE"
 
 
 class RushesError(Exception):
@@ -158,6 +165,12 @@ class CredentialsExpired(RequestError):
     """The token has expired; get a new one."""
 
     reason = Reason.CREDENTIALS_EXPIRED
+
+
+class ScopeMissing(RequestError):
+    """The token or API key does not allow this; it lacks a scope."""
+
+    reason = Reason.SCOPE_MISSING
 
 
 class NotFound(RequestError):

@@ -31,7 +31,7 @@ from server.mapping import Mapper
 from server.mapping.addresses import BlobAddresses
 from server.parts import Parts
 from server.reflection import add_reflection
-from server.services import SERVICES
+from server.services import PLANNED, SERVICES
 from server.validation import Validator
 from server.watch.calls import WatchCalls
 
@@ -97,7 +97,7 @@ class ServerApp:
         """The gRPC server with every service of SERVICES, health, and reflection if it is on."""
         settings = self._settings
         verifier = Verifier(_key_source(settings), settings)
-        descriptors = [service.descriptor for service in SERVICES]
+        descriptors = [*(service.descriptor for service in SERVICES), *PLANNED]
         server = grpc.aio.server(
             interceptors=[build_chain(settings, verifier, parts.pool, descriptors)],
             options=server_options(settings),
@@ -109,7 +109,8 @@ class ServerApp:
         names = [service.name for service in SERVICES]
         if settings.reflection:
             add_reflection(server, (*names, health.SERVICE_NAME))
-        server.add_generic_rpc_handlers((UnknownMethods(names),))
+        known = [str(descriptor.full_name) for descriptor in descriptors]
+        server.add_generic_rpc_handlers((UnknownMethods(known),))
         return server
 
     @property

@@ -3,7 +3,8 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from core.errors import CredentialsMissing
+from core.errors import CredentialsMissing, ScopeMissing
+from core.scopes import USUAL_SCOPES, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,11 +12,12 @@ class Principal:
     """The authenticated caller.
 
     Its token is good until `expire_time` (milliseconds of this host's clock, leeway included). A
-    stream ends then.
+    stream ends then. `scopes` are what it may do.
     """
 
     user_id: str
     expire_time: int
+    scopes: frozenset[Scope] = USUAL_SCOPES
 
 
 _principal: ContextVar[Principal | None] = ContextVar("principal", default=None)
@@ -41,3 +43,13 @@ def require_principal() -> Principal:
     if principal is None:
         raise CredentialsMissing
     return principal
+
+
+def require_scope(scope: Scope) -> None:
+    """Refuses the call if its caller lacks the scope.
+
+    Raises:
+        ScopeMissing: naming the scope.
+    """
+    if scope not in require_principal().scopes:
+        raise ScopeMissing(scope=scope)

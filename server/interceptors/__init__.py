@@ -4,7 +4,8 @@
 2. `Boundary` comes next: everything below may raise domain errors, and only it knows gRPC codes.
 3. `Auth` comes before anything that costs: a stranger's bytes are not even parsed.
 4. `Limit` needs to know the user, and protects the layers below.
-5. `Invoke` reads the request and runs the handler, in a thread unless the handler is async.
+5. `Rights` refuses what the caller's scopes do not allow.
+6. `Invoke` reads the request and runs the handler, in a thread unless the handler is async.
 
 Calls of health and of reflection are open and pass all layers untouched.
 """
@@ -22,6 +23,7 @@ from server.interceptors.jwt_verifier import Verifier
 from server.interceptors.layer import Chain
 from server.interceptors.limit import Buckets, Limit
 from server.interceptors.observe import Observe
+from server.interceptors.rights import Rights
 
 
 def build_chain(
@@ -34,5 +36,5 @@ def build_chain(
     buckets = Buckets(settings.user_requests_per_second, settings.user_request_burst)
     opens = Buckets(settings.user_watch_opens_per_second, settings.user_watch_open_burst)
     limit = Limit(buckets, opens, pool, settings.user_waiting_calls)
-    layers = (Observe(services), Boundary(), Auth(verifier, pool.of(Auth)), limit)
+    layers = (Observe(services), Boundary(), Auth(verifier, pool.of(Auth)), limit, Rights())
     return Chain(layers, Invoke(pool))

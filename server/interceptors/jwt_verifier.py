@@ -17,6 +17,7 @@ from jwt.exceptions import InvalidSubjectError
 
 from core.errors import CredentialsExpired, CredentialsInvalid, DependencyUnavailable
 from core.process.settings import Settings
+from core.scopes import USUAL_SCOPES, Scope
 from server.principal import Principal
 
 MAX_TOKEN_BYTES = 8192
@@ -109,7 +110,7 @@ class Verifier:
         self._check_span(claims["iat"], expires, now)
         if expires + leeway <= now:
             raise CredentialsExpired
-        return Principal(subject, (expires + leeway) * 1000)
+        return Principal(subject, (expires + leeway) * 1000, _scopes(claims.get("scope")))
 
     def _check_span(self, issued: int, expires: int, now: float) -> None:
         leeway, longest = self._settings.jwt_leeway_seconds, self._settings.jwt_max_lifetime_seconds
@@ -185,6 +186,17 @@ def _check_forms(claims: dict[str, Any]) -> None:
     for name in ("iat", "exp"):
         if not _is_time(claims[name]):
             raise CredentialsInvalid(f"The token's {name} must be whole seconds since 1970.")
+    if not isinstance(claims.get("scope", ""), str):
+        raise CredentialsInvalid("The token's scope must be a text of names with spaces between.")
+
+
+@functools.lru_cache(_MAX_KNOWN)
+def _scopes(claim: str | None) -> frozenset[Scope]:
+    """What the `scope` claim of RFC 9068 allows. Other services' scopes may stand in it too."""
+    if claim is None:
+        return USUAL_SCOPES
+    named = claim.split()
+    return frozenset(scope for scope in Scope if scope in named)
 
 
 def _is_subject(value: Any) -> bool:

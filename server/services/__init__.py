@@ -10,7 +10,19 @@ from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from rushes.v1 import media_service_pb2, media_service_pb2_grpc
+from rushes.v1 import (
+    account_service_pb2,
+    admin_service_pb2,
+    analysis_service_pb2,
+    assistant_service_pb2,
+    media_service_pb2,
+    media_service_pb2_grpc,
+    notification_service_pb2,
+    reporter_service_pb2,
+    share_service_pb2,
+    view_service_pb2,
+    webhook_service_pb2,
+)
 from server.parts import Parts
 from server.services.media import build_media_service
 
@@ -35,4 +47,16 @@ SERVICES = (
         build_media_service,
         media_service_pb2_grpc.add_MediaServiceServicer_to_server,
     ),
+)
+# Of the contract, but not built yet: each method answers METHOD_UNIMPLEMENTED.
+PLANNED: tuple[ServiceDescriptor, ...] = (
+    account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
+    analysis_service_pb2.DESCRIPTOR.services_by_name["AnalysisService"],
+    assistant_service_pb2.DESCRIPTOR.services_by_name["AssistantService"],
+    notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
+    reporter_service_pb2.DESCRIPTOR.services_by_name["ReporterService"],
+    share_service_pb2.DESCRIPTOR.services_by_name["ShareService"],
+    view_service_pb2.DESCRIPTOR.services_by_name["ViewService"],
+    webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
 )

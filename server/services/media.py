@@ -11,6 +11,7 @@ from core.catalog.prompts import Prompts
 from core.errors import MethodUnimplemented
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
+from rushes.v1 import recipe_pb2
 from server.commands.cancel import Cancel
 from server.commands.library import Library
 from server.commands.read import Read
@@ -77,6 +78,11 @@ class MediaService(rpc.MediaServiceServicer):
             warnings=done.warnings,
         )
 
+    def BatchGenerate(
+        self, request: pb.BatchGenerateRequest, context: Context
+    ) -> pb.BatchGenerateResponse:
+        raise MethodUnimplemented(method="BatchGenerate")
+
     def EstimateCost(
         self, request: pb.EstimateCostRequest, context: Context
     ) -> pb.EstimateCostResponse:
@@ -138,6 +144,11 @@ class MediaService(rpc.MediaServiceServicer):
         media_id, ttl = self._check.get_media(request)
         media = self._library.item(_user(), media_id)
         return pb.GetMediaResponse(media=self._map.media_to_proto(media, ttl))
+
+    def GetRecipe(
+        self, request: recipe_pb2.GetRecipeRequest, context: Context
+    ) -> recipe_pb2.GetRecipeResponse:
+        raise MethodUnimplemented(method="GetRecipe")
 
     def ListMedia(self, request: pb.ListMediaRequest, context: Context) -> pb.ListMediaResponse:
         wanted = self._check.list_media(request)

@@ -59,7 +59,7 @@ class Validator:
         An error that is one model's own stands in that model's place. Without `models` the model
         is a part of the spec, and its error fails the call as it would fail Generate.
         """
-        if request.WhichOneof("spec") is None:
+        if request.WhichOneof("spec") not in READERS:
             raise field_invalid("spec", "video or image must be set")
         if len(request.models) > f.MAX_ESTIMATED_MODELS:
             raise field_invalid("models", f"at most {f.MAX_ESTIMATED_MODELS} are allowed")
@@ -78,6 +78,7 @@ class Validator:
         problems = Problems()
         job_id = f.check_id(problems, "job_id", request.job_id)
         options = self._options(problems, request.options)
+        _refuse_planned(problems, request, "video", "image", "changed_fields", "seed_media_id")
         problems.raise_wrong()
         return job_id, options
 
@@ -98,6 +99,7 @@ class Validator:
         ]
         labels = self._label_filter(problems, request.labels)
         size, token = self._page(problems, request)
+        _refuse_planned(problems, request, "batch_id")
         problems.raise_wrong()
         states = tuple(sorted({State(name) for name in names}))
         return JobList(page_size=size, page_token=token, states=states, labels=labels)
@@ -132,6 +134,7 @@ class Validator:
             progress_ms=_span(problems, request, "progress_interval", PROGRESS_MS),
             until_done=request.until_done,
         )
+        _refuse_planned(problems, request, "include", "batch_id")
         problems.raise_wrong()
         return watch
 
@@ -258,6 +261,7 @@ class Validator:
     def _options(self, problems: Problems, options: pb.JobOptions) -> Options:
         most = self._settings.max_labels
         longest = self._settings.max_finish_seconds * 1000
+        _refuse_planned(problems, options, "apply_to_view", at="options.")
         return Options(
             request_id=f.check_request_id(problems, "options.request_id", options.request_id),
             labels=f.check_labels(problems, "options.labels", options.labels, most),
@@ -287,6 +291,13 @@ def _whole(draft: Draft) -> tuple[Model, Spec]:
     if draft.model is None or draft.spec is None:
         raise AssertionError("a draft without a spec has problems")
     return draft.model, draft.spec
+
+
+def _refuse_planned(problems: Problems, request: Message, *fields: str, at: str = "") -> None:
+    """Refuses fields of the contract that this version would pass over."""
+    given = {field.name for field, _ in request.ListFields()}
+    for field in given.intersection(fields):
+        problems.wrong(at + field, "is not supported by this version yet")
 
 
 def _given(problems: Problems, field: str, enum: Any, value: int) -> str:

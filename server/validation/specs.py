@@ -303,6 +303,7 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
             **{field: present(field) for field in singles},
             "negative_prompt": bool(spec.negative_prompt),
             "references": bool(spec.references),
+            "loop": spec.loop,
         }
 
     def _build(self, model: Model, ability: Ability, quality: str) -> VideoSpec:

@@ -85,6 +85,7 @@ def said() -> list[tuple[str, str]]:
                 {"exp": now},
                 {"exp": now + 90_000},
                 {"iat": now + 600, "exp": now + 900},
+                {"scope": ["jobs.read"]},
                 {"nbf": now + 600},
             )
         ),

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from core.ids import new_id
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1 import recipe_pb2
 from server.services import SERVICES
 from tests.house import House
 from tests.rpc.requests import image, video
@@ -19,6 +20,7 @@ Code = grpc.StatusCode
 EVERY: list[tuple[str, Message]] = [
     ("GenerateVideo", video()),
     ("GenerateImage", image()),
+    ("BatchGenerate", pb.BatchGenerateRequest()),
     ("EstimateCost", pb.EstimateCostRequest()),
     ("ListModels", pb.ListModelsRequest()),
     ("ListPromptTemplates", pb.ListPromptTemplatesRequest()),
@@ -29,6 +31,7 @@ EVERY: list[tuple[str, Message]] = [
     ("CancelJob", pb.CancelJobRequest(job_id=new_id())),
     ("RetryJob", pb.RetryJobRequest(job_id=new_id())),
     ("GetMedia", pb.GetMediaRequest(media_id=new_id())),
+    ("GetRecipe", recipe_pb2.GetRecipeRequest(media_id=new_id())),
     ("ListMedia", pb.ListMediaRequest()),
     ("UpdateMedia", pb.UpdateMediaRequest(media_id=new_id())),
     ("DeleteMedia", pb.DeleteMediaRequest(media_id=new_id())),

@@ -26,6 +26,7 @@ OUTPUT_ONLY = {
 ASKED = {
     *("job_id", "media_id", "request_id", "labels", "title", "starred", "model", "prompt", "seed"),
     *("sha256", "size_bytes", "type", "duration", "video", "image", "reason"),
+    *("analysis", "apply_to_view", "batch_id", "mime_type"),
 }
 ANSWERS = [job_pb2.Job, media_pb2.Media, job_pb2.Cost, job_pb2.JobError, job_pb2.QueueInfo]
 

@@ -33,6 +33,11 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRICE_UNKNOWN: _ClassVar[ErrorReason]
     STORAGE_FULL: _ClassVar[ErrorReason]
     METHOD_UNIMPLEMENTED: _ClassVar[ErrorReason]
+    RESOURCE_LIMIT_REACHED: _ClassVar[ErrorReason]
+    FEATURE_DISABLED: _ClassVar[ErrorReason]
+    UPLOAD_INCOMPLETE: _ClassVar[ErrorReason]
+    UPLOAD_MISMATCH: _ClassVar[ErrorReason]
+    REPORT_SEQUENCE_OLD: _ClassVar[ErrorReason]
     QUERY_TOO_SLOW: _ClassVar[ErrorReason]
     CONTENT_FILTERED: _ClassVar[ErrorReason]
     PROVIDER_REJECTED: _ClassVar[ErrorReason]
@@ -47,6 +52,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     START_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
     FINISH_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
     WORKER_LOST: _ClassVar[ErrorReason]
+    REPORT_FAILED: _ClassVar[ErrorReason]
+    SOURCE_UNAVAILABLE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 CREDENTIALS_MISSING: ErrorReason
 CREDENTIALS_INVALID: ErrorReason
@@ -74,6 +81,11 @@ INTERNAL_ERROR: ErrorReason
 PRICE_UNKNOWN: ErrorReason
 STORAGE_FULL: ErrorReason
 METHOD_UNIMPLEMENTED: ErrorReason
+RESOURCE_LIMIT_REACHED: ErrorReason
+FEATURE_DISABLED: ErrorReason
+UPLOAD_INCOMPLETE: ErrorReason
+UPLOAD_MISMATCH: ErrorReason
+REPORT_SEQUENCE_OLD: ErrorReason
 QUERY_TOO_SLOW: ErrorReason
 CONTENT_FILTERED: ErrorReason
 PROVIDER_REJECTED: ErrorReason
@@ -88,3 +100,5 @@ STORAGE_WRITE_FAILED: ErrorReason
 START_DEADLINE_EXCEEDED: ErrorReason
 FINISH_DEADLINE_EXCEEDED: ErrorReason
 WORKER_LOST: ErrorReason
+REPORT_FAILED: ErrorReason
+SOURCE_UNAVAILABLE: ErrorReason

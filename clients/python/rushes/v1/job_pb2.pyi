@@ -3,9 +3,11 @@ import datetime
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.type import money_pb2 as _money_pb2
+from rushes.v1 import analysis_pb2 as _analysis_pb2
 from rushes.v1 import error_reason_pb2 as _error_reason_pb2
 from rushes.v1 import media_pb2 as _media_pb2
 from rushes.v1 import model_pb2 as _model_pb2
+from rushes.v1 import report_pb2 as _report_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -16,7 +18,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "user_id", "video", "image", "state", "progress", "queue", "cost", "error", "outputs", "labels", "provider", "model", "provider_operation", "attempt", "revision", "cancel_request_time", "cancel_reason", "cancel_saves_cost", "retry_of", "create_time", "start_time", "end_time", "start_deadline", "finish_deadline", "request_id", "final_prompt")
+    __slots__ = ("job_id", "user_id", "video", "image", "analysis", "report", "state", "progress", "queue", "cost", "error", "outputs", "labels", "provider", "model", "provider_operation", "attempt", "revision", "cancel_request_time", "cancel_reason", "cancel_saves_cost", "retry_of", "create_time", "start_time", "end_time", "start_deadline", "finish_deadline", "request_id", "final_prompt", "apply_to_view", "batch_id", "analysis_digest", "report_result")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Job.State]
@@ -44,6 +46,8 @@ class Job(_message.Message):
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    ANALYSIS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
@@ -67,10 +71,16 @@ class Job(_message.Message):
     FINISH_DEADLINE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINAL_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    APPLY_TO_VIEW_FIELD_NUMBER: _ClassVar[int]
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    ANALYSIS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REPORT_RESULT_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     user_id: str
     video: VideoSpec
     image: ImageSpec
+    analysis: _analysis_pb2.AnalysisSpec
+    report: _report_pb2.ReportSpec
     state: Job.State
     progress: Progress
     queue: QueueInfo
@@ -94,10 +104,14 @@ class Job(_message.Message):
     finish_deadline: _timestamp_pb2.Timestamp
     request_id: str
     final_prompt: str
-    def __init__(self, job_id: _Optional[str] = ..., user_id: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., image: _Optional[_Union[ImageSpec, _Mapping]] = ..., state: _Optional[_Union[Job.State, str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., queue: _Optional[_Union[QueueInfo, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_media_pb2.Media, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., provider_operation: _Optional[str] = ..., attempt: _Optional[int] = ..., revision: _Optional[int] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_reason: _Optional[str] = ..., cancel_saves_cost: bool = ..., retry_of: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finish_deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., final_prompt: _Optional[str] = ...) -> None: ...
+    apply_to_view: str
+    batch_id: str
+    analysis_digest: _analysis_pb2.AnalysisDigest
+    report_result: _report_pb2.ReportResult
+    def __init__(self, job_id: _Optional[str] = ..., user_id: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., image: _Optional[_Union[ImageSpec, _Mapping]] = ..., analysis: _Optional[_Union[_analysis_pb2.AnalysisSpec, _Mapping]] = ..., report: _Optional[_Union[_report_pb2.ReportSpec, _Mapping]] = ..., state: _Optional[_Union[Job.State, str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., queue: _Optional[_Union[QueueInfo, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., error: _Optional[_Union[JobError, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[_media_pb2.Media, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., provider_operation: _Optional[str] = ..., attempt: _Optional[int] = ..., revision: _Optional[int] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_reason: _Optional[str] = ..., cancel_saves_cost: bool = ..., retry_of: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finish_deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., final_prompt: _Optional[str] = ..., apply_to_view: _Optional[str] = ..., batch_id: _Optional[str] = ..., analysis_digest: _Optional[_Union[_analysis_pb2.AnalysisDigest, _Mapping]] = ..., report_result: _Optional[_Union[_report_pb2.ReportResult, _Mapping]] = ...) -> None: ...
 
 class VideoSpec(_message.Message):
-    __slots__ = ("prompt", "model", "quality", "negative_prompt", "duration", "aspect_ratio", "resolution", "output_count", "seed", "audio", "first_frame", "last_frame", "references", "source_video", "style_pack", "mood", "cinematography")
+    __slots__ = ("prompt", "model", "quality", "negative_prompt", "duration", "aspect_ratio", "resolution", "output_count", "seed", "audio", "first_frame", "last_frame", "references", "source_video", "style_pack", "mood", "cinematography", "loop")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +129,7 @@ class VideoSpec(_message.Message):
     STYLE_PACK_FIELD_NUMBER: _ClassVar[int]
     MOOD_FIELD_NUMBER: _ClassVar[int]
     CINEMATOGRAPHY_FIELD_NUMBER: _ClassVar[int]
+    LOOP_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     model: str
     quality: _model_pb2.Model.Quality
@@ -132,7 +147,8 @@ class VideoSpec(_message.Message):
     style_pack: str
     mood: str
     cinematography: str
-    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., quality: _Optional[_Union[_model_pb2.Model.Quality, str]] = ..., negative_prompt: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., aspect_ratio: _Optional[str] = ..., resolution: _Optional[str] = ..., output_count: _Optional[int] = ..., seed: _Optional[int] = ..., audio: bool = ..., first_frame: _Optional[_Union[MediaInput, _Mapping]] = ..., last_frame: _Optional[_Union[MediaInput, _Mapping]] = ..., references: _Optional[_Iterable[_Union[MediaInput, _Mapping]]] = ..., source_video: _Optional[_Union[MediaInput, _Mapping]] = ..., style_pack: _Optional[str] = ..., mood: _Optional[str] = ..., cinematography: _Optional[str] = ...) -> None: ...
+    loop: bool
+    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., quality: _Optional[_Union[_model_pb2.Model.Quality, str]] = ..., negative_prompt: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., aspect_ratio: _Optional[str] = ..., resolution: _Optional[str] = ..., output_count: _Optional[int] = ..., seed: _Optional[int] = ..., audio: bool = ..., first_frame: _Optional[_Union[MediaInput, _Mapping]] = ..., last_frame: _Optional[_Union[MediaInput, _Mapping]] = ..., references: _Optional[_Iterable[_Union[MediaInput, _Mapping]]] = ..., source_video: _Optional[_Union[MediaInput, _Mapping]] = ..., style_pack: _Optional[str] = ..., mood: _Optional[str] = ..., cinematography: _Optional[str] = ..., loop: bool = ...) -> None: ...
 
 class ImageSpec(_message.Message):
     __slots__ = ("prompt", "model", "quality", "negative_prompt", "aspect_ratio", "size", "output_count", "seed", "references", "mask", "output_mime_type", "style_pack", "mood")
@@ -175,7 +191,7 @@ class MediaInput(_message.Message):
     def __init__(self, media_id: _Optional[str] = ..., content: _Optional[bytes] = ..., uri: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("stage", "percent", "estimated", "message", "remaining")
+    __slots__ = ("stage", "percent", "estimated", "message", "remaining", "preview")
     class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STAGE_UNSPECIFIED: _ClassVar[Progress.Stage]
@@ -199,12 +215,14 @@ class Progress(_message.Message):
     ESTIMATED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     REMAINING_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
     stage: Progress.Stage
     percent: int
     estimated: bool
     message: str
     remaining: _duration_pb2.Duration
-    def __init__(self, stage: _Optional[_Union[Progress.Stage, str]] = ..., percent: _Optional[int] = ..., estimated: bool = ..., message: _Optional[str] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    preview: str
+    def __init__(self, stage: _Optional[_Union[Progress.Stage, str]] = ..., percent: _Optional[int] = ..., estimated: bool = ..., message: _Optional[str] = ..., remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., preview: _Optional[str] = ...) -> None: ...
 
 class QueueInfo(_message.Message):
     __slots__ = ("position", "estimated_wait", "estimated_run", "sample_count", "blocked_reason")

@@ -2,12 +2,17 @@ import datetime
 
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.type import money_pb2 as _money_pb2
+from rushes.v1 import analysis_pb2 as _analysis_pb2
 from rushes.v1 import error_reason_pb2 as _error_reason_pb2
 from rushes.v1 import job_pb2 as _job_pb2
 from rushes.v1 import media_pb2 as _media_pb2
 from rushes.v1 import model_pb2 as _model_pb2
+from rushes.v1 import notification_pb2 as _notification_pb2
+from rushes.v1 import recipe_pb2 as _recipe_pb2
+from rushes.v1 import view_pb2 as _view_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -18,7 +23,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JobOptions(_message.Message):
-    __slots__ = ("request_id", "labels", "max_cost", "start_within", "finish_within", "validate_only")
+    __slots__ = ("request_id", "labels", "max_cost", "start_within", "finish_within", "validate_only", "apply_to_view")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -32,13 +37,15 @@ class JobOptions(_message.Message):
     START_WITHIN_FIELD_NUMBER: _ClassVar[int]
     FINISH_WITHIN_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    APPLY_TO_VIEW_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     labels: _containers.ScalarMap[str, str]
     max_cost: _money_pb2.Money
     start_within: _duration_pb2.Duration
     finish_within: _duration_pb2.Duration
     validate_only: bool
-    def __init__(self, request_id: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., max_cost: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., start_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., finish_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., validate_only: bool = ...) -> None: ...
+    apply_to_view: str
+    def __init__(self, request_id: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., max_cost: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., start_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., finish_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., validate_only: bool = ..., apply_to_view: _Optional[str] = ...) -> None: ...
 
 class GenerateVideoRequest(_message.Message):
     __slots__ = ("spec", "options")
@@ -76,15 +83,61 @@ class GenerateImageResponse(_message.Message):
     warnings: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ..., deduplicated: bool = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class BatchGenerateRequest(_message.Message):
+    __slots__ = ("requests", "request_id", "labels", "max_cost", "validate_only")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class Request(_message.Message):
+        __slots__ = ("video", "image", "options")
+        VIDEO_FIELD_NUMBER: _ClassVar[int]
+        IMAGE_FIELD_NUMBER: _ClassVar[int]
+        OPTIONS_FIELD_NUMBER: _ClassVar[int]
+        video: _job_pb2.VideoSpec
+        image: _job_pb2.ImageSpec
+        options: JobOptions
+        def __init__(self, video: _Optional[_Union[_job_pb2.VideoSpec, _Mapping]] = ..., image: _Optional[_Union[_job_pb2.ImageSpec, _Mapping]] = ..., options: _Optional[_Union[JobOptions, _Mapping]] = ...) -> None: ...
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    requests: _containers.RepeatedCompositeFieldContainer[BatchGenerateRequest.Request]
+    request_id: str
+    labels: _containers.ScalarMap[str, str]
+    max_cost: _money_pb2.Money
+    validate_only: bool
+    def __init__(self, requests: _Optional[_Iterable[_Union[BatchGenerateRequest.Request, _Mapping]]] = ..., request_id: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., max_cost: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., validate_only: bool = ...) -> None: ...
+
+class BatchGenerateResponse(_message.Message):
+    __slots__ = ("batch_id", "jobs", "deduplicated", "warnings", "estimated")
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    DEDUPLICATED_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_FIELD_NUMBER: _ClassVar[int]
+    batch_id: str
+    jobs: _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]
+    deduplicated: bool
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    estimated: _money_pb2.Money
+    def __init__(self, batch_id: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[_job_pb2.Job, _Mapping]]] = ..., deduplicated: bool = ..., warnings: _Optional[_Iterable[str]] = ..., estimated: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+
 class EstimateCostRequest(_message.Message):
-    __slots__ = ("video", "image", "models")
+    __slots__ = ("video", "image", "analysis", "models")
     VIDEO_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    ANALYSIS_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     video: _job_pb2.VideoSpec
     image: _job_pb2.ImageSpec
+    analysis: _analysis_pb2.AnalysisSpec
     models: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, video: _Optional[_Union[_job_pb2.VideoSpec, _Mapping]] = ..., image: _Optional[_Union[_job_pb2.ImageSpec, _Mapping]] = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, video: _Optional[_Union[_job_pb2.VideoSpec, _Mapping]] = ..., image: _Optional[_Union[_job_pb2.ImageSpec, _Mapping]] = ..., analysis: _Optional[_Union[_analysis_pb2.AnalysisSpec, _Mapping]] = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EstimateCostResponse(_message.Message):
     __slots__ = ("estimates",)
@@ -130,7 +183,15 @@ class ListPromptTemplatesResponse(_message.Message):
     def __init__(self, prompt_templates: _Optional[_Iterable[_Union[_model_pb2.PromptTemplate, _Mapping]]] = ...) -> None: ...
 
 class WatchJobsRequest(_message.Message):
-    __slots__ = ("resume_token", "job_ids", "labels", "recent", "checkpoint_interval", "progress_interval", "until_done")
+    __slots__ = ("resume_token", "job_ids", "labels", "recent", "checkpoint_interval", "progress_interval", "until_done", "include", "batch_id")
+    class Include(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        INCLUDE_UNSPECIFIED: _ClassVar[WatchJobsRequest.Include]
+        NOTIFICATIONS: _ClassVar[WatchJobsRequest.Include]
+        VIEWS: _ClassVar[WatchJobsRequest.Include]
+    INCLUDE_UNSPECIFIED: WatchJobsRequest.Include
+    NOTIFICATIONS: WatchJobsRequest.Include
+    VIEWS: WatchJobsRequest.Include
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     JOB_IDS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +199,8 @@ class WatchJobsRequest(_message.Message):
     CHECKPOINT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     UNTIL_DONE_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
     resume_token: str
     job_ids: _containers.RepeatedScalarFieldContainer[str]
     labels: _containers.RepeatedScalarFieldContainer[str]
@@ -145,7 +208,9 @@ class WatchJobsRequest(_message.Message):
     checkpoint_interval: _duration_pb2.Duration
     progress_interval: _duration_pb2.Duration
     until_done: bool
-    def __init__(self, resume_token: _Optional[str] = ..., job_ids: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., recent: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., checkpoint_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., progress_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., until_done: bool = ...) -> None: ...
+    include: _containers.RepeatedScalarFieldContainer[WatchJobsRequest.Include]
+    batch_id: str
+    def __init__(self, resume_token: _Optional[str] = ..., job_ids: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., recent: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., checkpoint_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., progress_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., until_done: bool = ..., include: _Optional[_Iterable[_Union[WatchJobsRequest.Include, str]]] = ..., batch_id: _Optional[str] = ...) -> None: ...
 
 class WatchJobsResponse(_message.Message):
     __slots__ = ("events", "resume_token")
@@ -156,7 +221,7 @@ class WatchJobsResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[WatchEvent, _Mapping]]] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class WatchEvent(_message.Message):
-    __slots__ = ("revision", "event_time", "job", "progress", "synced", "reset", "end")
+    __slots__ = ("revision", "event_time", "job", "progress", "synced", "reset", "end", "notifications", "views", "announcement")
     class Synced(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
@@ -177,6 +242,9 @@ class WatchEvent(_message.Message):
     SYNCED_FIELD_NUMBER: _ClassVar[int]
     RESET_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    NOTIFICATIONS_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    ANNOUNCEMENT_FIELD_NUMBER: _ClassVar[int]
     revision: int
     event_time: _timestamp_pb2.Timestamp
     job: JobEvent
@@ -184,7 +252,10 @@ class WatchEvent(_message.Message):
     synced: WatchEvent.Synced
     reset: WatchEvent.Reset
     end: WatchEvent.End
-    def __init__(self, revision: _Optional[int] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., job: _Optional[_Union[JobEvent, _Mapping]] = ..., progress: _Optional[_Union[ProgressEvent, _Mapping]] = ..., synced: _Optional[_Union[WatchEvent.Synced, _Mapping]] = ..., reset: _Optional[_Union[WatchEvent.Reset, _Mapping]] = ..., end: _Optional[_Union[WatchEvent.End, _Mapping]] = ...) -> None: ...
+    notifications: _containers.RepeatedCompositeFieldContainer[_notification_pb2.NotificationEvent]
+    views: _containers.RepeatedCompositeFieldContainer[_view_pb2.ViewEvent]
+    announcement: _notification_pb2.AnnouncementEvent
+    def __init__(self, revision: _Optional[int] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., job: _Optional[_Union[JobEvent, _Mapping]] = ..., progress: _Optional[_Union[ProgressEvent, _Mapping]] = ..., synced: _Optional[_Union[WatchEvent.Synced, _Mapping]] = ..., reset: _Optional[_Union[WatchEvent.Reset, _Mapping]] = ..., end: _Optional[_Union[WatchEvent.End, _Mapping]] = ..., notifications: _Optional[_Iterable[_Union[_notification_pb2.NotificationEvent, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_view_pb2.ViewEvent, _Mapping]]] = ..., announcement: _Optional[_Union[_notification_pb2.AnnouncementEvent, _Mapping]] = ...) -> None: ...
 
 class JobEvent(_message.Message):
     __slots__ = ("type", "job")
@@ -241,16 +312,18 @@ class GetJobResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "states", "labels")
+    __slots__ = ("page_size", "page_token", "states", "labels", "batch_id")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     states: _containers.RepeatedScalarFieldContainer[_job_pb2.Job.State]
     labels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_job_pb2.Job.State, str]]] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    batch_id: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_job_pb2.Job.State, str]]] = ..., labels: _Optional[_Iterable[str]] = ..., batch_id: _Optional[str] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("jobs", "next_page_token", "resume_token")
@@ -297,12 +370,20 @@ class CancelJobResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class RetryJobRequest(_message.Message):
-    __slots__ = ("job_id", "options")
+    __slots__ = ("job_id", "options", "video", "image", "changed_fields", "seed_media_id")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    SEED_MEDIA_ID_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     options: JobOptions
-    def __init__(self, job_id: _Optional[str] = ..., options: _Optional[_Union[JobOptions, _Mapping]] = ...) -> None: ...
+    video: _job_pb2.VideoSpec
+    image: _job_pb2.ImageSpec
+    changed_fields: _field_mask_pb2.FieldMask
+    seed_media_id: str
+    def __init__(self, job_id: _Optional[str] = ..., options: _Optional[_Union[JobOptions, _Mapping]] = ..., video: _Optional[_Union[_job_pb2.VideoSpec, _Mapping]] = ..., image: _Optional[_Union[_job_pb2.ImageSpec, _Mapping]] = ..., changed_fields: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., seed_media_id: _Optional[str] = ...) -> None: ...
 
 class RetryJobResponse(_message.Message):
     __slots__ = ("job", "deduplicated", "warnings")
@@ -394,10 +475,12 @@ class DeleteMediaRequest(_message.Message):
     def __init__(self, media_id: _Optional[str] = ..., permanent: bool = ...) -> None: ...
 
 class DeleteMediaResponse(_message.Message):
-    __slots__ = ("media",)
+    __slots__ = ("media", "cleared_views")
     MEDIA_FIELD_NUMBER: _ClassVar[int]
+    CLEARED_VIEWS_FIELD_NUMBER: _ClassVar[int]
     media: _media_pb2.Media
-    def __init__(self, media: _Optional[_Union[_media_pb2.Media, _Mapping]] = ...) -> None: ...
+    cleared_views: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, media: _Optional[_Union[_media_pb2.Media, _Mapping]] = ..., cleared_views: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class UndeleteMediaRequest(_message.Message):
     __slots__ = ("media_id",)
@@ -406,10 +489,12 @@ class UndeleteMediaRequest(_message.Message):
     def __init__(self, media_id: _Optional[str] = ...) -> None: ...
 
 class UndeleteMediaResponse(_message.Message):
-    __slots__ = ("media",)
+    __slots__ = ("media", "former_views")
     MEDIA_FIELD_NUMBER: _ClassVar[int]
+    FORMER_VIEWS_FIELD_NUMBER: _ClassVar[int]
     media: _media_pb2.Media
-    def __init__(self, media: _Optional[_Union[_media_pb2.Media, _Mapping]] = ...) -> None: ...
+    former_views: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, media: _Optional[_Union[_media_pb2.Media, _Mapping]] = ..., former_views: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class BatchDeleteMediaRequest(_message.Message):
     __slots__ = ("media_ids", "permanent")
@@ -420,18 +505,22 @@ class BatchDeleteMediaRequest(_message.Message):
     def __init__(self, media_ids: _Optional[_Iterable[str]] = ..., permanent: bool = ...) -> None: ...
 
 class BatchDeleteMediaResponse(_message.Message):
-    __slots__ = ("media",)
+    __slots__ = ("media", "cleared_views")
     MEDIA_FIELD_NUMBER: _ClassVar[int]
+    CLEARED_VIEWS_FIELD_NUMBER: _ClassVar[int]
     media: _containers.RepeatedCompositeFieldContainer[_media_pb2.Media]
-    def __init__(self, media: _Optional[_Iterable[_Union[_media_pb2.Media, _Mapping]]] = ...) -> None: ...
+    cleared_views: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, media: _Optional[_Iterable[_Union[_media_pb2.Media, _Mapping]]] = ..., cleared_views: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CreateUploadRequest(_message.Message):
-    __slots__ = ("size_bytes", "sha256")
+    __slots__ = ("size_bytes", "sha256", "mime_type")
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
     size_bytes: int
     sha256: str
-    def __init__(self, size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+    mime_type: str
+    def __init__(self, size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., mime_type: _Optional[str] = ...) -> None: ...
 
 class CreateUploadResponse(_message.Message):
     __slots__ = ("media_id", "upload_url", "expire_time")

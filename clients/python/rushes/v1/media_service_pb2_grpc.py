@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from rushes.v1 import media_service_pb2 as rushes_dot_v1_dot_media__service__pb2
+from rushes.v1 import recipe_pb2 as rushes_dot_v1_dot_recipe__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -27,7 +28,7 @@ if _version_not_supported:
 
 class MediaServiceStub(object):
     """Submit generations, watch them live, keep the library. The caller is the subject of the bearer token;
-    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason.
+    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason. Scopes: see AccountService.
     """
 
     def __init__(self, channel):
@@ -45,6 +46,11 @@ class MediaServiceStub(object):
                 '/rushes.v1.MediaService/GenerateImage',
                 request_serializer=rushes_dot_v1_dot_media__service__pb2.GenerateImageRequest.SerializeToString,
                 response_deserializer=rushes_dot_v1_dot_media__service__pb2.GenerateImageResponse.FromString,
+                _registered_method=True)
+        self.BatchGenerate = channel.unary_unary(
+                '/rushes.v1.MediaService/BatchGenerate',
+                request_serializer=rushes_dot_v1_dot_media__service__pb2.BatchGenerateRequest.SerializeToString,
+                response_deserializer=rushes_dot_v1_dot_media__service__pb2.BatchGenerateResponse.FromString,
                 _registered_method=True)
         self.EstimateCost = channel.unary_unary(
                 '/rushes.v1.MediaService/EstimateCost',
@@ -96,6 +102,11 @@ class MediaServiceStub(object):
                 request_serializer=rushes_dot_v1_dot_media__service__pb2.GetMediaRequest.SerializeToString,
                 response_deserializer=rushes_dot_v1_dot_media__service__pb2.GetMediaResponse.FromString,
                 _registered_method=True)
+        self.GetRecipe = channel.unary_unary(
+                '/rushes.v1.MediaService/GetRecipe',
+                request_serializer=rushes_dot_v1_dot_recipe__pb2.GetRecipeRequest.SerializeToString,
+                response_deserializer=rushes_dot_v1_dot_recipe__pb2.GetRecipeResponse.FromString,
+                _registered_method=True)
         self.ListMedia = channel.unary_unary(
                 '/rushes.v1.MediaService/ListMedia',
                 request_serializer=rushes_dot_v1_dot_media__service__pb2.ListMediaRequest.SerializeToString,
@@ -130,7 +141,7 @@ class MediaServiceStub(object):
 
 class MediaServiceServicer(object):
     """Submit generations, watch them live, keep the library. The caller is the subject of the bearer token;
-    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason.
+    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason. Scopes: see AccountService.
     """
 
     def GenerateVideo(self, request, context):
@@ -142,6 +153,14 @@ class MediaServiceServicer(object):
 
     def GenerateImage(self, request, context):
         """Accepts an image job. OK means that the job is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGenerate(self, request, context):
+        """Accepts up to 100 jobs, all or none: in one transaction, with one reservation of the sum. A refusal names the request in its
+        field ("requests[3].spec.prompt") or in the metadata key `index`. QUEUE_FULL when not all fit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,7 +188,7 @@ class MediaServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchJobs(self, request, context):
-        """The caller's jobs, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse.
+        """The caller's jobs, and what `include` adds, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,7 +208,7 @@ class MediaServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListJobEvents(self, request, context):
-        """Events of one job, oldest first, as WatchJobs sent them.
+        """Events of one job, oldest first, as WatchJobs without `include` sent them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -203,7 +222,7 @@ class MediaServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """A new job from the spec of an ended one.
+        """A new job from the spec of an ended one, with changes if there are some. Of a report: FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,6 +230,13 @@ class MediaServiceServicer(object):
 
     def GetMedia(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRecipe(self, request, context):
+        """How an item was made, to keep and to submit again. Of an upload: NOT_FOUND, resource "recipe".
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -230,14 +256,14 @@ class MediaServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMedia(self, request, context):
-        """Into the bin, or for good with `permanent`. OK when it is there already.
+        """Into the bin, or for good with `permanent`. OK when it is there already. Clears its views and revokes its shares.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UndeleteMedia(self, request, context):
-        """Out of the bin. OK when it is out already.
+        """Out of the bin. OK when it is out already. Views stay cleared and shares revoked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -251,7 +277,7 @@ class MediaServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateUpload(self, request, context):
-        """A signed address to PUT an input image or video to.
+        """A signed address to PUT an input image or video to. With a sha256 it is idempotent: the same one continues an unfinished upload.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -269,6 +295,11 @@ def add_MediaServiceServicer_to_server(servicer, server):
                     servicer.GenerateImage,
                     request_deserializer=rushes_dot_v1_dot_media__service__pb2.GenerateImageRequest.FromString,
                     response_serializer=rushes_dot_v1_dot_media__service__pb2.GenerateImageResponse.SerializeToString,
+            ),
+            'BatchGenerate': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGenerate,
+                    request_deserializer=rushes_dot_v1_dot_media__service__pb2.BatchGenerateRequest.FromString,
+                    response_serializer=rushes_dot_v1_dot_media__service__pb2.BatchGenerateResponse.SerializeToString,
             ),
             'EstimateCost': grpc.unary_unary_rpc_method_handler(
                     servicer.EstimateCost,
@@ -320,6 +351,11 @@ def add_MediaServiceServicer_to_server(servicer, server):
                     request_deserializer=rushes_dot_v1_dot_media__service__pb2.GetMediaRequest.FromString,
                     response_serializer=rushes_dot_v1_dot_media__service__pb2.GetMediaResponse.SerializeToString,
             ),
+            'GetRecipe': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecipe,
+                    request_deserializer=rushes_dot_v1_dot_recipe__pb2.GetRecipeRequest.FromString,
+                    response_serializer=rushes_dot_v1_dot_recipe__pb2.GetRecipeResponse.SerializeToString,
+            ),
             'ListMedia': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMedia,
                     request_deserializer=rushes_dot_v1_dot_media__service__pb2.ListMediaRequest.FromString,
@@ -360,7 +396,7 @@ def add_MediaServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class MediaService(object):
     """Submit generations, watch them live, keep the library. The caller is the subject of the bearer token;
-    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason.
+    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason. Scopes: see AccountService.
     """
 
     @staticmethod
@@ -407,6 +443,33 @@ class MediaService(object):
             '/rushes.v1.MediaService/GenerateImage',
             rushes_dot_v1_dot_media__service__pb2.GenerateImageRequest.SerializeToString,
             rushes_dot_v1_dot_media__service__pb2.GenerateImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGenerate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rushes.v1.MediaService/BatchGenerate',
+            rushes_dot_v1_dot_media__service__pb2.BatchGenerateRequest.SerializeToString,
+            rushes_dot_v1_dot_media__service__pb2.BatchGenerateResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -677,6 +740,33 @@ class MediaService(object):
             '/rushes.v1.MediaService/GetMedia',
             rushes_dot_v1_dot_media__service__pb2.GetMediaRequest.SerializeToString,
             rushes_dot_v1_dot_media__service__pb2.GetMediaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecipe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rushes.v1.MediaService/GetRecipe',
+            rushes_dot_v1_dot_recipe__pb2.GetRecipeRequest.SerializeToString,
+            rushes_dot_v1_dot_recipe__pb2.GetRecipeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from rushes.v1 import media_service_pb2 as _media_service_pb2
+from rushes.v1 import recipe_pb2 as _recipe_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -28,7 +29,7 @@ GRPC_VERSION: str
 
 class MediaServiceStub:
     """Submit generations, watch them live, keep the library. The caller is the subject of the bearer token;
-    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason.
+    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason. Scopes: see AccountService.
     """
 
     @_typing.overload
@@ -39,6 +40,10 @@ class MediaServiceStub:
     """Accepts a video job. OK means that the job is durable."""
     GenerateImage: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.GenerateImageRequest, _media_service_pb2.GenerateImageResponse]
     """Accepts an image job. OK means that the job is durable."""
+    BatchGenerate: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.BatchGenerateRequest, _media_service_pb2.BatchGenerateResponse]
+    """Accepts up to 100 jobs, all or none: in one transaction, with one reservation of the sum. A refusal names the request in its
+    field ("requests[3].spec.prompt") or in the metadata key `index`. QUEUE_FULL when not all fit.
+    """
     EstimateCost: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.EstimateCostRequest, _media_service_pb2.EstimateCostResponse]
     """Prices one request on one or several models; nothing is stored."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.ListModelsRequest, _media_service_pb2.ListModelsResponse]
@@ -46,34 +51,36 @@ class MediaServiceStub:
     ListPromptTemplates: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.ListPromptTemplatesRequest, _media_service_pb2.ListPromptTemplatesResponse]
     """The operator's prompt templates with their texts, for a menu."""
     WatchJobs: _grpc.UnaryStreamMultiCallable[_media_service_pb2.WatchJobsRequest, _media_service_pb2.WatchJobsResponse]
-    """The caller's jobs, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse."""
+    """The caller's jobs, and what `include` adds, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.GetJobRequest, _media_service_pb2.GetJobResponse]
     ListJobs: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.ListJobsRequest, _media_service_pb2.ListJobsResponse]
     """Newest first."""
     ListJobEvents: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.ListJobEventsRequest, _media_service_pb2.ListJobEventsResponse]
-    """Events of one job, oldest first, as WatchJobs sent them."""
+    """Events of one job, oldest first, as WatchJobs without `include` sent them."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.CancelJobRequest, _media_service_pb2.CancelJobResponse]
     """Idempotent. The answer says what happened: CANCELLED, or cancel_request_time set, or already terminal."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.RetryJobRequest, _media_service_pb2.RetryJobResponse]
-    """A new job from the spec of an ended one."""
+    """A new job from the spec of an ended one, with changes if there are some. Of a report: FIELD_INVALID."""
     GetMedia: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.GetMediaRequest, _media_service_pb2.GetMediaResponse]
+    GetRecipe: _grpc.UnaryUnaryMultiCallable[_recipe_pb2.GetRecipeRequest, _recipe_pb2.GetRecipeResponse]
+    """How an item was made, to keep and to submit again. Of an upload: NOT_FOUND, resource "recipe"."""
     ListMedia: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.ListMediaRequest, _media_service_pb2.ListMediaResponse]
     """Newest first."""
     UpdateMedia: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.UpdateMediaRequest, _media_service_pb2.UpdateMediaResponse]
     """Title, labels, star."""
     DeleteMedia: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.DeleteMediaRequest, _media_service_pb2.DeleteMediaResponse]
-    """Into the bin, or for good with `permanent`. OK when it is there already."""
+    """Into the bin, or for good with `permanent`. OK when it is there already. Clears its views and revokes its shares."""
     UndeleteMedia: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.UndeleteMediaRequest, _media_service_pb2.UndeleteMediaResponse]
-    """Out of the bin. OK when it is out already."""
+    """Out of the bin. OK when it is out already. Views stay cleared and shares revoked."""
     BatchDeleteMedia: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.BatchDeleteMediaRequest, _media_service_pb2.BatchDeleteMediaResponse]
     """All or none."""
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.CreateUploadRequest, _media_service_pb2.CreateUploadResponse]
-    """A signed address to PUT an input image or video to."""
+    """A signed address to PUT an input image or video to. With a sha256 it is idempotent: the same one continues an unfinished upload."""
 
 @_typing.type_check_only
 class MediaServiceAsyncStub(MediaServiceStub):
     """Submit generations, watch them live, keep the library. The caller is the subject of the bearer token;
-    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason.
+    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason. Scopes: see AccountService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -81,6 +88,10 @@ class MediaServiceAsyncStub(MediaServiceStub):
     """Accepts a video job. OK means that the job is durable."""
     GenerateImage: _aio.UnaryUnaryMultiCallable[_media_service_pb2.GenerateImageRequest, _media_service_pb2.GenerateImageResponse]  # type: ignore[assignment]
     """Accepts an image job. OK means that the job is durable."""
+    BatchGenerate: _aio.UnaryUnaryMultiCallable[_media_service_pb2.BatchGenerateRequest, _media_service_pb2.BatchGenerateResponse]  # type: ignore[assignment]
+    """Accepts up to 100 jobs, all or none: in one transaction, with one reservation of the sum. A refusal names the request in its
+    field ("requests[3].spec.prompt") or in the metadata key `index`. QUEUE_FULL when not all fit.
+    """
     EstimateCost: _aio.UnaryUnaryMultiCallable[_media_service_pb2.EstimateCostRequest, _media_service_pb2.EstimateCostResponse]  # type: ignore[assignment]
     """Prices one request on one or several models; nothing is stored."""
     ListModels: _aio.UnaryUnaryMultiCallable[_media_service_pb2.ListModelsRequest, _media_service_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -88,33 +99,35 @@ class MediaServiceAsyncStub(MediaServiceStub):
     ListPromptTemplates: _aio.UnaryUnaryMultiCallable[_media_service_pb2.ListPromptTemplatesRequest, _media_service_pb2.ListPromptTemplatesResponse]  # type: ignore[assignment]
     """The operator's prompt templates with their texts, for a menu."""
     WatchJobs: _aio.UnaryStreamMultiCallable[_media_service_pb2.WatchJobsRequest, _media_service_pb2.WatchJobsResponse]  # type: ignore[assignment]
-    """The caller's jobs, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse."""
+    """The caller's jobs, and what `include` adds, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse."""
     GetJob: _aio.UnaryUnaryMultiCallable[_media_service_pb2.GetJobRequest, _media_service_pb2.GetJobResponse]  # type: ignore[assignment]
     ListJobs: _aio.UnaryUnaryMultiCallable[_media_service_pb2.ListJobsRequest, _media_service_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Newest first."""
     ListJobEvents: _aio.UnaryUnaryMultiCallable[_media_service_pb2.ListJobEventsRequest, _media_service_pb2.ListJobEventsResponse]  # type: ignore[assignment]
-    """Events of one job, oldest first, as WatchJobs sent them."""
+    """Events of one job, oldest first, as WatchJobs without `include` sent them."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_media_service_pb2.CancelJobRequest, _media_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Idempotent. The answer says what happened: CANCELLED, or cancel_request_time set, or already terminal."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_media_service_pb2.RetryJobRequest, _media_service_pb2.RetryJobResponse]  # type: ignore[assignment]
-    """A new job from the spec of an ended one."""
+    """A new job from the spec of an ended one, with changes if there are some. Of a report: FIELD_INVALID."""
     GetMedia: _aio.UnaryUnaryMultiCallable[_media_service_pb2.GetMediaRequest, _media_service_pb2.GetMediaResponse]  # type: ignore[assignment]
+    GetRecipe: _aio.UnaryUnaryMultiCallable[_recipe_pb2.GetRecipeRequest, _recipe_pb2.GetRecipeResponse]  # type: ignore[assignment]
+    """How an item was made, to keep and to submit again. Of an upload: NOT_FOUND, resource "recipe"."""
     ListMedia: _aio.UnaryUnaryMultiCallable[_media_service_pb2.ListMediaRequest, _media_service_pb2.ListMediaResponse]  # type: ignore[assignment]
     """Newest first."""
     UpdateMedia: _aio.UnaryUnaryMultiCallable[_media_service_pb2.UpdateMediaRequest, _media_service_pb2.UpdateMediaResponse]  # type: ignore[assignment]
     """Title, labels, star."""
     DeleteMedia: _aio.UnaryUnaryMultiCallable[_media_service_pb2.DeleteMediaRequest, _media_service_pb2.DeleteMediaResponse]  # type: ignore[assignment]
-    """Into the bin, or for good with `permanent`. OK when it is there already."""
+    """Into the bin, or for good with `permanent`. OK when it is there already. Clears its views and revokes its shares."""
     UndeleteMedia: _aio.UnaryUnaryMultiCallable[_media_service_pb2.UndeleteMediaRequest, _media_service_pb2.UndeleteMediaResponse]  # type: ignore[assignment]
-    """Out of the bin. OK when it is out already."""
+    """Out of the bin. OK when it is out already. Views stay cleared and shares revoked."""
     BatchDeleteMedia: _aio.UnaryUnaryMultiCallable[_media_service_pb2.BatchDeleteMediaRequest, _media_service_pb2.BatchDeleteMediaResponse]  # type: ignore[assignment]
     """All or none."""
     CreateUpload: _aio.UnaryUnaryMultiCallable[_media_service_pb2.CreateUploadRequest, _media_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
-    """A signed address to PUT an input image or video to."""
+    """A signed address to PUT an input image or video to. With a sha256 it is idempotent: the same one continues an unfinished upload."""
 
 class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
     """Submit generations, watch them live, keep the library. The caller is the subject of the bearer token;
-    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason.
+    no request names a user. Every error carries a google.rpc.ErrorInfo with a reason from ErrorReason. Scopes: see AccountService.
     """
 
     @_abc_1.abstractmethod
@@ -132,6 +145,16 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.GenerateImageResponse, _abc.Awaitable[_media_service_pb2.GenerateImageResponse]]:
         """Accepts an image job. OK means that the job is durable."""
+
+    @_abc_1.abstractmethod
+    def BatchGenerate(
+        self,
+        request: _media_service_pb2.BatchGenerateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_media_service_pb2.BatchGenerateResponse, _abc.Awaitable[_media_service_pb2.BatchGenerateResponse]]:
+        """Accepts up to 100 jobs, all or none: in one transaction, with one reservation of the sum. A refusal names the request in its
+        field ("requests[3].spec.prompt") or in the metadata key `index`. QUEUE_FULL when not all fit.
+        """
 
     @_abc_1.abstractmethod
     def EstimateCost(
@@ -163,7 +186,7 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_service_pb2.WatchJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_media_service_pb2.WatchJobsResponse], _abc.AsyncIterator[_media_service_pb2.WatchJobsResponse]]:
-        """The caller's jobs, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse."""
+        """The caller's jobs, and what `include` adds, live: a snapshot, SYNCED, then every change, in order, once. See WatchJobsResponse."""
 
     @_abc_1.abstractmethod
     def GetJob(
@@ -186,7 +209,7 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_service_pb2.ListJobEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.ListJobEventsResponse, _abc.Awaitable[_media_service_pb2.ListJobEventsResponse]]:
-        """Events of one job, oldest first, as WatchJobs sent them."""
+        """Events of one job, oldest first, as WatchJobs without `include` sent them."""
 
     @_abc_1.abstractmethod
     def CancelJob(
@@ -202,7 +225,7 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.RetryJobResponse, _abc.Awaitable[_media_service_pb2.RetryJobResponse]]:
-        """A new job from the spec of an ended one."""
+        """A new job from the spec of an ended one, with changes if there are some. Of a report: FIELD_INVALID."""
 
     @_abc_1.abstractmethod
     def GetMedia(
@@ -210,6 +233,14 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_service_pb2.GetMediaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.GetMediaResponse, _abc.Awaitable[_media_service_pb2.GetMediaResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetRecipe(
+        self,
+        request: _recipe_pb2.GetRecipeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recipe_pb2.GetRecipeResponse, _abc.Awaitable[_recipe_pb2.GetRecipeResponse]]:
+        """How an item was made, to keep and to submit again. Of an upload: NOT_FOUND, resource "recipe"."""
 
     @_abc_1.abstractmethod
     def ListMedia(
@@ -233,7 +264,7 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_service_pb2.DeleteMediaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.DeleteMediaResponse, _abc.Awaitable[_media_service_pb2.DeleteMediaResponse]]:
-        """Into the bin, or for good with `permanent`. OK when it is there already."""
+        """Into the bin, or for good with `permanent`. OK when it is there already. Clears its views and revokes its shares."""
 
     @_abc_1.abstractmethod
     def UndeleteMedia(
@@ -241,7 +272,7 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_service_pb2.UndeleteMediaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.UndeleteMediaResponse, _abc.Awaitable[_media_service_pb2.UndeleteMediaResponse]]:
-        """Out of the bin. OK when it is out already."""
+        """Out of the bin. OK when it is out already. Views stay cleared and shares revoked."""
 
     @_abc_1.abstractmethod
     def BatchDeleteMedia(
@@ -257,6 +288,6 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_service_pb2.CreateUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.CreateUploadResponse, _abc.Awaitable[_media_service_pb2.CreateUploadResponse]]:
-        """A signed address to PUT an input image or video to."""
+        """A signed address to PUT an input image or video to. With a sha256 it is idempotent: the same one continues an unfinished upload."""
 
 def add_MediaServiceServicer_to_server(servicer: MediaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

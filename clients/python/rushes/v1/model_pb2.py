@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15rushes/v1/model.proto\x12\trushes.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xb6\x03\n\x05Model\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12!\n\x05video\x18\x04 \x01(\x0b\x32\x12.rushes.v1.Ability\x12!\n\x05image\x18\x05 \x01(\x0b\x32\x12.rushes.v1.Ability\x12\x16\n\x0eprice_revision\x18\x06 \x01(\t\x12\x11\n\tavailable\x18\x07 \x01(\x08\x12\x1a\n\x12unavailable_reason\x18\x08 \x01(\t\x12\x31\n\rshutdown_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breplacement\x18\n \x01(\t\x12\r\n\x05queue\x18\x0b \x01(\t\x12\x16\n\x0eprovider_model\x18\x0c \x01(\t\x12\x33\n\x10typical_duration\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\"E\n\x07Quality\x12\x17\n\x13QUALITY_UNSPECIFIED\x10\x00\x12\t\n\x05\x44RAFT\x10\x01\x12\x0c\n\x08STANDARD\x10\x02\x12\x08\n\x04HIGH\x10\x03\"\x8d\x02\n\x07\x41\x62ility\x12\x15\n\raspect_ratios\x18\x01 \x03(\t\x12\x13\n\x0bresolutions\x18\x02 \x03(\t\x12,\n\tdurations\x18\x03 \x03(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_output_count\x18\x04 \x01(\x05\x12\x16\n\x0emax_references\x18\x05 \x01(\x05\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\x12+\n\tqualities\x18\x07 \x03(\x0e\x32\x18.rushes.v1.Model.Quality\x12$\n\x06prices\x18\x08 \x03(\x0b\x32\x14.rushes.v1.PriceLine\x12\x13\n\x0b\x63\x61ncellable\x18\t \x01(\x08\"=\n\tPriceLine\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\"\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x12.google.type.Money\"P\n\x0ePromptTemplate\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\tB#Z!rushes.dev/gen/rushes/v1;rushesv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15rushes/v1/model.proto\x12\trushes.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xdc\x03\n\x05Model\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12!\n\x05video\x18\x04 \x01(\x0b\x32\x12.rushes.v1.Ability\x12!\n\x05image\x18\x05 \x01(\x0b\x32\x12.rushes.v1.Ability\x12\x16\n\x0eprice_revision\x18\x06 \x01(\t\x12\x11\n\tavailable\x18\x07 \x01(\x08\x12\x1a\n\x12unavailable_reason\x18\x08 \x01(\t\x12\x31\n\rshutdown_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breplacement\x18\n \x01(\t\x12\r\n\x05queue\x18\x0b \x01(\t\x12\x16\n\x0eprovider_model\x18\x0c \x01(\t\x12\x33\n\x10typical_duration\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12$\n\x08\x61nalysis\x18\x0e \x01(\x0b\x32\x12.rushes.v1.Ability\"E\n\x07Quality\x12\x17\n\x13QUALITY_UNSPECIFIED\x10\x00\x12\t\n\x05\x44RAFT\x10\x01\x12\x0c\n\x08STANDARD\x10\x02\x12\x08\n\x04HIGH\x10\x03\"\x8d\x02\n\x07\x41\x62ility\x12\x15\n\raspect_ratios\x18\x01 \x03(\t\x12\x13\n\x0bresolutions\x18\x02 \x03(\t\x12,\n\tdurations\x18\x03 \x03(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_output_count\x18\x04 \x01(\x05\x12\x16\n\x0emax_references\x18\x05 \x01(\x05\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\x12+\n\tqualities\x18\x07 \x03(\x0e\x32\x18.rushes.v1.Model.Quality\x12$\n\x06prices\x18\x08 \x03(\x0b\x32\x14.rushes.v1.PriceLine\x12\x13\n\x0b\x63\x61ncellable\x18\t \x01(\x08\"=\n\tPriceLine\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\"\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x12.google.type.Money\"P\n\x0ePromptTemplate\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\tB#Z!rushes.dev/gen/rushes/v1;rushesv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z!rushes.dev/gen/rushes/v1;rushesv1'
   _globals['_MODEL']._serialized_start=127
-  _globals['_MODEL']._serialized_end=565
-  _globals['_MODEL_QUALITY']._serialized_start=496
-  _globals['_MODEL_QUALITY']._serialized_end=565
-  _globals['_ABILITY']._serialized_start=568
-  _globals['_ABILITY']._serialized_end=837
-  _globals['_PRICELINE']._serialized_start=839
-  _globals['_PRICELINE']._serialized_end=900
-  _globals['_PROMPTTEMPLATE']._serialized_start=902
-  _globals['_PROMPTTEMPLATE']._serialized_end=982
+  _globals['_MODEL']._serialized_end=603
+  _globals['_MODEL_QUALITY']._serialized_start=534
+  _globals['_MODEL_QUALITY']._serialized_end=603
+  _globals['_ABILITY']._serialized_start=606
+  _globals['_ABILITY']._serialized_end=875
+  _globals['_PRICELINE']._serialized_start=877
+  _globals['_PRICELINE']._serialized_end=938
+  _globals['_PROMPTTEMPLATE']._serialized_start=940
+  _globals['_PROMPTTEMPLATE']._serialized_end=1020
 # @@protoc_insertion_point(module_scope)

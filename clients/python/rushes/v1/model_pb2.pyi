@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("model", "provider", "display_name", "video", "image", "price_revision", "available", "unavailable_reason", "shutdown_time", "replacement", "queue", "provider_model", "typical_duration")
+    __slots__ = ("model", "provider", "display_name", "video", "image", "price_revision", "available", "unavailable_reason", "shutdown_time", "replacement", "queue", "provider_model", "typical_duration", "analysis")
     class Quality(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         QUALITY_UNSPECIFIED: _ClassVar[Model.Quality]
@@ -37,6 +37,7 @@ class Model(_message.Message):
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_MODEL_FIELD_NUMBER: _ClassVar[int]
     TYPICAL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    ANALYSIS_FIELD_NUMBER: _ClassVar[int]
     model: str
     provider: str
     display_name: str
@@ -50,7 +51,8 @@ class Model(_message.Message):
     queue: str
     provider_model: str
     typical_duration: _duration_pb2.Duration
-    def __init__(self, model: _Optional[str] = ..., provider: _Optional[str] = ..., display_name: _Optional[str] = ..., video: _Optional[_Union[Ability, _Mapping]] = ..., image: _Optional[_Union[Ability, _Mapping]] = ..., price_revision: _Optional[str] = ..., available: bool = ..., unavailable_reason: _Optional[str] = ..., shutdown_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replacement: _Optional[str] = ..., queue: _Optional[str] = ..., provider_model: _Optional[str] = ..., typical_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    analysis: Ability
+    def __init__(self, model: _Optional[str] = ..., provider: _Optional[str] = ..., display_name: _Optional[str] = ..., video: _Optional[_Union[Ability, _Mapping]] = ..., image: _Optional[_Union[Ability, _Mapping]] = ..., price_revision: _Optional[str] = ..., available: bool = ..., unavailable_reason: _Optional[str] = ..., shutdown_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replacement: _Optional[str] = ..., queue: _Optional[str] = ..., provider_model: _Optional[str] = ..., typical_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., analysis: _Optional[_Union[Ability, _Mapping]] = ...) -> None: ...
 
 class Ability(_message.Message):
     __slots__ = ("aspect_ratios", "resolutions", "durations", "max_output_count", "max_references", "fields", "qualities", "prices", "cancellable")
