@@ -104,6 +104,8 @@ def _environment(folder: Path, database: str, valkey: str, address: str) -> dict
         "RUSHES_MAX_QUEUED_JOBS": UNLIMITED,
         "RUSHES_USER_REQUESTS_PER_SECOND": UNLIMITED,
         "RUSHES_USER_REQUEST_BURST": UNLIMITED,
+        "RUSHES_USER_WATCH_OPENS_PER_SECOND": UNLIMITED,
+        "RUSHES_USER_WATCH_OPEN_BURST": UNLIMITED,
         "RUSHES_LOG_LEVEL": "ERROR",
     }
 
