@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import NotFound
 from core.events import JOB_KIND, UserChange
 from core.jobs import UNFINISHED, Job, State
+from core.notifications import Notification
+from core.store import notifications
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.jobs import get_many, revision
 from core.store.rows import job_from_json
+from core.store.views import showing
+from core.views import View
 
 # Changes above a revision, of every kind. Index: the primary key.
 _AFTER = Statement("""
@@ -72,17 +76,28 @@ SNAPSHOT_JOBS = 50
 class Snapshot:
     """A user's jobs and revision at one moment; the user lacks the asked-for jobs `missing`.
 
-    `jobs` are the first ones; `snapshot_page` reads those with the ids `later`.
+    `jobs` are the first ones; `snapshot_page` reads those with the ids `later`. `unread` are the
+    newest unread notifications, oldest first, of `unread_count`. `views` are those that show
+    something.
     """
 
     revision: int
     jobs: list[Job]
     later: list[str]
     missing: tuple[str, ...] = ()
+    unread: list[Notification] = field(default_factory=list)
+    unread_count: int = 0
+    views: list[View] = field(default_factory=list)
 
 
 def snapshot(
-    db: Database, user_id: str, *, job_ids: Sequence[str] = (), recent_ms: int = 0
+    db: Database,
+    user_id: str,
+    *,
+    job_ids: Sequence[str] = (),
+    recent_ms: int = 0,
+    with_notifications: bool = False,
+    with_views: bool = False,
 ) -> Snapshot:
     """The user's unfinished jobs and those ended within `recent_ms`, oldest first; or `job_ids`.
 
@@ -97,7 +112,9 @@ def snapshot(
         first, later = ids[:SNAPSHOT_JOBS], ids[SNAPSHOT_JOBS:]
         missing = tuple(sorted(set(job_ids) - set(ids)))
         jobs = get_many(session, user_id, first) if first else []
-        return Snapshot(revision(session, user_id), jobs, later, missing)
+        unread, count = notifications.unread(session, user_id) if with_notifications else ([], 0)
+        views = showing(session, user_id) if with_views else []
+        return Snapshot(revision(session, user_id), jobs, later, missing, unread, count, views)
 
     return db.read(work)
 

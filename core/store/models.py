@@ -30,6 +30,12 @@ class UserStream(Model):
     # How many jobs of the user run, and whether those are as many as may (`core.store.flows`).
     running = IntegerField(default=0)
     busy = BooleanField(default=False)
+    # Of the user's notifications (`core.store.notifications`).
+    unread = IntegerField(default=0)
+    notification_count = IntegerField(default=0)
+    notification_settings = TextField(default="")
+    # When a watch with notifications was open last; kept only where a digest may be made.
+    watched_time = BigIntegerField(null=True)
 
     class Meta:
         table_name = "user_stream"
@@ -110,6 +116,9 @@ class JobRow(Model):
     cancel_reason = TextField(default="")
     retry_of = TextField(default="")
     request_id = TextField(default="")
+    # The view that the first output is applied to, and the revision at which that was wished.
+    apply_to_view = TextField(default="")
+    wish = BigIntegerField(default=0)
     final_prompt = TextField(default="")
     create_time = BigIntegerField()
     start_time = BigIntegerField(null=True)
@@ -275,6 +284,75 @@ class UserStorage(Model):
         table_name = "user_storage"
 
 
+class NotificationRow(Model):
+    """A durable message to one user; a job has one, which moves on with it."""
+
+    notification_id = TextField(primary_key=True)
+    user_id = TextField()
+    kind = TextField()
+    severity = TextField()
+    title = TextField()
+    text = TextField()
+    action = TextField(default="")
+    job_id = TextField(default="")
+    batch_id = TextField(default="")
+    sender = TextField(default="")
+    counts = TextField(default="")
+    create_time = BigIntegerField()
+    read_time = BigIntegerField(null=True)
+    revision = BigIntegerField()
+
+    class Meta:
+        table_name = "notification"
+
+
+class AnnouncementRow(Model):
+    """A message to all users. A deleted one stays for a day, so that every server sees it go."""
+
+    announcement_id = TextField(primary_key=True)
+    severity = TextField()
+    title = TextField()
+    text = TextField()
+    uri = TextField(default="")
+    create_time = BigIntegerField()
+    expire_time = BigIntegerField(null=True)
+    # When it was made or deleted.
+    change_time = BigIntegerField()
+    is_deleted = BooleanField(default=False)
+
+    class Meta:
+        table_name = "announcement"
+
+
+class AnnouncementRead(Model):
+    """A user has read an announcement."""
+
+    user_id = TextField()
+    announcement_id = TextField()
+    read_time = BigIntegerField()
+
+    class Meta:
+        table_name = "announcement_read"
+        primary_key = CompositeKey("user_id", "announcement_id")
+
+
+class ViewRow(Model):
+    """What a view shows. `wish` is the revision of the wish that it follows: the newest wins."""
+
+    user_id = TextField()
+    view = TextField()
+    media_id = TextField(default="")
+    looping = BooleanField(default=False)
+    job_id = TextField(default="")
+    apply_time = BigIntegerField()
+    deleted_media_id = TextField(default="")
+    wish = BigIntegerField()
+
+    class Meta:
+        table_name = "view"
+        primary_key = CompositeKey("user_id", "view")
+
+
 class MediaSegment(Model):
     """Ordinals that one user's items got together, and from when until when these items are."""
 
@@ -400,6 +478,38 @@ MediaRow.add_index(
 )
 MediaRow.add_index(
     SQL("CREATE INDEX media_purge ON media (purge_time) WHERE purge_time IS NOT NULL")
+)
+NotificationRow.add_index(
+    SQL("CREATE INDEX notification_user ON notification (user_id, revision, notification_id)")
+)
+NotificationRow.add_index(
+    SQL(
+        "CREATE INDEX notification_unread ON notification (user_id, revision, notification_id)"
+        " WHERE read_time IS NULL"
+    )
+)
+NotificationRow.add_index(
+    SQL("CREATE UNIQUE INDEX notification_job ON notification (job_id) WHERE job_id <> ''")
+)
+NotificationRow.add_index(SQL("CREATE INDEX notification_time ON notification (create_time)"))
+UserStream.add_index(
+    SQL(
+        "CREATE INDEX user_stream_many ON user_stream (notification_count)"
+        " WHERE notification_count > 1000"
+    )
+)
+AnnouncementRow.add_index(
+    SQL("CREATE INDEX announcement_time ON announcement (create_time, announcement_id)")
+)
+AnnouncementRow.add_index(SQL("CREATE INDEX announcement_change ON announcement (change_time)"))
+AnnouncementRead.add_index(
+    SQL("CREATE INDEX announcement_read_by ON announcement_read (announcement_id)")
+)
+ViewRow.add_index(SQL("CREATE INDEX view_media ON view (user_id, media_id) WHERE media_id <> ''"))
+ViewRow.add_index(
+    SQL(
+        "CREATE INDEX view_deleted ON view (user_id, deleted_media_id) WHERE deleted_media_id <> ''"
+    )
 )
 MediaSegment.add_index(
     SQL("CREATE UNIQUE INDEX media_segment_ordinal ON media_segment (first_ordinal)")

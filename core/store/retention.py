@@ -1,8 +1,8 @@
-"""Removes what is too old: changes, ended jobs, request ids, spending."""
+"""Removes what is too old, or too much: changes, ended jobs, request ids, spending, messages."""
 
 from collections.abc import Callable
 
-from core.store import budgets
+from core.store import announcements, budgets, notifications
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
@@ -60,6 +60,8 @@ def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) 
         lambda session: _forget_jobs(session, keep_ms),
         lambda session: budgets.forget(session, _PART),
         lambda session: session.run(_REQUESTS, part=_PART),
+        lambda session: notifications.forget(session, _PART),
+        lambda session: announcements.forget(session, _PART),
     ]
     while parts:
         for part in [*parts]:

@@ -16,7 +16,8 @@ from core.events import QueueInfo, UserChange
 from core.jobs import Job
 from core.kinds import Record, record_from_json
 from core.media import Media
-from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
+from core.views import View, ViewChange, ViewChangeType
+from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2, view_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.read import Estimate
 from server.commands.requests import Unpriced
@@ -200,9 +201,35 @@ class Mapper:
             part = job_pb2.Job(**self._asked(job)).SerializeToString()
             asked[job["job_id"]] = said, part
         moving = job_pb2.Job(**self._moving(job, outputs, record)).SerializeToString()
-        event = pb.WatchEvent(revision=revision, event_time=timestamp(values["event_time"]))
         told = _type_bytes(values["type"]) + within(_JOB_TAG, part + moving)
-        return event.SerializeToString() + within(_JOB_EVENT_TAG, told)
+        return head_to_bytes(revision, values) + within(_JOB_EVENT_TAG, told)
+
+    def views_to_proto(self, views: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The fields of ViewEvents, of what `ViewChange.to_json` wrote."""
+        return [
+            {
+                "type": enum_value(view_pb2.ViewEvent.Type, one["type"]),
+                "view": self._view(one["view"]),
+            }
+            for one in views
+        ]
+
+    def _view(self, values: dict[str, Any], ttl_seconds: int | None = None) -> dict[str, Any]:
+        names = ("view", "looping", "job_id", "deleted_media_id")
+        fields: dict[str, Any] = {name: values[name] for name in names if name in values}
+        fields["apply_time"] = timestamp(values.get("apply_time"))
+        if media := values.get("media"):
+            fields["media"] = self._media(Media.from_json(media), ttl_seconds)
+        return fields
+
+    def view_to_proto(self, view: View, ttl_seconds: int | None = None) -> view_pb2.View:
+        """A view with addresses that last `ttl_seconds`, or as long as is usual here."""
+        return view_pb2.View(**self._view(view.to_json(), ttl_seconds))
+
+    def current_views_to_proto(self, views: Iterable[View], now_ms: int) -> pb.WatchEvent:
+        """What views show in a snapshot."""
+        changes = (ViewChange(type=ViewChangeType.CURRENT, view=view).to_json() for view in views)
+        return pb.WatchEvent(event_time=timestamp(now_ms), views=self.views_to_proto(changes))
 
     def current_to_proto(
         self, job: Job, now_ms: int, queue: QueueInfo | None = None
@@ -226,6 +253,12 @@ def tick_to_proto(
     if queue is not None:
         tick["queue"] = _queue(queue)
     return pb.WatchEvent(event_time=timestamp(now_ms), progress=tick)
+
+
+def head_to_bytes(revision: int, values: dict[str, Any]) -> bytes:
+    """The serialized WatchEvent of a durable change, without its parts."""
+    event = pb.WatchEvent(revision=revision, event_time=timestamp(values["event_time"]))
+    return event.SerializeToString()
 
 
 def synced_to_proto() -> pb.WatchEvent:

@@ -18,6 +18,7 @@ from rushes.v1 import (
     media_service_pb2,
     media_service_pb2_grpc,
     notification_service_pb2,
+    notification_service_pb2_grpc,
     reporter_service_pb2,
     share_service_pb2,
     view_service_pb2,
@@ -25,6 +26,7 @@ from rushes.v1 import (
 )
 from server.parts import Parts
 from server.services.media import build_media_service
+from server.services.notifications import build_notification_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ SERVICES = (
         build_media_service,
         media_service_pb2_grpc.add_MediaServiceServicer_to_server,
     ),
+    Service(
+        notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
+        build_notification_service,
+        notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
+    ),
 )
 # Of the contract, but not built yet: each method answers METHOD_UNIMPLEMENTED.
 PLANNED: tuple[ServiceDescriptor, ...] = (
@@ -54,7 +61,6 @@ PLANNED: tuple[ServiceDescriptor, ...] = (
     admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
     analysis_service_pb2.DESCRIPTOR.services_by_name["AnalysisService"],
     assistant_service_pb2.DESCRIPTOR.services_by_name["AssistantService"],
-    notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
     reporter_service_pb2.DESCRIPTOR.services_by_name["ReporterService"],
     share_service_pb2.DESCRIPTOR.services_by_name["ShareService"],
     view_service_pb2.DESCRIPTOR.services_by_name["ViewService"],

@@ -9,6 +9,7 @@ from typing import Any
 from core.catalog.models import Catalog
 from core.catalog.prompts import Prompts
 from core.errors import MethodUnimplemented
+from core.scopes import Scope
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
 from rushes.v1 import recipe_pb2
@@ -21,9 +22,10 @@ from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.mapping.models import template_to_proto
 from server.parts import Parts
-from server.principal import require_principal
+from server.principal import require_principal, require_scope
 from server.validation import Validator
 from server.watch.calls import WatchCalls
+from server.watch.lines import NOTIFICATIONS, VIEWS
 
 
 def _user() -> str:
@@ -102,6 +104,10 @@ class MediaService(rpc.MediaServiceServicer):
 
     def WatchJobs(self, request: pb.WatchJobsRequest, context: Context) -> Any:
         query = self._check.watch_jobs(request)
+        if query.parts & NOTIFICATIONS:
+            require_scope(Scope.NOTIFICATIONS_READ)
+        if query.parts & VIEWS:
+            require_scope(Scope.MEDIA_READ)
         return self._watch.serve(require_principal(), query, context.write)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:

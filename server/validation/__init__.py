@@ -31,8 +31,10 @@ from server.validation import fields as f
 from server.validation.inputs import forget_bytes
 from server.validation.problems import Problems
 from server.validation.specs import READERS, Draft, Known
+from server.watch.lines import JOBS, NOTIFICATIONS, VIEWS
 from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
 
+_INCLUDES = {"NOTIFICATIONS": NOTIFICATIONS, "VIEWS": VIEWS}
 # One for all watches, because an empty frozenset of its own costs each one 200 bytes.
 _NONE: frozenset[Any] = frozenset()
 
@@ -133,8 +135,9 @@ class Validator:
             checkpoint_ms=_span(problems, request, "checkpoint_interval", CHECKPOINT_MS),
             progress_ms=_span(problems, request, "progress_interval", PROGRESS_MS),
             until_done=request.until_done,
+            parts=_included(problems, request.include),
         )
-        _refuse_planned(problems, request, "include", "batch_id")
+        _refuse_planned(problems, request, "batch_id")
         problems.raise_wrong()
         return watch
 
@@ -291,6 +294,18 @@ def _whole(draft: Draft) -> tuple[Model, Spec]:
     if draft.model is None or draft.spec is None:
         raise AssertionError("a draft without a spec has problems")
     return draft.model, draft.spec
+
+
+def _included(problems: Problems, include: Any) -> int:
+    """The parts of changes that a watch sends."""
+    parts = JOBS
+    for number, value in enumerate(include[: f.MAX_IDS]):
+        field = f"include[{number}]"
+        name = f.read_enum(problems, field, pb.WatchJobsRequest.Include, value)
+        if not value:
+            problems.wrong(field, "must name what to include")
+        parts |= _INCLUDES.get(name, 0)
+    return parts
 
 
 def _refuse_planned(problems: Problems, request: Message, *fields: str, at: str = "") -> None:

@@ -70,6 +70,11 @@ class Hub:
         """The feeds of all users who are watched now."""
         return self._feeds.values()
 
+    def wake_all(self) -> None:
+        """Wakes every watcher, because there is something for all."""
+        for signal in self._signals:
+            signal.set()
+
     @property
     def watch_count(self) -> int:
         """How many watches are open."""

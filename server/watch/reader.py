@@ -5,15 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from core.announcements import Announcement
 from core.jobs import Job, State
-from core.store import Database, events
+from core.store import Database, announcements, events, inbox
+from core.store.announcements import AnnouncementChange
 from core.store.durations import Durations
 from core.store.events import Snapshot
 from server.fair_executor import FairExecutor
-from server.watch.lines import Line, LineMaker
+from server.watch.lines import NOTIFICATIONS, VIEWS, Line, LineMaker
+from server.watch.query import WatchQuery
 from server.watch.returns import PAGE_LINES, Missed, Returns
 
 T = TypeVar("T")
+# A watch begins with at most so many announcements.
+MAX_ANNOUNCEMENTS = 100
 
 
 class Reader:
@@ -51,11 +56,18 @@ class Reader:
 
         return await self._run(read)
 
-    async def snapshot(self, user_id: str, job_ids: Sequence[str], recent_ms: int) -> Snapshot:
-        """The user's jobs and revision, of one moment; how far runs are is as of now."""
+    async def snapshot(self, user_id: str, query: WatchQuery) -> Snapshot:
+        """What the watch shows first, of one moment; how far runs are is as of now."""
 
         def read() -> Snapshot:
-            found = events.snapshot(self._db, user_id, job_ids=job_ids, recent_ms=recent_ms)
+            found = events.snapshot(
+                self._db,
+                user_id,
+                job_ids=sorted(query.job_ids),
+                recent_ms=query.recent_ms,
+                with_notifications=bool(query.parts & NOTIFICATIONS),
+                with_views=bool(query.parts & VIEWS),
+            )
             return replace(found, jobs=self._as_of_now(found.jobs))
 
         return await self._run(read, user_id)
@@ -71,6 +83,28 @@ class Reader:
     def _as_of_now(self, jobs: Sequence[Job]) -> list[Job]:
         now_ms = self._db.now_ms()
         return [self._durations.job_as_of(now_ms, job) for job in jobs]
+
+    async def announcements(self, user_id: str) -> list[Announcement]:
+        """The announcements that the user has not read, oldest first."""
+
+        def read() -> list[Announcement]:
+            limit = MAX_ANNOUNCEMENTS
+            found = announcements.page(self._db, user_id, limit=limit, only_unread=True)
+            return found[::-1]
+
+        return await self._run(read, user_id)
+
+    async def announcement_changes(self, since: int) -> list[AnnouncementChange]:
+        """Announcements that were made and deleted at that time or later."""
+        return await self._run(lambda: announcements.changed_since(self._db, since))
+
+    async def note_watched(self, user_ids: Sequence[str]) -> None:
+        """Notes that watches with notifications of these users are open."""
+        await self._run(lambda: inbox.watched(self._db, user_ids))
+
+    async def now_ms(self) -> int:
+        """The database's clock."""
+        return await self._run(self._db.now_ms)
 
     async def _run(self, work: Callable[[], T], user_id: str | None = None) -> T:
         """Runs it in the share of the user whose watch begins, or else in that of the process."""

@@ -18,11 +18,13 @@ from core.store.events import SNAPSHOT_JOBS, Snapshot
 from core.store.replay import LiveJob
 from core.tokens import ResumePoint, Tokens
 from server.mapping import Mapper, end_to_proto, reset_to_proto, synced_to_proto
+from server.mapping.notifications import unread_to_proto
 from server.principal import Principal
+from server.watch.board import Board, current_announcement
 from server.watch.feed import Feed
 from server.watch.frames import event_frame, response
 from server.watch.hub import Hub
-from server.watch.lines import Line
+from server.watch.lines import JOBS, NOTIFICATIONS, Line
 from server.watch.places import Places
 from server.watch.query import WatchQuery
 from server.watch.reader import Reader
@@ -31,6 +33,8 @@ from server.watch.signal import Signal
 
 # A client takes responses of 4 MiB unless it says otherwise; one job has at most some 100 KiB.
 RESPONSE_BYTES = 256 * 1024
+# So many notifications or views of a snapshot stand in one event.
+SNAPSHOT_PARTS = 50
 TOO_OLD = "the token is too old"
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -39,7 +43,9 @@ class Watcher:
     """Serves one WatchJobs call."""
 
     __slots__ = (
+        "_announced",
         "_begun",
+        "_board",
         "_checkpoint_at",
         "_epoch",
         "_expire_at",
@@ -69,6 +75,7 @@ class Watcher:
         hub: Hub,
         reader: Reader,
         places: Places,
+        board: Board,
         mapper: Mapper,
         tokens: Tokens,
         principal: Principal,
@@ -79,6 +86,8 @@ class Watcher:
         self._hub = hub
         self._reader = reader
         self._places = places
+        self._board = board
+        self._announced = board.number
         self._mapper = mapper
         self._tokens = tokens
         self._principal = principal
@@ -156,8 +165,7 @@ class Watcher:
         return await self._snapshot(feed, [event_frame(reset_to_proto(cause))])
 
     async def _read_snapshot(self) -> Snapshot:
-        job_ids = sorted(self._query.job_ids)
-        found = await self._reader.snapshot(self._principal.user_id, job_ids, self._query.recent_ms)
+        found = await self._reader.snapshot(self._principal.user_id, self._query)
         if found.missing:
             raise NotFound("job")
         return found
@@ -174,6 +182,7 @@ class Watcher:
             self._note(jobs)
             frames = await self._send_jobs(jobs, frames)
             if not later:
+                frames = await self._send_beside(found, frames)
                 return await self._synced(frames)
             page, later = later[:SNAPSHOT_JOBS], later[SNAPSHOT_JOBS:]
             # What happens meanwhile comes after the snapshot, whose revision stays the same.
@@ -192,6 +201,20 @@ class Watcher:
             current = self._mapper.current_to_proto(job, now_ms, places.get(job.job_id))
             frames.append(event_frame(current))
             size += len(frames[-1])
+        return frames
+
+    async def _send_beside(self, found: Snapshot, frames: list[bytes]) -> list[bytes]:
+        """Sends what the snapshot has beside jobs; gives back what the next response takes."""
+        now_ms = time.time_ns() // 1_000_000
+        for at in range(0, len(found.unread), SNAPSHOT_PARTS):
+            unread = found.unread[at : at + SNAPSHOT_PARTS]
+            frames.append(event_frame(unread_to_proto(unread, found.unread_count, now_ms)))
+        for at in range(0, len(found.views), SNAPSHOT_PARTS):
+            if sum(map(len, frames)) > RESPONSE_BYTES:
+                await self._send(frames, whole=False)
+                frames = []
+            views = found.views[at : at + SNAPSHOT_PARTS]
+            frames.append(event_frame(self._mapper.current_views_to_proto(views, now_ms)))
         return frames
 
     def _forget_noted(self) -> None:
@@ -222,6 +245,7 @@ class Watcher:
         return await self._synced(frames)
 
     async def _synced(self, frames: list[bytes]) -> bool:
+        frames += await self._announcements()
         await self._send([*frames, event_frame(synced_to_proto())])
         return await self._done()
 
@@ -243,6 +267,8 @@ class Watcher:
             frames = self._take(lines) if lines else []
             if self._has_news(feed):
                 frames += self._progress(feed)
+            if self._announced < self._board.number:
+                frames += self._announced_since()
             if frames or is_due:
                 await self._send(frames)
             if lines:
@@ -252,6 +278,22 @@ class Watcher:
             else:
                 await self._wait(feed)
         return False
+
+    async def _announcements(self) -> list[bytes]:
+        """The announcements that the user has not read. One that comes meanwhile may come twice."""
+        if not self._query.parts & NOTIFICATIONS:
+            return []
+        self._announced = self._board.number
+        if self._board.is_empty:
+            return []
+        found = await self._reader.announcements(self._principal.user_id)
+        return [event_frame(current_announcement(one)) for one in found]
+
+    def _announced_since(self) -> list[bytes]:
+        """What was announced and withdrawn since this watch looked."""
+        frames = self._board.frames_after(self._announced)
+        self._announced = self._board.number
+        return frames if self._query.parts & NOTIFICATIONS else []
 
     def _is_due(self) -> bool:
         """Whether a response is due though nothing has happened.
@@ -278,26 +320,26 @@ class Watcher:
             if size > RESPONSE_BYTES:
                 break
             self._last = line.revision
-            if self._sends(line):
-                frames.append(line.frame)
-                size += len(line.frame)
+            if parts := self._wanted_parts(line):
+                frame = line.frame(parts)
+                frames.append(frame)
+                size += len(frame)
         return frames
 
-    def _sends(self, line: Line) -> bool:
-        """Whether the watch sends the line. The filters look at jobs' events alone."""
-        if line.kind not in self._query.kinds:
-            return False
+    def _wanted_parts(self, line: Line) -> int:
+        """The parts of the line that the watch sends. The filters look at jobs' events alone."""
+        parts = line.parts & self._query.parts
         if line.job is None:
-            return True
+            return parts
         if not self._query.wants(line.job):
-            return False
+            return parts & ~JOBS
         if self._unfinished is None:
-            return True
+            return parts
         if line.job.state.terminal:
             self._unfinished.discard(line.job.job_id)
         else:
             self._unfinished.add(line.job.job_id)
-        return True
+        return parts
 
     def _progress(self, feed: Feed) -> list[bytes]:
         """The latest progress of each job, if it is due."""

@@ -175,10 +175,10 @@ BUGS = {
         (
             Edit(
                 "server/watch/watcher.py",
-                "                frames.append(line.frame)\n",
-                "                event = line.event\n"
-                "                if len(lines) < 3 or not (event and event.job.state.terminal):\n"
-                "                    frames.append(line.frame)\n",
+                "                frames.append(frame)\n",
+                "                job = line.job\n"
+                "                if len(lines) < 3 or not (job and job.state.terminal):\n"
+                "                    frames.append(frame)\n",
             ),
         ),
     ),
