@@ -52,6 +52,7 @@ from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import EstimateCostResponse as _EstimateCostResponse
 from rushes.v1.media_service_pb2 import JobEvent, ProgressEvent, WatchEvent
 from rushes.v1.model_pb2 import Model, PromptTemplate
+from rushes.v1.notification_pb2 import Announcement, Notification, NotificationSettings
 from rushes.values import media_input
 from rushes.watch_protocol import is_done
 
@@ -59,6 +60,7 @@ __version__ = "0.1.0"
 Estimate = _EstimateCostResponse.Estimate
 
 __all__ = [
+    "Announcement",
     "AsyncClient",
     "AsyncEventStream",
     "AsyncJobHandle",
@@ -92,6 +94,8 @@ __all__ = [
     "NotFound",
     "NotSignedIn",
     "NotSupported",
+    "Notification",
+    "NotificationSettings",
     "PreconditionFailed",
     "Progress",
     "ProgressEvent",

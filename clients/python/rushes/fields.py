@@ -153,6 +153,7 @@ class WatchFilter(TypedDict, total=False):
     resume_token: goes on where an earlier watch was.
     progress_interval: seconds; at most one progress event per job in this time.
     checkpoint_interval: seconds without events after which the server sends a checkpoint.
+    include: what comes beside jobs: "NOTIFICATIONS" (and announcements), "VIEWS".
     """
 
     job_ids: Sequence[str] | None
@@ -162,6 +163,7 @@ class WatchFilter(TypedDict, total=False):
     resume_token: str | None
     progress_interval: Seconds | None
     checkpoint_interval: Seconds | None
+    include: Sequence[str] | None
 
 
 def shows_fields(*groups: type) -> Callable[[Method], Method]:

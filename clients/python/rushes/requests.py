@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar, Unpack
 
 from rushes.arguments import check_names, filled
@@ -10,6 +11,7 @@ from rushes.fields import (
     ImageJob,
     JobFields,
     LibraryFilter,
+    Seconds,
     VideoFields,
     VideoJob,
     WatchFilter,
@@ -30,6 +32,15 @@ from rushes.v1.media_service_pb2 import (
     WatchJobsRequest,
 )
 from rushes.v1.model_pb2 import Model
+from rushes.v1.notification_pb2 import Notification, NotificationSettings
+from rushes.v1.notification_service_pb2 import (
+    CreateNotificationRequest,
+    DeleteNotificationsRequest,
+    ListAnnouncementsRequest,
+    ListNotificationsRequest,
+    MarkNotificationsReadRequest,
+    UpdateNotificationSettingsRequest,
+)
 from rushes.values import (
     enum_number,
     items_of,
@@ -41,7 +52,14 @@ from rushes.values import (
     to_timestamp,
 )
 
-Listing = TypeVar("Listing", ListJobsRequest, ListMediaRequest, ListJobEventsRequest)
+Listing = TypeVar(
+    "Listing",
+    ListJobsRequest,
+    ListMediaRequest,
+    ListJobEventsRequest,
+    ListNotificationsRequest,
+    ListAnnouncementsRequest,
+)
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 _JOB_NAMES = JobFields.__optional_keys__
@@ -117,8 +135,84 @@ def watch_request(wanted: WatchFilter) -> WatchJobsRequest:
         ),
         "progress_interval": to_duration(wanted.get("progress_interval"), "progress_interval"),
         "until_done": bool(wanted.get("until_done")),
+        "include": [
+            enum_number(one, WatchJobsRequest.Include.DESCRIPTOR, "include")
+            for one in items_of(wanted.get("include"))
+        ],
     }
     return filled(WatchJobsRequest, values)
+
+
+def notifications_request(
+    kinds: Iterable[Notification.Kind | str], unread: bool, limit: int | None
+) -> ListNotificationsRequest:
+    """The first page of notifications."""
+    values = {
+        "kinds": [enum_number(k, Notification.Kind.DESCRIPTOR, "kinds") for k in items_of(kinds)],
+        "unread": unread,
+        "page_size": _page_size(limit),
+    }
+    return filled(ListNotificationsRequest, values)
+
+
+def mark_read_request(
+    notification_ids: Iterable[str], until: datetime | None, announcement_ids: Iterable[str]
+) -> MarkNotificationsReadRequest:
+    """Marks those as read, or all that were made up to `until`."""
+    values = {
+        "notification_ids": items_of(notification_ids),
+        "until_time": to_timestamp(until, "until"),
+        "announcement_ids": items_of(announcement_ids),
+    }
+    return filled(MarkNotificationsReadRequest, values)
+
+
+def delete_notifications_request(
+    notification_ids: Iterable[str], until: datetime | None
+) -> DeleteNotificationsRequest:
+    """Deletes those, or all that were made up to `until`."""
+    values = {
+        "notification_ids": items_of(notification_ids),
+        "until_time": to_timestamp(until, "until"),
+    }
+    return filled(DeleteNotificationsRequest, values)
+
+
+def notification_settings_request(
+    kinds: Iterable[Notification.Kind | str] | None,
+    digest_after: Seconds | None,
+    budget_alert_percents: Iterable[int] | None,
+) -> UpdateNotificationSettingsRequest:
+    """Changes the settings that are not None."""
+    given: dict[str, Any] = {}
+    if kinds is not None:
+        given["kinds"] = [
+            enum_number(k, Notification.Kind.DESCRIPTOR, "kinds") for k in items_of(kinds)
+        ]
+    if digest_after is not None:
+        given["digest_after"] = to_duration(digest_after, "digest_after")
+    if budget_alert_percents is not None:
+        given["budget_alert_percents"] = list(budget_alert_percents)
+    request = UpdateNotificationSettingsRequest(settings=filled(NotificationSettings, given))
+    request.update_mask.paths.extend(given)
+    return request
+
+
+def message_request(
+    user_id: str,
+    title: str,
+    text: str,
+    severity: Notification.Severity | str | None,
+    action: Mapping[str, str] | None,
+    request_id: str,
+) -> CreateNotificationRequest:
+    """A message to one user."""
+    values: dict[str, Any] = {"user_id": user_id, "title": title, "text": text}
+    values |= {"request_id": request_id, "action": dict(action) if action else None}
+    if severity is not None:
+        descriptor = Notification.Severity.DESCRIPTOR
+        values["severity"] = enum_number(severity, descriptor, "severity")
+    return filled(CreateNotificationRequest, values)
 
 
 def jobs_request(
@@ -179,6 +273,11 @@ def next_page(request: Listing, token: str) -> Listing:
     following.CopyFrom(request)
     following.page_token = token
     return following
+
+
+def announcements_request(unread: bool, limit: int | None) -> ListAnnouncementsRequest:
+    """The first page of announcements."""
+    return filled(ListAnnouncementsRequest, {"unread": unread, "page_size": _page_size(limit)})
 
 
 def _page_size(limit: int | None) -> int:

@@ -5,6 +5,7 @@ from typing import Unpack
 
 from rushes import requests
 from rushes._async.connection import first
+from rushes._async.inbox_calls import AsyncInboxCalls
 from rushes._async.job_calls import AsyncJobCalls
 from rushes._async.job_handle import AsyncJobHandle
 from rushes.download import PathTarget, check_folder
@@ -26,7 +27,7 @@ from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class AsyncClient(AsyncJobCalls):
+class AsyncClient(AsyncJobCalls, AsyncInboxCalls):
     """Talks to one Rushes server. Use it with `async with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.

@@ -24,10 +24,19 @@ from rushes.errors import RushesError, Unavailable
 from rushes.requests import Listing
 from rushes.retry import CallTries
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1 import notification_service_pb2
 from rushes.v1.media_service_pb2_grpc import MediaServiceStub
+from rushes.v1.notification_service_pb2_grpc import NotificationServiceStub
 from rushes.wire import call_metadata, read_error
 
-Page = TypeVar("Page", pb.ListJobsResponse, pb.ListMediaResponse, pb.ListJobEventsResponse)
+Page = TypeVar(
+    "Page",
+    pb.ListJobsResponse,
+    pb.ListMediaResponse,
+    pb.ListJobEventsResponse,
+    notification_service_pb2.ListNotificationsResponse,
+    notification_service_pb2.ListAnnouncementsResponse,
+)
 Item = TypeVar("Item")
 
 
@@ -49,6 +58,7 @@ class AsyncConnection:
         self._server = "" if channel else server or environment.server()
         self._channel = channel or open_channel(self._server, secure)
         self._stub = MediaServiceStub(self._channel)
+        self._notifications = NotificationServiceStub(self._channel)
         self._token = environment.token() if token is None else token
         self._timeout = timeout
         self._retry_for = retry_for

@@ -6,6 +6,7 @@ from typing import Unpack
 
 from rushes import requests
 from rushes._sync.connection import first
+from rushes._sync.inbox_calls import InboxCalls
 from rushes._sync.job_calls import JobCalls
 from rushes._sync.job_handle import JobHandle
 from rushes.download import PathTarget, check_folder
@@ -27,7 +28,7 @@ from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class Client(JobCalls):
+class Client(JobCalls, InboxCalls):
     """Talks to one Rushes server. Use it with `with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.
