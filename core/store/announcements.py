@@ -27,11 +27,15 @@ _INSERT = Statement("""
 # Below the last one of a page, the newest first, with when the user read it.
 # Indexes: `announcement_time`, the primary key of what was read.
 _PAGE = Statement("""
-    SELECT {announcement_columns}, r.read_time FROM announcement
-    LEFT JOIN announcement_read r
-        ON r.user_id = :user_id AND r.announcement_id = announcement.announcement_id
-    WHERE {is_shown} AND (NOT :only_unread OR r.read_time IS NULL)
-        AND (announcement.create_time, announcement.announcement_id) < (:time, :announcement_id)
+    SELECT {announcement_columns}, announcement.read_time FROM (
+        SELECT {announcement_columns}, (
+                SELECT r.read_time FROM announcement_read r
+                WHERE r.user_id = :user_id AND r.announcement_id = announcement.announcement_id
+            ) AS read_time
+        FROM announcement
+        WHERE {is_shown} AND (create_time, announcement_id) < (:time, :announcement_id)
+    ) announcement
+    WHERE NOT :only_unread OR announcement.read_time IS NULL
     ORDER BY announcement.create_time DESC, announcement.announcement_id DESC LIMIT :limit
 """)
 # Index: the primary key.

@@ -505,6 +505,7 @@ AnnouncementRow.add_index(SQL("CREATE INDEX announcement_change ON announcement 
 AnnouncementRead.add_index(
     SQL("CREATE INDEX announcement_read_by ON announcement_read (announcement_id)")
 )
+ViewRow.add_index(SQL("CREATE INDEX view_shown ON view (user_id, view) WHERE media_id <> ''"))
 ViewRow.add_index(SQL("CREATE INDEX view_media ON view (user_id, media_id) WHERE media_id <> ''"))
 ViewRow.add_index(
     SQL(

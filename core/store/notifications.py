@@ -84,21 +84,18 @@ _LOCK_COUNT = Statement("""
     SELECT notification_count FROM user_stream WHERE user_id = :user_id {for_update}
 """)
 # The oldest ones that are too many or too old. Index: `notification_user`.
+_OLDEST = Statement("""
+    SELECT notification_id FROM (
+        SELECT notification_id, create_time,
+            row_number() OVER (ORDER BY revision, notification_id) AS number
+        FROM notification WHERE user_id = :user_id
+        ORDER BY revision, notification_id LIMIT :part
+    ) oldest
+    WHERE number <= :excess OR create_time < {moment} - :keep_ms
+""")
+# Index: the primary key.
 _FORGET = Statement("""
-    DELETE FROM notification WHERE notification_id IN (
-        SELECT notification_id FROM (
-            SELECT notification_id, revision FROM notification
-            WHERE user_id = :user_id ORDER BY revision, notification_id LIMIT :part
-        ) oldest
-        ORDER BY revision, notification_id LIMIT :excess
-    ) OR notification_id IN (
-        SELECT notification_id FROM (
-            SELECT notification_id, create_time FROM notification
-            WHERE user_id = :user_id ORDER BY revision, notification_id LIMIT :part
-        ) oldest
-        WHERE create_time < {moment} - :keep_ms
-    )
-    RETURNING read_time
+    DELETE FROM notification WHERE notification_id = ANY(:notification_ids) RETURNING read_time
 """)
 KEPT = 1000
 KEPT_MS = 90 * 24 * 3600 * 1000
@@ -239,7 +236,9 @@ def forget(session: Session, part: int) -> int:
         return 0
     counted = session.row(_LOCK_COUNT, user_id=row[0])
     excess = min(max(int(counted[0]) - KEPT, 0) if counted else 0, part)
-    gone = session.rows(_FORGET, user_id=row[0], excess=excess, keep_ms=KEPT_MS, part=part)
+    values = {"user_id": row[0], "excess": excess, "keep_ms": KEPT_MS, "part": part}
+    oldest = [one[0] for one in session.rows(_OLDEST, **values)]
+    gone = session.rows(_FORGET, notification_ids=oldest)
     unread = sum(one[0] is None for one in gone)
     session.later(_COUNT, user_id=row[0], unread=-unread, count=-len(gone))
     return part if gone else 0

@@ -11,7 +11,7 @@ from core.store.rows import MEDIA_NAMES, media_from_row
 from core.views import View
 
 _NAMES = ("view", "looping", "job_id", "apply_time", "deleted_media_id")
-# Views that show something, by name. Indexes: both primary keys.
+# Views that show something, by name. Indexes: `view_shown`, the primary key of the items.
 _SHOWING = Statement("""
     SELECT view.view, view.looping, view.job_id, view.apply_time, view.deleted_media_id,
         {media_columns}

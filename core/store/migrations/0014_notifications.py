@@ -63,6 +63,7 @@ TABLES = """
         wish BIGINT NOT NULL,
         PRIMARY KEY (user_id, view)
     );
+    CREATE INDEX view_shown ON view (user_id, view) WHERE media_id <> '';
     CREATE INDEX view_media ON view (user_id, media_id) WHERE media_id <> '';
     CREATE INDEX view_deleted ON view (user_id, deleted_media_id) WHERE deleted_media_id <> ''
 """

@@ -22,19 +22,24 @@ from core.store.engine.sql import Statement
 from tests.services import Postgres
 from tests.unit.core.store.test_parts import statements
 
-# They have a row for each process, provider, limit or queue.
-SMALL = {"worker", "leader", "circuit", "budget", "meta", "queue_ranks", "schema_migration"}
+# They have a row for each process, provider, limit or queue, or for what an operator says.
+SMALL = {
+    *("worker", "leader", "circuit", "budget", "meta", "queue_ranks", "schema_migration"),
+    "announcement",
+}
 # Indexes that have nothing but jobs that wait or run, or what is not settled yet. Such an index may
 # be read whole, in its order up to a limit or by who counts what is live.
 LIVE = {
     *("job_waiting", "job_due", "job_poll", "job_flow", "job_unfinished"),
     *("job_uncertain", "intent_unsettled", "flow_first"),
 }
-# It has some hundreds of each user's items.
-BOUNDED = {"media_unindexed"}
+# They have some hundreds of each user's items, or a thousand.
+BOUNDED = {"media_unindexed", "notification_user", "notification_unread", "view_shown"}
 # By these columns an index is searched, and only by these all rows of a user are found.
 SEARCHED = re.compile(r"\(+(\w+)(?:\)::\w+)? (?:[<>=]|<=|>=) ")
 OF_A_USER = {"user_id", "revision", "create_time", "end_time"}
+# A user has one row, or one for each queue and provider.
+ONE_ROW = {"user_stream", "flow"}
 # What reads a table whole, and why it may.
 READS = {
     "ranks._NUMBER": "reads a whole queue and its flows; seldom, and in one process",
@@ -205,7 +210,7 @@ def scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
         searched = set(SEARCHED.findall(node.get("Index Cond", "")))
         of_a_user = "user_id" in searched and searched <= OF_A_USER
         if "Index Cond" not in node or (
-            "Filter" in node and of_a_user and node["Relation Name"] != "flow"
+            "Filter" in node and of_a_user and node["Relation Name"] not in ONE_ROW
         ):
             yield node["Relation Name"], node.get("Index Name", "")
     for child in node.get("Plans", []):
