@@ -245,6 +245,7 @@ class Load:
                     resume_token=watcher.token,
                     recent=RECENT_SECONDS if watcher.recent else 0,
                     checkpoint_interval=CHECKPOINT_SECONDS,
+                    include=["NOTIFICATIONS"],
                 )
                 try:
                     await self._follow(watcher, watch, session)

@@ -52,13 +52,18 @@ class Story:
         stream = next((s for s in self.final.stream if s["user_id"] == row["user_id"]), None)
         if stream is None:
             stream = {"kind": "stream", "user_id": row["user_id"], "revision": 0, "busy": False}
+            stream |= {"unread": 0, "notification_count": 0}
             self.final.stream.append(stream)
         stream["revision"] += 1
         row |= {"state": STATES.get(event, event), "revision": stream["revision"], **changes}
         self._keep(row, stream)
         told = {"event": event, "revision": row["revision"], "job": self._view(row)}
+        if notifications := self._notify(row, stream, event):
+            told["notifications"] = notifications
         kept = {"user_id": row["user_id"], "job_id": job_id, "event_time": self._tick_ms()}
-        self.final.event.append({"kind": "event", **kept, **copy.deepcopy(told)})
+        self.final.event.append(
+            {"kind": "event", "notifications": [], **kept, **copy.deepcopy(told)}
+        )
         told["job"].pop("estimated")
         return told
 
@@ -130,6 +135,23 @@ class Story:
     def _tick_ms(self) -> int:
         self._tick()
         return self.now_ms
+
+    def _notify(self, row: Line, stream: Line, event: str) -> list[Line]:
+        """What the move tells the user."""
+        kind = f"JOB_{event}" if event not in ("QUEUED", "UPDATED") else ""
+        if not kind:
+            return []
+        mine = [one for one in self.final.notification if one["job_id"] == row["job_id"]]
+        if mine and event == "STARTED":
+            return []  # only the first start is told
+        if not mine:
+            stream["unread"] += 1
+            stream["notification_count"] += 1
+        names = {"user_id": row["user_id"], "job_id": row["job_id"], "notification": kind}
+        others = [one for one in self.final.notification if one not in mine]
+        self.final.notification[:] = [*others, {"kind": "notification", **names}]
+        type = "UPDATED" if mine else "CREATED"
+        return [{"type": type, "kind": kind, "unread": stream["unread"]}]
 
     def _keep(self, row: Line, stream: Line) -> None:
         """Keeps what waits and runs; no story has two jobs of one user that wait."""

@@ -405,5 +405,28 @@ def test_flows_that_had_to_be_mended_are_i21(tmp_path: Path) -> None:
     assert (violation.invariant, violation.trace[0]["file"]) == ("I21", "worker.log")
 
 
+def test_a_move_that_is_told_twice_or_not_at_all_is_i17(told: Told) -> None:
+    ended = told.story.final.event[-1]
+    for notifications in ([], ended["notifications"] * 2):
+        ended["notifications"] = notifications
+        assert "I17" in {violation.invariant for violation in told.story.check()}
+
+
+def test_a_count_of_unread_ones_that_is_not_true_is_i17(told: Told) -> None:
+    told.story.final.stream[0]["unread"] += 1
+    expect(told, "I17", 1)
+
+
+def test_a_notification_that_stood_still_is_i17(told: Told) -> None:
+    told.story.final.notification[0]["notification"] = "JOB_STARTED"
+    expect(told, "I17", 2)
+
+
+def test_a_watcher_who_heard_of_another_notification_is_i17(told: Told) -> None:
+    [frame] = [line for line in told.story.history if "SUCCEEDED" in str(line.get("events"))][-1:]
+    frame["events"][-1]["notifications"] = []
+    assert "I17" in {violation.invariant for violation in told.story.check()}
+
+
 def named(told: Told) -> set[tuple[str, str]]:
     return {(violation.invariant, violation.message) for violation in told.story.check()}

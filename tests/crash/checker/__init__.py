@@ -18,7 +18,7 @@
 | I14 | watchers end with the truth | |
 | I15 | users are apart | `privacy` |
 | I16 | results are whole | `keeping` |
-| I17 | one notification per ended job: there are none yet | |
+| I17 | each move makes one notification; unread counts are true | `notifications` |
 | I18 | it gets quiet in time (`check_quiet`) | `progress` |
 | I19 | nothing is leaked (`check_leaks`) | |
 | I20 | no secret in logs and errors (`find_secrets`) | `privacy` |
@@ -45,6 +45,7 @@ from tests.crash.checker.money import (
     intents_come_first,
     known_operations_are_only_polled,
 )
+from tests.crash.checker.notifications import each_move_makes_one_notification
 from tests.crash.checker.privacy import errors_tell_no_secret, find_secrets, users_are_apart
 from tests.crash.checker.progress import Holdings, check_leaks, check_quiet
 from tests.crash.checker.snapshots import snapshots_equal_replays
@@ -85,6 +86,7 @@ CHECKS: dict[str, Check] = {
     "I14": watchers_end_with_the_truth,
     "I15": users_are_apart,
     "I16": results_are_whole,
+    "I17": each_move_makes_one_notification,
     "I20": errors_tell_no_secret,
     "I21": flows_say_what_the_jobs_say,
 }

@@ -187,8 +187,8 @@ BUGS = {
         (
             Edit(
                 "core/store/events.py",
-                "jobs, later, missing)\n\n    return db.read(work)",
-                "jobs, later, missing)\n\n"
+                "unread, count, views)\n\n    return db.read(work)",
+                "unread, count, views)\n\n"
                 f"    return {CODE}.at_another_moment(db, db.read(work), user_id)",
             ),
         ),
@@ -240,6 +240,37 @@ BUGS = {
                 "core/store/flows.py",
                 "if before is State.QUEUED and after is not State.QUEUED:",
                 "if before is State.QUEUED and after is State.RUNNING:",
+            ),
+        ),
+    ),
+    "started_twice": Bug(
+        "A job that runs again after a reconciliation tells its start again.",
+        (
+            Edit(
+                "core/store/notifications.py",
+                "if kind is Kind.JOB_STARTED and before is not State.QUEUED:",
+                "if kind is Kind.JOB_STARTED and before is State.QUEUED and told:",
+            ),
+        ),
+    ),
+    "uncounted_unread": Bug(
+        "A notification is counted in all and not as unread.",
+        (
+            Edit(
+                "core/store/notifications.py",
+                "self._unread += not (before and before.is_unread)",
+                "self._unread += bool(before and not before.is_unread)",
+            ),
+        ),
+    ),
+    "untold_end": Bug(
+        "The notification of a job does not stand in the event of its end.",
+        (
+            Edit(
+                "core/store/change.py",
+                "Event(locked.revision, type, locked.now_ms, job, beside)",
+                "Event(locked.revision, type, locked.now_ms, job, Beside() if after.terminal"
+                " else beside)",
             ),
         ),
     ),

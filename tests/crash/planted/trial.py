@@ -146,6 +146,9 @@ RECIPES = {
     "half_a_file": Recipe({"I16"}, total=20),
     "forgotten_flow": Recipe({"I21"}),
     "uncounted_end": Recipe({"I21"}, mix=TROUBLED),
+    "started_twice": Recipe({"I17"}, mix=TROUBLED),
+    "uncounted_unread": Recipe({"I17"}, total=20),
+    "untold_end": Recipe({"I17"}, total=20),
     "prompt_in_log": Recipe({"I20"}, mix=TROUBLED, total=40),
 }
 
