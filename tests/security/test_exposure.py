@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import grpc
@@ -89,3 +90,31 @@ def test_reflection_is_off_until_somebody_turns_it_on(served: House, version: st
         list(served.channel.stream_stream(path)(iter([b""]), timeout=20))
 
     assert read_refusal(caught.value).code is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "GET /v1/models",
+            "GET /v1/jobs",
+            "GET /v1/media",
+            "GET /v1/jobs/x",
+            "GET /v1/jobs:watch",
+        ),
+        *("GET /media/x/content", "POST /rushes.v1.MediaService/ListJobs"),
+    ],
+)
+@pytest.mark.parametrize("user", ["alice", ""])
+def test_no_cache_keeps_an_answer(run: Running, line: str, user: str) -> None:
+    rest = run.rest(user)
+    token = {"authorization": f"Bearer {rest.token}"} if user else {}
+    grpc_web = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+    headers = token | (grpc_web if line.startswith("POST") else {})
+    connection = HTTPConnection("localhost", run.port, timeout=20)
+    try:
+        connection.request(*line.split(), b"\0\0\0\0\0" if line[:4] == "POST" else None, headers)
+        answer = connection.getresponse()
+        assert answer.getheader("cache-control") == "no-store", answer.getheaders()
+    finally:
+        connection.close()
