@@ -1,6 +1,7 @@
 """What a run shows to whom: its ports, what the one port leads to, and what nobody may ask."""
 
 import json
+import uuid
 from collections.abc import Iterable
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from tests.e2e.processes import PROC, linux_only
 from tests.e2e.rest import reason
 from tests.e2e.running import Running
 from tests.house import House, read_refusal
+from tests.services import wait_for
 
 LISTEN = "0A"
 LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
@@ -118,3 +120,19 @@ def test_no_cache_keeps_an_answer(run: Running, line: str, user: str) -> None:
         assert answer.getheader("cache-control") == "no-store", answer.getheaders()
     finally:
         connection.close()
+
+
+def test_the_log_of_the_edge_has_the_true_address_of_who_was_refused(run: Running) -> None:
+    log = run.data / "logs" / "envoy.log"
+    path = f"/{uuid.uuid4().hex}"
+
+    claims = {"x-forwarded-for": "203.0.113.9", "x-real-ip": "203.0.113.9", "forwarded": "for=::9"}
+    run.rest("")(f"GET {path}", **claims)
+
+    def line() -> bytes:
+        lines = (one for one in log.read_bytes().splitlines() if path.encode() in one)
+        return next(lines, b"")
+
+    wait_for(line, "the line of the request")
+    assert json.loads(line())["address"] in ("127.0.0.1", "::1")
+    assert b"203.0.113.9" not in line()
