@@ -66,8 +66,11 @@ attack: $(VENV)/.ready-dev ## All attacks, with REQUESTS=2000 made-up ones for e
 	@ATTACK_EXAMPLES=$(REQUESTS) $(BIN)/python -m pytest tests/security $(if $(ARGS),$(ARGS),$(PARALLEL))
 
 .PHONY: audit
-audit: $(VENV)/.ready-dev ## Known holes in what is shipped; it needs the network
-	@requirements/shipped audit
+audit: $(VENV)/.ready-dev ## Known holes in what is shipped and tested with; it needs the network
+	@failed=; requirements/shipped audit || failed=yes; \
+	for folder in tests/node bench/peers; do \
+		npm audit --prefix $$folder --package-lock-only || failed=yes; \
+	done; [[ -z $$failed ]]
 
 .PHONY: sbom
 sbom: $(VENV)/.ready-dev ## Write sbom.json: everything that is shipped, with hashes (CycloneDX)

@@ -190,8 +190,8 @@ class Settings(BaseSettings):
     )
     plain_http_hosts: str = _setting(
         "",
-        "Hosts, with commas, to which the key of a provider may go by plain http: servers in your"
-        " own network. This machine always may.",
+        "Hosts, with commas, to which the key of a provider may go by plain http, or from which"
+        " JWKS may come so: servers in your own network. This machine always may.",
     )
     gemini_api_key: SecretStr | None = _setting(
         None, "Key of the Gemini Developer API; better in a file than in a variable."
@@ -345,6 +345,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 "RUSHES_RETENTION_DAYS must be at least RUSHES_REQUEST_ID_DAYS: a job that is"
                 " forgotten can't be found again"
+            )
+        hosts = _names(self.plain_http_hosts)
+        if self.jwt_jwks_url and not may_carry_keys(self.jwt_jwks_url, hosts):
+            # Who answers at this address can speak for every user.
+            raise ValueError(
+                "RUSHES_JWT_JWKS_URL must be https://host; plain http needs the host in"
+                " RUSHES_PLAIN_HTTP_HOSTS"
             )
         resubmits = self.resubmit_policy == "resubmit_after_lookup"
         if resubmits and self.reconcile_seconds < max(60, 4 * self.lease_seconds):

@@ -11,7 +11,7 @@ from grpc_status import rpc_status
 from core.errors import Reason, RequestError
 from core.process.telemetry import get_logger
 from server.interceptors.layer import Behaviour, Call, Context
-from server.interceptors.observe import request_id
+from server.interceptors.observe import note_refusal, request_id
 
 log = get_logger(__name__)
 
@@ -72,6 +72,7 @@ class Boundary:
             error_id = request_id()
             log.exception("call_broke", method=call.method, error_id=error_id)
             failure = RequestError("Something went wrong on our side.", error_id=error_id)
+        note_refusal(failure.reason.value)
         to_status: Any = rpc_status.to_status
         await context.abort_with_status(to_status(error_to_status(failure)))
 

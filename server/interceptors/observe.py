@@ -17,6 +17,7 @@ from server.principal import current_principal
 
 log = get_logger(__name__)
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
+_reason: ContextVar[str] = ContextVar("reason", default="")
 _HEADER = "x-request-id"
 # The names of our methods are shorter. A caller can make up a name of any length.
 _MAX_NAME = 64
@@ -28,8 +29,14 @@ def request_id() -> str:
     return _request_id.get() or new_id()
 
 
+def note_refusal(reason: str) -> None:
+    """Names the reason for which this call is refused, for its log line."""
+    _reason.set(reason)
+
+
 class Observe:
-    """Logs `rpc_finished` with method, code, milliseconds and user, and nothing of the request.
+    """Logs `rpc_finished` with method, code, why it was refused, milliseconds and user, and nothing
+    of the request.
 
     Only methods of `services` become labels of the metrics: a caller's own words must not.
     """
@@ -60,6 +67,7 @@ class Observe:
                 "rpc_finished",
                 method=call.method.rpartition("/")[2][:_MAX_NAME],
                 code=code,
+                reason=_reason.get(),
                 ms=round(seconds * 1000, 1),
                 user_id=principal.user_id if principal else "",
             )

@@ -40,7 +40,7 @@ def call(stream: int, path: str, flags: int = END_HEADERS, **more: str) -> bytes
         "te": "trailers",
         **more,
     }
-    return packed(HEADERS, flags, stream, b"".join(_literal(*field) for field in fields.items()))
+    return packed(HEADERS, flags, stream, b"".join(literal(*field) for field in fields.items()))
 
 
 def reset(stream: int) -> bytes:
@@ -102,17 +102,17 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
     return data
 
 
-def _literal(name: str, value: str) -> bytes:
+def literal(name: str, value: str) -> bytes:
     """A header that no table keeps."""
     return b"\0" + _text(name) + _text(value)
 
 
 def _text(text: str) -> bytes:
     data = text.encode()
-    return _integer(len(data)) + data
+    return integer(len(data)) + data
 
 
-def _integer(number: int) -> bytes:
+def integer(number: int) -> bytes:
     if number < 127:
         return bytes([number])
     number -= 127

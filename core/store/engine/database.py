@@ -14,7 +14,7 @@ from core.store.engine.session import PostgresSession, Row, Session
 from core.store.engine.sql import Dialect, Statement
 from core.store.engine.sqlite import SqliteFile, Writer, open_sqlite, sqlite_path
 
-__all__ = ["Database", "Row", "Session", "Undo", "connect"]
+__all__ = ["Database", "Row", "Session", "Undo", "connect", "lacks_rights"]
 
 T = TypeVar("T")
 _TRIES = 3
@@ -183,6 +183,11 @@ class Database:
 
 def _call(work: Callable[[], T]) -> T:
     return work()
+
+
+def lacks_rights(error: BaseException) -> bool:
+    """Whether the role of the connection may not do what it tried, or may only read."""
+    return _pgcode(error) in ("42501", "25006")
 
 
 def _pgcode(error: BaseException) -> str | None:

@@ -6,16 +6,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from peewee import DatabaseError
 from playhouse.migrations import Runner
 
-from core.errors import DataNewer
+from core.errors import DataNewer, SettingsInvalid
 from core.ids import new_id
 from core.process import failpoints
-from core.store.engine.database import Database, Session
+from core.store.engine.database import Database, Session, lacks_rights
 from core.store.engine.sql import Dialect, Statement
 
 FOLDER = Path(__file__).parent.with_name("migrations")
 _LOCK_NUMBER = 0x72757368  # "rush"
+_NOT_ALLOWED = (
+    "RUSHES_DATABASE_URL: this role may not write, or may not make this version's tables;"
+    " start once with the role that owns the database"
+)
 _NAME = Statement("""
     INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING
 """)
@@ -27,8 +32,18 @@ def migrate(db: Database, target: str | None = None) -> list[str]:
     Raises:
         DataNewer: when the database knows migrations that this version does not.
         DependencyUnavailable: when it can't be reached.
+        SettingsInvalid: when its role may not do that.
     """
     db.now_ms()  # raises our own error when the database can't be reached
+    try:
+        return _migrate(db, target)
+    except DatabaseError as error:
+        if lacks_rights(error):
+            raise SettingsInvalid(_NOT_ALLOWED) from None
+        raise
+
+
+def _migrate(db: Database, target: str | None) -> list[str]:
     with db.peewee.connection_context(), _lock(db):
         runner = Runner(db.peewee, str(FOLDER))
         _refuse_newer(runner)

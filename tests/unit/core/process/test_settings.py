@@ -115,6 +115,21 @@ def test_a_provider_s_address_is_of_https_or_of_this_machine(name: str, url: str
     assert getattr(read_settings(**{name: url}), name) == url
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://keys.example/jwks", "keys.example", "file:///tmp/jwks", "http://localhost@evil/jwks"],
+)
+def test_keys_of_tokens_come_from_nobody_who_can_be_imitated(url: str) -> None:
+    assert refused(jwt_jwks_url=url).startswith("RUSHES_JWT_JWKS_URL must be https://host")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://keys.example/jwks", "http://127.0.0.1:9/jwks", "http://gpu.lan/jwks"]
+)
+def test_keys_of_tokens_come_by_https_or_from_hosts_that_the_operator_names(url: str) -> None:
+    assert read_settings(jwt_jwks_url=url, plain_http_hosts=PLAIN).jwt_jwks_url == url
+
+
 def test_a_log_level_may_be_written_small() -> None:
     assert read_settings(log_level="warning").log_level == "WARNING"
 

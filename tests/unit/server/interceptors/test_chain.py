@@ -205,7 +205,20 @@ async def test_each_call_has_one_line_with_its_outcome_and_nothing_of_the_reques
             ("GetJob", "NOT_FOUND"),
         ]
         assert all(line["user_id"] == "alice" for line in finished)
+        assert [line["reason"] for line in finished] == ["", "RESOURCE_NOT_FOUND"]
         assert SECRET not in json.dumps(lines)
+
+
+@pytest.mark.asyncio
+async def test_the_line_of_a_refused_caller_says_why() -> None:
+    async with serving(StandIn()) as channel:
+        stub: Any = rpc.MediaServiceStub(channel)
+        with capture_logs() as lines:
+            for metadata in ((), (("authorization", "Basic x"),)):
+                await refusal_of(stub.GetJob(pb.GetJobRequest(), metadata=metadata))
+            await stub.RetryJob(pb.RetryJobRequest(), metadata=as_user("alice"), timeout=10)
+    reasons = [line["reason"] for line in lines if line["event"] == "rpc_finished"]
+    assert reasons == ["CREDENTIALS_MISSING", "CREDENTIALS_INVALID", ""]
 
 
 class SyncView:
