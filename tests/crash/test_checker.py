@@ -423,8 +423,9 @@ def test_a_notification_that_stood_still_is_i17(told: Told) -> None:
 
 
 def test_a_watcher_who_heard_of_another_notification_is_i17(told: Told) -> None:
-    frame = next(line for line in told.frames() if "SUCCEEDED" in str(line["events"]))
-    frame["events"][-1]["notifications"] = []
+    for frame in told.frames():
+        for event in frame["events"]:
+            event.pop("notifications", None)
     assert "I17" in {violation.invariant for violation in told.story.check()}
 
 
