@@ -69,8 +69,7 @@ class Reader:
         return await self._run(read, user_id)
 
     def _as_of_now(self, jobs: Sequence[Job]) -> list[Job]:
-        now_ms = self._db.now_ms()
-        return [self._durations.job_as_of(now_ms, job) for job in jobs]
+        return self._durations.as_of_now(jobs)
 
     async def _run(self, work: Callable[[], T], user_id: str | None = None) -> T:
         """Runs it in the share of the user whose watch begins, or else in that of the process."""
