@@ -26,7 +26,9 @@ class AddressSigner:
 
     def __init__(self, address: str, signing_key: bytes) -> None:
         self._address = address.rstrip("/")
-        self._key = hmac.digest(signing_key, b"rushes media address", hashlib.sha256)
+        key = hmac.digest(signing_key, b"rushes media address", hashlib.sha256)
+        # Each signature goes on from a copy, which costs half of what it does to take the key in.
+        self._begun = hmac.new(key, digestmod=hashlib.sha256)
 
     def url(self, media_id: str, variant: Variant, expire_time_s: int) -> str:
         """The address that opens the variant until `expire_time_s`, seconds of the epoch."""
@@ -60,5 +62,6 @@ class AddressSigner:
         # No part of an address that was made here holds a newline, so two different addresses never
         # have the same text.
         text = "\n".join((media_id, variant, expire_time)).encode("utf-8", "surrogatepass")
-        digest = hmac.digest(self._key, text, hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        mac = self._begun.copy()
+        mac.update(text)
+        return base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()

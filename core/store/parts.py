@@ -20,12 +20,16 @@ def _values(names: tuple[str, ...]) -> str:
 # The columns of a job, a media item and an intent, in the order of the models. With the table's
 # name they are read; without it they are written, each with the value of its own name.
 name_part("job_columns", columns(JOB_NAMES, "job"))
+name_part("page_columns", columns(JOB_NAMES, "page"))
 name_part("job_names", columns(JOB_NAMES))
 name_part("job_values", _values(JOB_NAMES))
 name_part("media_columns", columns(MEDIA_NAMES, "media"))
+name_part("item_columns", columns(MEDIA_NAMES, "item"))
 name_part("media_names", columns(MEDIA_NAMES))
 name_part("media_values", _values(MEDIA_NAMES))
 name_part("intent_columns", columns(INTENT_NAMES, "intent"))
+# The outputs of the row `job`, or NULL. Index: `media_output`, which has the second condition.
+name_part("outputs", "LEFT JOIN media ON media.job_id = job.job_id AND media.job_id <> ''")
 
 # The job has no lease that still runs.
 name_part("free", "(job.lease_expire_time IS NULL OR job.lease_expire_time < {now})")

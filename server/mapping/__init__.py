@@ -60,10 +60,11 @@ class Mapper:
 
     def job_to_proto(self, job: Job, queue: QueueInfo | None = None) -> job_pb2.Job:
         """A job as callers see it; `queue` is its place while it waits."""
-        return job_pb2.Job(**self._job(job, queue))
+        return job_pb2.Job(**self.job_fields(job, queue))
 
-    def _job(self, job: Job, queue: QueueInfo | None) -> dict[str, Any]:
-        return self._job_fields(job.to_json(), job.outputs, job.result, queue)
+    def job_fields(self, job: Job, queue: QueueInfo | None = None) -> Any:
+        """The same as the fields of a job, for a message that has several."""
+        return self._job_fields(job.to_json_alone(), job.outputs, job.result, queue)
 
     def _job_fields(
         self,
@@ -101,7 +102,7 @@ class Mapper:
         fields["state"] = enum_value(job_pb2.Job.State, values["state"])
         fields["progress"] = _progress(values["progress"])
         fields["cost"] = self._cost(values["cost"])
-        fields["outputs"] = [self._media(media) for media in outputs]
+        fields["outputs"] = [self.media_fields(media) for media in outputs]
         if record is not None:
             fields |= result_field(values["kind"], record)
         if operation := values.get("provider_operation"):
@@ -115,9 +116,10 @@ class Mapper:
 
     def media_to_proto(self, media: Media, ttl_seconds: int | None = None) -> media_pb2.Media:
         """A media item with addresses that last `ttl_seconds`, or as long as is usual here."""
-        return media_pb2.Media(**self._media(media, ttl_seconds))
+        return media_pb2.Media(**self.media_fields(media, ttl_seconds))
 
-    def _media(self, media: Media, ttl_seconds: int | None = None) -> dict[str, Any]:
+    def media_fields(self, media: Media, ttl_seconds: int | None = None) -> Any:
+        """The same as the fields of an item, for a message that has several."""
         signed = self._addresses.sign(media, ttl_seconds)
         return {
             "media_id": media.media_id,
@@ -237,7 +239,7 @@ class Mapper:
         """A job in a snapshot; it has no revision of its own there."""
         return pb.WatchEvent(
             event_time=timestamp(now_ms),
-            job=_job_event(pb.JobEvent.CURRENT, self._job(job, queue)),
+            job=_job_event(pb.JobEvent.CURRENT, self.job_fields(job, queue)),
         )
 
 

@@ -3,7 +3,6 @@
 Plain methods run in a thread of the pool (`interceptors.invoke`), async methods in the event loop.
 """
 
-import asyncio
 from typing import Any
 
 from core.catalog.models import Catalog
@@ -17,7 +16,6 @@ from server.commands.cancel import Cancel
 from server.commands.library import Library
 from server.commands.read import Read
 from server.commands.submit import Submit
-from server.fair_executor import FairExecutor
 from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.mapping.models import template_to_proto
@@ -47,7 +45,6 @@ class MediaService(rpc.MediaServiceServicer):
         read: Read,
         library: Library,
         watch: WatchCalls,
-        pool: FairExecutor,
     ) -> None:
         self._check = validator
         self._map = mapper
@@ -58,7 +55,6 @@ class MediaService(rpc.MediaServiceServicer):
         self._read = read
         self._library = library
         self._watch = watch
-        self._pool = pool
 
     def GenerateVideo(
         self, request: pb.GenerateVideoRequest, context: Context
@@ -112,16 +108,13 @@ class MediaService(rpc.MediaServiceServicer):
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
         job_id, wait_ms = self._check.get_job(request)
-        job, place = await self._read.job_at_end(_user(), job_id, wait_ms)
-        loop = asyncio.get_running_loop()
-        share = self._pool.of(_user())
-        answer = await loop.run_in_executor(share, self._map.job_to_proto, job, place)
-        return pb.GetJobResponse(job=answer)
+        show = self._map.job_to_proto
+        return pb.GetJobResponse(job=await self._read.job_at_end(_user(), job_id, wait_ms, show))
 
     def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         page = self._read.jobs(_user(), self._check.list_jobs(request))
         return pb.ListJobsResponse(
-            jobs=[self._map.job_to_proto(job, page.places.get(job.job_id)) for job in page.jobs],
+            jobs=[self._map.job_fields(job, page.places.get(job.job_id)) for job in page.jobs],
             next_page_token=page.next_page_token,
             resume_token=page.resume_token,
         )
@@ -161,7 +154,7 @@ class MediaService(rpc.MediaServiceServicer):
         items, token = self._library.items(_user(), wanted)
         ttl = wanted.url_ttl_seconds
         return pb.ListMediaResponse(
-            media=[self._map.media_to_proto(media, ttl) for media in items], next_page_token=token
+            media=[self._map.media_fields(media, ttl) for media in items], next_page_token=token
         )
 
     def UpdateMedia(
@@ -220,5 +213,4 @@ def build_media_service(parts: Parts) -> MediaService:
         read=parts.read,
         library=Library(parts.db, parts.blobs, parts.tokens, parts.settings),
         watch=parts.watch,
-        pool=parts.pool,
     )

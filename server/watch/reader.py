@@ -81,8 +81,7 @@ class Reader:
         return await self._run(read, user_id)
 
     def _as_of_now(self, jobs: Sequence[Job]) -> list[Job]:
-        now_ms = self._db.now_ms()
-        return [self._durations.job_as_of(now_ms, job) for job in jobs]
+        return self._durations.as_of_now(jobs)
 
     async def announcements(self, user_id: str) -> list[Announcement]:
         """The announcements that the user has not read, oldest first."""
