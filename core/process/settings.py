@@ -125,6 +125,14 @@ class Settings(BaseSettings):
     input_decode_seconds: Seconds = _setting(
         5, "CPU time that an input image may take to be decoded, in seconds."
     )
+    max_upload_image_megabytes: Count = _setting(50, "Largest image that is uploaded, in MiB.")
+    max_upload_video_megabytes: Count = _setting(2048, "Largest video that is uploaded, in MiB.")
+    upload_decode_seconds: Seconds = _setting(
+        60, "CPU time that an uploaded video may take to be looked at, in seconds."
+    )
+    max_unfinished_uploads: Count = _setting(20, "Uploads of one user that may be unfinished.")
+    max_uploads: Count = _setting(256, "Uploads that send bytes at once, per HTTP process.")
+    upload_hours: Count = _setting(24, "Hours after which an unfinished upload is dropped.")
     max_labels: Count = _setting(32, "Labels of one job or media item.")
     max_outputs: Count = _setting(4, "Outputs of one job.")
     max_page_size: Count = _setting(1000, "Largest page of a list.")

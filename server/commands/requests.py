@@ -114,3 +114,11 @@ class MediaChange:
     title: str | None = None
     starred: bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUpload:
+    """The file that a caller wants to send; `sha256` is hex, or empty."""
+
+    size_bytes: int
+    sha256: str = ""
