@@ -235,6 +235,7 @@ class Validator:
             final_prompt=draft.final_prompt,
             options=checked,
             inline=draft.inline,
+            remote=draft.remote,
             given=draft.given,
         )
 

@@ -13,6 +13,7 @@ from core import decoding
 from core.ids import new_id
 from core.store import uploads
 from core.uploads import Upload
+from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from tests.fakes.films import film
 from tests.house import House, LoopThread, close_house, open_house
@@ -456,3 +457,50 @@ def test_parts_that_are_gone_make_it_begin_anew(harbour: Harbour) -> None:
 
     assert (answer.status, answer.reason) == (404, "RESOURCE_NOT_FOUND")
     assert harbour.begin(data).media_id != begun.media_id
+
+
+def test_an_uploaded_video_is_a_source_and_a_picture_is_none(
+    house_loop: LoopThread, tmp_path: Path, valkey: Valkey
+) -> None:
+    with harbour_with(
+        house_loop,
+        tmp_path / "data",
+        valkey.url,
+        simulator=True,
+        max_input_video_megabytes=1,
+    ) as harbour:
+        picture, clip = png(), film(tmp_path / "film", "mp4", "libx264").read_bytes()
+        ids = {}
+        for name, data in (("picture", picture), ("clip", clip), ("long", clip + padding(2 * MIB))):
+            begun = harbour.begin(data)
+            assert harbour.put(begun.upload_url, data).status == 201
+            ids[name] = begun.media_id
+        alice = harbour.house.caller("alice")
+
+        def asked(field: str, **source: Any) -> pb.GenerateVideoRequest:
+            request = video()
+            request.spec.model = "simulator-video"
+            getattr(request.spec, field).MergeFrom(job_pb2.MediaInput(**source))
+            return request
+
+        job = alice.call("GenerateVideo", asked("source_video", media_id=ids["clip"])).job
+        assert job.video.source_video.media_id == ids["clip"]
+        inline = alice.call("GenerateVideo", asked("source_video", content=clip)).job
+        item = harbour.item(inline.video.source_video.media_id)
+        assert (item.mime_type, item.duration.ToMilliseconds()) == ("video/mp4", 2000)
+        for field, source, cause in (
+            ("source_video", {"media_id": ids["picture"]}, "it is not a video"),
+            ("source_video", {"content": picture}, "it is not a video"),
+            ("source_video", {"media_id": ids["long"]}, "a video may have 1 MiB at most"),
+            ("first_frame", {"media_id": ids["clip"]}, "it is not an image"),
+            ("first_frame", {"content": clip}, "it is not a PNG, JPEG or WebP image"),
+        ):
+            refusal = alice.refused("GenerateVideo", asked(field, **source))
+            assert refusal.reason == "INPUT_MEDIA_INVALID"
+            assert refusal.metadata["cause"] == cause
+            assert refusal.fields == (f"spec.{field}.{next(iter(source))}",)
+
+
+def padding(size: int) -> bytes:
+    """A box of an MP4 that players pass over."""
+    return size.to_bytes(4, "big") + b"free" + bytes(size - 8)
