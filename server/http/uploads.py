@@ -109,7 +109,7 @@ class _Receiver:
         self._writer: PartWriter = dock.intake.open(upload)
         self._got = self._unkept = 0
         self._kept_at = time.monotonic()
-        self._head = b""
+        self._head = self._piece = b""
         self._checked = span.start > 0
         self._running: asyncio.Future[Any] | None = None
 
@@ -149,10 +149,16 @@ class _Receiver:
             raise Unsatisfiable
         if not self._checked:
             self._check_head(piece)
-        await self._write(self._writer.write, piece)
+        self._piece = piece
+        await self._write(self._write_piece)
         self._unkept += len(piece)
         if self._unkept >= KEEP_BYTES or time.monotonic() - self._kept_at >= KEEP_SECONDS:
             await self._keep()
+
+    def _write_piece(self) -> None:
+        # A call that was made is garbage that is collected late: it must not hold the piece.
+        piece, self._piece = self._piece, b""
+        self._writer.write(piece)
 
     def _check_head(self, piece: bytes) -> None:
         self._head += piece[: HEAD_BYTES - len(self._head)]
