@@ -7,7 +7,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from core import decoding
-from core.blobs import open_blobs
+from core.blobs import AddressSigner, open_blobs
 from core.catalog.models import read_catalog
 from core.catalog.prompts import read_prompts
 from core.errors import SettingsInvalid
@@ -74,6 +74,7 @@ class ServerApp:
             db=db,
             pool=pool,
             blobs=blobs,
+            signer=AddressSigner(settings.address, signing_key),
             tokens=tokens,
             catalog=catalog,
             prompts=prompts,

@@ -125,6 +125,26 @@ class Settings(BaseSettings):
     input_decode_seconds: Seconds = _setting(
         5, "CPU time that an input image may take to be decoded, in seconds."
     )
+    max_input_video_megabytes: Count = _setting(
+        32, "Largest video that a job takes as input, in MiB."
+    )
+    max_upload_image_megabytes: Count = _setting(50, "Largest image that is uploaded, in MiB.")
+    max_upload_video_megabytes: Count = _setting(2048, "Largest video that is uploaded, in MiB.")
+    upload_decode_seconds: Seconds = _setting(
+        60, "CPU time that an uploaded video may take to be looked at, in seconds."
+    )
+    max_unfinished_uploads: Count = _setting(20, "Uploads of one user that may be unfinished.")
+    max_uploads: Count = _setting(256, "Uploads that send bytes at once, per HTTP process.")
+    upload_hours: Count = _setting(24, "Hours after which an unfinished upload is dropped.")
+    input_uri_hosts: str = _setting(
+        "", "Hosts, with commas, whose https addresses may be inputs of jobs; empty: none."
+    )
+    max_input_uri_megabytes: Count = _setting(
+        32, "What is fetched from the addresses of one request together, in MiB."
+    )
+    input_uri_seconds: Seconds = _setting(
+        10, "Time in which the addresses of one request are fetched together, in seconds."
+    )
     max_labels: Count = _setting(32, "Labels of one job or media item.")
     max_outputs: Count = _setting(4, "Outputs of one job.")
     max_page_size: Count = _setting(1000, "Largest page of a list.")
@@ -304,7 +324,7 @@ class Settings(BaseSettings):
             )
         return url
 
-    @field_validator("plain_http_hosts")
+    @field_validator("plain_http_hosts", "input_uri_hosts")
     @classmethod
     def _check_hosts(cls, hosts: str) -> str:
         hosts = hosts.lower()
@@ -402,6 +422,11 @@ class Settings(BaseSettings):
     def spends_money(self) -> bool:
         """Whether a provider that takes real money is configured."""
         return not {"gemini", "vertex", "openai"} <= self.missing.keys()
+
+    @cached_property
+    def uri_hosts(self) -> frozenset[str]:
+        """The hosts whose addresses may be inputs."""
+        return frozenset(_names(self.input_uri_hosts))
 
     @cached_property
     def queues(self) -> tuple[str, ...]:

@@ -274,6 +274,24 @@ class MediaRow(Model):
         table_name = "media"
 
 
+class UploadRow(Model):
+    """An upload that is not finished (`core.uploads`). `parts` is JSON: each its key and size."""
+
+    media_id = TextField(primary_key=True)
+    user_id = TextField()
+    size_bytes = BigIntegerField()
+    sha256 = TextField()
+    parts = TextField()
+    kept_bytes = BigIntegerField()
+    fence = BigIntegerField()
+    # Until then only the receiver with this fence may add; NULL when it let go.
+    lease_expire_time = BigIntegerField(null=True)
+    expire_time = BigIntegerField()
+
+    class Meta:
+        table_name = "upload"
+
+
 class UserStorage(Model):
     """Bytes of the user's media items (`core.store.usage`)."""
 
@@ -512,6 +530,12 @@ ViewRow.add_index(
         "CREATE INDEX view_deleted ON view (user_id, deleted_media_id) WHERE deleted_media_id <> ''"
     )
 )
+MediaRow.add_index(SQL("CREATE INDEX media_sha256 ON media (user_id, sha256)"))
+UploadRow.add_index(SQL("CREATE INDEX upload_user ON upload (user_id)"))
+UploadRow.add_index(
+    SQL("CREATE UNIQUE INDEX upload_sha256 ON upload (user_id, sha256) WHERE sha256 <> ''")
+)
+UploadRow.add_index(SQL("CREATE INDEX upload_expire ON upload (expire_time)"))
 MediaSegment.add_index(
     SQL("CREATE UNIQUE INDEX media_segment_ordinal ON media_segment (first_ordinal)")
 )

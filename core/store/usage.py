@@ -7,11 +7,15 @@ items and `media` alone erases them; each counts in its own transaction, after a
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
-# Index of both: the primary key.
+# Index of all: the primary key.
 _COUNT = Statement("""
     INSERT INTO user_storage (user_id, used_bytes) VALUES (:user_id, :change)
     ON CONFLICT (user_id) DO UPDATE
     SET used_bytes = user_storage.used_bytes + excluded.used_bytes
+""")
+_LOCK = Statement("""
+    INSERT INTO user_storage (user_id, used_bytes) VALUES (:user_id, 0)
+    ON CONFLICT (user_id) DO UPDATE SET used_bytes = user_storage.used_bytes
 """)
 _USED = Statement("SELECT used_bytes FROM user_storage WHERE user_id = :user_id")
 
@@ -19,6 +23,11 @@ _USED = Statement("SELECT used_bytes FROM user_storage WHERE user_id = :user_id"
 def count(session: Session, user_id: str, change: int) -> None:
     """Adds so many bytes to what the user keeps; fewer than none take some away."""
     session.later(_COUNT, user_id=user_id, change=change)
+
+
+def lock(session: Session, user_id: str) -> None:
+    """Until the transaction ends, no other locks the user's counter, and none changes it."""
+    session.later(_LOCK, user_id=user_id)
 
 
 def used_bytes(db: Database, user_id: str) -> int:

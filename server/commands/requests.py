@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from core.catalog.models import Model
 from core.errors import RequestError
+from core.fetching import Address
 from core.jobs import State
 from core.media import MediaType
 from core.specs import Spec
@@ -17,6 +18,15 @@ class Inline:
     field: str
     media_id: str
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An input that is to be fetched; `media_id` is what the spec calls it already."""
+
+    field: str
+    media_id: str
+    address: Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +51,7 @@ class Submission:
     final_prompt: str
     options: Options
     inline: tuple[Inline, ...] = ()
+    remote: tuple[Remote, ...] = ()
     given: tuple[tuple[str, str], ...] = ()
 
 
@@ -114,3 +125,11 @@ class MediaChange:
     title: str | None = None
     starred: bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUpload:
+    """The file that a caller wants to send; `sha256` is hex, or empty."""
+
+    size_bytes: int
+    sha256: str = ""

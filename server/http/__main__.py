@@ -2,18 +2,30 @@
 
 import asyncio
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
-from core.blobs import AddressSigner, open_blobs
+from google.protobuf.json_format import MessageToDict
+
+from core import decoding
+from core.blobs import AddressSigner, Blobs, open_blobs
 from core.process import failpoints
 from core.process.keys import read_or_make_key
 from core.process.role import run_role
 from core.process.settings import Settings
-from core.store import media, open_database
+from core.store import Database, media, open_database
+from server.commands.uploads import Intake
+from server.fair_executor import FairExecutor
 from server.http.app import make_app
 from server.http.downloads import Downloads
 from server.http.serve import serve
+from server.http.uploads import Dock
+from server.mapping import Mapper
+from server.mapping.addresses import BlobAddresses
+
+# Threads that write what comes in, and that look at whole files.
+WRITERS = 8
+FINISHERS = 4
 
 
 def main() -> None:
@@ -27,13 +39,19 @@ def _run(settings: Settings) -> int:
     db = open_database(settings)
     # A database connection belongs to its thread, so look-ups run in a few threads that stay.
     threads = min(settings.server_threads, settings.database_connections)
-    with ThreadPoolExecutor(threads, "look-up") as pool:
+    blobs = open_blobs(settings, signing_key)
+    with (
+        ThreadPoolExecutor(threads, "look-up") as pool,
+        FairExecutor(WRITERS, "writer") as writers,
+        FairExecutor(FINISHERS, "finisher") as finishers,
+    ):
         app = make_app(
             find=partial(media.find, db),
-            blobs=open_blobs(settings, signing_key),
+            blobs=blobs,
             signer=AddressSigner(settings.address, signing_key),
             pool=pool,
             downloads=Downloads(settings.max_downloads, settings.max_user_downloads),
+            dock=make_dock(settings, db, blobs, pool, writers, finishers),
         )
         serving = serve(
             app,
@@ -42,8 +60,33 @@ def _run(settings: Settings) -> int:
             stuck_seconds=settings.reader_stuck_seconds,
         )
         asyncio.run(serving)
+    decoding.close()
     db.close()
     return 0
+
+
+def make_dock(
+    settings: Settings,
+    db: Database,
+    blobs: Blobs,
+    look_ups: Executor,
+    writers: FairExecutor,
+    finishers: FairExecutor,
+) -> Dock:
+    """What takes uploads into the installation of the settings."""
+    addresses = BlobAddresses(blobs, settings.signed_url_ttl_seconds)
+    mapper = Mapper(addresses, settings.currency, settings.max_outputs)
+    return Dock(
+        intake=Intake(db, blobs, settings),
+        signer=AddressSigner(settings.address, read_or_make_key(settings.signing_key_path)),
+        # As the edge's JSON transcoder shows it.
+        show=lambda media: MessageToDict(mapper.media_to_proto(media)),
+        look_ups=look_ups,
+        writers=writers,
+        finishers=finishers,
+        most=settings.max_uploads,
+        stuck_seconds=settings.reader_stuck_seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.blobs import AddressSigner, Blobs
-from core.errors import Reason, RequestError
+from core.errors import NotFound, Reason, RequestError
 from core.media import Media
 from server.http.access_log import AccessLog
 from server.http.downloads import Downloads
 from server.http.media import Shelf, serve_media
 from server.http.refusals import refuse, refuse_error
+from server.http.uploads import Dock, receive_upload
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -30,13 +31,20 @@ def make_app(
     signer: AddressSigner,
     pool: Executor,
     downloads: Downloads,
+    dock: Dock | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application. `find` looks an item up, whichever user has it, and runs in `pool`."""
+    """The application. `find` looks an item up, whichever user has it, and runs in `pool`. Without
+    a `dock` it takes no uploads."""
     shelf = Shelf(find=find, blobs=blobs, signer=signer, pool=pool, now=now, downloads=downloads)
 
     async def media(request: Request) -> Response:
         return await serve_media(request, shelf)
+
+    async def upload(request: Request) -> Response:
+        if dock is None:
+            raise NotFound("page")
+        return await receive_upload(request, dock)
 
     async def ready(request: Request) -> Response:
         await asyncio.get_running_loop().run_in_executor(pool, find, _NO_ID)
@@ -45,6 +53,7 @@ def make_app(
     app = Starlette(
         routes=[
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
+            Route("/uploads/{media_id}", upload, methods=["PUT", "HEAD"]),
             Route("/ready", ready, methods=["GET"]),
         ],
         middleware=[Middleware(AccessLog)],

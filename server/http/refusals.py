@@ -4,29 +4,40 @@ from collections.abc import Mapping
 
 from starlette.responses import JSONResponse
 
-from core.errors import Reason, RequestError
+from core.errors import Reason, RequestError, UploadIncomplete
 
 # HTTP status -> google.rpc.Code, as google/rpc/code.proto pairs them.
-_CODES = {403: 7, 404: 5, 405: 12, 416: 11, 429: 8, 500: 13, 503: 14}
+_CODES = {400: 3, 403: 7, 404: 5, 405: 12, 409: 9, 416: 11, 429: 8, 500: 13, 503: 14}
 _STATUSES = {
     Reason.CREDENTIALS_INVALID: 403,
     Reason.CREDENTIALS_EXPIRED: 403,
     Reason.RESOURCE_NOT_FOUND: 404,
     Reason.FIELD_INVALID: 416,
+    Reason.INPUT_MEDIA_INVALID: 400,
+    Reason.UPLOAD_MISMATCH: 400,
+    Reason.UPLOAD_INCOMPLETE: 409,
     Reason.RATE_LIMITED: 429,
+    Reason.QUERY_TOO_SLOW: 429,
+    Reason.STORAGE_FULL: 429,
     Reason.DEPENDENCY_UNAVAILABLE: 503,
 }
 
 
 def refuse(
-    status: int, reason: Reason, message: str, headers: Mapping[str, str] | None = None
+    status: int,
+    reason: Reason,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """An error response with google.rpc.ErrorInfo inside."""
-    info = {
+    info: dict[str, object] = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": reason.value,
         "domain": "rushes",
     }
+    if metadata:
+        info["metadata"] = dict(metadata)
     body = {"code": _CODES.get(status, 2), "message": message, "details": [info]}
     safe = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return JSONResponse(body, status, headers={**safe, **(headers or {})})
@@ -35,5 +46,7 @@ def refuse(
 def refuse_error(error: RequestError) -> JSONResponse:
     """The response for an error of the domain."""
     status = _STATUSES.get(error.reason, 500)
-    retry = {} if error.retry_seconds is None else {"Retry-After": f"{error.retry_seconds:.0f}"}
-    return refuse(status, error.reason, error.message, retry)
+    headers = {} if error.retry_seconds is None else {"Retry-After": f"{error.retry_seconds:.0f}"}
+    if isinstance(error, UploadIncomplete):
+        headers["Upload-Offset"] = str(error.received_bytes)
+    return refuse(status, error.reason, error.message, headers, error.metadata)

@@ -221,7 +221,7 @@ class Mapper:
         fields: dict[str, Any] = {name: values[name] for name in names if name in values}
         fields["apply_time"] = timestamp(values.get("apply_time"))
         if media := values.get("media"):
-            fields["media"] = self._media(Media.from_json(media), ttl_seconds)
+            fields["media"] = self.media_fields(Media.from_json(media), ttl_seconds)
         return fields
 
     def view_to_proto(self, view: View, ttl_seconds: int | None = None) -> view_pb2.View:

@@ -16,9 +16,11 @@ from server.commands.cancel import Cancel
 from server.commands.library import Library
 from server.commands.read import Read
 from server.commands.submit import Submit
+from server.commands.uploads import BeginUpload
 from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.mapping.models import template_to_proto
+from server.mapping.values import timestamp
 from server.parts import Parts
 from server.principal import require_principal, require_scope
 from server.validation import Validator
@@ -44,6 +46,7 @@ class MediaService(rpc.MediaServiceServicer):
         cancel: Cancel,
         read: Read,
         library: Library,
+        uploads: BeginUpload,
         watch: WatchCalls,
     ) -> None:
         self._check = validator
@@ -54,6 +57,7 @@ class MediaService(rpc.MediaServiceServicer):
         self._cancel = cancel
         self._read = read
         self._library = library
+        self._uploads = uploads
         self._watch = watch
 
     def GenerateVideo(
@@ -187,8 +191,11 @@ class MediaService(rpc.MediaServiceServicer):
     def CreateUpload(
         self, request: pb.CreateUploadRequest, context: Context
     ) -> pb.CreateUploadResponse:
-        raise MethodUnimplemented(
-            "CreateUpload is not supported yet; send the bytes as content.", method="CreateUpload"
+        begun = self._uploads.begin(_user(), self._check.create_upload(request))
+        return pb.CreateUploadResponse(
+            media_id=begun.media_id,
+            upload_url=begun.upload_url,
+            expire_time=timestamp(begun.expire_time),
         )
 
 
@@ -212,5 +219,6 @@ def build_media_service(parts: Parts) -> MediaService:
         cancel=Cancel(parts.queues, parts.changes),
         read=parts.read,
         library=Library(parts.db, parts.blobs, parts.tokens, parts.settings),
+        uploads=BeginUpload(parts.db, parts.blobs, parts.signer, parts.settings),
         watch=parts.watch,
     )

@@ -9,7 +9,8 @@ from google.protobuf.message import Message
 
 from core.catalog.models import Catalog, Model
 from core.catalog.prompts import Prompts
-from core.errors import PriceUnknown, RequestError, field_invalid
+from core.errors import InputInvalid, PriceUnknown, RequestError, field_invalid
+from core.files.sniff import EXTENSIONS
 from core.jobs import State
 from core.media import MediaType
 from core.process.settings import MAX_SIGNED_URL_TTL_SECONDS, Settings
@@ -23,6 +24,7 @@ from server.commands.requests import (
     JobList,
     MediaChange,
     MediaList,
+    NewUpload,
     Options,
     Submission,
     Unpriced,
@@ -35,6 +37,7 @@ from server.watch.lines import JOBS, NOTIFICATIONS, VIEWS
 from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
 
 _INCLUDES = {"NOTIFICATIONS": NOTIFICATIONS, "VIEWS": VIEWS}
+_MIB = 1024 * 1024
 # One for all watches, because an empty frozenset of its own costs each one 200 bytes.
 _NONE: frozenset[Any] = frozenset()
 
@@ -190,6 +193,20 @@ class Validator:
         problems.raise_wrong()
         return media_id
 
+    def create_upload(self, request: pb.CreateUploadRequest) -> NewUpload:
+        """The file that is to be sent.
+
+        Raises:
+            InputInvalid: when it is said to be neither an image nor a video that is taken here.
+        """
+        problems = Problems()
+        most = self._largest(request.mime_type)
+        if not 1 <= request.size_bytes <= most:
+            problems.wrong("size_bytes", f"must be between 1 and {most}")
+        sha256 = f.check_sha256(problems, "sha256", request.sha256)
+        problems.raise_wrong()
+        return NewUpload(size_bytes=request.size_bytes, sha256=sha256)
+
     def batch_delete(self, request: pb.BatchDeleteMediaRequest) -> tuple[str, ...]:
         """The ids of the items, at least one."""
         problems = Problems()
@@ -221,6 +238,7 @@ class Validator:
             final_prompt=draft.final_prompt,
             options=checked,
             inline=draft.inline,
+            remote=draft.remote,
             given=draft.given,
         )
 
@@ -279,6 +297,18 @@ class Validator:
             return None
         field, currency = "options.max_cost", self._settings.currency
         return f.read_money(problems, field, options.max_cost, currency)
+
+    def _largest(self, mime_type: str) -> int:
+        """Bytes that an upload of this type may have; one whose type is not known has most."""
+        if mime_type and mime_type not in EXTENSIONS:
+            raise InputInvalid("mime_type", f"use one of {', '.join(EXTENSIONS)}")
+        image, video = (
+            self._settings.max_upload_image_megabytes,
+            self._settings.max_upload_video_megabytes,
+        )
+        if mime_type:
+            return _MIB * (image if mime_type.startswith("image/") else video)
+        return _MIB * max(image, video)
 
     def _page(self, problems: Problems, request: Any) -> tuple[int, str]:
         most = self._settings.max_page_size

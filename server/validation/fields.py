@@ -30,6 +30,7 @@ MAX_WAIT_MS = 50_000
 MAX_RECENT_MS = 10 * 365 * 24 * 3600 * 1000
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -83,6 +84,13 @@ def check_request_id(problems: Problems, field: str, value: str) -> str:
     if value and not _REQUEST_ID.fullmatch(value):
         problems.wrong(field, "must have 1 to 64 characters, each one of A-Z a-z 0-9 _ . -")
     return value
+
+
+def check_sha256(problems: Problems, field: str, value: str) -> str:
+    """Allows nothing, or a SHA-256 in hex; gives it in lower case."""
+    if value and not _SHA256.fullmatch(value):
+        problems.wrong(field, "must have 64 hexadecimal digits")
+    return value.lower()
 
 
 def check_labels(

@@ -43,7 +43,8 @@ class JobFields(TypedDict, total=False):
 
 
 class VideoFields(TypedDict, total=False):
-    """What to render, besides the prompt. An input is a path, bytes, a media ID or a Media.
+    """What to render, besides the prompt. An input is a path, bytes, a media ID or a Media; what is
+    too large for a request is uploaded first.
 
     model: one of `list_models()`; None takes the default for `quality`.
     quality: "draft", "standard" or "high"; picks a model.
@@ -82,7 +83,8 @@ class VideoFields(TypedDict, total=False):
 
 
 class ImageFields(TypedDict, total=False):
-    """What to render, besides the prompt. An input is a path, bytes, a media ID or a Media.
+    """What to render, besides the prompt. An input is a path, bytes, a media ID or a Media; what is
+    too large for a request is uploaded first.
 
     model: one of `list_models()`; None takes the default for `quality`.
     quality: "draft", "standard" or "high"; picks a model.

@@ -11,6 +11,7 @@ from rushes.fields import (
     ImageJob,
     JobFields,
     LibraryFilter,
+    MediaSource,
     Seconds,
     VideoFields,
     VideoJob,
@@ -42,6 +43,7 @@ from rushes.v1.notification_service_pb2 import (
     UpdateNotificationSettingsRequest,
 )
 from rushes.values import (
+    content_size,
     enum_number,
     items_of,
     label_filter,
@@ -64,6 +66,8 @@ PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 _JOB_NAMES = JobFields.__optional_keys__
 _INPUTS = ("first_frame", "last_frame", "source_video", "mask")
+# What the inputs of one request may have together, unless the operator says otherwise.
+INLINE_BYTES = 2 * 1024 * 1024
 
 
 def new_request_id() -> str:
@@ -278,6 +282,34 @@ def next_page(request: Listing, token: str) -> Listing:
 def announcements_request(unread: bool, limit: int | None) -> ListAnnouncementsRequest:
     """The first page of announcements."""
     return filled(ListAnnouncementsRequest, {"unread": unread, "page_size": _page_size(limit)})
+
+
+def too_large(fields: VideoJob | ImageJob) -> list[tuple[str, int, MediaSource]]:
+    """The inputs that are to be uploaded, because a request can't hold all of them: the field, its
+    place in a list, and the source. The largest come first."""
+    given: Mapping[str, Any] = fields
+    found = [(name, 0, given[name]) for name in _INPUTS if given.get(name) is not None]
+    references = enumerate(items_of(given.get("references")))
+    found += [("references", number, source) for number, source in references]
+    sized = sorted(((content_size(item[2]), item) for item in found), key=lambda one: -one[0])
+    total = sum(size for size, _ in sized)
+    large = []
+    for size, item in sized:
+        if total <= INLINE_BYTES:
+            break
+        total -= size
+        large.append(item)
+    return large
+
+
+def put_input(fields: VideoJob | ImageJob, name: str, number: int, media: Media) -> None:
+    """Puts an item of the library in the place of an input."""
+    given: dict[str, Any] = fields  # type: ignore[assignment]
+    if name == "references":
+        sources = items_of(given[name])
+        given[name] = [*sources[:number], media, *sources[number + 1 :]]
+    else:
+        given[name] = media
 
 
 def _page_size(limit: int | None) -> int:

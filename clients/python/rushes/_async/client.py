@@ -8,8 +8,9 @@ from rushes._async.connection import first
 from rushes._async.inbox_calls import AsyncInboxCalls
 from rushes._async.job_calls import AsyncJobCalls
 from rushes._async.job_handle import AsyncJobHandle
+from rushes._async.seam import run_blocking
 from rushes.download import PathTarget, check_folder
-from rushes.errors import InvalidArgument, warn
+from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
     ImageFields,
     ImageJob,
@@ -20,8 +21,9 @@ from rushes.fields import (
     shows_fields,
 )
 from rushes.results import JobResult
+from rushes.upload import ProgressHandler, Sending, UploadSource, measure
 from rushes.v1 import media_service_pb2 as pb
-from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
+from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
@@ -63,12 +65,14 @@ class AsyncClient(AsyncJobCalls, AsyncInboxCalls):
     @shows_fields(VideoFields, JobFields)
     async def submit_video(self, prompt: str, **fields: Unpack[VideoJob]) -> AsyncJobHandle:
         """As `generate_video`; the answer is a handle to watch, await, cancel and fetch it."""
+        await self._upload_inputs(fields)
         request = requests.video_request(prompt, fields)
         return self._handle(await self._call(self._stub.GenerateVideo, request))
 
     @shows_fields(ImageFields, JobFields)
     async def submit_image(self, prompt: str, **fields: Unpack[ImageJob]) -> AsyncJobHandle:
         """As `generate_image`; the answer is a handle to watch, await, cancel and fetch it."""
+        await self._upload_inputs(fields)
         request = requests.image_request(prompt, fields)
         return self._handle(await self._call(self._stub.GenerateImage, request))
 
@@ -181,6 +185,35 @@ class AsyncClient(AsyncJobCalls, AsyncInboxCalls):
         pages = self._pages(self._stub.ListMedia, requests.library_request(wanted, limit))
         return first(limit, (item async for page in pages for item in page.media))
 
+    async def upload(
+        self, source: UploadSource, on_progress: ProgressHandler | None = None
+    ) -> Media:
+        """Puts a picture or a video of your own into the library; goes on after cuts.
+
+        The same bytes are sent once: when the library has them, the answer is that item, and an
+        upload that was not finished, also by another process, is continued.
+
+        source: a path, bytes, or an open file that can seek.
+        on_progress: is told the bytes that are sent and their number, perhaps in another thread.
+
+        Raises:
+            InvalidRequest: when it is no image or video that the server takes.
+            LimitReached: when there is no room for it.
+            Unavailable: when the server can't be reached for a while; what had come is kept a day.
+        """
+        asked = await run_blocking(lambda stop: measure(source, stop), self._closed)
+        begun = await self._call(self._stub.CreateUpload, asked)
+        if not begun.upload_url:
+            return await self.get_media(begun.media_id)
+        sending = Sending(source, begun.upload_url, asked.size_bytes, on_progress)
+        while True:
+            reached = sending.reached
+            try:
+                return await self._repeat(lambda _: run_blocking(sending.send, self._closed))
+            except Unavailable:
+                if sending.reached == reached:
+                    raise
+
     async def update_media(
         self,
         media_id: str,
@@ -207,6 +240,13 @@ class AsyncClient(AsyncJobCalls, AsyncInboxCalls):
         """Puts all of them into the bin (or deletes them permanently), or none."""
         request = requests.batch_delete_request(media_ids, permanent)
         await self._call(self._stub.BatchDeleteMedia, request)
+
+    async def _upload_inputs(self, fields: VideoJob | ImageJob) -> None:
+        """Uploads the inputs that a request can't hold."""
+        for name, number, source in requests.too_large(fields):
+            content = source.content if isinstance(source, MediaInput) else source
+            assert not isinstance(content, Media)
+            requests.put_input(fields, name, number, await self.upload(content))
 
     def _handle(
         self, answer: pb.GenerateVideoResponse | pb.GenerateImageResponse | pb.RetryJobResponse

@@ -16,6 +16,7 @@ from rushes.cli import (
     notifications,
     templates,
     token,
+    uploads,
     watching,
 )
 from rushes.cli.commands import new_group, spread
@@ -50,7 +51,17 @@ def _main(
 app = new_group(HELP)
 app.callback(help=HELP)(spread(_main))
 app.add_typer(generate.app, name="generate")
-for part in (watching, jobs, library, notifications, models, templates, token, machine):
+for part in (
+    watching,
+    jobs,
+    library,
+    uploads,
+    notifications,
+    models,
+    templates,
+    token,
+    machine,
+):
     part.register(app)
 
 

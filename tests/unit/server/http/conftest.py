@@ -134,11 +134,11 @@ def finder(items: dict[str, Media | Exception]) -> Callable[[str], Media | None]
 
 
 @contextmanager
-def running(app: Any) -> Iterator[int]:
-    """The port of a server that runs for the block."""
+def running(app: Any, port: int = 0) -> Iterator[int]:
+    """The port of a server that runs for the block; a free one, or the one that is named."""
     config = uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
