@@ -13,7 +13,7 @@ RushesError
     ├── RequestIdConflict · JobStateInvalid · ModelRetired · MethodUnimplemented
     ├── ProviderNotConfigured
     ├── CostAboveLimit · BudgetExceeded · PriceUnknown
-    ├── QueueFull · TooManyWatches · RateLimited · StorageFull
+    ├── QueueFull · TooManyWatches · RateLimited · StorageFull · ResourceLimitReached
     └── ServerDraining · DependencyUnavailable (QueryTooSlow) · WatcherTooSlow
 
 The gRPC code of each reason is in `server/interceptors/boundary.py`. A class's docstring is its
@@ -331,6 +331,19 @@ class StorageFull(RequestError):
     """The storage is full."""
 
     reason = Reason.STORAGE_FULL
+
+
+class ResourceLimitReached(RequestError):
+    """You have as many of these as you may have; remove one first."""
+
+    reason = Reason.RESOURCE_LIMIT_REACHED
+
+    def __init__(self, resource: str, limit: int) -> None:
+        super().__init__(
+            f"You have {limit} {resource}, as many as you may have; remove one first.",
+            resource=resource,
+            limit=limit,
+        )
 
 
 class ServerDraining(RequestError):

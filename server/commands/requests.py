@@ -7,6 +7,7 @@ from core.catalog.models import Model
 from core.errors import RequestError
 from core.jobs import State
 from core.media import MediaType
+from core.scopes import Scope
 from core.specs import Spec
 
 
@@ -114,3 +115,20 @@ class MediaChange:
     title: str | None = None
     starred: bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRequest:
+    """An API key to make; without `expire_time` it lasts as long as usual."""
+
+    label: str
+    scopes: tuple[Scope, ...]
+    expire_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyList:
+    """Which page of the API keys."""
+
+    page_size: int
+    page_token: str = ""

@@ -15,6 +15,7 @@ from server.fair_executor import FairExecutor
 from server.mapping import Mapper
 from server.principal import Principal
 from server.watch.hub import Hub
+from server.watch.keyed import KeyedWatches
 from server.watch.lines import LineMaker
 from server.watch.places import Places
 from server.watch.query import WatchQuery
@@ -49,6 +50,7 @@ class WatchCalls:
         self._reader = Reader(db, pool, LineMaker(mapper))
         self._hub = Hub(settings, self._reader, stream, self._tasks)
         self._places = Places(queues, pool, lambda: self._hub.feeds)
+        self._keyed = KeyedWatches(db, pool)
 
     async def start(self) -> None:
         """Begins to compare with the database, and to tell places.
@@ -58,6 +60,7 @@ class WatchCalls:
         """
         await self._hub.start()
         self._tasks.start(self._places.tell_forever(), vital=True)
+        self._tasks.start(self._keyed.end_revoked_forever(), vital=True)
         self._tasks.start(self._give_memory_back_forever())
 
     async def serve(self, principal: Principal, query: WatchQuery, write: Write) -> None:
@@ -78,10 +81,13 @@ class WatchCalls:
             stuck_seconds=self._settings.watcher_stuck_seconds,
         )
         try:
+            self._keyed.add(principal.api_key_id, watcher)
             await watcher.serve()
         except grpc.aio.InternalError:
             # The caller went away while a response was on its way: nobody is left to be told.
             log.debug("watcher_gone", user_id=principal.user_id)
+        finally:
+            self._keyed.remove(principal.api_key_id, watcher)
 
     async def _give_memory_back_forever(self) -> None:
         """Gives back what watches held, once a tenth of them has left."""

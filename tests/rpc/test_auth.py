@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from core.ids import new_id
+from rushes.v1 import account_service_pb2 as account
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import recipe_pb2
 from server.services import SERVICES
@@ -38,6 +39,11 @@ EVERY: list[tuple[str, Message]] = [
     ("UndeleteMedia", pb.UndeleteMediaRequest(media_id=new_id())),
     ("BatchDeleteMedia", pb.BatchDeleteMediaRequest(media_ids=[new_id()])),
     ("CreateUpload", pb.CreateUploadRequest()),
+    ("GetUsage", account.GetUsageRequest()),
+    ("GetBudget", account.GetBudgetRequest()),
+    ("CreateApiKey", account.CreateApiKeyRequest()),
+    ("ListApiKeys", account.ListApiKeysRequest()),
+    ("RevokeApiKey", account.RevokeApiKeyRequest(api_key_id=new_id())),
 ]
 
 
