@@ -1,8 +1,8 @@
-"""Removes what is too old: changes, ended jobs, request ids, spending, API keys."""
+"""Removes what is too old: changes, ended jobs, request ids, spending, usage, API keys."""
 
 from collections.abc import Callable
 
-from core.store import budgets, keys
+from core.store import budgets, keys, usage_days
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
@@ -59,6 +59,7 @@ def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) 
         lambda session: session.run(_CHANGES, keep_ms=keep_ms, part=_PART),
         lambda session: _forget_jobs(session, keep_ms),
         lambda session: budgets.forget(session, _PART),
+        lambda session: usage_days.forget(session, _PART),
         lambda session: keys.forget(session, _PART),
         lambda session: session.run(_REQUESTS, part=_PART),
     ]

@@ -9,6 +9,7 @@ from core.jobs import State
 from core.media import MediaType
 from core.scopes import Scope
 from core.specs import Spec
+from core.store.usage_days import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,20 @@ class MediaChange:
     title: str | None = None
     starred: bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRequest:
+    """Usage from the beginning of one day to the end of another; no user is the caller."""
+
+    user_id: str = ""
+    all_users: bool = False
+    from_ms: int
+    until_ms: int
+    keys: tuple[Key, ...] = ()
+    label_key: str = ""
+    page_size: int
+    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

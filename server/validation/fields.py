@@ -5,6 +5,7 @@ Each description follows the name of its field: "spec.prompt: must not be empty"
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ MAX_QUERY_CHARACTERS = 200
 MAX_QUERY_WORDS = 32
 MAX_LABEL_VALUE_CHARACTERS = 256
 MAX_IDS = 1000
+MAX_USER_ID_CHARACTERS = 256
 MAX_ESTIMATED_MODELS = 50
 MAX_WAIT_MS = 50_000
 MAX_RECENT_MS = 10 * 365 * 24 * 3600 * 1000
@@ -84,6 +86,23 @@ def check_request_id(problems: Problems, field: str, value: str) -> str:
     if value and not _REQUEST_ID.fullmatch(value):
         problems.wrong(field, "must have 1 to 64 characters, each one of A-Z a-z 0-9 _ . -")
     return value
+
+
+def check_user_id(problems: Problems, field: str, value: str) -> str:
+    """Allows nothing, or what the subject of a token may be."""
+    if len(value) > MAX_USER_ID_CHARACTERS or any(
+        unicodedata.category(character) in ("Cc", "Cs") for character in value
+    ):
+        most = MAX_USER_ID_CHARACTERS
+        problems.wrong(field, f"must have at most {most} characters, none of them a control one")
+    return value
+
+
+def check_label_key(problems: Problems, field: str, key: str) -> str:
+    """Allows nothing, or the key of a label."""
+    if key and not _LABEL_KEY.fullmatch(key):
+        problems.wrong(field, "must match [a-z][a-z0-9_.-]{0,62}")
+    return key
 
 
 def check_labels(

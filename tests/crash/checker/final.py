@@ -19,6 +19,7 @@ from core.store.models import (
     MediaRow,
     RequestKey,
     SpendingRow,
+    UsageDay,
     UserStream,
 )
 from tests.crash.history import Line
@@ -33,6 +34,7 @@ TABLES = {
     "request_key": RequestKey,
     "stream": UserStream,
     "flow": FlowRow,
+    "usage": UsageDay,
 }
 
 
@@ -49,6 +51,7 @@ class Final:
     request_key: list[Line] = field(default_factory=list)
     stream: list[Line] = field(default_factory=list)
     flow: list[Line] = field(default_factory=list)
+    usage: list[Line] = field(default_factory=list)
     ledger: list[Line] = field(default_factory=list)
     blob: list[Line] = field(default_factory=list)
 
