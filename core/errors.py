@@ -340,7 +340,8 @@ class ResourceLimitReached(RequestError):
     reason = Reason.RESOURCE_LIMIT_REACHED
 
     def __init__(self, resource: str, limit: int, message: str = "") -> None:
-        super().__init__(message, resource=resource, limit=limit)
+        text = f"You have {limit} {resource}, as many as you may; delete or end one of them first."
+        super().__init__(message or text, resource=resource, limit=limit)
 
 
 class UploadIncomplete(RequestError):

@@ -26,6 +26,7 @@ from server.fair_executor import FairExecutor
 from server.health import Health
 from server.interceptors import build_chain
 from server.interceptors.jwt_verifier import JwksKeys, KeySource, LocalKey, Verifier
+from server.interceptors.key_ring import KeyRing
 from server.interceptors.unknown import UnknownMethods
 from server.mapping import Mapper
 from server.mapping.addresses import BlobAddresses
@@ -98,9 +99,10 @@ class ServerApp:
         """The gRPC server with every service of SERVICES, health, and reflection if it is on."""
         settings = self._settings
         verifier = Verifier(_key_source(settings), settings)
+        keys = KeyRing(parts.db, parts.pool.of(KeyRing))
         descriptors = [*(service.descriptor for service in SERVICES), *PLANNED]
         server = grpc.aio.server(
-            interceptors=[build_chain(settings, verifier, parts.pool, descriptors)],
+            interceptors=[build_chain(settings, verifier, keys, parts.pool, descriptors)],
             options=server_options(settings),
         )
         for service in SERVICES:

@@ -14,7 +14,13 @@ from typing import Any
 from admin.doctor.blobs import check_blobs
 from admin.doctor.database import check_clock, check_database
 from admin.doctor.edge import check_edge
-from admin.doctor.jobs import check_circuits, check_flows, check_reconciling, check_workers
+from admin.doctor.jobs import (
+    check_circuits,
+    check_flows,
+    check_reconciling,
+    check_usage,
+    check_workers,
+)
 from admin.doctor.machine import check_disk, check_keys
 from admin.doctor.models import check_models
 from admin.doctor.patient import Patient, Unwell, read_patient
@@ -34,6 +40,7 @@ CHECKS: Mapping[str, Callable[[Patient], str]] = {
     "circuits": check_circuits,
     "reconciling": check_reconciling,
     "flows": check_flows,
+    "usage": check_usage,
     "edge": check_edge,
 }
 

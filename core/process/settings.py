@@ -150,6 +150,7 @@ class Settings(BaseSettings):
     max_page_size: Count = _setting(1000, "Largest page of a list.")
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
     user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
+    max_api_keys: Count = _setting(50, "API keys of one user that work at the same time.")
     max_watches: Count = _setting(20, "Open watches of one user per server process.")
     user_watch_opens_per_second: Count = _setting(
         5, "Watches that one user may open per second, per server process."

@@ -20,7 +20,7 @@ from core.kinds import KINDS
 from core.media import Media
 from core.process import failpoints
 from core.specs import Spec, spec_to_json
-from core.store import flows
+from core.store import flows, usage_days
 from core.store.budgets import Reservations
 from core.store.change import append_all
 from core.store.engine.database import Database, Session, Undo
@@ -335,6 +335,7 @@ class _Entry:
         if requests:
             later(_REMEMBER, requests=json.dumps(requests))
         append_all(self._session, [event.change for event in self._events])
+        usage_days.accepted(self._session, self.rows)
         self._money.write()
 
     def _changed(self) -> list[str]:

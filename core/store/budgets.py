@@ -38,6 +38,7 @@ class Budget:
     """An owner's money in one span, in micro-units; `limit_micros` is None for no limit.
 
     `owner` is "installation", "each-user" or "user:<id>"; `reset_time` is when the span ends, ms.
+    `inherited` says that the limit is that of each user.
     """
 
     owner: str
@@ -47,6 +48,7 @@ class Budget:
     reserved_micros: int = 0
     spent_micros: int = 0
     reset_time: int = 0
+    inherited: bool = False
 
     @property
     def left_micros(self) -> int | None:
@@ -116,6 +118,7 @@ _FORGET_MONTHS = Statement("""
 """)
 _FORGET = {Period.DAY: _FORGET_DAYS, Period.MONTH: _FORGET_MONTHS}
 _NO_LIMIT = 2**62
+USUAL_ALERT_PERCENTS = (50, 80, 100)
 # Only today and this month bind anybody. Older spans are kept for people to look into, and because
 # some jobs are settled late: days until the next month's bill has come, months for a year and the
 # current one.
@@ -259,6 +262,21 @@ def show(db: Database, user_id: str | None = None) -> list[Budget]:
     return db.read(work)
 
 
+def of_user(db: Database, user_id: str) -> list[Budget]:
+    """The budgets that bind the user alone: of today, then of this month."""
+
+    def work(session: Session) -> list[Budget]:
+        found = _budgets(session, user_id, session.now_ms())[: len(Period)]
+        return [_with_usage(session, budget) for budget in found]
+
+    return db.read(work)
+
+
+def alert_percents(db: Database, user_id: str) -> tuple[int, ...]:
+    """How much of the user's budgets is spent when the user is told so."""
+    return USUAL_ALERT_PERCENTS
+
+
 def span(period: Period, now_ms: int) -> str:
     """The name of the day or month (UTC) that the time is in."""
     return utc(now_ms).strftime("%Y-%m-%d" if period is Period.DAY else "%Y-%m")
@@ -305,8 +323,14 @@ def _binding(limits: Mapping[tuple[str, str], int], user_id: str, now_ms: int) -
             return limits.get((user, period), limits.get((EACH_USER, period)))
         return limits.get((owner, period))
 
+    def inherits(owner: str, period: Period) -> bool:
+        return owner == user and (owner, period) not in limits and (EACH_USER, period) in limits
+
     return [
-        _budget(owner, period, limit(owner, period), now_ms)
+        replace(
+            _budget(owner, period, limit(owner, period), now_ms),
+            inherited=inherits(owner, period),
+        )
         for owner in (user, INSTALLATION)
         for period in Period
     ]
@@ -333,12 +357,4 @@ def _budget(owner: str, period: Period, limit_micros: int | None, now_ms: int) -
 def _with_usage(session: Session, budget: Budget) -> Budget:
     row = session.row(_USAGE, owner=budget.owner, span=budget.span)
     reserved, spent = (int(row[0]), int(row[1])) if row else (0, 0)
-    return Budget(
-        owner=budget.owner,
-        period=budget.period,
-        span=budget.span,
-        limit_micros=budget.limit_micros,
-        reserved_micros=reserved,
-        spent_micros=spent,
-        reset_time=budget.reset_time,
-    )
+    return replace(budget, reserved_micros=reserved, spent_micros=spent)

@@ -21,7 +21,7 @@ from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
 from core.kinds import Result
 from core.media import Media
 from core.process import failpoints
-from core.store import budgets, flows
+from core.store import budgets, flows, usage_days
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.flows import Load
@@ -270,6 +270,8 @@ def end(
     if locked.at_risk:
         session.later(_LEAVE_INTENTS, job_id=locked.run.job_id)
     event = apply(session, locked, type, result, **changes)
+    charged, uncertain = (0, spent) if cost is CostState.UNCERTAIN else (spent, 0)
+    usage_days.ended(session, locked.columns, event.job.state, charged, uncertain)
     budgets.settle(session, locked.run.user_id, locked.create_time, estimated, spent)
     failpoints.hit("settle.before_commit")
     return event

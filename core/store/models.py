@@ -209,6 +209,44 @@ class SpendingRow(Model):
         primary_key = CompositeKey("owner", "span")
 
 
+class UsageDay(Model):
+    """A user's money and jobs of one day ("2026-11-21") and model (`core.store.usage_days`)."""
+
+    user_id = TextField()
+    day = TextField()
+    model = TextField()
+    charged = BigIntegerField()
+    reserved = BigIntegerField()
+    uncertain = BigIntegerField()
+    unfinished = BigIntegerField()
+    succeeded = BigIntegerField()
+    failed = BigIntegerField()
+    cancelled = BigIntegerField()
+
+    class Meta:
+        table_name = "usage_day"
+        primary_key = CompositeKey("user_id", "day", "model")
+
+
+class ApiKeyRow(Model):
+    """An API key, by the hash of its secret; `end_time` is when it stops to work."""
+
+    api_key_id = TextField(primary_key=True)
+    user_id = TextField()
+    label = TextField()
+    secret_prefix = TextField()
+    secret_hash = TextField()
+    scopes = TextField()
+    create_time = BigIntegerField()
+    expire_time = BigIntegerField()
+    end_time = BigIntegerField()
+    last_use_time = BigIntegerField(null=True)
+    revoke_time = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "api_key"
+
+
 class CircuitRow(Model):
     """How a provider fares: after failures in a row nothing is sent to it for a while."""
 
@@ -474,6 +512,11 @@ JobRow.add_index(SQL("CREATE INDEX job_model ON job (model, end_time) WHERE stat
 JobLabel.add_index(SQL("CREATE INDEX job_label_job ON job_label (job_id)"))
 SpendingRow.add_index(SQL("CREATE INDEX spending_day ON spending (span) WHERE length(span) > 7"))
 SpendingRow.add_index(SQL("CREATE INDEX spending_month ON spending (span) WHERE length(span) = 7"))
+UsageDay.add_index(SQL("CREATE INDEX usage_day_day ON usage_day (day)"))
+ApiKeyRow.add_index(SQL("CREATE UNIQUE INDEX api_key_secret ON api_key (secret_hash)"))
+ApiKeyRow.add_index(SQL("CREATE INDEX api_key_user ON api_key (user_id, create_time, api_key_id)"))
+ApiKeyRow.add_index(SQL("CREATE INDEX api_key_working ON api_key (user_id, end_time)"))
+ApiKeyRow.add_index(SQL("CREATE INDEX api_key_end ON api_key (end_time)"))
 IntentRow.add_index(
     SQL(
         "CREATE INDEX intent_unsettled ON intent (create_time) WHERE outcome IN ('OPEN', 'UNKNOWN')"

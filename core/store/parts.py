@@ -9,7 +9,7 @@ from typing import Any
 
 from core.store.engine.sql import columns, name_part, name_part_by_dialect
 from core.store.intents import INTENT_NAMES
-from core.store.models import FlowRow, JobEvent, JobRow, RequestKey, UserStream
+from core.store.models import FlowRow, JobEvent, JobRow, RequestKey, UsageDay, UserStream
 from core.store.rows import JOB_NAMES, MEDIA_NAMES
 
 
@@ -235,6 +235,18 @@ _given("jobs", JobRow)
 _given("flows", FlowRow)
 _given("requests", RequestKey)
 _given("changes", JobEvent)
+_given("usage", UsageDay)
+# The day (UTC) in which the job was accepted, and the value of its label; empty without it.
+name_part_by_dialect(
+    "job_day",
+    sqlite="strftime('%Y-%m-%d', job.create_time / 1000, 'unixepoch')",
+    postgres="to_char(to_timestamp(job.create_time / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+)
+name_part_by_dialect(
+    "label_value",
+    sqlite="""coalesce(json_extract(job.labels, '$."' || :label_key || '"'), '')""",
+    postgres="coalesce(CAST(job.labels AS json) ->> CAST(:label_key AS TEXT), '')",
+)
 # Ends a SELECT that locks the users that it finds, and passes over those that others hold.
 name_part_by_dialect(
     "skip_locked_users", sqlite="", postgres="FOR UPDATE OF user_stream SKIP LOCKED"

@@ -8,7 +8,9 @@ from core.errors import RequestError
 from core.fetching import Address
 from core.jobs import State
 from core.media import MediaType
+from core.scopes import Scope
 from core.specs import Spec
+from core.store.usage_days import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +135,34 @@ class NewUpload:
 
     size_bytes: int
     sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRequest:
+    """Usage from the beginning of one day to the end of another; no user is the caller."""
+
+    user_id: str = ""
+    all_users: bool = False
+    from_ms: int
+    until_ms: int
+    keys: tuple[Key, ...] = ()
+    label_key: str = ""
+    page_size: int
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRequest:
+    """An API key to make; without `expire_time` it lasts as long as usual."""
+
+    label: str
+    scopes: tuple[Scope, ...]
+    expire_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyList:
+    """Which page of the API keys."""
+
+    page_size: int
+    page_token: str = ""

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from rushes.v1 import (
     account_service_pb2,
+    account_service_pb2_grpc,
     admin_service_pb2,
     analysis_service_pb2,
     assistant_service_pb2,
@@ -25,6 +26,7 @@ from rushes.v1 import (
     webhook_service_pb2,
 )
 from server.parts import Parts
+from server.services.account import build_account_service
 from server.services.media import build_media_service
 from server.services.notifications import build_notification_service
 
@@ -54,10 +56,14 @@ SERVICES = (
         build_notification_service,
         notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
     ),
+    Service(
+        account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
+        build_account_service,
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server,
+    ),
 )
 # Of the contract, but not built yet: each method answers METHOD_UNIMPLEMENTED.
 PLANNED: tuple[ServiceDescriptor, ...] = (
-    account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
     admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
     analysis_service_pb2.DESCRIPTOR.services_by_name["AnalysisService"],
     assistant_service_pb2.DESCRIPTOR.services_by_name["AssistantService"],

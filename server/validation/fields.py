@@ -5,6 +5,7 @@ Each description follows the name of its field: "spec.prompt: must not be empty"
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ MAX_QUERY_CHARACTERS = 200
 MAX_QUERY_WORDS = 32
 MAX_LABEL_VALUE_CHARACTERS = 256
 MAX_IDS = 1000
+MAX_USER_ID_CHARACTERS = 256
 MAX_ESTIMATED_MODELS = 50
 MAX_WAIT_MS = 50_000
 MAX_RECENT_MS = 10 * 365 * 24 * 3600 * 1000
@@ -63,7 +65,8 @@ def check_text(
 def check_id(problems: Problems, field: str, value: str) -> str:
     """Allows the form of a UUID. The field's name says whose id it is: `job_id`, `media_ids`."""
     if not is_id(value):
-        what = "job" if "job_id" in field else "media"
+        whose = {"job_id": "job", "api_key_id": "API key"}
+        what = next((name for part, name in whose.items() if part in field), "media")
         problems.wrong(field, f"not a valid {what} ID" if value else "must be set")
     return value
 
@@ -91,6 +94,23 @@ def check_sha256(problems: Problems, field: str, value: str) -> str:
     if value and not _SHA256.fullmatch(value):
         problems.wrong(field, "must have 64 hexadecimal digits")
     return value.lower()
+
+
+def check_user_id(problems: Problems, field: str, value: str) -> str:
+    """Allows nothing, or what the subject of a token may be."""
+    if len(value) > MAX_USER_ID_CHARACTERS or any(
+        unicodedata.category(character) in ("Cc", "Cs") for character in value
+    ):
+        most = MAX_USER_ID_CHARACTERS
+        problems.wrong(field, f"must have at most {most} characters, none of them a control one")
+    return value
+
+
+def check_label_key(problems: Problems, field: str, key: str) -> str:
+    """Allows nothing, or the key of a label."""
+    if key and not _LABEL_KEY.fullmatch(key):
+        problems.wrong(field, "must match [a-z][a-z0-9_.-]{0,62}")
+    return key
 
 
 def check_labels(

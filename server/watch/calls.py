@@ -18,6 +18,7 @@ from server.mapping import Mapper
 from server.principal import Principal
 from server.watch.board import Board
 from server.watch.hub import Hub
+from server.watch.keyed import KeyedWatches
 from server.watch.lines import NOTIFICATIONS, LineMaker
 from server.watch.places import Places
 from server.watch.query import WatchQuery
@@ -57,6 +58,7 @@ class WatchCalls:
         self._board = Board(self._reader, self._hub.wake_all)
         # How many watches with notifications each user has open.
         self._told: Counter[str] = Counter()
+        self._keyed = KeyedWatches(db, pool)
 
     async def start(self) -> None:
         """Begins to compare with the database, and to tell places.
@@ -69,6 +71,7 @@ class WatchCalls:
         await self._board.start()
         self._tasks.start(self._board.read_forever(), vital=True)
         self._tasks.start(self._note_watched_forever())
+        self._tasks.start(self._keyed.end_revoked_forever(), vital=True)
         self._tasks.start(self._give_memory_back_forever())
 
     async def serve(self, principal: Principal, query: WatchQuery, write: Write) -> None:
@@ -92,12 +95,14 @@ class WatchCalls:
         told = [principal.user_id] if query.parts & NOTIFICATIONS else []
         self._told.update(told)
         try:
+            self._keyed.add(principal.api_key_id, watcher)
             await watcher.serve()
         except grpc.aio.InternalError:
             # The caller went away while a response was on its way: nobody is left to be told.
             log.debug("watcher_gone", user_id=principal.user_id)
         finally:
             self._told.subtract(told)
+            self._keyed.remove(principal.api_key_id, watcher)
 
     async def _note_watched_forever(self) -> None:
         """Notes each minute who is told of notifications, for digests after an absence."""

@@ -11,7 +11,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
+from core.errors import (
+    CredentialsExpired,
+    CredentialsInvalid,
+    NotFound,
+    RequestError,
+    ServerDraining,
+    WatcherTooSlow,
+)
 from core.jobs import Job, State
 from core.process import failpoints, metrics
 from core.store.events import SNAPSHOT_JOBS, Snapshot
@@ -36,6 +43,9 @@ RESPONSE_BYTES = 256 * 1024
 # So many notifications or views of a snapshot stand in one event.
 SNAPSHOT_PARTS = 50
 TOO_OLD = "the token is too old"
+REVOKED = "The API key was revoked."
+# What a write that is under way when the key is revoked may still take.
+REVOKED_WRITE_SECONDS = 1.0
 Write = Callable[[bytes], Awaitable[None]]
 
 
@@ -58,6 +68,7 @@ class Watcher:
         "_progress_at",
         "_query",
         "_reader",
+        "_revoked",
         "_signal",
         "_stuck_seconds",
         "_task",
@@ -109,6 +120,7 @@ class Watcher:
         self._task: asyncio.Task[Any] | None = None
         self._gave_up = False
         self._begun = False
+        self._revoked = False
 
     async def serve(self) -> None:
         """Writes until the caller leaves or the watch is done.
@@ -139,6 +151,13 @@ class Watcher:
             if self._gave_up and self._task is not None and not self._task.uncancel():
                 raise WatcherTooSlow from None
             raise
+
+    def revoke(self) -> None:
+        """Ends the watch, because the API key that it was opened with was revoked."""
+        self._revoked = True
+        if self._signal.write_until != float("inf"):
+            self._signal.write_until = time.monotonic() + REVOKED_WRITE_SECONDS
+        self._signal.make_due()
 
     def _read_token(self) -> ResumePoint | None:
         token = self._query.resume_token
@@ -299,15 +318,20 @@ class Watcher:
         """Whether a response is due though nothing has happened.
 
         Raises:
-            ServerDraining, CredentialsExpired: when the watch must end now.
+            ServerDraining, CredentialsExpired, CredentialsInvalid: when the watch must end now.
         """
         self._signal.is_due = False
         if self._hub.draining.is_set():
             raise ServerDraining
+        self._refuse_revoked()
         now = time.monotonic()
         if self._expire_at <= now:
             raise CredentialsExpired
         return self._checkpoint_at <= now
+
+    def _refuse_revoked(self) -> None:
+        if self._revoked:
+            raise CredentialsInvalid(REVOKED)
 
     def _take(self, lines: list[Line]) -> list[bytes]:
         """Frames of as many lines as fit into a response. `last` moves past all lines of those.
@@ -379,7 +403,12 @@ class Watcher:
         await signal.wait()
 
     async def _send(self, frames: list[bytes], *, whole: bool = True) -> None:
-        """Writes one response; its token stands for everything up to and in it."""
+        """Writes one response; its token stands for everything up to and in it.
+
+        Raises:
+            CredentialsInvalid: when the API key was revoked; a replay can be long.
+        """
+        self._refuse_revoked()
         failpoints.hit("watch.before_send")
         now = time.monotonic()
         self._signal.write_until = now + self._stuck_seconds

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.checker import Final, Violation, check
+from tests.crash.checker.usage import COUNTS, NAMES
 from tests.crash.history import Line
 
 USER, OTHER = "user-01", "user-02"
@@ -40,6 +41,7 @@ class Story:
         row: Line = {"kind": "job", "job_id": job_id, "user_id": user, "request_id": request_id}
         row |= {"output_count": 1, "attempt": 0, "create_time": self.now_ms}
         row |= {"queue": "image", "provider": "simulator", "turn": len(self.final.job)}
+        row |= {"model": "simulator-image", "end_time": None}
         row |= {"cost_state": "RESERVED", "cost_estimated": PRICE, "cost_actual": None}
         self.final.job.append(row)
         told = self.move(job_id, "QUEUED")
@@ -56,6 +58,8 @@ class Story:
             self.final.stream.append(stream)
         stream["revision"] += 1
         row |= {"state": STATES.get(event, event), "revision": stream["revision"], **changes}
+        if row["state"] in COUNTS:
+            row["end_time"] = self.now_ms
         self._keep(row, stream)
         told = {"event": event, "revision": row["revision"], "job": self._view(row)}
         if notifications := self._notify(row, stream, event):
@@ -121,7 +125,26 @@ class Story:
     def check(self, policy: str = "never_resubmit") -> list[Violation]:
         """What the checker says of a copy, so that nothing is remembered."""
         final = Final(**copy.deepcopy({name: getattr(self.final, name) for name in TABLES}))
+        final.usage[:] = final.usage or self.usage()
         return check(json.loads(json.dumps(self.history)), final, policy)
+
+    def usage(self) -> list[Line]:
+        """What usage should say: the jobs, and what is booked on top of them."""
+        rows: dict[str, Line] = {}
+        for job in self.final.job:
+            user = job["user_id"]
+            names = dict.fromkeys(NAMES, 0) | {"user_id": user, "day": DAY, "model": job["model"]}
+            row = rows.setdefault(user, {"kind": "usage", **names})
+            row[COUNTS.get(job["state"], "unfinished")] += 1
+            if job["end_time"] is None:
+                row["reserved"] += job["cost_estimated"]
+            elif job["cost_state"] == "UNCERTAIN":
+                row["uncertain"] += job["cost_estimated"]
+        for book in self.final.spending:
+            user = book["owner"].removeprefix("user:")
+            if book["span"] == DAY and user in rows:
+                rows[user]["charged"] = book["spent"] - rows[user]["uncertain"]
+        return list(rows.values())
 
     @property
     def now_ms(self) -> int:

@@ -140,12 +140,12 @@ def test_a_submit_after_the_operation_is_known_is_i7(told: Told) -> None:
 
 
 def test_money_that_stays_reserved_is_i8(told: Told) -> None:
-    told.story.final.spending[0]["reserved"] = PRICE
+    told.story.final.spending[1]["reserved"] = PRICE
     expect(told, "I8", 1)
 
 
 def test_a_settlement_that_was_lost_is_i8(told: Told) -> None:
-    told.story.final.spending[0]["spent"] = 0
+    told.story.final.spending[1]["spent"] = 0
     assert "booked" in expect(told, "I8", 2).message
 
 
@@ -427,6 +427,36 @@ def test_a_watcher_who_heard_of_another_notification_is_i17(told: Told) -> None:
         for event in frame["events"]:
             event.pop("notifications", None)
     assert "I17" in {violation.invariant for violation in told.story.check()}
+
+
+USAGE = {
+    "no usage of it": {"day": "2026-11-20"},
+    "another model": {"model": "builtin-image"},
+    "another user": {"user_id": OTHER},
+    "nothing charged": {"charged": 0},
+    "more charged": {"charged": PRICE + 1},
+    "something uncertain": {"uncertain": 1, "charged": PRICE - 1},
+    "something reserved": {"reserved": 1},
+    "not ended": {"unfinished": 1, "succeeded": 0},
+    "twice": {"succeeded": 2},
+}
+
+
+@pytest.mark.parametrize("what", USAGE)
+def test_usage_that_says_something_else_than_jobs_and_books_is_i22(told: Told, what: str) -> None:
+    [row] = told.story.usage()
+    told.story.final.usage.append(row | USAGE[what])
+    assert {violation.invariant for violation in told.story.check()} == {"I22"}
+
+
+def test_usage_without_what_an_operation_that_turned_up_late_cost_is_i22(told: Told) -> None:
+    # Given a job that was free by its row, and an operation that was booked on top
+    told.story.row("a").update(cost_state="RELEASED", cost_actual=None)
+    [row] = told.story.usage()
+    assert not [one for one in told.story.check() if one.invariant == "I22"]
+
+    told.story.final.usage.append(row | {"charged": 0})
+    assert "I22" in {violation.invariant for violation in told.story.check()}
 
 
 def named(told: Told) -> set[tuple[str, str]]:

@@ -28,8 +28,13 @@ ASKED = {
     *("sha256", "size_bytes", "type", "duration", "video", "image", "reason"),
     *("analysis", "apply_to_view", "batch_id", "mime_type"),
 }
-# What a method takes because its scope reaches over other users.
-MAY_NAME = {"CreateNotification": {"user_id"}}
+# What a method takes because its scope reaches over other users, or because it asks for that.
+MAY_NAME = {
+    "CreateNotification": {"user_id"},
+    "GetUsage": {"user_id", "start_time", "end_time"},
+    "GetBudget": {"user_id"},
+    "CreateApiKey": {"scopes"},
+}
 ANSWERS = [job_pb2.Job, media_pb2.Media, job_pb2.Cost, job_pb2.JobError, job_pb2.QueueInfo]
 
 

@@ -46,7 +46,9 @@ from rushes.errors import (
     UnsupportedByModel,
 )
 from rushes.requests import image_spec, video_spec
-from rushes.results import JobResult
+from rushes.results import JobResult, NewApiKey, UsageResult
+from rushes.v1.account_service_pb2 import ApiKey, Usage
+from rushes.v1.budget_pb2 import Budget
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, Progress, QueueInfo, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import EstimateCostResponse as _EstimateCostResponse
@@ -61,9 +63,11 @@ Estimate = _EstimateCostResponse.Estimate
 
 __all__ = [
     "Announcement",
+    "ApiKey",
     "AsyncClient",
     "AsyncEventStream",
     "AsyncJobHandle",
+    "Budget",
     "BudgetExceeded",
     "Cancelled",
     "Client",
@@ -90,6 +94,7 @@ __all__ = [
     "MediaInput",
     "Model",
     "ModelRetired",
+    "NewApiKey",
     "NotAllowed",
     "NotFound",
     "NotSignedIn",
@@ -106,6 +111,8 @@ __all__ = [
     "TooManyWatches",
     "Unavailable",
     "UnsupportedByModel",
+    "Usage",
+    "UsageResult",
     "VideoSpec",
     "WatchEvent",
     "image_spec",

@@ -17,6 +17,12 @@ from rushes.fields import (
     VideoJob,
     WatchFilter,
 )
+from rushes.v1.account_service_pb2 import (
+    CreateApiKeyRequest,
+    GetBudgetRequest,
+    GetUsageRequest,
+    ListApiKeysRequest,
+)
 from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import (
@@ -61,6 +67,8 @@ Listing = TypeVar(
     ListJobEventsRequest,
     ListNotificationsRequest,
     ListAnnouncementsRequest,
+    GetUsageRequest,
+    ListApiKeysRequest,
 )
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -269,6 +277,46 @@ def update_request(
         "labels": to_labels(labels),
     }
     return filled(UpdateMediaRequest, values)
+
+
+def usage_request(
+    by: Iterable[GetUsageRequest.GroupBy | str],
+    start_time: datetime | None,
+    end_time: datetime | None,
+    values: Mapping[str, Any],
+) -> GetUsageRequest:
+    """The first page of usage; `values` are fields that need no change."""
+    kind = GetUsageRequest.GroupBy.DESCRIPTOR
+    values = {
+        **values,
+        "group_by": [enum_number(key, kind, "by") for key in items_of(by)],
+        "start_time": to_timestamp(start_time, "start_time"),
+        "end_time": to_timestamp(end_time, "end_time"),
+        "page_size": MAX_PAGE_SIZE,
+    }
+    return filled(GetUsageRequest, values)
+
+
+def budget_request(user_id: str) -> GetBudgetRequest:
+    """The budgets of a user; without a name, of the caller."""
+    return filled(GetBudgetRequest, {"user_id": user_id})
+
+
+def api_key_request(
+    label: str, scopes: Iterable[str], expire_time: datetime | None
+) -> CreateApiKeyRequest:
+    """The call for a new API key."""
+    values = {
+        "label": label,
+        "scopes": items_of(scopes),
+        "expire_time": to_timestamp(expire_time, "expire_time"),
+    }
+    return filled(CreateApiKeyRequest, values)
+
+
+def api_keys_request(limit: int | None) -> ListApiKeysRequest:
+    """The first page of API keys."""
+    return ListApiKeysRequest(page_size=_page_size(limit))
 
 
 def next_page(request: Listing, token: str) -> Listing:

@@ -20,6 +20,7 @@ from core.store.models import (
     NotificationRow,
     RequestKey,
     SpendingRow,
+    UsageDay,
     UserStream,
 )
 from tests.crash.history import Line
@@ -35,6 +36,7 @@ TABLES = {
     "stream": UserStream,
     "flow": FlowRow,
     "notification": NotificationRow,
+    "usage": UsageDay,
 }
 
 
@@ -52,6 +54,7 @@ class Final:
     stream: list[Line] = field(default_factory=list)
     flow: list[Line] = field(default_factory=list)
     notification: list[Line] = field(default_factory=list)
+    usage: list[Line] = field(default_factory=list)
     ledger: list[Line] = field(default_factory=list)
     blob: list[Line] = field(default_factory=list)
 

@@ -105,6 +105,35 @@ BUGS = {
             ),
         ),
     ),
+    "usage_outside": Bug(
+        "The usage of a job that ends is counted after the transaction that ends it.",
+        (
+            Edit(
+                "core/store/change.py",
+                "usage_days.ended(session, locked.columns, event.job.state, charged, uncertain)",
+                f"{CODE}.LATER.append(lambda late: usage_days.ended("
+                "late, locked.columns, event.job.state, charged, uncertain))",
+            ),
+            Edit(
+                "core/store/engine/database.py",
+                "            return self._retried(lambda: run(transaction))\n",
+                "            result = self._retried(lambda: run(transaction))\n"
+                f"            {CODE}.settle_later(self)\n"
+                "            return result\n",
+            ),
+        ),
+    ),
+    "usage_of_the_estimate": Bug(
+        "A job that ends is counted with its estimate, also when it cost nothing.",
+        (
+            Edit(
+                "core/store/change.py",
+                "charged, uncertain = (0, spent) if cost is CostState.UNCERTAIN else (spent, 0)",
+                "charged, uncertain = (0, spent) if cost is CostState.UNCERTAIN"
+                " else (estimated, 0)",
+            ),
+        ),
+    ),
     "unguarded_reserve": Bug(
         "A budget is asked for room first, and reserved from without looking.",
         (

@@ -349,6 +349,14 @@ def test_jobs_of_which_something_else_is_kept_than_they_say(well: Installation) 
     assert well.only("flows").startswith("of 1 users something else is kept")
 
 
+def test_usage_that_is_not_what_jobs_say(well: Installation) -> None:
+    accepted(well.db)
+    forget = Statement("DELETE FROM usage_day")
+    well.db.write(lambda session: session.run(forget))
+
+    assert well.only("usage").startswith("of 1 users the usage is not what")
+
+
 def test_an_edge_that_is_gone_or_has_no_server(well: Installation) -> None:
     with an_edge(NotReady) as address:
         well.state["address"] = address

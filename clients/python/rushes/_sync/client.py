@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Unpack
 
 from rushes import requests
+from rushes._sync.account_calls import AccountCalls
 from rushes._sync.connection import first
 from rushes._sync.inbox_calls import InboxCalls
 from rushes._sync.job_calls import JobCalls
@@ -30,15 +31,15 @@ from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class Client(JobCalls, InboxCalls):
+class Client(JobCalls, InboxCalls, AccountCalls):
     """Talks to one Rushes server. Use it with `with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.
 
     server: host:port, or an address that starts with http:// or https://; RUSHES_SERVER when it
         is not given, else localhost:8080.
-    token: a JWT, or a function that returns one and is called before every call; RUSHES_TOKEN or
-        the file that RUSHES_TOKEN_FILE names when it is not given.
+    token: a JWT or an API key, or a function that returns one and is called before every call;
+        RUSHES_TOKEN or the file that RUSHES_TOKEN_FILE names when it is not given.
     secure: TLS; an https address implies it.
     timeout: seconds that one call may take, with its repetitions.
     retry_for: seconds for which a call is repeated while the server can't be reached.

@@ -8,6 +8,7 @@ from typer import TyperException
 
 import rushes
 from rushes.cli import (
+    accounts,
     generate,
     jobs,
     library,
@@ -59,6 +60,7 @@ for part in (
     notifications,
     models,
     templates,
+    accounts,
     token,
     machine,
 ):

@@ -17,7 +17,7 @@ import pytest
 from bench.history.fill import fill
 from bench.history.rows import Size
 from core.process.settings import read_settings
-from core.store import Database, change, jobs, media_lists, open_database, postings
+from core.store import Database, change, jobs, media_lists, open_database, postings, usage_days
 from core.store.engine.sql import Statement
 from tests.services import Postgres
 from tests.unit.core.store.test_parts import statements
@@ -33,8 +33,12 @@ LIVE = {
     *("job_waiting", "job_due", "job_poll", "job_flow", "job_unfinished"),
     *("job_uncertain", "intent_unsettled", "flow_first"),
 }
-# They have some hundreds of each user's items, or a thousand.
-BOUNDED = {"media_unindexed", "notification_user", "notification_unread", "view_shown"}
+# They have some hundreds of each user's items, or a thousand, or the keys of each user that are not
+# purged yet.
+BOUNDED = {
+    *("media_unindexed", "notification_user", "notification_unread", "view_shown"),
+    *("api_key_user", "api_key_working"),
+}
 # By these columns an index is searched, and only by these all rows of a user are found.
 SEARCHED = re.compile(r"\(+(\w+)(?:\)::\w+)? (?:[<>=]|<=|>=) ")
 OF_A_USER = {"user_id", "revision", "create_time", "end_time"}
@@ -82,6 +86,12 @@ def all_statements() -> list[tuple[str, Statement]]:
         for make in (media_lists._unindexed_statement, media_lists._indexed_statement):
             found.append((f"media_lists.{make.__name__}({shape})", make(shape)))
     found += [(f"postings._read_statement({n})", postings._read_statement(n)) for n in (1, 2, 9)]
+    for keys, of_all, goes_on in itertools.product(
+        (("day", "model"), ("user_id",), ("label_value", "day")), (False, True), (False, True)
+    ):
+        shape = tuple(map(usage_days.Key, keys)), of_all, goes_on
+        found.append((f"usage_days._groups{shape}", usage_days._groups(*shape)))
+    found += [(f"usage_days._total({of_all})", usage_days._total(of_all)) for of_all in (0, 1)]
     found.append(("change._update", change._update(("state", "revision", "end_time"))))
     return found
 

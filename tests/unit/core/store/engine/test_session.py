@@ -266,7 +266,7 @@ def test_jobs_that_come_together_are_two_round_trips_with_one_commit(
     assert len(sent) == 2
     assert [text.count("COMMIT") for text in sent] == [0, 1]
     # The number of statements does not grow with the number of jobs
-    assert sum(text.count("EXECUTE") for text in sent) == 7
+    assert sum(text.count("EXECUTE") for text in sent) == 8
 
 
 def test_the_places_of_new_jobs_are_read_in_one_round_trip(
