@@ -12,6 +12,8 @@ from core.process.role import run_role
 from core.process.settings import Settings
 from core.store import media, open_database
 from server.http.app import make_app
+from server.http.bindings import Bindings, our_services
+from server.http.bodies import Bodies
 from server.http.downloads import Downloads
 from server.http.serve import serve
 
@@ -33,6 +35,7 @@ def _run(settings: Settings) -> int:
             blobs=open_blobs(settings, signing_key),
             signer=AddressSigner(settings.address, signing_key),
             pool=pool,
+            checks=Bodies(Bindings(our_services())),
             downloads=Downloads(settings.max_downloads, settings.max_user_downloads),
         )
         serving = serve(

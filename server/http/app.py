@@ -15,7 +15,9 @@ from starlette.routing import Route
 from core.blobs import AddressSigner, Blobs
 from core.errors import Reason, RequestError
 from core.media import Media
+from server.http import bodies
 from server.http.access_log import AccessLog
+from server.http.bodies import Bodies
 from server.http.downloads import Downloads
 from server.http.media import Shelf, serve_media
 from server.http.refusals import refuse, refuse_error
@@ -30,6 +32,7 @@ def make_app(
     signer: AddressSigner,
     pool: Executor,
     downloads: Downloads,
+    checks: Bodies,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application. `find` looks an item up, whichever user has it, and runs in `pool`."""
@@ -46,6 +49,7 @@ def make_app(
         routes=[
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
             Route("/ready", ready, methods=["GET"]),
+            Route(f"{bodies.PREFIX}/{{path:path}}", checks.answer, methods=bodies.METHODS),
         ],
         middleware=[Middleware(AccessLog)],
         exception_handlers={

@@ -1,0 +1,249 @@
+"""A REST body reaches the server only when every word of it means something."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
+from grpc_health.v1 import health, health_pb2_grpc
+
+from rushes.v1 import media_service_pb2 as pb
+from server.http.bindings import Binding, bindings_of
+from tests.edge.checking import checking, services_of
+from tests.edge.conftest import RunningEdge, StartEdge
+from tests.edge.stand_in import OPTIONS
+from tests.edge.wire import http
+
+pytestmark = pytest.mark.asyncio
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = ROOT / "protos" / "rushes.binpb"
+BINDINGS = [one for service in services_of(CONTRACT) for one in bindings_of(service)]
+HEADERS = {"authorization": "Bearer x", "content-type": "application/json"}
+GENERATE = "POST /v1/images:generate"
+
+
+@dataclass
+class Reached(grpc.GenericRpcHandler):
+    """A server of every method: it keeps what it gets and refuses with the method's path."""
+
+    calls: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        path = str(handler_call_details.method)
+
+        async def refuse(request: bytes, context: Any) -> None:
+            self.calls.append((path, request))
+            await context.abort(grpc.StatusCode.ABORTED, path)
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+@asynccontextmanager
+async def strict(start_edge: StartEdge) -> AsyncIterator[tuple[RunningEdge, Reached]]:
+    reached = Reached()
+    async with (
+        start_edge(1) as edge,
+        serving(reached, edge.servers[0]),
+        checking(edge.http, CONTRACT),
+    ):
+        await edge.healthy()
+        yield edge, reached
+
+
+@asynccontextmanager
+async def serving(reached: Reached, socket: Path) -> AsyncIterator[None]:
+    server = grpc.aio.server(options=OPTIONS)
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    server.add_generic_rpc_handlers((reached,))
+    server.add_insecure_port(f"unix:{socket}")
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0)
+
+
+def line_of(binding: Binding) -> str:
+    """Method and path, with something for each variable."""
+    head, *pieces = binding.template.split("{")
+    filled = head + "".join(f"x{piece.partition('}')[2]}" for piece in pieces)
+    return f"{binding.verb} {filled}"
+
+
+def path_of(binding: Binding) -> str:
+    return f"/{binding.method.containing_service.full_name}/{binding.method.name}"
+
+
+def misspelt(message: Descriptor, seen: tuple[Descriptor, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """A wrong word in the message and in each one inside of it: its path, and the body with it."""
+    yield "wrongWord", {"wrongWord": True}
+    for inner in message.fields:
+        kind = inner.message_type
+        if kind is None or kind in seen or kind.full_name.startswith("google.protobuf."):
+            continue
+        if kind.GetOptions().map_entry:
+            continue
+        place = f"{inner.name}[0]" if inner.is_repeated else inner.name
+        for path, body in misspelt(kind, (*seen, message)):
+            yield f"{place}.{path}", {inner.json_name: [body] if inner.is_repeated else body}
+
+
+async def ask(
+    edge: RunningEdge, line: str, body: Any = b"", **headers: str
+) -> tuple[int, dict[str, Any]]:
+    """Status and body of the answer. Names of headers are written with `_` for `-`."""
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with http(edge.port, line, HEADERS | more, sent) as answer:
+        return answer.status, await answer.json()
+
+
+def named(answer: tuple[int, dict[str, Any]]) -> str:
+    """The field that a refusal of the one shape names."""
+    status, body = answer
+    assert (status, body["code"], set(body)) == (400, 3, {"code", "message", "details"}), body
+    info, request = body["details"]
+    assert (info["reason"], info["domain"]) == ("FIELD_INVALID", "rushes")
+    field = str(info["metadata"]["field"])
+    assert request["fieldViolations"][0]["field"] == field
+    assert body["message"].startswith(f"{field}: ")
+    return field
+
+
+async def test_a_misspelt_field_is_refused_with_its_name_by_every_call(
+    start_edge: StartEdge,
+) -> None:
+    async with strict(start_edge) as (edge, reached):
+        for binding in BINDINGS:
+            if binding.body is None:
+                continue
+            # Given a call that has a body, which the server gets
+            line = line_of(binding)
+            assert (await ask(edge, line, {}))[1]["message"] == path_of(binding)
+            assert reached.calls.pop()[0] == path_of(binding)
+
+            # When a word at any place of it is misspelt, then it is named, and no server is asked
+            for field, body in misspelt(binding.body):
+                assert named(await ask(edge, line, body)) == field, line
+                assert named(await ask(edge, line, body, accept="text/event-stream")) == field
+            assert not reached.calls, line
+
+
+async def test_a_call_without_a_body_refuses_one(start_edge: StartEdge) -> None:
+    async with strict(start_edge) as (edge, reached):
+        for binding in BINDINGS:
+            if binding.body is not None:
+                continue
+            line = line_of(binding)
+            assert named(await ask(edge, line, {"pageSize": 1})) == "body", line
+            chunk = b"2\r\n{}\r\n0\r\n\r\n"
+            status, _ = await ask(edge, line, chunk, transfer_encoding="chunked")
+            assert status in (400, 413), line
+        assert not reached.calls
+
+
+async def test_a_misspelt_query_parameter_is_named_by_every_call(start_edge: StartEdge) -> None:
+    async with strict(start_edge) as (edge, reached):
+        for binding in BINDINGS:
+            line = f"{line_of(binding)}?page_sise=1"
+            status, body = await ask(edge, line)
+
+            assert (status, body["code"]) == (400, 3), line
+            assert body["details"][0]["reason"] == "FIELD_INVALID"
+            assert '"page_sise"' in body["message"]
+        assert not reached.calls
+
+
+async def test_the_server_gets_what_was_meant(start_edge: StartEdge) -> None:
+    bodies: list[dict[str, Any]] = [
+        {"spec": {"prompt": 'Möwen \U0001f30a \u2028 \\ " </script>', "seed": "-7"}},
+        {"spec": {"seed": 7.0, "negative_prompt": "fog"}, "options": None},
+        {"spec": {"references": [{"content": "_-8"}, {"content": "/+8="}, {"content": ""}]}},
+        {"options": {"validateOnly": True, "labels": {"node": "7"}, "startWithin": "1.5s"}},
+        {"options": {"maxCost": {"currencyCode": "USD", "units": 5, "nanos": 10}}},
+        {"spec": {"prompt": "x" * 100_000}},
+    ]
+    async with strict(start_edge) as (edge, reached):
+        for body in bodies:
+            status, answer = await ask(edge, GENERATE, body)
+            assert status == 409, answer
+
+            _, sent = reached.calls.pop()
+            meant = json_format.ParseDict(body, pb.GenerateImageRequest())
+            assert pb.GenerateImageRequest.FromString(sent) == meant
+
+
+async def test_a_body_without_a_token_never_comes_to_the_check(start_edge: StartEdge) -> None:
+    """Nobody listens for bodies here, so a request that came there would be a 503."""
+    reached = Reached()
+    async with start_edge(1) as edge, serving(reached, edge.servers[0]):
+        await edge.healthy()
+        headers = {"content-type": "application/json"}
+        async with http(edge.port, GENERATE, headers, b'{"wrongWord": 1}') as answer:
+            assert answer.status == 409
+
+        # With a token nothing passes unread
+        status, body = await ask(edge, GENERATE, {})
+
+    assert (status, body["code"]) == (503, 14)
+    assert body["details"][0]["reason"] == "DEPENDENCY_UNAVAILABLE"
+    assert len(reached.calls) == 1
+
+
+async def test_a_call_that_only_the_edge_knows_is_not_served(
+    start_edge: StartEdge, tmp_path: Path
+) -> None:
+    """An older HTTP process can't read the body, so it lets none of it pass."""
+    from tests.edge.test_routes import with_tea
+
+    reached = Reached()
+    async with (
+        start_edge(1, with_tea(tmp_path)) as edge,
+        serving(reached, edge.servers[0]),
+        checking(edge.http, CONTRACT),
+    ):
+        await edge.healthy()
+        status, body = await ask(edge, "POST /v1/tea/x:make", {"wrongWord": 1})
+
+    assert (status, body["code"]) == (404, 5)
+    assert body["details"][0]["reason"] == "RESOURCE_NOT_FOUND"
+    assert not reached.calls
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /v1/images:generate/",
+        "POST /v1/images%3Agenerate",
+        "POST //v1/images:generate",
+        "POST /%76%31/images:generate",
+        "POST /x/../v1/images:generate",
+        "POST /v1/./images:generate",
+        "POST /v1/images:generate?",
+        "POST /v1/images:generate;x",
+        "POST /v1/images:generate%00",
+        "PUT /v1/images:generate",
+        "GET /v1/images:generate",
+        "POST /V1/images:generate",
+        "POST /v1/jobs/x%3Acancel",
+        "POST /v1/jobs/x:y:cancel",
+        "POST /v1/jobs/x/y:cancel",
+        "POST /v1/jobs/:cancel",
+    ],
+)
+async def test_no_other_spelling_of_a_path_goes_round_the_check(
+    start_edge: StartEdge, line: str
+) -> None:
+    async with strict(start_edge) as (edge, reached):
+        plain = {"content_type": "text/plain"}
+        for more in ({}, {"x_http_method_override": "POST"}, plain):
+            status, _ = await ask(edge, line, {"wrongWord": True}, **more)
+            assert status in (400, 404)
+
+        assert not reached.calls
