@@ -20,6 +20,7 @@ from server.http.access_log import AccessLog
 from server.http.bodies import Bodies
 from server.http.downloads import Downloads
 from server.http.media import Shelf, serve_media
+from server.http.pages import page_routes
 from server.http.refusals import refuse, refuse_error
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -50,6 +51,7 @@ def make_app(
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
             Route("/ready", ready, methods=["GET"]),
             Route(f"{bodies.PREFIX}/{{path:path}}", checks.answer, methods=bodies.METHODS),
+            *page_routes(),
         ],
         middleware=[Middleware(AccessLog)],
         exception_handlers={

@@ -151,6 +151,20 @@ def test_the_health_page_says_200(run: Running) -> None:
     assert Rest(run.port)("GET /healthz").status == 200
 
 
+def test_the_page_of_calls_and_its_document_need_no_token(run: Running) -> None:
+    nobody = Rest(run.port)
+    document = nobody("GET /openapi.json")
+
+    assert (document.status, document.json["openapi"]) == (200, "3.1.0")
+    assert nobody("GET /docs").headers["content-type"].startswith("text/html")
+    assert nobody("GET /docs/swagger-ui.css").status == 200
+    for other in ("/docs/x", "/docsx", "/openapi.json/x"):
+        assert (nobody(f"GET {other}").status, reason(nobody(f"GET {other}").json)) == (
+            404,
+            "RESOURCE_NOT_FOUND",
+        )
+
+
 def test_the_prompt_templates_fill_a_menu(rest: Rest) -> None:
     answer = rest("GET /v1/promptTemplates")
 
