@@ -18,6 +18,7 @@ from server.http.bindings import Binding, bindings_of
 from tests.edge.checking import checking, services_of
 from tests.edge.conftest import RunningEdge, StartEdge
 from tests.edge.stand_in import OPTIONS
+from tests.edge.test_routes import with_tea
 from tests.edge.wire import http
 
 pytestmark = pytest.mark.asyncio
@@ -135,6 +136,17 @@ async def test_a_misspelt_field_is_refused_with_its_name_by_every_call(
             assert not reached.calls, line
 
 
+async def test_a_variable_may_take_several_segments(start_edge: StartEdge) -> None:
+    line = "POST /v1/views/card/42:apply"
+    async with strict(start_edge) as (edge, reached):
+        assert named(await ask(edge, line, {"mediaIdd": "x"})) == "mediaIdd"
+        assert (await ask(edge, line, {"mediaId": "x"}))[0] == 409
+        path, sent = reached.calls.pop()
+
+    assert path == "/rushes.v1.ViewService/ApplyView"
+    assert b"card/42" in sent
+
+
 async def test_a_call_without_a_body_refuses_one(start_edge: StartEdge) -> None:
     async with strict(start_edge) as (edge, reached):
         for binding in BINDINGS:
@@ -200,8 +212,6 @@ async def test_a_call_that_only_the_edge_knows_is_not_served(
     start_edge: StartEdge, tmp_path: Path
 ) -> None:
     """An older HTTP process can't read the body, so it lets none of it pass."""
-    from tests.edge.test_routes import with_tea
-
     reached = Reached()
     async with (
         start_edge(1, with_tea(tmp_path)) as edge,
