@@ -19,8 +19,8 @@ _WILDCARD = re.compile(r"\*\*?")
 class Binding:
     """One REST way to a method.
 
-    `verb` is in capitals, `template` as in the proto. `body` is the message that the body holds;
-    None when the request has no body.
+    `verb` is in capitals, `template` as in the proto, `variables` are the fields in it. `body` is
+    the message that the body holds; None when the request has no body.
     """
 
     verb: str
@@ -28,6 +28,7 @@ class Binding:
     method: MethodDescriptor
     body: Descriptor | None
     path: re.Pattern[str]
+    variables: frozenset[str]
 
 
 class Bindings:
@@ -77,7 +78,8 @@ def _binding(method: MethodDescriptor, rule: Any) -> Binding:
     if kind == "custom":
         verb, template = rule.custom.kind, rule.custom.path
     body = _body(method, rule.body) if rule.body else None
-    return Binding(verb, template, method, body, re.compile(_pattern(template)))
+    variables = frozenset(piece["name"] for piece in _PIECE.finditer(template))
+    return Binding(verb, template, method, body, re.compile(_pattern(template)), variables)
 
 
 def _body(method: MethodDescriptor, name: str) -> Descriptor:

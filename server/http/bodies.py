@@ -61,7 +61,7 @@ def _check_whole(body: bytes, binding: Binding) -> None:
         FieldInvalid: when something of the body is wrong.
     """
     if binding.body is not None:
-        check_body(body, binding.body)
+        check_body(body, binding.body, binding.variables)
     elif body:
         raise field_invalid(BODY, "this call has none")
 

@@ -30,10 +30,12 @@ _MOST_SHOWN = 64
 _DECEPTIVE = re.compile(r"[^\w !-~]")
 _HALF = re.compile(r"[\ud800-\udfff]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_MASK = "google.protobuf.FieldMask"
+_MASKS = re.compile(r"(?:[A-Za-z][\w.]*(?:,[A-Za-z][\w.]*)*)?", re.ASCII)
 _FORMS = {
     "google.protobuf.Timestamp": 'a time such as "2026-01-31T12:00:00Z"',
     "google.protobuf.Duration": 'a number of seconds such as "1.5s"',
-    "google.protobuf.FieldMask": 'names of fields with commas between, such as "title,labels"',
+    _MASK: 'names of fields with commas between, such as "title,labels"',
 }
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: "a whole number of 32 bits",
@@ -56,15 +58,17 @@ class _Object(dict[str, Any]):
     twice: tuple[str, ...] = ()
 
 
-def check_body(body: bytes, message: Descriptor) -> None:
+def check_body(body: bytes, message: Descriptor, in_path: frozenset[str] = frozenset()) -> None:
     """Refuses a body that is not exactly a `message` as JSON. An empty one is the empty message.
+
+    Fields that are `in_path` may not be in the body too: it would win over the path.
 
     Raises:
         FieldInvalid: it names each field that is wrong, or `body` when it can't be read at all.
     """
     if not body:
         return
-    found = list(islice(_message(_parse(body), message, ""), _MOST_VIOLATIONS))
+    found = list(islice(_message(_parse(body), message, "", in_path), _MOST_VIOLATIONS))
     if found:
         raise FieldInvalid(*found)
 
@@ -118,7 +122,9 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _message(value: Any, message: Descriptor, at: str) -> Iterator[FieldViolation]:
+def _message(
+    value: Any, message: Descriptor, at: str, in_path: frozenset[str] = frozenset()
+) -> Iterator[FieldViolation]:
     if not isinstance(value, _Object):
         yield _wrong(at, "must be an object")
         return
@@ -133,6 +139,8 @@ def _message(value: Any, message: Descriptor, at: str) -> Iterator[FieldViolatio
         place = _join(at, field.name)
         if field.name in seen:
             yield _wrong(place, "is there twice, in two spellings")
+        if field.name in in_path:
+            yield _wrong(place, "is in the path already")
         seen.add(field.name)
         if item is None:
             continue
@@ -192,6 +200,8 @@ def _fits(item: Any, field: FieldDescriptor) -> bool:
 
 def _is_parsed(item: Any, field: FieldDescriptor) -> bool:
     """Whether json_format, which knows the forms and ranges of numbers and times, takes it."""
+    if field.message_type is not None and field.message_type.full_name == _MASK:
+        return isinstance(item, str) and _MASKS.fullmatch(item) is not None
     if field.message_type is None:
         assert field.containing_type is not None
         holder: Any = GetMessageClass(field.containing_type)

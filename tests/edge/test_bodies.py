@@ -1,6 +1,7 @@
 """A REST body reaches the server only when every word of it means something."""
 
 import json
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2_grpc
 
-from rushes.v1 import media_service_pb2 as pb
 from server.http.bindings import Binding, bindings_of
 from tests.edge.checking import checking, services_of
 from tests.edge.conftest import RunningEdge, StartEdge
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "protos" / "rushes.binpb"
 BINDINGS = [one for service in services_of(CONTRACT) for one in bindings_of(service)]
 HEADERS = {"authorization": "Bearer x", "content-type": "application/json"}
+BODIES = 12  # for each call
 GENERATE = "POST /v1/images:generate"
 
 
@@ -147,6 +149,14 @@ async def test_a_variable_may_take_several_segments(start_edge: StartEdge) -> No
     assert b"card/42" in sent
 
 
+async def test_a_field_of_the_path_is_not_taken_from_the_body(start_edge: StartEdge) -> None:
+    async with strict(start_edge) as (edge, reached):
+        for binding in BINDINGS:
+            for name in binding.variables if binding.body else ():
+                assert named(await ask(edge, line_of(binding), {name: "another"})) == name
+        assert not reached.calls
+
+
 async def test_a_call_without_a_body_refuses_one(start_edge: StartEdge) -> None:
     async with strict(start_edge) as (edge, reached):
         for binding in BINDINGS:
@@ -172,23 +182,78 @@ async def test_a_misspelt_query_parameter_is_named_by_every_call(start_edge: Sta
         assert not reached.calls
 
 
-async def test_the_server_gets_what_was_meant(start_edge: StartEdge) -> None:
-    bodies: list[dict[str, Any]] = [
-        {"spec": {"prompt": 'Möwen \U0001f30a \u2028 \\ " </script>', "seed": "-7"}},
-        {"spec": {"seed": 7.0, "negative_prompt": "fog"}, "options": None},
-        {"spec": {"references": [{"content": "_-8"}, {"content": "/+8="}, {"content": ""}]}},
-        {"options": {"validateOnly": True, "labels": {"node": "7"}, "startWithin": "1.5s"}},
-        {"options": {"maxCost": {"currencyCode": "USD", "units": 5, "nanos": 10}}},
-        {"spec": {"prompt": "x" * 100_000}},
-    ]
-    async with strict(start_edge) as (edge, reached):
-        for body in bodies:
-            status, answer = await ask(edge, GENERATE, body)
-            assert status == 409, answer
+class Dice(random.Random):
+    """Makes bodies that mean something, in every spelling that there is."""
 
-            _, sent = reached.calls.pop()
-            meant = json_format.ParseDict(body, pb.GenerateImageRequest())
-            assert pb.GenerateImageRequest.FromString(sent) == meant
+    def body(self, message: Descriptor, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """Some fields of the message, with one of each oneof at most."""
+        groups = {}
+        for one in message.fields:
+            group = one.containing_oneof
+            groups.setdefault(group.name if group else one.name, []).append(one)
+        chosen = [self.choice(fields) for fields in groups.values() if self.random() < 0.6]
+        return {
+            self.choice((field.json_name, field.name)): self._several(field)
+            for field in chosen
+            if field.name not in without
+        }
+
+    def _several(self, field: FieldDescriptor) -> Any:
+        entry = field.message_type
+        if entry is not None and entry.GetOptions().map_entry:
+            value = entry.fields_by_name["value"]
+            return {key: self._one(value) for key in self.sample(TEXTS, 2)}
+        if not field.is_repeated:
+            return self._one(field)
+        return [self._one(field) for _ in range(self.randrange(3))]
+
+    def _one(self, field: FieldDescriptor) -> Any:
+        if field.message_type is not None:
+            known = KNOWN.get(field.message_type.full_name)
+            return self.choice(known) if known else self.body(field.message_type)
+        if field.enum_type is not None:
+            value = self.choice(field.enum_type.values)
+            return self.choice((value.name, value.number))
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return self.choice(["", "aGk=", "aGk", "_-8=", "/+8"])
+        return self.choice(VALUES[field.cpp_type])
+
+
+TEXTS = ["", "a", "M\u00f6wen \U0001f30a", '"\\ \u2028 </script>', "a\nb\0c", "null", "x" * 5000]
+SMALL: list[Any] = [0, 1, 7.0, "7", 2**31 - 1]
+VALUES: dict[int, list[Any]] = {
+    FieldDescriptor.CPPTYPE_STRING: TEXTS,
+    FieldDescriptor.CPPTYPE_BOOL: [True, False],
+    FieldDescriptor.CPPTYPE_INT32: [*SMALL, -1, -(2**31)],
+    FieldDescriptor.CPPTYPE_UINT32: SMALL,
+    FieldDescriptor.CPPTYPE_INT64: [*SMALL, str(2**63 - 1), -(2**63), "-1"],
+    FieldDescriptor.CPPTYPE_UINT64: [*SMALL, str(2**64 - 1)],
+    FieldDescriptor.CPPTYPE_FLOAT: [0, -0.5, 1, "0.25"],
+    FieldDescriptor.CPPTYPE_DOUBLE: [0, -0.5, 1e300, "0.25"],
+}
+KNOWN: dict[str, list[Any]] = {
+    "google.protobuf.Timestamp": ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00.123456+01:00"],
+    "google.protobuf.Duration": ["0s", "1.5s", "-3s", "0.000000001s"],
+    "google.protobuf.FieldMask": ["", "title", "maxCost,labels.a"],
+    "google.protobuf.Struct": [{}, {"a": [1, None, "x", {"b": True}]}],
+}
+
+
+async def test_the_server_gets_every_body_as_protobuf_reads_it(start_edge: StartEdge) -> None:
+    """What the check lets pass is for the edge's transcoder what it is for protobuf."""
+    dice = Dice(7)
+    async with strict(start_edge) as (edge, reached):
+        for binding in BINDINGS:
+            for _ in range(BODIES if binding.body else 0):
+                body = dice.body(binding.method.input_type, binding.variables)
+                answer = await ask(edge, line_of(binding), body)
+                assert answer[0] == 409, (binding.method.name, body, answer)
+
+                meant: Any = GetMessageClass(binding.method.input_type)()
+                json_format.ParseDict(body, meant)
+                for name in binding.variables:
+                    setattr(meant, name, "x")
+                assert type(meant).FromString(reached.calls.pop()[1]) == meant, body
 
 
 async def test_a_body_without_a_token_never_comes_to_the_check(start_edge: StartEdge) -> None:

@@ -10,12 +10,14 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from core.errors import FieldInvalid
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1 import notification_service_pb2
 from server.http.bindings import our_services
 from server.http.strict_json import MOST_VALUES, check_body
 
 VIDEO = pb.GenerateVideoRequest.DESCRIPTOR
 UPDATE = pb.UpdateMediaRequest.DESCRIPTOR
 BATCH = pb.BatchDeleteMediaRequest.DESCRIPTOR
+SETTINGS = notification_service_pb2.UpdateNotificationSettingsRequest.DESCRIPTOR
 ESTIMATE = pb.EstimateCostRequest.DESCRIPTOR
 
 
@@ -202,6 +204,13 @@ def test_names_and_numbers_of_enums_are_known_ones() -> None:
         assert wrong({"kind": right}, tea) == {}
     for no in ("BLACK", "1", "", 7, True, 1.0, []):
         assert wrong({"kind": no}, tea) == {"kind": "must be one of NONE, GREEN"}
+
+
+@pytest.mark.parametrize("mask", ["", "title", "maxCost,labels", "settings.digest", "max_cost"])
+def test_a_mask_is_names_with_commas_between(mask: str) -> None:
+    assert wrong({"updateMask": mask}, SETTINGS) == {}
+    for no in (f"{mask},", f",{mask}", f"{mask} ", 7, [mask], f"{mask}-x"):
+        assert list(wrong({"updateMask": no}, SETTINGS)) == ["update_mask"]
 
 
 def test_every_message_of_the_contract_can_be_checked() -> None:
