@@ -1,7 +1,7 @@
-"""Checks the bodies of REST requests, which the edge asks for before its transcoder decodes them.
+"""Checks REST requests that may change something, before the edge's transcoder decodes them.
 
-The edge sends each request with a body here first, method, path and all, under PREFIX. After 200 it
-goes on with the request itself; any other answer is the caller's.
+The edge sends each of them here first, method, path, query, body and all, under PREFIX. After 200
+it goes on with the request itself; any other answer is the caller's.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from core.errors import FieldInvalid, Reason, field_invalid
 from server.http.bindings import Binding, Bindings
 from server.http.refusals import refuse
-from server.http.strict_json import BODY, check_body
+from server.http.strict_json import BODY, check_body, check_query, refuse_query
 
 PREFIX = "/bodies"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -39,7 +39,12 @@ class Bodies:
         if binding is None:
             message = "Nothing answers to this method and path."
             return refuse(404, Reason.RESOURCE_NOT_FOUND, message)
+        query = request.scope["query_string"].decode("latin-1")
         try:
+            if binding.body is None:
+                check_query(query, binding.method.input_type, binding.variables)
+            else:
+                refuse_query(query)
             await self._check(request, binding)
         except FieldInvalid as error:
             return refuse(400, error.reason, error.message, violations=error.violations)

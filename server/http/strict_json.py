@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import islice
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -71,6 +72,42 @@ def check_body(body: bytes, message: Descriptor, in_path: frozenset[str] = froze
     found = list(islice(_message(_parse(body), message, "", in_path), _MOST_VIOLATIONS))
     if found:
         raise FieldInvalid(*found)
+
+
+def check_query(query: str, message: Descriptor, in_path: frozenset[str]) -> None:
+    """Refuses parameters of a call without a body that are no fields, or are told more than once.
+
+    One that is `in_path` too would win over the path. Their values are the transcoder's business.
+
+    Raises:
+        FieldInvalid: it names each parameter that is wrong.
+    """
+    found: list[FieldViolation] = []
+    seen: set[str] = set()
+    for name, _ in parse_qsl(query, keep_blank_values=True):
+        first, _, rest = name.partition(".")
+        field = _fields(message).get(first)
+        if field is None:
+            found.append(_wrong(_shown(name), _unknown(message, name)))
+        elif field.name in in_path:
+            found.append(_wrong(field.name, "is in the path already"))
+        elif field.name in seen and not rest and not field.is_repeated:
+            found.append(_wrong(field.name, "is there twice"))
+        seen.add(field.name if field else "")
+    if found:
+        raise FieldInvalid(*found[:_MOST_VIOLATIONS])
+
+
+def refuse_query(query: str) -> None:
+    """Refuses all parameters: those of a call with a body would win over its body.
+
+    Raises:
+        FieldInvalid: it names each parameter.
+    """
+    names = [_shown(name) for name, _ in parse_qsl(query, keep_blank_values=True)]
+    if names:
+        why = "is no parameter of this call, whose fields are in its body"
+        raise FieldInvalid(*(_wrong(name, why) for name in names[:_MOST_VIOLATIONS]))
 
 
 def _parse(body: bytes) -> Any:

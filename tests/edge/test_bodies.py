@@ -157,6 +157,28 @@ async def test_a_field_of_the_path_is_not_taken_from_the_body(start_edge: StartE
         assert not reached.calls
 
 
+async def test_no_query_parameter_wins_over_the_path_or_the_body(start_edge: StartEdge) -> None:
+    async with strict(start_edge) as (edge, reached):
+        for binding in BINDINGS:
+            line = line_of(binding)
+            if binding.verb == "GET":
+                continue
+            for name in binding.variables:
+                camel = binding.method.input_type.fields_by_name[name].json_name
+                for spelling in (name, camel):
+                    wrong = named(await ask(edge, f"{line}?{spelling}=another"))
+                    assert wrong in (name, spelling), line
+            if binding.body is not None:
+                for field in binding.body.fields:
+                    query = f"{line}?{field.json_name}=1"
+                    assert named(await ask(edge, query, {})) == field.json_name
+        twice = "DELETE /v1/media/x?permanent=false&permanent=true"
+        assert named(await ask(edge, twice)) == "permanent"
+        query = "POST /v1/images:generate?options.validateOnly=false"
+        assert named(await ask(edge, query, {})) == "options.validateOnly"
+        assert not reached.calls
+
+
 async def test_a_call_without_a_body_refuses_one(start_edge: StartEdge) -> None:
     async with strict(start_edge) as (edge, reached):
         for binding in BINDINGS:
@@ -178,7 +200,7 @@ async def test_a_misspelt_query_parameter_is_named_by_every_call(start_edge: Sta
 
             assert (status, body["code"]) == (400, 3), line
             assert body["details"][0]["reason"] == "FIELD_INVALID"
-            assert '"page_sise"' in body["message"]
+            assert "page_sise" in body["message"]
         assert not reached.calls
 
 
