@@ -167,12 +167,12 @@ check: $(VENV)/.ready-dev $(PROTO_VENV)/.ready ## Lint, types, import rules, con
 	@cd clients/python && $(CURDIR)/$(BIN)/deptry --no-ansi rushes
 	@$(BIN)/buf lint protos/rushes.binpb --config protos/buf.yaml --path rushes
 	@$(BIN)/buf breaking protos/rushes.binpb --against protos/rushes.released.binpb --config protos/buf.yaml --path rushes
-	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python protos/generate.py --check
+	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python -m protos.generate --check
 	@$(BIN)/python clients/python/unasync.py --check
 
 .PHONY: proto
 proto: $(VENV)/.ready-dev $(PROTO_VENV)/.ready ## Generate the stubs and the descriptor set from protos/
-	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python protos/generate.py
+	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python -m protos.generate
 
 .PHONY: sync
 sync: $(VENV)/.ready-dev ## Generate the synchronous client from the asyncio one

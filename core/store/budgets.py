@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from core.errors import BudgetExceeded
 from core.money import amount
+from core.notifications import settings_from_json
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.times import iso, utc
@@ -31,6 +32,10 @@ class Period(StrEnum):
     def adjective(self) -> str:
         """For people: "daily"."""
         return {Period.DAY: "daily", Period.MONTH: "monthly"}[self]
+
+
+# Index: the primary key.
+_SETTINGS = Statement("SELECT notification_settings FROM user_stream WHERE user_id = :user_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +123,6 @@ _FORGET_MONTHS = Statement("""
 """)
 _FORGET = {Period.DAY: _FORGET_DAYS, Period.MONTH: _FORGET_MONTHS}
 _NO_LIMIT = 2**62
-USUAL_ALERT_PERCENTS = (50, 80, 100)
 # Only today and this month bind anybody. Older spans are kept for people to look into, and because
 # some jobs are settled late: days until the next month's bill has come, months for a year and the
 # current one.
@@ -274,7 +278,8 @@ def of_user(db: Database, user_id: str) -> list[Budget]:
 
 def alert_percents(db: Database, user_id: str) -> tuple[int, ...]:
     """How much of the user's budgets is spent when the user is told so."""
-    return USUAL_ALERT_PERCENTS
+    row = db.row(_SETTINGS, user_id=user_id)
+    return settings_from_json(row[0] if row else "").budget_alert_percents
 
 
 def span(period: Period, now_ms: int) -> str:

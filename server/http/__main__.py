@@ -17,6 +17,8 @@ from core.store import Database, media, open_database
 from server.commands.uploads import Intake
 from server.fair_executor import FairExecutor
 from server.http.app import make_app
+from server.http.bindings import Bindings, our_services
+from server.http.bodies import Bodies
 from server.http.downloads import Downloads
 from server.http.serve import serve
 from server.http.uploads import Dock
@@ -50,6 +52,7 @@ def _run(settings: Settings) -> int:
             blobs=blobs,
             signer=AddressSigner(settings.address, signing_key),
             pool=pool,
+            checks=Bodies(Bindings(our_services())),
             downloads=Downloads(settings.max_downloads, settings.max_user_downloads),
             dock=make_dock(settings, db, blobs, pool, writers, finishers),
         )

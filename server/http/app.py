@@ -15,9 +15,12 @@ from starlette.routing import Route
 from core.blobs import AddressSigner, Blobs
 from core.errors import NotFound, Reason, RequestError
 from core.media import Media
+from server.http import bodies
 from server.http.access_log import AccessLog
+from server.http.bodies import Bodies
 from server.http.downloads import Downloads
 from server.http.media import Shelf, serve_media
+from server.http.pages import page_routes
 from server.http.refusals import refuse, refuse_error
 from server.http.uploads import Dock, receive_upload
 
@@ -31,6 +34,7 @@ def make_app(
     signer: AddressSigner,
     pool: Executor,
     downloads: Downloads,
+    checks: Bodies,
     dock: Dock | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
@@ -55,6 +59,8 @@ def make_app(
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
             Route("/uploads/{media_id}", upload, methods=["PUT", "HEAD"]),
             Route("/ready", ready, methods=["GET"]),
+            Route(f"{bodies.PREFIX}/{{path:path}}", checks.answer, methods=bodies.METHODS),
+            *page_routes(),
         ],
         middleware=[Middleware(AccessLog)],
         exception_handlers={

@@ -1,10 +1,11 @@
 """Errors over HTTP, in the shape that the edge's JSON transcoder gives to a gRPC status."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.responses import JSONResponse
 
-from core.errors import Reason, RequestError, UploadIncomplete
+from core.errors import FieldViolation, Reason, RequestError, UploadIncomplete
 
 # HTTP status -> google.rpc.Code, as google/rpc/code.proto pairs them.
 _CODES = {400: 3, 403: 7, 404: 5, 405: 12, 409: 9, 416: 11, 429: 8, 500: 13, 503: 14}
@@ -29,18 +30,34 @@ def refuse(
     message: str,
     headers: Mapping[str, str] | None = None,
     metadata: Mapping[str, str] | None = None,
+    *,
+    violations: Sequence[FieldViolation] = (),
 ) -> JSONResponse:
-    """An error response with google.rpc.ErrorInfo inside."""
-    info: dict[str, object] = {
+    """An error response with google.rpc.ErrorInfo inside, and BadRequest if fields are wrong."""
+    info: dict[str, Any] = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": reason.value,
         "domain": "rushes",
     }
     if metadata:
         info["metadata"] = dict(metadata)
-    body = {"code": _CODES.get(status, 2), "message": message, "details": [info]}
+    details = [info]
+    if violations:
+        info["metadata"] = {"field": violations[0].field}
+        details.append(_bad_request(violations))
+    body = {"code": _CODES.get(status, 2), "message": message, "details": details}
     safe = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return JSONResponse(body, status, headers={**safe, **(headers or {})})
+
+
+def _bad_request(violations: Sequence[FieldViolation]) -> dict[str, Any]:
+    return {
+        "@type": "type.googleapis.com/google.rpc.BadRequest",
+        "fieldViolations": [
+            {"field": one.field, "description": one.description, "reason": Reason.FIELD_INVALID}
+            for one in violations
+        ],
+    }
 
 
 def refuse_error(error: RequestError) -> JSONResponse:

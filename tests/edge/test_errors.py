@@ -91,6 +91,34 @@ async def test_what_the_server_refuses_has_the_same_shape(start_edge: StartEdge)
             assert body["details"][0]["metadata"] == {"resource": "job"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("+", "x"),
+        ("x!evil", "x"),
+        ("x|evil", "x"),
+        ("x-evil", "\u00e9"),
+        ("x-evil-bin", "!!!"),
+        ("grpc-trace-bin", "!!!"),
+        ("grpc-encoding", "evil"),
+        ("grpc-previous-rpc-attempts", "x"),
+        ("grpc-internal-encoding-request", "x"),
+        ("grpc-timeout", "evil"),
+    ],
+)
+async def test_a_header_that_grpc_can_t_read_is_no_fault_of_the_server(
+    start_edge: StartEdge, name: str, value: str
+) -> None:
+    async with one_server(start_edge) as (edge, _):
+        for accept in ("application/json", "text/event-stream"):
+            headers = {name: value, "accept": accept}
+            async with http(edge.port, "GET /v1/jobs/j1", headers) as answer:
+                assert answer.status == 200, await answer.body()
+        json = {name: value, "content-type": "application/json"}
+        async with http(edge.port, "POST /v1/jobs/missing:cancel", json, b"{}") as answer:
+            assert answer.status == 501  # the stand-in has no such method
+
+
 async def test_an_unknown_query_parameter_is_named(start_edge: StartEdge) -> None:
     async with (
         one_server(start_edge) as (edge, _),

@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 
 from core.process.settings import read_settings
 from server.app import ServerApp
+from tests.edge.checking import checking
 from tests.edge.conftest import StartEdge
 from tests.edge.stand_in import OPTIONS
 from tests.edge.wire import http
@@ -146,7 +147,7 @@ async def test_a_service_that_this_version_does_not_serve_is_unimplemented(
 ) -> None:
     # Given the real server behind an edge whose contract has one more service
     descriptors = with_tea(tmp_path)
-    async with start_edge(1, descriptors) as edge:
+    async with start_edge(1, descriptors) as edge, checking(edge.http, descriptors):
         settings = read_settings(
             data_dir=tmp_path / "data",
             redis_url="unix:///nowhere/valkey.sock",

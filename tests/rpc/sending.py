@@ -19,6 +19,8 @@ from rushes.v1 import media_service_pb2 as pb
 from server.fair_executor import FairExecutor
 from server.http.__main__ import make_dock
 from server.http.app import make_app
+from server.http.bindings import Bindings
+from server.http.bodies import Bodies
 from server.http.downloads import Downloads
 from tests.house import House
 from tests.services import DEADLINE_SECONDS
@@ -119,6 +121,7 @@ def harbour_of(house: House, port: int = 0) -> Iterator[Harbour]:
             blobs=blobs,
             signer=AddressSigner(settings.address, key),
             pool=pool,
+            checks=Bodies(Bindings(())),
             downloads=Downloads(64, 32),
             dock=make_dock(settings, house.db, blobs, pool, writers, finishers),
         )

@@ -22,6 +22,8 @@ from core.ids import new_id
 from core.media import Media, MediaType
 from core.process.settings import read_settings
 from server.http.app import make_app
+from server.http.bindings import Bindings
+from server.http.bodies import Bodies
 from server.http.downloads import Downloads
 from tests.services import DEADLINE_SECONDS, wait_for
 
@@ -97,7 +99,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
     signer = AddressSigner(settings.address, SIGNING_KEY)
     with structlog.testing.capture_logs() as logged, ThreadPoolExecutor(2) as pool:
         app = make_app(
-            find=finder(items), blobs=blobs, signer=signer, pool=pool, downloads=Downloads(64, 32)
+            find=finder(items),
+            blobs=blobs,
+            signer=signer,
+            pool=pool,
+            downloads=Downloads(64, 32),
+            checks=Bodies(Bindings(())),
         )
         with running(app) as port:
             yield Site(port, media, blobs, signer, items, logged)
