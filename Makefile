@@ -16,6 +16,7 @@ WORKERS ?= 4
 PARALLEL := -n $(WORKERS) --dist worksteal
 MINUTES ?= 60
 REQUESTS ?= 2000
+FUZZ_SECONDS ?= 60
 SEED ?=
 # Everything that is installed comes by this script, and from the locks.
 INSTALL := PYTHON=$(PYTHON) requirements/install
@@ -35,6 +36,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.lock
 
 $(VENV)/.ready-plots: $(VENV)/.ready-dev requirements/plots.lock
 	@$(INSTALL) $(VENV) plots
+	@touch $@
+
+$(VENV)/.ready-fuzz: $(VENV)/.ready-dev requirements/fuzz.lock
+	@$(INSTALL) $(VENV) fuzz
 	@touch $@
 
 $(PROTO_VENV)/.ready: requirements/proto.lock requirements/install
@@ -62,8 +67,8 @@ test-install: $(VENV)/.ready-dev ## Install on fresh machines, with newer versio
 	@$(BIN)/python -m pytest tests/install -m install $(if $(ARGS),$(ARGS),-n 3 --dist worksteal)
 
 .PHONY: attack
-attack: $(VENV)/.ready-dev ## All attacks, with REQUESTS=2000 made-up ones for each method
-	@ATTACK_EXAMPLES=$(REQUESTS) $(BIN)/python -m pytest tests/security $(if $(ARGS),$(ARGS),$(PARALLEL))
+attack: $(VENV)/.ready-fuzz ## All attacks, with REQUESTS=2000 made-up ones for each method
+	@ATTACK_EXAMPLES=$(REQUESTS) FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/security $(if $(ARGS),$(ARGS),$(PARALLEL))
 
 .PHONY: audit
 audit: $(VENV)/.ready-dev ## Known holes in what is shipped and tested with; it needs the network
