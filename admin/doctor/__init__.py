@@ -18,6 +18,7 @@ from admin.doctor.jobs import check_circuits, check_flows, check_reconciling, ch
 from admin.doctor.machine import check_disk, check_keys
 from admin.doctor.models import check_models
 from admin.doctor.patient import Patient, Unwell, read_patient
+from admin.doctor.storage import check_storage
 from admin.doctor.stream import check_stream
 from core.errors import RushesError, SettingsInvalid
 
@@ -30,6 +31,7 @@ CHECKS: Mapping[str, Callable[[Patient], str]] = {
     "clock": check_clock,
     "stream": check_stream,
     "blobs": check_blobs,
+    "storage": check_storage,
     "workers": check_workers,
     "circuits": check_circuits,
     "reconciling": check_reconciling,
