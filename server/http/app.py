@@ -17,6 +17,7 @@ from core.errors import Reason, RequestError
 from core.media import Media
 from server.http.access_log import AccessLog
 from server.http.downloads import Downloads
+from server.http.heads import Heads
 from server.http.media import Shelf, serve_media
 from server.http.refusals import refuse, refuse_error
 
@@ -47,7 +48,7 @@ def make_app(
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
             Route("/ready", ready, methods=["GET"]),
         ],
-        middleware=[Middleware(AccessLog)],
+        middleware=[Middleware(AccessLog), Middleware(Heads)],
         exception_handlers={
             RequestError: _domain_error,
             HTTPException: _http_error,
