@@ -1,8 +1,10 @@
 """Shares the threads of a process among users, so that a slow caller is slow alone.
 
 Each user has a queue of his own, and the queues take turns. A user gets another thread only while
-more threads are free than he has already. So one user has at most half of the threads, a second
-one half of the rest, and so on: for a user who comes new there is nearly always a free one.
+three times as many are free as he has already. So one user has at most a quarter of the threads, a
+second one a quarter of the rest, and so on: for a user who comes new there is nearly always a free
+one. It is no more, because threads that compute take turns at Python's lock: whoever else wants to
+go on waits for each of them.
 
 A call that only waits for others gives its place away meanwhile (`resting`).
 """
@@ -19,6 +21,8 @@ from typing import Any
 
 # So many calls may rest at once, each in a thread of its own beside the others.
 MOST_RESTING = 48
+# So many times as many threads must be free as an owner has; the process itself needs but as many.
+FREE_TIMES = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,13 +115,17 @@ class FairExecutor(Executor):
     def _next(self) -> _Call | None:
         """The first call of the owner whose turn it is."""
         for owner, queue in self._queues.items():
-            if self._running[owner] == 0 or self._running[owner] < self._free:
+            if self._may_have_another(owner):
                 call = queue.popleft()
                 del self._queues[owner]
                 if queue:
                     self._queues[owner] = queue
                 return call
         return None
+
+    def _may_have_another(self, owner: Hashable) -> bool:
+        running = self._running[owner]
+        return not running or running * (FREE_TIMES if owner else 1) < self._free
 
     def _run(self, call: _Call) -> None:
         try:
