@@ -1,12 +1,13 @@
 """Threads are shared out: whoever has many calls waits for himself."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from server.fair_executor import FairExecutor
+from server.fair_executor import MOST_COMPUTING, SPARE_SECONDS, Computed, FairExecutor
 from tests.services import wait_for
 
 
@@ -63,6 +64,44 @@ def test_the_process_itself_has_half_of_the_threads(pool: FairExecutor, gate: Ga
 
     wait_for(lambda: len(gate.begun) == 4, "the threads to be taken")
     assert pool.waiting(None) == 16
+
+
+def test_an_owner_whose_calls_compute_has_one_thread_and_others_go_on(
+    pool: FairExecutor, gate: Gate
+) -> None:
+    # Given an owner whose call computed for long
+    pool.of("alice").submit(compute, 4 * SPARE_SECONDS).result(20)
+
+    # When she and another one come with many calls
+    for owner in ("alice", "bob"):
+        for _ in range(5):
+            gate.call(pool, owner)
+    wait_for(lambda: len(gate.begun) == 3, "the threads to be taken")
+
+    # Then she has one thread, and the other one has as many as ever
+    assert [gate.begun.count(owner) for owner in ("alice", "bob")] == [1, 2]
+
+
+def test_what_was_computed_is_forgotten_in_time() -> None:
+    now = 100.0
+    computed = Computed(lambda: now)
+    computed.add("alice", SPARE_SECONDS + 1)
+    assert computed.is_much("alice")
+    assert not computed.is_much("bob")
+
+    now += 1 / MOST_COMPUTING + 0.001
+
+    assert not computed.is_much("alice")
+    for number in range(20_001):
+        computed.add(f"user-{number}", 0.001)
+        now += 1
+    assert len(computed) < 20_000
+
+
+def compute(seconds: float) -> None:
+    ends = time.thread_time() + seconds
+    while time.thread_time() < ends:
+        pass
 
 
 def test_owners_take_turns(gate: Gate) -> None:
