@@ -16,7 +16,14 @@ from rushes.v1 import media_service_pb2 as pb
 from server.services import SERVICES
 from tests.rpc.requests import png
 
-METHODS = {method.name: method for one in SERVICES for method in one.descriptor.methods}
+
+def name_of(method: MethodDescriptor) -> str:
+    """The name of a call in the tables; those of other services than the first say which."""
+    service = method.containing_service.name
+    return str(method.name if service == "MediaService" else f"{service}.{method.name}")
+
+
+METHODS = {name_of(method): method for one in SERVICES for method in one.descriptor.methods}
 # The settings that limit how many calls a user may begin in a second.
 UNARY, STREAMS = "user_requests_per_second", "user_watch_opens_per_second"
 # So many times the limit, with at most so many calls under way.
