@@ -35,6 +35,7 @@ from tests.security.http2 import (
     call,
     packed,
 )
+from tests.services import wait_for
 
 MIB = 1024 * 1024
 PRIORITY, PUSH_PROMISE, PING, CONTINUATION = 2, 5, 6, 9
@@ -190,7 +191,9 @@ def test_damaged_frames_end_their_own_connection_alone(
 ) -> None:
     seed = os.urandom(8).hex() if AT_RANDOM else reach.__name__
     chance, token = random.Random(seed), run.token("fuzzer")
-    lives = {name: run.child(name) for name in ("envoy", "server-1")}
+    # At random some day a path is not UTF-8. See the test of that below.
+    dying = {"server-1"} if AT_RANDOM and reach is server_of else set()
+    lives = {name: run.child(name) for name in {"envoy", "server-1"} - dying}
     send_all(reach(run), [damaged(conversation(chance, token), chance)] * TOGETHER)
     before = {name: memory(run, name) for name in lives}
 
@@ -199,11 +202,71 @@ def test_damaged_frames_end_their_own_connection_alone(
         send_all(reach(run), said)
         for name, life in lives.items():
             assert run.child(name) == life, f"seed {seed}, from connection {number}: {name} died"
+        wait_for(lambda: reaches(reach(run)), f"seed {seed}: the port to be open")
 
-    assert strangers.live_on(), f"seed {seed}"
-    assert run.rest("newcomer")("GET /v1/models").status == 200
+    assert dying or strangers.live_on(), f"seed {seed}"
+    wait_for(lambda: run.rest("newcomer")("GET /v1/models").status == 200, "a call to be served")
     for name, held in before.items():
         assert memory(run, name) - held < GROWN, f"seed {seed}: {name} grew"
+
+
+def reaches(connect: Connect) -> bool:
+    with suppress(OSError), connect():
+        return True
+    return False
+
+
+NO_TEXT = "\udcf4"  # as the test's client writes it: the byte 0xF4
+
+
+@linux_only
+@pytest.mark.parametrize("path", [WATCH, "/rushes.v1.MediaService/", "/", "/v1/jobs/"])
+def test_a_path_that_is_no_text_goes_no_further_than_the_edge(
+    run: Running, strangers: Strangers, path: str
+) -> None:
+    server = run.child("server-1")
+
+    for _ in range(20):
+        with edge_of(run)() as connection:
+            connection.sendall(PREFACE + packed(SETTINGS, 0, 0) + call(1, path + NO_TEXT))
+            connection.sendall(packed(DATA, END_STREAM, 1, frame(b"")))
+
+    assert strangers.live_on()
+    assert run.child("server-1") == server
+
+
+@linux_only
+@pytest.mark.timeout(120)
+def test_a_server_whose_loop_ends_at_such_a_path_is_started_again(own_run: Running) -> None:
+    own_run.start()
+    server = own_run.child("server-1")
+
+    with server_of(own_run)() as connection:
+        connection.sendall(PREFACE + packed(SETTINGS, 0, 0) + call(1, WATCH + NO_TEXT))
+        connection.sendall(packed(DATA, END_STREAM, 1, frame(b"")))
+        wait_for(lambda: own_run.child("server-1") not in (None, server), "another server", 60)
+
+    wait_for(lambda: own_run.rest("alice")("GET /v1/models").status == 200, "it to serve", 60)
+
+
+@linux_only
+def test_a_header_that_is_no_text_is_not_in_the_log(run: Running) -> None:
+    secret = f"Bearer secret-{os.urandom(8).hex()}"
+    log = run.data / "logs" / "server-1.log"
+    before = log.stat().st_size
+
+    for reach in (edge_of, server_of):
+        with reach(run)() as connection:
+            said = call(1, GET_JOB, authorization=secret + NO_TEXT)
+            connection.sendall(PREFACE + packed(SETTINGS, 0, 0) + said)
+            connection.sendall(packed(DATA, END_STREAM, 1, frame(b"")))
+            connection.settimeout(2)
+            with suppress(TimeoutError):
+                while connection.recv(65_536):
+                    pass
+
+    wait_for(lambda: b"Invalid encoding on" in log.read_bytes()[before:], "gRPC's line")
+    assert secret.encode() not in log.read_bytes()[before:]
 
 
 def test_a_conversation_without_an_accident_is_answered(run: Running) -> None:
