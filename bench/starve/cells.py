@@ -92,6 +92,8 @@ def _of_all(known: Known) -> dict[str, tuple[str, Message]]:
 
     def filled(method: MethodDescriptor) -> Message:
         fields = {field.name for field in method.input_type.fields}
+        if "job_id" in fields:
+            fields -= {"image"}  # a retry with another spec
         return GetMessageClass(method.input_type)(
             **{name: value for name, value in values.items() if name in fields}
         )
