@@ -41,6 +41,7 @@ log = get_logger(__name__)
 MAX_SEND_BYTES = 8 * 1024 * 1024
 STUCK_WATCH_GRACE_SECONDS = 1.0
 _DRAIN_STEP_SECONDS = 0.02
+LOOK_SECONDS = 0.5
 
 
 class ServerApp:
@@ -122,8 +123,28 @@ class ServerApp:
         return self._watch.count
 
     async def broken(self) -> None:
-        """Returns when a part died without which this process is of no use."""
-        await self._watch.broken()
+        """Returns when a part died without which this process is of no use.
+
+        gRPC's own loop is one: it ends at a path that is not UTF-8, which only those can send who
+        reach the server past the edge.
+        """
+        tasks = [asyncio.create_task(part) for part in (self._watch.broken(), self._loop_ended())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _loop_ended(self) -> None:
+        # `wait_for_termination` would wait until those have left who are connected.
+        while self._takes_calls:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
+
+    @property
+    def _takes_calls(self) -> bool:
+        inner: Any = self._server
+        return bool(inner._server.is_running())
 
     async def start(self) -> None:
         """Listens and serves. Then `port` is the TCP port, or 0 on a unix socket.
@@ -153,9 +174,10 @@ class ServerApp:
         self._watch.drain()
         self._read.drain()
         # A watcher that does not read can't be told anything: calls would wait for it in vain.
+        # Without gRPC's loop nobody who waits is served.
         grace = self._settings.drain_call_seconds
-        ended = await self._watches_ended()
-        await self._server.stop(grace if ended else min(grace, STUCK_WATCH_GRACE_SECONDS))
+        sound = await self._watches_ended() and self._takes_calls
+        await self._server.stop(grace if sound else min(grace, STUCK_WATCH_GRACE_SECONDS))
         await self._watch.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         decoding.close()

@@ -24,6 +24,7 @@ from admin.doctor.jobs import (
 from admin.doctor.machine import check_disk, check_keys
 from admin.doctor.models import check_models
 from admin.doctor.patient import Patient, Unwell, read_patient
+from admin.doctor.storage import check_storage
 from admin.doctor.stream import check_stream
 from core.errors import RushesError, SettingsInvalid
 
@@ -36,6 +37,7 @@ CHECKS: Mapping[str, Callable[[Patient], str]] = {
     "clock": check_clock,
     "stream": check_stream,
     "blobs": check_blobs,
+    "storage": check_storage,
     "workers": check_workers,
     "circuits": check_circuits,
     "reconciling": check_reconciling,

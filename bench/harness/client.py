@@ -22,7 +22,7 @@ from typing import Any
 
 import uvloop
 
-from bench.harness.http2 import Connection, Header, Stream
+from bench.harness.http2 import Connection, Stream, call_headers
 from bench.harness.processes import Child, Died, python, resident_kib
 from bench.harness.results import percentile
 from bench.harness.systems import read_stamp
@@ -124,7 +124,7 @@ class Watcher:
         self.counts = counts
         self.live_at = 0.0
         self.ended = False
-        self._headers = _headers(token)
+        self._headers = call_headers(PATH, token)
         self._request = request
         self._token = ""
         self._numbers = {"job": 0, "progress": 0}
@@ -227,18 +227,6 @@ class Fleet:
         while not all(connection.lost for connection in connections):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
         self._connections = {}
-
-
-def _headers(token: str) -> list[Header]:
-    return [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", PATH),
-        (":authority", "localhost"),
-        ("te", "trailers"),
-        ("content-type", "application/grpc"),
-        ("authorization", f"Bearer {token}"),
-    ]
 
 
 async def lines() -> asyncio.StreamReader:

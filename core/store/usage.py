@@ -18,6 +18,12 @@ _LOCK = Statement("""
     ON CONFLICT (user_id) DO UPDATE SET used_bytes = user_storage.used_bytes
 """)
 _USED = Statement("SELECT used_bytes FROM user_storage WHERE user_id = :user_id")
+# Both read the table `user_storage`, which has a row for each user, for an administrator who asks.
+_LARGEST = Statement("""
+    SELECT user_id, used_bytes FROM user_storage
+    WHERE used_bytes > 0 ORDER BY used_bytes DESC, user_id LIMIT :count
+""")
+_WITH = Statement("SELECT count(*) FROM user_storage WHERE used_bytes >= :used_bytes")
 
 
 def count(session: Session, user_id: str, change: int) -> None:
@@ -33,4 +39,15 @@ def lock(session: Session, user_id: str) -> None:
 def used_bytes(db: Database, user_id: str) -> int:
     """Bytes of the user's items, with those in the bin, without thumbnails."""
     row = db.row(_USED, user_id=user_id)
+    return int(row[0]) if row else 0
+
+
+def largest(db: Database, count: int) -> list[tuple[str, int]]:
+    """The users who keep most, and how many bytes each keeps; at most so many users."""
+    return [(str(user_id), int(used)) for user_id, used in db.rows(_LARGEST, count=count)]
+
+
+def count_users(db: Database, bytes: int) -> int:
+    """How many users keep at least so many bytes."""
+    row = db.row(_WITH, used_bytes=bytes)
     return int(row[0]) if row else 0

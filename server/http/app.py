@@ -19,6 +19,7 @@ from server.http import bodies
 from server.http.access_log import AccessLog
 from server.http.bodies import Bodies
 from server.http.downloads import Downloads
+from server.http.heads import Heads
 from server.http.media import Shelf, serve_media
 from server.http.pages import page_routes
 from server.http.refusals import refuse, refuse_error
@@ -62,7 +63,7 @@ def make_app(
             Route(f"{bodies.PREFIX}/{{path:path}}", checks.answer, methods=bodies.METHODS),
             *page_routes(),
         ],
-        middleware=[Middleware(AccessLog)],
+        middleware=[Middleware(AccessLog), Middleware(Heads)],
         exception_handlers={
             RequestError: _domain_error,
             HTTPException: _http_error,

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 from core.errors import FieldViolation, Reason, RequestError, UploadIncomplete
 
 # HTTP status -> google.rpc.Code, as google/rpc/code.proto pairs them.
-_CODES = {400: 3, 403: 7, 404: 5, 405: 12, 409: 9, 416: 11, 429: 8, 500: 13, 503: 14}
+_CODES = {400: 3, 403: 7, 404: 5, 405: 12, 409: 9, 416: 11, 429: 8, 431: 3, 500: 13, 503: 14}
 _STATUSES = {
     Reason.CREDENTIALS_INVALID: 403,
     Reason.CREDENTIALS_EXPIRED: 403,

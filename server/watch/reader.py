@@ -33,15 +33,15 @@ class Reader:
 
     async def epoch(self) -> str:
         """The name of the database's history."""
-        return await self._run(self._db.epoch)
+        return await self.run(self._db.epoch)
 
     async def revisions(self, user_ids: Sequence[str]) -> dict[str, int]:
         """The revision of each of the users that has one."""
-        return await self._run(lambda: events.revisions(self._db, user_ids))
+        return await self.run(lambda: events.revisions(self._db, user_ids))
 
     async def live_jobs(self, user_id: str) -> tuple[int, dict[str, State]]:
         """The user's revision, and the states of the jobs that have not ended at that revision."""
-        return await self._run(lambda: events.live_jobs(self._db, user_id), user_id)
+        return await self.run(lambda: events.live_jobs(self._db, user_id), user_id)
 
     async def missed(self, user_id: str, revision: int) -> Missed:
         """What a watcher missed that returns and has seen the changes up to the revision."""
@@ -54,7 +54,7 @@ class Reader:
             stored = events.events_after(self._db, user_id, revision, PAGE_LINES)
             return self.lines.make_all(stored, {})
 
-        return await self._run(read)
+        return await self.run(read)
 
     async def snapshot(self, user_id: str, query: WatchQuery) -> Snapshot:
         """What the watch shows first, of one moment; how far runs are is as of now."""
@@ -70,7 +70,7 @@ class Reader:
             )
             return replace(found, jobs=self._as_of_now(found.jobs))
 
-        return await self._run(read, user_id)
+        return await self.run(read, user_id)
 
     async def snapshot_page(self, user_id: str, job_ids: Sequence[str], at: int) -> list[Job]:
         """More jobs of a snapshot at the revision; how far runs are is as of now."""
@@ -78,7 +78,7 @@ class Reader:
         def read() -> list[Job]:
             return self._as_of_now(events.snapshot_page(self._db, user_id, job_ids, at))
 
-        return await self._run(read, user_id)
+        return await self.run(read, user_id)
 
     def _as_of_now(self, jobs: Sequence[Job]) -> list[Job]:
         return self._durations.as_of_now(jobs)
@@ -91,21 +91,20 @@ class Reader:
             found = announcements.page(self._db, user_id, limit=limit, only_unread=True)
             return found[::-1]
 
-        return await self._run(read, user_id)
+        return await self.run(read, user_id)
 
     async def announcement_changes(self, since: int) -> list[AnnouncementChange]:
         """Announcements that were made and deleted at that time or later."""
-        return await self._run(lambda: announcements.changed_since(self._db, since))
+        return await self.run(lambda: announcements.changed_since(self._db, since))
 
     async def note_watched(self, user_ids: Sequence[str]) -> None:
         """Notes that watches with notifications of these users are open."""
-        await self._run(lambda: inbox.watched(self._db, user_ids))
+        await self.run(lambda: inbox.watched(self._db, user_ids))
 
     async def now_ms(self) -> int:
         """The database's clock."""
-        return await self._run(self._db.now_ms)
+        return await self.run(self._db.now_ms)
 
-    async def _run(self, work: Callable[[], T], user_id: str | None = None) -> T:
+    async def run(self, work: Callable[[], T], user_id: str | None = None) -> T:
         """Runs it in the share of the user whose watch begins, or else in that of the process."""
-        share = self._pool if user_id is None else self._pool.of(user_id)
-        return await asyncio.get_running_loop().run_in_executor(share, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool.of(user_id), work)

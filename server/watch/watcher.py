@@ -42,6 +42,8 @@ from server.watch.signal import Signal
 RESPONSE_BYTES = 256 * 1024
 # So many notifications or views of a snapshot stand in one event.
 SNAPSHOT_PARTS = 50
+# So few are made sooner than a thread has begun.
+FEW_JOBS = 5
 TOO_OLD = "the token is too old"
 REVOKED = "The API key was revoked."
 # What a write that is under way when the key is revoked may still take.
@@ -210,16 +212,13 @@ class Watcher:
 
     async def _send_jobs(self, jobs: list[Job], frames: list[bytes]) -> list[bytes]:
         """Sends a page of the snapshot after `frames`; gives back what the next response takes."""
-        waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
-        places = await self._places.of(waiting)
-        now_ms, size = time.time_ns() // 1_000_000, sum(map(len, frames))
-        for job in filter(self._query.wants, jobs):
+        size = sum(map(len, frames))
+        for frame in await self._frames_of(jobs):
             if size > RESPONSE_BYTES:
                 await self._send(frames, whole=False)
                 frames, size = [], 0
-            current = self._mapper.current_to_proto(job, now_ms, places.get(job.job_id))
-            frames.append(event_frame(current))
-            size += len(frames[-1])
+            frames.append(frame)
+            size += len(frame)
         return frames
 
     async def _send_beside(self, found: Snapshot, frames: list[bytes]) -> list[bytes]:
@@ -235,6 +234,21 @@ class Watcher:
             views = found.views[at : at + SNAPSHOT_PARTS]
             frames.append(event_frame(self._mapper.current_views_to_proto(views, now_ms)))
         return frames
+
+    async def _frames_of(self, jobs: list[Job]) -> list[bytes]:
+        """The frames of those jobs of a page that the watch wants."""
+        user_id = self._principal.user_id
+        waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
+        places = await self._places.of(waiting, user_id)
+        now_ms = time.time_ns() // 1_000_000
+
+        def make() -> list[bytes]:
+            wanted = filter(self._query.wants, jobs)
+            found = (self._mapper.current_to_proto(j, now_ms, places.get(j.job_id)) for j in wanted)
+            return [event_frame(current) for current in found]
+
+        # Made here, the pages of one user who opens many watches would hold everybody up.
+        return make() if len(jobs) <= FEW_JOBS else await self._reader.run(make, user_id)
 
     def _forget_noted(self) -> None:
         if self._unfinished is not None:

@@ -82,7 +82,7 @@ class ByName:
 @asynccontextmanager
 async def serving(stand_in: StandIn, **options: Any) -> AsyncIterator[grpc.aio.Channel]:
     verifier: Any = ByName()
-    with FairExecutor(4, "call") as pool:
+    with FairExecutor(8, "call") as pool:
         no_keys: Any = None
         chain = build_chain(read_settings(**options), verifier, no_keys, pool, [SERVICE])
         stand_in.waiting = pool.waiting
