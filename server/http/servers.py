@@ -1,5 +1,7 @@
 """The server processes as the HTTP process calls them: with the credentials of each caller."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
@@ -10,6 +12,9 @@ from rushes.v1.media_service_pb2_grpc import MediaServiceStub
 
 MAX_RECEIVE_BYTES = 8 * 1024 * 1024
 CALL_SECONDS = 10.0
+# A process that is started again is back by then. Somebody who waits longer is rather told.
+AWAY_SECONDS = 3.0
+PAUSE_SECONDS = 0.05
 Metadata = tuple[tuple[str, str], ...]
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
@@ -37,20 +42,21 @@ class Servers:
         return next(self._turns)
 
     async def read(self, method: str, request: Any, metadata: Metadata) -> Any:
-        """The answer to a call that changes nothing, so that each process may be tried once.
+        """The answer to a call that changes nothing, so that several processes may be tried.
 
         Raises:
-            grpc.aio.AioRpcError: when the call is refused, or all processes are away.
+            grpc.aio.AioRpcError: when the call is refused, or all processes are away for a while.
         """
-        left = len(self._channels)
+        give_up_at = time.monotonic() + AWAY_SECONDS
         while True:
-            left -= 1
             call = getattr(self.next(), method)
             try:
                 return await call(request, metadata=metadata, timeout=CALL_SECONDS)
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or not left:
+                away = error.code() is grpc.StatusCode.UNAVAILABLE
+                if not away or time.monotonic() > give_up_at:
                     raise
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def close(self) -> None:
         """Ends every call."""

@@ -11,11 +11,9 @@ from core.errors import Reason
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.error_reason_pb2 import ErrorReason
 from server.http.calls import reason_of
-from server.http.servers import Metadata, Servers
+from server.http.servers import AWAY_SECONDS, PAUSE_SECONDS, Metadata, Servers
 
-# Until the first response. Somebody who waits for it is rather told.
-OPENING_SECONDS = 3.0
-LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.05, 2.0
+MOST_PAUSE_SECONDS = 2.0
 # As rushes.watch_protocol has them for every client.
 _PASSING = frozenset(
     {
@@ -40,7 +38,7 @@ async def watch(
         grpc.aio.AioRpcError: when the watch is refused, or can't go on.
     """
     token, begun, losses = request.resume_token, False, 0
-    give_up_at = time.monotonic() + OPENING_SECONDS
+    give_up_at = time.monotonic() + AWAY_SECONDS
     while True:
         # A message keeps each text that one of its fields ever had, so the token is kept beside it.
         asked = pb.WatchJobsRequest()
@@ -82,5 +80,5 @@ def _passes(error: grpc.aio.AioRpcError, begun: bool) -> bool:
 
 def _pause(losses: int) -> float:
     """Seconds before the next try: each twice as long as the last one, with jitter."""
-    longest = min(LEAST_PAUSE_SECONDS * 2.0 ** min(losses - 1, 10), MOST_PAUSE_SECONDS)
+    longest = min(PAUSE_SECONDS * 2.0 ** min(losses - 1, 10), MOST_PAUSE_SECONDS)
     return longest * random.uniform(0.5, 1)

@@ -70,8 +70,13 @@ def test_a_response_of_several_kinds_is_a_message_for_each_in_order() -> None:
 
 
 def test_an_event_without_a_kind_goes_by_its_first_part() -> None:
-    # Given a later contract, in which notifications stand beside the kinds, or alone
-    assert sse.name_of(change(1)) == "job"
+    notified, both = pb.WatchEvent(revision=3), change(4)
+    for event in (notified, both):
+        event.notifications.add()
+        event.views.add()
+
+    assert sse.name_of(both) == "job"
+    assert sse.name_of(notified) == "notifications"
     assert sse.name_of(pb.WatchEvent(revision=3)) == "change"
 
 
