@@ -79,6 +79,13 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(served: House) -> Iterator[Site]:
+    with above(served) as found:
+        yield found
+
+
+@contextmanager
+def above(served: House) -> Iterator[Site]:
+    """One more HTTP process above the server."""
     with tempfile.TemporaryDirectory(prefix="sec-", dir="/tmp") as folder:
         servers = f"127.0.0.1:{served.app.port}"
         more = {"RUSHES_REDIS_URL": served.settings.redis_url, "RUSHES_MAX_TICKETS": "30"}
@@ -122,8 +129,8 @@ def test_a_ticket_is_of_the_one_who_got_it(site: Site) -> None:
 def test_of_many_who_have_a_ticket_one_gets_in(site: Site) -> None:
     line = f"{WATCH}?ticket={site.ticket(*site.bearer('rosa'))}"
 
-    with ThreadPoolExecutor(20) as pool:
-        found = list(pool.map(lambda _: site.ask(line), range(20)))
+    with above(site.house) as other, ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(lambda n: (site, other)[n % 2].ask(line), range(20)))
 
     assert sorted(status for status, _ in found) == [200] + [401] * 19
 
@@ -162,6 +169,31 @@ def test_another_users_place_is_refused(site: Site, way: str, more: str) -> None
         status, body = site.ask(WATCH, *bob, last_event_id=token)
 
     assert (status, body["details"][0]["reason"]) == (400, "RESUME_TOKEN_INVALID")
+
+
+def test_a_reader_that_was_cut_in_its_first_snapshot_is_told_to_start_over(site: Site) -> None:
+    site.house.caller("ida").call("GenerateVideo", video())
+    with site.open(WATCH, *site.bearer("ida")) as stream:
+        first = next(messages(stream))
+    assert (first.name, first.last_id) == ("job", ".0")
+
+    with site.open(WATCH, *site.bearer("ida"), last_event_id=first.last_id) as stream:
+        seen = until(messages(stream), "synced")
+
+    assert [message.name for message in seen] == ["reset", "job", "synced"]
+
+
+def test_a_reader_that_was_cut_in_a_replay_gets_the_rest(site: Site) -> None:
+    # Given a replay of two changes, of which the reader has one
+    caller = site.house.caller("rita")
+    token = caller.call("ListJobs", pb.ListJobsRequest()).resume_token
+    for _ in range(2):
+        caller.call("GenerateVideo", video())
+    with site.open(WATCH, *site.bearer("rita"), last_event_id=f"{token}.1") as stream:
+        seen = until(messages(stream), "synced")
+
+    events = [event for message in seen for event in message.events]
+    assert [event["revision"] for event in events if "revision" in event] == ["2"]
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

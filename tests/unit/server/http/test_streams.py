@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 
 from rushes.v1 import error_reason_pb2
 from rushes.v1 import media_service_pb2 as pb
+from server.http import sse, streams
 from tests.edge.wire import http
 from tests.http_process import HttpProcess, http_process
 from tests.services import Valkey, wait_for_async
@@ -398,6 +399,36 @@ async def test_no_header_breaks_a_call(shared: Site) -> None:
             status, body = await ask(found, line, {"authorization": "Bearer \xe9"})
             assert (status, body["details"][0]["reason"]) == (401, "CREDENTIALS_INVALID")
         assert not servicer.calls
+
+
+async def test_a_comment_breaks_a_silence_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a watch that says nothing after its first response
+    monkeypatch.setattr(streams, "KEEP_ALIVE_SECONDS", 0.01)
+    news = asyncio.Event()
+
+    async def responses() -> AsyncGenerator[pb.WatchJobsResponse, None]:
+        yield response("T1", synced())
+        await news.wait()
+        yield response("T2", change(1))
+
+    stream = streams._Stream(responses(), sse.Place(""))
+    await stream.opened()
+    pieces = stream.messages()
+    assert [(await anext(pieces))[:6] for _ in range(4)] == [
+        b"retry:",
+        b"event:",
+        b": keep",
+        b": keep",
+    ]
+
+    # When something happens, then it comes
+    news.set()
+    while (piece := await anext(pieces)) == sse.KEEP_ALIVE:
+        pass
+    assert b"id: T2\n" in piece
+    await stream.close()
 
 
 async def test_other_methods_are_refused(shared: Site) -> None:
