@@ -1,14 +1,13 @@
 """Errors over HTTP, in the shape that the edge's JSON transcoder gives to a gRPC status."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse
 
-from core.errors import Reason, RequestError
+from core.errors import FieldViolation, Reason, RequestError
 
 SAFE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_TYPES = "type.googleapis.com/google.rpc."
 # HTTP status -> google.rpc.Code, as google/rpc/code.proto pairs them.
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 416: 11, 429: 8, 500: 13, 503: 14}
 _STATUSES = {
@@ -29,24 +28,35 @@ def refuse(
     reason: Reason,
     message: str,
     headers: Mapping[str, str] | None = None,
-    *more: Mapping[str, Any],
+    *,
+    violations: Sequence[FieldViolation] = (),
 ) -> JSONResponse:
-    """An error response with google.rpc.ErrorInfo inside, and `more` details after it."""
-    info = {"@type": f"{_TYPES}ErrorInfo", "reason": reason.value, "domain": "rushes"}
-    body = {"code": _CODES.get(status, 2), "message": message, "details": [info, *more]}
+    """An error response with google.rpc.ErrorInfo inside, and BadRequest if fields are wrong."""
+    info: dict[str, Any] = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": reason.value,
+        "domain": "rushes",
+    }
+    details = [info]
+    if violations:
+        info["metadata"] = {"field": violations[0].field}
+        details.append(_bad_request(violations))
+    body = {"code": _CODES.get(status, 2), "message": message, "details": details}
     return JSONResponse(body, status, headers={**SAFE, **(headers or {})})
+
+
+def _bad_request(violations: Sequence[FieldViolation]) -> dict[str, Any]:
+    return {
+        "@type": "type.googleapis.com/google.rpc.BadRequest",
+        "fieldViolations": [
+            {"field": one.field, "description": one.description, "reason": Reason.FIELD_INVALID}
+            for one in violations
+        ],
+    }
 
 
 def refuse_error(error: RequestError, status: int | None = None) -> JSONResponse:
     """The response for an error of the domain, with the status that its reason usually has."""
     retry = {} if error.retry_seconds is None else {"Retry-After": f"{error.retry_seconds:.0f}"}
     found = status or _STATUSES.get(error.reason, 500)
-    return refuse(found, error.reason, error.message, retry, *_violations(error))
-
-
-def _violations(error: RequestError) -> list[Mapping[str, Any]]:
-    fields = [
-        {"field": one.field, "description": one.description, "reason": Reason.FIELD_INVALID}
-        for one in error.violations
-    ]
-    return [{"@type": f"{_TYPES}BadRequest", "fieldViolations": fields}] if fields else []
+    return refuse(found, error.reason, error.message, retry, violations=error.violations)
