@@ -93,9 +93,12 @@ crash-full: $(VENV)/.ready-dev ## The same at every failpoint in every way, and 
 crash-long: $(VENV)/.ready-dev ## Random faults for MINUTES=60; SEED=1 runs that one again
 	@$(BIN)/python -m tests.crash --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-.PHONY: bench-watch bench-steps bench-storm bench-memory bench-history bench-scale bench-model bench-aims bench-start bench-starve bench-accept bench-throughput bench-poller bench-render bench-smoke
+.PHONY: bench-watch bench-sse bench-steps bench-storm bench-memory bench-history bench-scale bench-model bench-aims bench-start bench-starve bench-accept bench-throughput bench-poller bench-render bench-smoke
 bench-watch: $(VENV)/.ready-plots ## Live events beside the floor of gRPC, 8 minutes (ARGS="--write" keeps it)
 	@$(BIN)/python -m bench.watch $(ARGS)
+
+bench-sse: $(VENV)/.ready-plots ## Server-sent events beside the gRPC watch, 2 minutes
+	@$(BIN)/python -m bench.sse $(ARGS)
 
 bench-steps: $(VENV)/.ready-plots ## What each step of an event costs by itself, 1 minute
 	@$(BIN)/python -m bench.steps $(ARGS)
@@ -156,8 +159,8 @@ bench-media: bench-setup ## Downloads of 1 GB beside nginx and uvicorn's floor
 	@$(BIN)/python -m bench.media $(ARGS)
 
 .PHONY: bench
-bench: bench-setup ## All benches, kept and written into the docs, some 85 minutes on a calm machine
-	@for name in steps watch peers storm memory scale start starve accept throughput jobs api media poller render; do \
+bench: bench-setup ## All benches, kept and written into the docs, some 90 minutes on a calm machine
+	@for name in steps watch sse peers storm memory scale start starve accept throughput jobs api media poller render; do \
 		$(MAKE) --no-print-directory bench-$$name ARGS=--write || exit; \
 	done
 	@$(MAKE) --no-print-directory bench-model bench-aims ARGS=--write

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsInvalid
-from core.process.urls import is_address, is_host, may_carry_keys
+from core.process.urls import is_address, is_host, is_listener, is_origin, may_carry_keys
 from core.specs import QUEUE_NAME
 
 RESUBMIT_POLICIES = ("never_resubmit", "resubmit_after_lookup")
@@ -80,6 +80,16 @@ class Settings(BaseSettings):
     )
     http_listen: str = _setting(
         "127.0.0.1:50052", "Where the HTTP process listens: host:port or unix:/path."
+    )
+    servers: str = _setting(
+        "",
+        "Where the HTTP process finds the server processes, with commas: host:port or unix:/path"
+        " each; empty: RUSHES_GRPC_LISTEN.",
+    )
+    allowed_origins: str = _setting(
+        "",
+        "Origins, with commas, whose pages may call, such as https://app.example.com; empty: pages"
+        " of this machine.",
     )
     server_processes: Count = _setting(1, "gRPC server processes that `make up` starts.")
     worker_processes: Count = _setting(2, "Worker processes that `make up` starts.")
@@ -164,6 +174,8 @@ class Settings(BaseSettings):
     max_user_downloads: Count = _setting(
         64, "Downloads of more than 128 KiB of one user's items at once, per HTTP process."
     )
+    max_streams: Count = _setting(2000, "Open streams of server-sent events, per HTTP process.")
+    max_tickets: Count = _setting(60, "Tickets for streams that one token may get within a minute.")
     max_waits: Count = _setting(
         100, "GetJob calls of one user that wait for a job's end, per server process."
     )
@@ -308,6 +320,25 @@ class Settings(BaseSettings):
             raise ValueError("use names of a-z, 0-9 and -, with commas, such as video,image")
         return queues
 
+    @field_validator("servers")
+    @classmethod
+    def _check_servers(cls, servers: str) -> str:
+        names = _names(servers)
+        if (servers and not names) or not all(map(is_listener, names)):
+            raise ValueError("use host:port or unix:/path, with commas")
+        return servers
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: str) -> str:
+        names = _names(origins)
+        if (origins and not names) or not all(map(is_origin, names)):
+            raise ValueError(
+                "use https://host or http://host, with :port unless it is the usual one, with"
+                " commas; as browsers write it: in lower case, and nothing after it"
+            )
+        return origins
+
     @field_validator("public_url")
     @classmethod
     def _check_public_url(cls, url: str) -> str:
@@ -397,6 +428,16 @@ class Settings(BaseSettings):
     def address(self) -> str:
         """The public address without a trailing slash."""
         return (self.public_url or f"http://localhost:{self.port}").rstrip("/")
+
+    @cached_property
+    def server_addresses(self) -> tuple[str, ...]:
+        """Where the HTTP process finds the server processes."""
+        return _names(self.servers) or (self.grpc_listen,)
+
+    @cached_property
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may call; none: pages of this machine."""
+        return _names(self.allowed_origins)
 
     @cached_property
     def signing_key_path(self) -> Path:

@@ -5,6 +5,7 @@ import sys
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
+import redis
 from google.protobuf.json_format import MessageToDict
 
 from core import decoding
@@ -14,13 +15,18 @@ from core.process.keys import read_or_make_key
 from core.process.role import run_role
 from core.process.settings import Settings
 from core.store import Database, media, open_database
+from core.telling.stream import connect
 from server.commands.uploads import Intake
 from server.fair_executor import FairExecutor
 from server.http.app import make_app
 from server.http.bindings import Bindings, our_services
 from server.http.bodies import Bodies
+from server.http.credentials import Credentials
 from server.http.downloads import Downloads
 from server.http.serve import serve
+from server.http.servers import Servers
+from server.http.streams import Streams
+from server.http.tickets import Tickets
 from server.http.uploads import Dock
 from server.mapping import Mapper
 from server.mapping.addresses import BlobAddresses
@@ -37,35 +43,54 @@ def main() -> None:
 
 def _run(settings: Settings) -> int:
     failpoints.arm(settings.failpoints)
-    signing_key = read_or_make_key(settings.signing_key_path)
     db = open_database(settings)
     # A database connection belongs to its thread, so look-ups run in a few threads that stay.
     threads = min(settings.server_threads, settings.database_connections)
-    blobs = open_blobs(settings, signing_key)
     with (
         ThreadPoolExecutor(threads, "look-up") as pool,
         FairExecutor(WRITERS, "writer") as writers,
         FairExecutor(FINISHERS, "finisher") as finishers,
+        connect(settings) as client,
     ):
-        app = make_app(
-            find=partial(media.find, db),
-            blobs=blobs,
-            signer=AddressSigner(settings.address, signing_key),
-            pool=pool,
-            checks=Bodies(Bindings(our_services())),
-            downloads=Downloads(settings.max_downloads, settings.max_user_downloads),
-            dock=make_dock(settings, db, blobs, pool, writers, finishers),
-        )
-        serving = serve(
-            app,
-            settings.http_listen,
-            drain_seconds=settings.drain_call_seconds,
-            stuck_seconds=settings.reader_stuck_seconds,
-        )
-        asyncio.run(serving)
+        asyncio.run(_serve(settings, db, pool, client, writers, finishers))
     decoding.close()
     db.close()
     return 0
+
+
+async def _serve(
+    settings: Settings,
+    db: Database,
+    pool: Executor,
+    client: redis.Redis,
+    writers: FairExecutor,
+    finishers: FairExecutor,
+) -> None:
+    signing_key = read_or_make_key(settings.signing_key_path)
+    blobs = open_blobs(settings, signing_key)
+    servers = Servers(settings.server_addresses)
+    tickets = Tickets(client, settings.max_tickets)
+    credentials = Credentials(servers, tickets, pool)
+    streams = Streams(servers, credentials, settings.max_streams)
+    app = make_app(
+        find=partial(media.find, db),
+        blobs=blobs,
+        signer=AddressSigner(settings.address, signing_key),
+        pool=pool,
+        downloads=Downloads(settings.max_downloads, settings.max_user_downloads),
+        credentials=credentials,
+        streams=streams,
+        checks=Bodies(Bindings(our_services())),
+        dock=make_dock(settings, db, blobs, pool, writers, finishers),
+    )
+    await serve(
+        app,
+        settings.http_listen,
+        drain=streams.drain,
+        drain_seconds=settings.drain_call_seconds,
+        stuck_seconds=settings.reader_stuck_seconds,
+    )
+    await servers.close()
 
 
 def make_dock(

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+import grpc
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,11 +19,14 @@ from core.media import Media
 from server.http import bodies
 from server.http.access_log import AccessLog
 from server.http.bodies import Bodies
+from server.http.calls import refuse_call
+from server.http.credentials import Credentials
 from server.http.downloads import Downloads
 from server.http.heads import Heads
 from server.http.media import Shelf, serve_media
 from server.http.pages import page_routes
-from server.http.refusals import refuse, refuse_error
+from server.http.refusals import SAFE, refuse, refuse_error
+from server.http.streams import Streams
 from server.http.uploads import Dock, receive_upload
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -35,6 +39,8 @@ def make_app(
     signer: AddressSigner,
     pool: Executor,
     downloads: Downloads,
+    credentials: Credentials,
+    streams: Streams,
     checks: Bodies,
     dock: Dock | None = None,
     now: Callable[[], float] = time.time,
@@ -55,8 +61,13 @@ def make_app(
         await asyncio.get_running_loop().run_in_executor(pool, find, _NO_ID)
         return JSONResponse({"ready": True}, headers={"Cache-Control": "no-store"})
 
+    async def ticket(request: Request) -> Response:
+        return JSONResponse(await credentials.ticket_for(request), headers=SAFE)
+
     app = Starlette(
         routes=[
+            Route("/v1/jobs:watch", streams.serve, methods=["GET"]),
+            Route("/v1/streams:ticket", ticket, methods=["POST"]),
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
             Route("/uploads/{media_id}", upload, methods=["PUT", "HEAD"]),
             Route("/ready", ready, methods=["GET"]),
@@ -66,6 +77,7 @@ def make_app(
         middleware=[Middleware(AccessLog), Middleware(Heads)],
         exception_handlers={
             RequestError: _domain_error,
+            grpc.aio.AioRpcError: _call_error,
             HTTPException: _http_error,
             Exception: _unknown_error,
         },
@@ -77,6 +89,11 @@ def make_app(
 async def _domain_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return refuse_error(error)
+
+
+async def _call_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, grpc.aio.AioRpcError)
+    return refuse_call(error)
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

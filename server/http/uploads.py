@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +19,8 @@ from starlette.responses import JSONResponse, Response
 from core.blobs import AddressSigner, PartWriter
 from core.errors import (
     BlobMissing,
+    CredentialsExpired,
+    CredentialsInvalid,
     InputInvalid,
     NotFound,
     RateLimited,
@@ -31,7 +34,7 @@ from core.uploads import Upload
 from server.commands.uploads import Intake
 from server.fair_executor import FairExecutor
 from server.http.ranges import Span, Unsatisfiable, parse_content_range
-from server.http.refusals import refuse
+from server.http.refusals import refuse, refuse_error
 
 T = TypeVar("T")
 KEEP_BYTES = 8 * 1024 * 1024
@@ -60,13 +63,14 @@ async def receive_upload(request: Request, dock: Dock) -> Response:
     """Answers PUT and HEAD.
 
     Raises:
-        CredentialsInvalid, CredentialsExpired: when the address was changed or its time is over.
         NotFound: when the upload was dropped.
         UploadIncomplete, UploadMismatch, InputInvalid, StorageFull: see CreateUpload.
         RateLimited: when too many uploads send bytes.
     """
     try:
         return await _answer(request, dock)
+    except (CredentialsInvalid, CredentialsExpired) as error:
+        return refuse_error(error, HTTPStatus.FORBIDDEN)  # signing in would not help
     except Unsatisfiable:
         text = "Content-Range: is damaged, or beyond size_bytes; use bytes first-last/size."
         return refuse(416, Reason.FIELD_INVALID, text)

@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = FileDescriptorSet.FromString((ROOT / "protos" / "rushes.binpb").read_bytes())
 JSON = {"content-type": "application/json"}
 EVENTS = {"accept": "text/event-stream"}
+# As events it is the HTTP process's business (test_events).
+STREAM = "/rushes.v1.MediaService/WatchJobs"
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ async def test_every_method_is_routed(start_edge: StartEdge, tmp_path: Path, pla
             for line, body in route.requests:
                 headers = JSON if body else {}
                 assert await reached(edge.port, line, headers, body) == route.path
-                assert await reached(edge.port, line, headers | EVENTS, body) == route.path
+                if route.path != STREAM:
+                    assert await reached(edge.port, line, headers | EVENTS, body) == route.path
 
 
 async def test_a_service_that_this_version_does_not_serve_is_unimplemented(

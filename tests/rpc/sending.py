@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+import redis
+
 from core.blobs import AddressSigner, open_blobs
 from core.process.keys import read_or_make_key
 from core.store import media
@@ -21,7 +23,11 @@ from server.http.__main__ import make_dock
 from server.http.app import make_app
 from server.http.bindings import Bindings
 from server.http.bodies import Bodies
+from server.http.credentials import Credentials
 from server.http.downloads import Downloads
+from server.http.servers import Servers
+from server.http.streams import Streams
+from server.http.tickets import Tickets
 from tests.house import House
 from tests.services import DEADLINE_SECONDS
 from tests.unit.server.http.conftest import Answer, running
@@ -116,7 +122,11 @@ def harbour_of(house: House, port: int = 0) -> Iterator[Harbour]:
         FairExecutor(2) as writers,
         FairExecutor(2) as finishers,
     ):
+        servers = Servers(())  # nobody streams here
+        credentials = Credentials(servers, Tickets(redis.Redis(), 1), pool)
         app = make_app(
+            credentials=credentials,
+            streams=Streams(servers, credentials, 1),
             find=partial(media.find, house.db),
             blobs=blobs,
             signer=AddressSigner(settings.address, key),

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 import structlog
 import uvicorn
 
@@ -24,7 +25,11 @@ from core.process.settings import read_settings
 from server.http.app import make_app
 from server.http.bindings import Bindings
 from server.http.bodies import Bodies
+from server.http.credentials import Credentials
 from server.http.downloads import Downloads
+from server.http.servers import Servers
+from server.http.streams import Streams
+from server.http.tickets import Tickets
 from tests.services import DEADLINE_SECONDS, wait_for
 
 SIGNING_KEY = b"k" * 32
@@ -98,12 +103,16 @@ def site(tmp_path: Path) -> Iterator[Site]:
     items: dict[str, Media | Exception] = {media.media_id: media}
     signer = AddressSigner(settings.address, SIGNING_KEY)
     with structlog.testing.capture_logs() as logged, ThreadPoolExecutor(2) as pool:
+        servers = Servers(())  # nobody streams here
+        credentials = Credentials(servers, Tickets(redis.Redis(), 1), pool)
         app = make_app(
             find=finder(items),
             blobs=blobs,
             signer=signer,
             pool=pool,
             downloads=Downloads(64, 32),
+            credentials=credentials,
+            streams=Streams(servers, credentials, 1),
             checks=Bodies(Bindings(())),
         )
         with running(app) as port:
