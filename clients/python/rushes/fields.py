@@ -59,6 +59,7 @@ class VideoFields(TypedDict, total=False):
     last_frame: input, a picture.
     references: inputs, pictures of a subject or a style.
     source_video: input, a video to extend.
+    loop: whether the first frame follows on the last one as the next would.
     style_pack: a prompt template; `list_prompt_templates()` has them.
     mood: a prompt template.
     cinematography: a prompt template.
@@ -77,6 +78,7 @@ class VideoFields(TypedDict, total=False):
     last_frame: MediaSource | None
     references: Sequence[MediaSource] | None
     source_video: MediaSource | None
+    loop: bool | None
     style_pack: str | None
     mood: str | None
     cinematography: str | None

@@ -120,6 +120,9 @@ class VideoOptions(CommonSpec):
     cinematography: Annotated[
         str | None, text_option("NAME", "Camera preset, from `rushes templates`.")
     ] = None
+    loop: Annotated[
+        bool, typer.Option("--loop", help="A seamless loop: the end leads to the beginning.")
+    ] = False
 
     def fields(self) -> VideoFields:
         """The fields of the spec that are given."""
@@ -132,6 +135,8 @@ class VideoOptions(CommonSpec):
                 given[name] = parse_media(f"--{name.replace('_', '-')}", text)
         if self.reference:
             given["references"] = [parse_media("--reference", text) for text in self.reference]
+        if self.loop:
+            given["loop"] = True
         fields: VideoFields = {
             **self.common(),  # type: ignore[typeddict-item]
             **{name: value for name, value in given.items() if value is not None},

@@ -108,6 +108,7 @@ VIDEO = VideoSpec(
     style_pack="nature",
     mood="calm",
     cinematography="pan",
+    loop=True,
 )
 IMAGE = ImageSpec(
     prompt="boat",
@@ -157,6 +158,7 @@ JOB = Job(
     cancel_saves_cost=True,
     retry_of="i",
     request_id="r",
+    apply_to_view="desk",
     final_prompt="waves, calm",
     create_time=1000,
     start_time=1100,
