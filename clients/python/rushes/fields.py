@@ -32,6 +32,7 @@ class JobFields(TypedDict, total=False):
     start_within: seconds; the job fails when it has not started by then.
     finish_within: seconds; the job fails when it has not ended by then.
     validate_only: checks and prices the job; nothing is stored.
+    apply_to_view: on success the first output is applied to this view, for example "card/42".
     """
 
     request_id: str | None
@@ -40,6 +41,7 @@ class JobFields(TypedDict, total=False):
     start_within: Seconds | None
     finish_within: Seconds | None
     validate_only: bool | None
+    apply_to_view: str | None
 
 
 class VideoFields(TypedDict, total=False):

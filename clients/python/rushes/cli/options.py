@@ -195,6 +195,9 @@ class HowOptions:
     finish_within: Annotated[
         str | None, text_option("TIME", "Fail when it has not ended by then, like 1h.")
     ] = None
+    apply_to: Annotated[
+        str | None, text_option("VIEW", "Show the first result in this view of your app.")
+    ] = None
 
     def fields(self) -> JobFields:
         """The options that are given."""
@@ -205,6 +208,8 @@ class HowOptions:
             fields["start_within"] = parse_span("--start-within", self.start_within)
         if self.finish_within is not None:
             fields["finish_within"] = parse_span("--finish-within", self.finish_within)
+        if self.apply_to is not None:
+            fields["apply_to_view"] = self.apply_to
         return fields
 
 
