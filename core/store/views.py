@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from core.jobs import Job, State
 from core.media import Media, MediaType
 from core.store.engine.database import Database, Row, Session
-from core.store.engine.sql import Statement, name_part, name_part_by_dialect
+from core.store.engine.sql import Statement, columns, name_part, name_part_by_dialect
 from core.store.rows import MEDIA_NAMES, media_from_row
 from core.views import View, ViewChange, ViewChangeType
 
 # So many views of a user may show something.
 MAX_SHOWING = 1000
 _NAMES = ("view", "looping", "job_id", "apply_time", "deleted_media_id")
-name_part("view_columns", ", ".join(f"view.{name}" for name in _NAMES))
+name_part("view_columns", columns(_NAMES, "view"))
+name_part("shown_columns", columns(_NAMES, "shown"))
 # The order of names, the same on both databases whatever their languages are.
 name_part_by_dialect("by_bytes", sqlite="COLLATE BINARY", postgres='COLLATE "C"')
 # Views that show something, by name. Indexes: `view_shown`, the primary key of the items.
@@ -30,14 +31,14 @@ _SHOWING = Statement("""
 """)
 # A page of them. At most MAX_SHOWING are looked at. Indexes: as above.
 _PAGE = Statement("""
-    SELECT {view_columns}, {media_columns}
+    SELECT {shown_columns}, {media_columns}
     FROM (
-        SELECT * FROM view
+        SELECT {view_columns}, view.media_id FROM view
         WHERE user_id = :user_id AND media_id <> '' AND view {by_bytes} > :after
             AND substr(view, 1, CAST(:prefix_length AS INTEGER)) = :prefix
         ORDER BY view {by_bytes} LIMIT :limit
-    ) view JOIN media ON media.media_id = view.media_id
-    ORDER BY view.view {by_bytes}
+    ) shown JOIN media ON media.media_id = shown.media_id
+    ORDER BY shown.view {by_bytes}
 """)
 # Indexes: both primary keys.
 _GET = Statement("""
@@ -196,8 +197,8 @@ def former(db: Database, user_id: str, media_id: str) -> list[str]:
 def view_from_row(row: Row) -> View:
     """The view of a row with `{view_columns}` and the columns of its item, which may be NULL."""
     view, looping, job_id, apply_time, deleted_media_id = row[: len(_NAMES)]
-    columns = row[len(_NAMES) :]
-    if not columns[MEDIA_NAMES.index("media_id")]:
+    item = row[len(_NAMES) :]
+    if not item[MEDIA_NAMES.index("media_id")]:
         return View(view=view, deleted_media_id=deleted_media_id)
-    media = media_from_row(columns)
+    media = media_from_row(item)
     return View(view=view, media=media, looping=bool(looping), job_id=job_id, apply_time=apply_time)
