@@ -51,7 +51,8 @@ def apply(db: Database, user_id: str, view: str, media_id: str, *, looping: bool
         if (before.media_id, before.looping) == (media_id, loops):
             raise Undo(Changed(views.get(session, user_id, view), media_id))
         if before.is_full:
-            raise ResourceLimitReached(resource="views", limit=views.MAX_SHOWING)
+            text = f"{views.MAX_SHOWING} of your views show something; clear one first."
+            raise ResourceLimitReached("view", views.MAX_SHOWING, text)
         after = View(view=view, media=media, looping=loops, apply_time=locked.now_ms)
         change = views.put(session, user_id, after, locked.revision, locked.now_ms)
         told = append_beside(session, locked, Beside(views=(change,)))

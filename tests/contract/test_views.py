@@ -158,7 +158,7 @@ def test_at_most_a_thousand_views_show_something(db: Database) -> None:
     # Then no more can show something, but those may change
     with pytest.raises(ResourceLimitReached) as refused:
         apply(db, "more", item)
-    assert refused.value.metadata == {"resource": "views", "limit": "1000"}
+    assert refused.value.metadata == {"resource": "view", "limit": "1000"}
     assert apply(db, "last", other).change is not None
 
     # And a job whose view is one too many succeeds without it

@@ -204,7 +204,7 @@ def test_at_most_a_thousand_views_show_something(house: House) -> None:
     request = pb.ApplyViewRequest(view="more", media_id=item)
     refusal = house.caller("alice").refused("ApplyView", request)
     assert (refusal.code, refusal.reason) == (Code.RESOURCE_EXHAUSTED, "RESOURCE_LIMIT_REACHED")
-    assert refusal.metadata == {"resource": "views", "limit": "1000"}
+    assert refusal.metadata == {"resource": "view", "limit": "1000"}
 
     # And one page has them all
     assert len(listed(house, page_size=5000).views) == 1000
