@@ -189,6 +189,8 @@ class Job:
     cancel_saves_cost: bool = True
     retry_of: str = ""
     request_id: str = ""
+    # View of the user that the first output is applied to on success.
+    apply_to_view: str = ""
     final_prompt: str = ""
     create_time: int
     start_time: int | None = None
@@ -248,6 +250,7 @@ _PLAIN = (
     "cancel_saves_cost",
     "retry_of",
     "request_id",
+    "apply_to_view",
     "final_prompt",
     "create_time",
     "start_time",

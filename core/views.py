@@ -19,7 +19,7 @@ class ViewChangeType(StrEnum):
 class View:
     """What a view shows. Without `media` it shows nothing.
 
-    `apply_time` is in milliseconds of the database, and None of a view that nobody has used.
+    `apply_time` is in milliseconds of the database, and None of a view that shows nothing.
     """
 
     view: str

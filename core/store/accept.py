@@ -110,6 +110,7 @@ class NewJob:
     request_ttl_ms: int = 7 * 24 * 3600 * 1000
     final_prompt: str = ""
     retry_of: str = ""
+    apply_to_view: str = ""
     inputs: tuple[Media, ...] = ()
     queue: str = ""  # empty: the queue of its kind
 
@@ -410,6 +411,8 @@ def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> di
         "cost_estimated": new.cost.estimated_micros,
         "price_revision": new.cost.price_revision,
         "request_id": new.request_id,
+        "apply_to_view": new.apply_to_view,
+        "wish": revision,
         "final_prompt": new.final_prompt,
         "retry_of": new.retry_of,
         "create_time": now,

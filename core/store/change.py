@@ -28,6 +28,7 @@ from core.store.flows import Load
 from core.store.notifications import Inbox, Told, follow, inbox_of
 from core.store.results import keep
 from core.store.rows import JOB_NAMES, job_from_columns, jobs_from_rows, outputs_of
+from core.store.views import applied_by
 
 T = TypeVar("T")
 
@@ -35,6 +36,12 @@ T = TypeVar("T")
 _BUMP = Statement("""
     INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 1, 0)
     ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision + 1
+""")
+# Locks the user, and makes its row if there is none, at the revision as it is.
+# Index: the primary key.
+_HOLD = Statement("""
+    INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 0, 0)
+    ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision
 """)
 # Locks the user's job. Gives the time, the user's revision, load and inbox, the notification that
 # the job has and whether it is unread, whether the job has outputs, and its columns.
@@ -135,6 +142,14 @@ def bump(session: Session, user_id: str) -> None:
     that was committed before the lock.
     """
     session.later(_BUMP, user_id=user_id)
+
+
+def hold(session: Session, user_id: str) -> None:
+    """Locks the user until the transaction ends, for writes that may turn out to be no change.
+
+    Such a transaction calls `lock_user` later if they are one.
+    """
+    session.later(_HOLD, user_id=user_id)
 
 
 def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
@@ -241,6 +256,7 @@ def apply(
         notifications=follow(
             session, locked.inbox, locked.told, type, locked.state, job, locked.now_ms
         ),
+        views=applied_by(session, job, locked.columns["wish"], locked.now_ms),
     )
     return append_event(session, Event(locked.revision, type, locked.now_ms, job, beside))
 

@@ -85,6 +85,7 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
         cancel_saves_cost=not state.terminal and not r["at_risk"],
         retry_of=r["retry_of"],
         request_id=r["request_id"],
+        apply_to_view=r["apply_to_view"],
         final_prompt=r["final_prompt"],
         create_time=r["create_time"],
         start_time=r["start_time"],

@@ -41,6 +41,7 @@ class Options:
     start_within_ms: int | None = None
     finish_within_ms: int | None = None
     validate_only: bool = False
+    apply_to_view: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

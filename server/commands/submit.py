@@ -49,7 +49,7 @@ from server.fair_executor import FairExecutor
 # Requests whose addresses are fetched at once. Each holds what it fetches in memory.
 FETCHES_AT_ONCE = 4
 DAY_MS = 24 * 3600 * 1000
-_LIMITS = ("max_cost_micros", "start_within_ms", "finish_within_ms")
+_CHOSEN = ("max_cost_micros", "start_within_ms", "finish_within_ms", "apply_to_view")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +240,7 @@ class Submit:
             request_id=options.request_id,
             fingerprint=fingerprint,
             final_prompt=final_prompt,
+            apply_to_view=options.apply_to_view,
             request_ttl_ms=self._settings.request_id_days * DAY_MS,
             queue=model.queue_of(spec.kind),
         )
@@ -320,10 +321,10 @@ class Submit:
 
 def _fingerprint(options: Options, request: dict[str, Any]) -> str:
     """A digest of all that a request asks for: equal ones may share a request_id."""
-    chosen = {name: getattr(options, name) for name in _LIMITS}
+    chosen = {name: getattr(options, name) for name in _CHOSEN}
     # Options that were not chosen are left out, so that an option of a later version does not
     # change the digests of earlier requests.
-    limits = {name: value for name, value in chosen.items() if value is not None}
+    limits = {name: value for name, value in chosen.items() if value not in (None, "")}
     text = json.dumps({**request, "labels": dict(options.labels), **limits}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -364,6 +365,7 @@ def _as_it_would_be(new: NewJob, now_ms: int) -> Job:
         request_id=new.request_id,
         final_prompt=new.final_prompt,
         retry_of=new.retry_of,
+        apply_to_view=new.apply_to_view,
         create_time=now_ms,
         start_deadline=now_ms + new.start_within_ms if new.start_within_ms else None,
         finish_deadline=now_ms + new.finish_within_ms,

@@ -36,6 +36,7 @@ _ASKED = (
     "labels",
     "retry_of",
     "request_id",
+    "apply_to_view",
     "final_prompt",
 )
 _ASKED_TIMES = ("create_time", "start_deadline", "finish_deadline")

@@ -23,12 +23,14 @@ from rushes.v1 import (
     reporter_service_pb2,
     share_service_pb2,
     view_service_pb2,
+    view_service_pb2_grpc,
     webhook_service_pb2,
 )
 from server.parts import Parts
 from server.services.account import build_account_service
 from server.services.media import build_media_service
 from server.services.notifications import build_notification_service
+from server.services.views import build_view_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,11 @@ SERVICES = (
         build_account_service,
         account_service_pb2_grpc.add_AccountServiceServicer_to_server,
     ),
+    Service(
+        view_service_pb2.DESCRIPTOR.services_by_name["ViewService"],
+        build_view_service,
+        view_service_pb2_grpc.add_ViewServiceServicer_to_server,
+    ),
 )
 # Of the contract, but not built yet: each method answers METHOD_UNIMPLEMENTED.
 PLANNED: tuple[ServiceDescriptor, ...] = (
@@ -69,6 +76,5 @@ PLANNED: tuple[ServiceDescriptor, ...] = (
     assistant_service_pb2.DESCRIPTOR.services_by_name["AssistantService"],
     reporter_service_pb2.DESCRIPTOR.services_by_name["ReporterService"],
     share_service_pb2.DESCRIPTOR.services_by_name["ShareService"],
-    view_service_pb2.DESCRIPTOR.services_by_name["ViewService"],
     webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
 )

@@ -171,22 +171,25 @@ class MediaService(rpc.MediaServiceServicer):
         self, request: pb.DeleteMediaRequest, context: Context
     ) -> pb.DeleteMediaResponse:
         media_id = self._check.media_id(request)
-        binned = self._library.delete(_user(), [media_id], permanent=request.permanent)
-        media = self._map.media_to_proto(binned[0]) if binned else None
-        return pb.DeleteMediaResponse(media=media)
+        deleted = self._library.delete(_user(), [media_id], permanent=request.permanent)
+        media = self._map.media_to_proto(deleted.items[0]) if deleted.items else None
+        return pb.DeleteMediaResponse(media=media, cleared_views=deleted.cleared_views)
 
     def UndeleteMedia(
         self, request: pb.UndeleteMediaRequest, context: Context
     ) -> pb.UndeleteMediaResponse:
-        media = self._library.undelete(_user(), self._check.media_id(request))
-        return pb.UndeleteMediaResponse(media=self._map.media_to_proto(media))
+        media, former = self._library.undelete(_user(), self._check.media_id(request))
+        return pb.UndeleteMediaResponse(media=self._map.media_to_proto(media), former_views=former)
 
     def BatchDeleteMedia(
         self, request: pb.BatchDeleteMediaRequest, context: Context
     ) -> pb.BatchDeleteMediaResponse:
         media_ids = self._check.batch_delete(request)
-        binned = self._library.delete(_user(), media_ids, permanent=request.permanent)
-        return pb.BatchDeleteMediaResponse(media=map(self._map.media_to_proto, binned))
+        deleted = self._library.delete(_user(), media_ids, permanent=request.permanent)
+        return pb.BatchDeleteMediaResponse(
+            media=map(self._map.media_to_proto, deleted.items),
+            cleared_views=deleted.cleared_views,
+        )
 
     def CreateUpload(
         self, request: pb.CreateUploadRequest, context: Context
@@ -218,7 +221,7 @@ def build_media_service(parts: Parts) -> MediaService:
         submit=submit,
         cancel=Cancel(parts.queues, parts.changes),
         read=parts.read,
-        library=Library(parts.db, parts.blobs, parts.tokens, parts.settings),
+        library=Library(parts.db, parts.blobs, parts.tokens, parts.changes, parts.settings),
         uploads=BeginUpload(parts.db, parts.blobs, parts.signer, parts.settings),
         watch=parts.watch,
     )

@@ -13,7 +13,7 @@ from core.errors import InputInvalid, PriceUnknown, RequestError, field_invalid
 from core.files.sniff import EXTENSIONS
 from core.jobs import State
 from core.media import MediaType
-from core.process.settings import MAX_SIGNED_URL_TTL_SECONDS, Settings
+from core.process.settings import Settings
 from core.specs import Spec
 from rushes.v1 import job_pb2, media_pb2
 from rushes.v1 import media_service_pb2 as pb
@@ -148,7 +148,7 @@ class Validator:
         """The item's id, and the lifetime of its addresses in seconds."""
         problems = Problems()
         media_id = f.check_id(problems, "media_id", request.media_id)
-        ttl = _url_ttl(problems, request)
+        ttl = f.read_url_ttl(problems, request)
         problems.raise_wrong()
         return media_id, ttl
 
@@ -167,7 +167,7 @@ class Validator:
             create_time_from=_time(problems, request, "create_time_from"),
             create_time_until=_time(problems, request, "create_time_until"),
             deleted=request.deleted,
-            url_ttl_seconds=_url_ttl(problems, request),
+            url_ttl_seconds=f.read_url_ttl(problems, request),
         )
         problems.raise_wrong()
         return wanted
@@ -282,7 +282,6 @@ class Validator:
     def _options(self, problems: Problems, options: pb.JobOptions) -> Options:
         most = self._settings.max_labels
         longest = self._settings.max_finish_seconds * 1000
-        _refuse_planned(problems, options, "apply_to_view", at="options.")
         return Options(
             request_id=f.check_request_id(problems, "options.request_id", options.request_id),
             labels=f.check_labels(problems, "options.labels", options.labels, most),
@@ -290,6 +289,9 @@ class Validator:
             start_within_ms=_limit(problems, options, "start_within", longest),
             finish_within_ms=_limit(problems, options, "finish_within", longest),
             validate_only=options.validate_only,
+            apply_to_view=f.check_view(
+                problems, "options.apply_to_view", options.apply_to_view, needed=False
+            ),
         )
 
     def _max_cost(self, problems: Problems, options: pb.JobOptions) -> int | None:
@@ -338,11 +340,11 @@ def _included(problems: Problems, include: Any) -> int:
     return parts
 
 
-def _refuse_planned(problems: Problems, request: Message, *fields: str, at: str = "") -> None:
+def _refuse_planned(problems: Problems, request: Message, *fields: str) -> None:
     """Refuses fields of the contract that this version would pass over."""
     given = {field.name for field, _ in request.ListFields()}
     for field in given.intersection(fields):
-        problems.wrong(at + field, "is not supported by this version yet")
+        problems.wrong(field, "is not supported by this version yet")
 
 
 def _given(problems: Problems, field: str, enum: Any, value: int) -> str:
@@ -372,11 +374,3 @@ def _time(problems: Problems, request: Message, field: str) -> int | None:
     if not request.HasField(field):
         return None
     return f.read_time(problems, field, getattr(request, field))
-
-
-def _url_ttl(problems: Problems, request: Message) -> int | None:
-    """Whole seconds, at least one; None takes the default."""
-    if not request.HasField("url_ttl"):
-        return None
-    most = MAX_SIGNED_URL_TTL_SECONDS * 1000
-    return _span(problems, request, "url_ttl", (1000, 0, most)) // 1000

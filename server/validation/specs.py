@@ -328,7 +328,11 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
             style_pack=spec.style_pack,
             mood=spec.mood,
             cinematography=spec.cinematography,
+            loop=spec.loop or None,
         )
+        for field in ("last_frame", "source_video"):
+            if spec.loop and spec.HasField(field):
+                self._problems.wrong(self._at("loop"), f"goes with no {field}")
         return replace(built, duration_ms=self._duration_ms(ability, built))
 
     def _duration_ms(self, ability: Ability, spec: VideoSpec) -> int:

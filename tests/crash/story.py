@@ -66,7 +66,11 @@ class Story:
             told["notifications"] = notifications
         kept = {"user_id": row["user_id"], "job_id": job_id, "event_time": self._tick_ms()}
         self.final.event.append(
-            {"kind": "event", "notifications": [], **kept, **copy.deepcopy(told)}
+            {
+                **{"kind": "event", "notifications": [], "views": [], "view": ""},
+                **kept,
+                **copy.deepcopy(told),
+            }
         )
         told["job"].pop("estimated")
         return told

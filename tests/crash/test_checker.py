@@ -459,5 +459,51 @@ def test_usage_without_what_an_operation_that_turned_up_late_cost_is_i22(told: T
     assert "I22" in {violation.invariant for violation in told.story.check()}
 
 
+def apply(told: Told) -> Line:
+    """Makes the job of the story one that applies its output; the row of the view."""
+    ended = told.story.final.event[-1]
+    for event in told.story.final.event:
+        if event["job_id"] == ended["job_id"]:
+            event["view"] = "desk"
+    media_id = ended["job"]["outputs"][0]
+    ended["views"] = [{"type": "APPLIED", "media_id": media_id}]
+    row = {"kind": "view", "user_id": ended["user_id"], "view": "desk", "media_id": media_id}
+    told.story.final.view.append(row)
+    return row
+
+
+def test_a_view_that_shows_what_the_log_says_breaks_nothing(told: Told) -> None:
+    apply(told)
+    assert told.story.check() == []
+
+
+def test_a_view_that_shows_something_else_is_i23(told: Told) -> None:
+    apply(told)["media_id"] = "another"
+    expect(told, "I23", 1)
+
+
+def test_a_view_that_is_not_kept_is_i23(told: Told) -> None:
+    apply(told)
+    told.story.final.view.clear()
+    expect(told, "I23", 1)
+
+
+def test_a_success_that_should_have_applied_is_i23(told: Told) -> None:
+    apply(told)
+    told.story.final.event[-1]["views"] = []
+    expect(told, "I23", 1)
+
+
+def test_an_older_wish_that_wins_is_i23(told: Told) -> None:
+    # Given a job that was accepted later and ended before, in the same view
+    apply(told)
+    ended = told.story.final.event[-1]
+    newer = {**ended, "job_id": "newer", "revision": ended["revision"] - 0.5}
+    told.story.final.event.append(newer)
+    later = {**newer, "event": "QUEUED", "revision": ended["revision"] - 0.6, "views": []}
+    told.story.final.event.append(later)
+    assert ("I23", "a view was to show what it did") in named(told)
+
+
 def named(told: Told) -> set[tuple[str, str]]:
     return {(violation.invariant, violation.message) for violation in told.story.check()}

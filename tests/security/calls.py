@@ -11,6 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from core.scopes import Scope
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import notification_service_pb2 as notification_pb
+from rushes.v1 import view_service_pb2 as view_pb
 from server.services import SERVICES
 from tests.house import House, read_refusal
 from tests.rpc.requests import image, video
@@ -32,6 +33,9 @@ NEEDED: dict[str, Callable[[], Message]] = {
     "CreateNotification": lambda: notification_pb.CreateNotificationRequest(
         user_id="bob", title="Hello", action={"label": "Open"}
     ),
+    "GetView": lambda: view_pb.GetViewRequest(view="desk"),
+    "ApplyView": lambda: view_pb.ApplyViewRequest(view="desk"),
+    "ClearView": lambda: view_pb.ClearViewRequest(view="desk"),
     "CreateAnnouncement": lambda: notification_pb.CreateAnnouncementRequest(title="Hello"),
 }
 

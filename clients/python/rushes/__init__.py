@@ -55,6 +55,7 @@ from rushes.v1.media_service_pb2 import EstimateCostResponse as _EstimateCostRes
 from rushes.v1.media_service_pb2 import JobEvent, ProgressEvent, WatchEvent
 from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.v1.notification_pb2 import Announcement, Notification, NotificationSettings
+from rushes.v1.view_pb2 import View
 from rushes.values import media_input
 from rushes.watch_protocol import is_done
 
@@ -114,6 +115,7 @@ __all__ = [
     "Usage",
     "UsageResult",
     "VideoSpec",
+    "View",
     "WatchEvent",
     "image_spec",
     "is_done",

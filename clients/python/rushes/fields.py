@@ -32,6 +32,7 @@ class JobFields(TypedDict, total=False):
     start_within: seconds; the job fails when it has not started by then.
     finish_within: seconds; the job fails when it has not ended by then.
     validate_only: checks and prices the job; nothing is stored.
+    apply_to_view: on success the first output is applied to this view, for example "card/42".
     """
 
     request_id: str | None
@@ -40,6 +41,7 @@ class JobFields(TypedDict, total=False):
     start_within: Seconds | None
     finish_within: Seconds | None
     validate_only: bool | None
+    apply_to_view: str | None
 
 
 class VideoFields(TypedDict, total=False):
@@ -59,6 +61,7 @@ class VideoFields(TypedDict, total=False):
     last_frame: input, a picture.
     references: inputs, pictures of a subject or a style.
     source_video: input, a video to extend.
+    loop: whether the first frame follows on the last one as the next would.
     style_pack: a prompt template; `list_prompt_templates()` has them.
     mood: a prompt template.
     cinematography: a prompt template.
@@ -77,6 +80,7 @@ class VideoFields(TypedDict, total=False):
     last_frame: MediaSource | None
     references: Sequence[MediaSource] | None
     source_video: MediaSource | None
+    loop: bool | None
     style_pack: str | None
     mood: str | None
     cinematography: str | None

@@ -48,6 +48,7 @@ from rushes.v1.notification_service_pb2 import (
     MarkNotificationsReadRequest,
     UpdateNotificationSettingsRequest,
 )
+from rushes.v1.view_service_pb2 import ApplyViewRequest, GetViewRequest, ListViewsRequest
 from rushes.values import (
     content_size,
     enum_number,
@@ -69,6 +70,7 @@ Listing = TypeVar(
     ListAnnouncementsRequest,
     GetUsageRequest,
     ListApiKeysRequest,
+    ListViewsRequest,
 )
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -124,6 +126,7 @@ def job_options(fields: JobFields) -> JobOptions:
         "start_within": to_duration(fields.get("start_within"), "start_within"),
         "finish_within": to_duration(fields.get("finish_within"), "finish_within"),
         "validate_only": bool(fields.get("validate_only")),
+        "apply_to_view": fields.get("apply_to_view") or "",
     }
     return filled(JobOptions, values)
 
@@ -358,6 +361,26 @@ def put_input(fields: VideoJob | ImageJob, name: str, number: int, media: Media)
         given[name] = [*sources[:number], media, *sources[number + 1 :]]
     else:
         given[name] = media
+
+
+def views_request(prefix: str, limit: int | None, url_ttl: Seconds | None) -> ListViewsRequest:
+    """The first page of views."""
+    values = {
+        "prefix": prefix,
+        "page_size": _page_size(limit),
+        "url_ttl": to_duration(url_ttl, "url_ttl"),
+    }
+    return filled(ListViewsRequest, values)
+
+
+def view_request(view: str, url_ttl: Seconds | None) -> GetViewRequest:
+    """What a view shows."""
+    return filled(GetViewRequest, {"view": view, "url_ttl": to_duration(url_ttl, "url_ttl")})
+
+
+def apply_view_request(view: str, media_id: str, looping: bool | None) -> ApplyViewRequest:
+    """Makes a view show a media item."""
+    return filled(ApplyViewRequest, {"view": view, "media_id": media_id, "looping": looping})
 
 
 def _page_size(limit: int | None) -> int:

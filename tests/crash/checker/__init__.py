@@ -24,6 +24,7 @@
 | I20 | no secret in logs and errors (`find_secrets`) | `privacy` |
 | I21 | flows and counts are what the jobs say (`find_mends`) | `flows` |
 | I22 | usage is what the jobs and the books say | `usage` |
+| I23 | each view shows what the newest wish put there | `views` |
 
 It trusts nothing of what it checks: the ledger is the provider's, the frames are as they were on
 the wire, and the legal moves are drawn anew.
@@ -51,6 +52,7 @@ from tests.crash.checker.privacy import errors_tell_no_secret, find_secrets, use
 from tests.crash.checker.progress import Holdings, check_leaks, check_quiet
 from tests.crash.checker.snapshots import snapshots_equal_replays
 from tests.crash.checker.usage import usage_is_what_the_jobs_say
+from tests.crash.checker.views import views_follow_the_newest_wish
 from tests.crash.checker.watching import (
     nothing_is_applied_twice,
     revisions_rise_by_one,
@@ -92,6 +94,7 @@ CHECKS: dict[str, Check] = {
     "I20": errors_tell_no_secret,
     "I21": flows_say_what_the_jobs_say,
     "I22": usage_is_what_the_jobs_say,
+    "I23": views_follow_the_newest_wish,
 }
 
 

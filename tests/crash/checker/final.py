@@ -22,6 +22,7 @@ from core.store.models import (
     SpendingRow,
     UsageDay,
     UserStream,
+    ViewRow,
 )
 from tests.crash.history import Line
 
@@ -37,6 +38,7 @@ TABLES = {
     "flow": FlowRow,
     "notification": NotificationRow,
     "usage": UsageDay,
+    "view": ViewRow,
 }
 
 
@@ -55,6 +57,7 @@ class Final:
     flow: list[Line] = field(default_factory=list)
     notification: list[Line] = field(default_factory=list)
     usage: list[Line] = field(default_factory=list)
+    view: list[Line] = field(default_factory=list)
     ledger: list[Line] = field(default_factory=list)
     blob: list[Line] = field(default_factory=list)
 
@@ -147,8 +150,13 @@ def _event(row: Line) -> Line:
         }
         for one in payload.get("notifications", [])
     ]
-    view = job_view(payload["job"])
-    return {**row, "event": payload["type"], "job": view, "notifications": told}
+    shown = [
+        {"type": one["type"], "media_id": one["view"].get("media", {}).get("media_id", "")}
+        for one in payload.get("views", [])
+    ]
+    told = {"notifications": told, "views": shown}
+    told |= {"view": payload["job"].get("apply_to_view", "")}
+    return {**row, "event": payload["type"], "job": job_view(payload["job"]), **told}
 
 
 def _notification(row: Line) -> Line:

@@ -303,6 +303,26 @@ BUGS = {
             ),
         ),
     ),
+    "older_wish_wins": Bug(
+        "A job applies its output although a job that was accepted later has done so.",
+        (
+            Edit(
+                "core/store/views.py",
+                "if found.wish > wish or found.is_full:",
+                "if found.is_full:",
+            ),
+        ),
+    ),
+    "untold_view": Bug(
+        "A view changes without a word in the event of the job that changed it.",
+        (
+            Edit(
+                "core/store/views.py",
+                "return (put(session, job.user_id, view, wish, now_ms),)",
+                "put(session, job.user_id, view, wish, now_ms)\n    return ()",
+            ),
+        ),
+    ),
     "uncounted_end": Bug(
         "A job that is reconciled counts as running for ever.",
         (

@@ -151,6 +151,8 @@ RECIPES = {
     "started_twice": Recipe({"I17"}, mix=TROUBLED),
     "uncounted_unread": Recipe({"I17"}, total=20),
     "untold_end": Recipe({"I17"}, total=20),
+    "older_wish_wins": Recipe({"I23"}),
+    "untold_view": Recipe({"I23"}, total=20),
     "prompt_in_log": Recipe({"I20"}, mix=TROUBLED, total=40),
 }
 

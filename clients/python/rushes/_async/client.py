@@ -10,6 +10,7 @@ from rushes._async.inbox_calls import AsyncInboxCalls
 from rushes._async.job_calls import AsyncJobCalls
 from rushes._async.job_handle import AsyncJobHandle
 from rushes._async.seam import run_blocking
+from rushes._async.view_calls import AsyncViewCalls
 from rushes.download import PathTarget, check_folder
 from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
@@ -30,7 +31,7 @@ from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class AsyncClient(AsyncJobCalls, AsyncInboxCalls, AsyncAccountCalls):
+class AsyncClient(AsyncJobCalls, AsyncInboxCalls, AsyncAccountCalls, AsyncViewCalls):
     """Talks to one Rushes server. Use it with `async with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.

@@ -18,6 +18,7 @@ from rushes.cli import (
     templates,
     token,
     uploads,
+    views,
     watching,
 )
 from rushes.cli.commands import new_group, spread
@@ -57,6 +58,7 @@ for part in (
     jobs,
     library,
     uploads,
+    views,
     notifications,
     models,
     templates,

@@ -37,6 +37,7 @@ LIVE = {
 # purged yet.
 BOUNDED = {
     *("media_unindexed", "notification_user", "notification_unread", "view_shown"),
+    "view_media",
     *("api_key_user", "api_key_working"),
 }
 # By these columns an index is searched, and only by these all rows of a user are found.

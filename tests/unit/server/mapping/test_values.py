@@ -48,8 +48,8 @@ INPUTS = {"rushes.v1.MediaInput.content", "rushes.v1.MediaInput.uri"}
 # Of the contract, and not built yet.
 PLANNED = {
     *("rushes.v1.Job.analysis", "rushes.v1.Job.analysis_digest", "rushes.v1.Job.report"),
-    *("rushes.v1.Job.report_result", "rushes.v1.Job.batch_id", "rushes.v1.Job.apply_to_view"),
-    *("rushes.v1.Model.analysis", "rushes.v1.Progress.preview", "rushes.v1.VideoSpec.loop"),
+    *("rushes.v1.Job.report_result", "rushes.v1.Job.batch_id"),
+    *("rushes.v1.Model.analysis", "rushes.v1.Progress.preview"),
 }
 # What stands in an event beside its job: `server.watch.lines` adds it.
 BESIDE = {f"rushes.v1.WatchEvent.{name}" for name in ("notifications", "views", "announcement")}
@@ -108,6 +108,7 @@ VIDEO = VideoSpec(
     style_pack="nature",
     mood="calm",
     cinematography="pan",
+    loop=True,
 )
 IMAGE = ImageSpec(
     prompt="boat",
@@ -157,6 +158,7 @@ JOB = Job(
     cancel_saves_cost=True,
     retry_of="i",
     request_id="r",
+    apply_to_view="desk",
     final_prompt="waves, calm",
     create_time=1000,
     start_time=1100,
