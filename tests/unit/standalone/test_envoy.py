@@ -130,6 +130,8 @@ def test_connections_stay_well_below_the_descriptors(
 
 def test_every_status_of_envoy_has_the_one_shape() -> None:
     mappers = rest_mappers(yaml.safe_load((ROOT / "envoy.yaml").read_text()))
+    # What the HTTP process says about a body has the shape already.
+    mappers = [one for one in mappers if "json_format" in one["body_format_override"]]
 
     comparisons = [
         mapper["filter"]["and_filter"]["filters"][0]["status_code_filter"]["comparison"]

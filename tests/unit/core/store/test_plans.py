@@ -52,6 +52,8 @@ READS = {
     "overview._OLDEST": "the same, and one job of each flow",
     "flows._REFILL": "what it scans is its own list of the flows of one user",
     "flows._DIFFERENT": "compares all flows with what waits; once a minute, in one process",
+    "usage._LARGEST": "reads a row for each user, for an administrator who asks",
+    "usage._WITH": "the same",
     "restore._TO_SUBMIT": "reads all jobs, once after a restore",
     "restore._EXTEND": "writes all unfinished jobs, once after a restore",
 }

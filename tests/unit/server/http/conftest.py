@@ -48,7 +48,7 @@ class Answer:
     @property
     def reason(self) -> str:
         """The reason in the ErrorInfo of a refusal."""
-        [info] = json.loads(self.body)["details"]
+        info, *_ = json.loads(self.body)["details"]
         assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
         assert info["domain"] == "rushes"
         return str(info["reason"])
