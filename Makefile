@@ -16,6 +16,7 @@ WORKERS ?= 4
 PARALLEL := -n $(WORKERS) --dist worksteal
 MINUTES ?= 60
 REQUESTS ?= 2000
+FUZZ_SECONDS ?= 60
 SEED ?=
 # Everything that is installed comes by this script, and from the locks.
 INSTALL := PYTHON=$(PYTHON) requirements/install
@@ -35,6 +36,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.lock
 
 $(VENV)/.ready-plots: $(VENV)/.ready-dev requirements/plots.lock
 	@$(INSTALL) $(VENV) plots
+	@touch $@
+
+$(VENV)/.ready-fuzz: $(VENV)/.ready-dev requirements/fuzz.lock
+	@$(INSTALL) $(VENV) fuzz
 	@touch $@
 
 $(PROTO_VENV)/.ready: requirements/proto.lock requirements/install
@@ -62,8 +67,8 @@ test-install: $(VENV)/.ready-dev ## Install on fresh machines, with newer versio
 	@$(BIN)/python -m pytest tests/install -m install $(if $(ARGS),$(ARGS),-n 3 --dist worksteal)
 
 .PHONY: attack
-attack: $(VENV)/.ready-dev ## All attacks, with REQUESTS=2000 made-up ones for each method
-	@ATTACK_EXAMPLES=$(REQUESTS) $(BIN)/python -m pytest tests/security $(if $(ARGS),$(ARGS),$(PARALLEL))
+attack: $(VENV)/.ready-fuzz ## All attacks, with REQUESTS=2000 made-up ones for each method
+	@ATTACK_EXAMPLES=$(REQUESTS) FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/security $(if $(ARGS),$(ARGS),$(PARALLEL))
 
 .PHONY: audit
 audit: $(VENV)/.ready-dev ## Known holes in what is shipped and tested with; it needs the network
@@ -88,9 +93,12 @@ crash-full: $(VENV)/.ready-dev ## The same at every failpoint in every way, and 
 crash-long: $(VENV)/.ready-dev ## Random faults for MINUTES=60; SEED=1 runs that one again
 	@$(BIN)/python -m tests.crash --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-.PHONY: bench-watch bench-steps bench-storm bench-memory bench-history bench-scale bench-model bench-aims bench-start bench-accept bench-throughput bench-poller bench-render bench-smoke
+.PHONY: bench-watch bench-sse bench-steps bench-storm bench-memory bench-history bench-scale bench-model bench-aims bench-start bench-starve bench-accept bench-throughput bench-poller bench-render bench-smoke
 bench-watch: $(VENV)/.ready-plots ## Live events beside the floor of gRPC, 8 minutes (ARGS="--write" keeps it)
 	@$(BIN)/python -m bench.watch $(ARGS)
+
+bench-sse: $(VENV)/.ready-plots ## Server-sent events beside the gRPC watch, 2 minutes
+	@$(BIN)/python -m bench.sse $(ARGS)
 
 bench-steps: $(VENV)/.ready-plots ## What each step of an event costs by itself, 1 minute
 	@$(BIN)/python -m bench.steps $(ARGS)
@@ -115,6 +123,9 @@ bench-history: $(VENV)/.ready-plots ## Calls with two million old jobs, an hour 
 
 bench-start: $(VENV)/.ready-plots ## From accepted to started, 2 minutes
 	@$(BIN)/python -m bench.start $(ARGS)
+
+bench-starve: $(VENV)/.ready-plots ## What one user's flood of each call does to others, 15 minutes
+	@$(BIN)/python -m bench.starve $(ARGS)
 
 bench-accept: $(VENV)/.ready-plots ## Accepts a second beside their floor, 1 minute
 	@$(BIN)/python -m bench.accept $(ARGS)
@@ -148,8 +159,8 @@ bench-media: bench-setup ## Downloads of 1 GB beside nginx and uvicorn's floor
 	@$(BIN)/python -m bench.media $(ARGS)
 
 .PHONY: bench
-bench: bench-setup ## All benches, kept and written into the docs, some 70 minutes on a calm machine
-	@for name in steps watch peers storm memory scale start accept throughput jobs api media poller render; do \
+bench: bench-setup ## All benches, kept and written into the docs, some 90 minutes on a calm machine
+	@for name in steps watch sse peers storm memory scale start starve accept throughput jobs api media poller render; do \
 		$(MAKE) --no-print-directory bench-$$name ARGS=--write || exit; \
 	done
 	@$(MAKE) --no-print-directory bench-model bench-aims ARGS=--write
@@ -167,12 +178,12 @@ check: $(VENV)/.ready-dev $(PROTO_VENV)/.ready ## Lint, types, import rules, con
 	@cd clients/python && $(CURDIR)/$(BIN)/deptry --no-ansi rushes
 	@$(BIN)/buf lint protos/rushes.binpb --config protos/buf.yaml --path rushes
 	@$(BIN)/buf breaking protos/rushes.binpb --against protos/rushes.released.binpb --config protos/buf.yaml --path rushes
-	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python protos/generate.py --check
+	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python -m protos.generate --check
 	@$(BIN)/python clients/python/unasync.py --check
 
 .PHONY: proto
 proto: $(VENV)/.ready-dev $(PROTO_VENV)/.ready ## Generate the stubs and the descriptor set from protos/
-	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python protos/generate.py
+	@PROTOC_PYTHON=$(PROTO_VENV)/bin/python $(BIN)/python -m protos.generate
 
 .PHONY: sync
 sync: $(VENV)/.ready-dev ## Generate the synchronous client from the asyncio one

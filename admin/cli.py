@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer import TyperException
 
-from admin import budget, models, providers, reconcile
+from admin import budget, models, providers, reconcile, storage
 from admin.backup import back_up
 from admin.restore import restore
 from admin.site import Site, find_site
@@ -42,7 +42,7 @@ _CODES: tuple[tuple[type[RushesError], int], ...] = (
 )
 
 app = typer.Typer(
-    help="Manage budgets, uncertain costs, backups and providers of a Rushes installation.",
+    help="Manage budgets, uncertain costs, storage, backups and providers of an installation.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -53,6 +53,7 @@ app.add_typer(budget.app, name="budget")
 app.add_typer(models.app, name="models")
 app.add_typer(providers.app, name="providers")
 app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(storage.app, name="storage")
 app.add_typer(epoch, name="epoch")
 
 

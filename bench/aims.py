@@ -92,6 +92,8 @@ def _idle(cell: str) -> list[Aim]:
 
 PEER = "socket.io-streams"
 FAIR = "another user's GetJob"
+# The floods that compute most, and the accepts.
+FLOODS = ("GetJob", "ListJobs", "WatchJobs", "GenerateImage", "EstimateCost of 50 models")
 SQLITE, POSTGRES = (f"accept on {name}, 50 at once" for name in ("sqlite", "postgres"))
 EVENTS = [
     *_against("progress against the floor", ["progress-2000", "progress-5000"], 1.6, 1.2),
@@ -131,6 +133,13 @@ CALLS = [
     Aim("p99 of GetJob alone", "api-fair", f"{FAIR} alone", "p99_ms", "ms"),
     Aim("the same beside another user's 100 slow searches", "api-fair",
         f"{FAIR} beside 100 slow searches", "p99_ms", "ms"),
+    *(
+        Aim(f"{what} beside a flood: {name}, {how}", "starve", f"{name}, {how}", f"{key}_times",
+            "×", 3, 3)
+        for name in FLOODS
+        for how in ("within", "beyond")
+        for key, what in (("get", "GetJob"), ("accept", "accept"), ("event", "state change"))
+    ),
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ so that they take threads of the server but no CPU.
 
 import argparse
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,15 +24,22 @@ from bench.harness.results import Row, Run, percentile, row_of
 from bench.installation import DATABASES, Installation, installation
 from bench.systems.unary import PATH
 from bench.throughput import run_jobs, submit
+from core.api_keys import ApiKey, hash_of, new_secret
+from core.ids import new_id
 from core.process.settings import read_settings
-from core.store import open_database
+from core.store import Database, keys, open_database, usage_days
+from core.store.usage_days import KEPT_DAYS
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
+from rushes.v1.account_service_pb2 import GetBudgetRequest, GetUsageRequest, ListApiKeysRequest
+from rushes.v1.account_service_pb2_grpc import AccountServiceStub
 
 USER = "user-0"
 JOBS = 100
 AT_ONCE = (1, 16)
+API_KEYS = 50
+MODELS = ("builtin-image", "builtin-video", "simulator-image")
 SLOW_CALLS = 100
 # Of a table that every search reads. GetJob does not.
 LOCK = "LOCK TABLE media_segment IN ACCESS EXCLUSIVE MODE"
@@ -85,8 +93,33 @@ def _calls(database: str, asked: argparse.Namespace, run: Run) -> list[Row]:
         floor.hello()
         db = open_database(read_settings(database_url=running.database_url))
         run_jobs(running, db, JOBS, users=1, at_once=8)
+        _fill_account(db)
         db.close()
         return asyncio.run(_measured(running, floor, asked, run))
+
+
+def _fill_account(db: Database) -> None:
+    """Gives the user usage of all days that are kept, and as many API keys as it may have."""
+    today = db.now_ms()
+
+    rows = [
+        usage_days._row(USER, usage_days._day(today - day * usage_days.DAY_MS), model)
+        | {"charged": 40_000}
+        for day in range(1, KEPT_DAYS)
+        for model in MODELS
+    ]
+    db.write(lambda session: session.run(usage_days._ADD, usage=json.dumps(rows)))
+    for number in range(API_KEYS):
+        key = ApiKey(
+            api_key_id=new_id(),
+            user_id=USER,
+            label=f"key {number}",
+            secret_prefix="rushes_abcde",
+            scopes=("jobs.read", "jobs.write"),
+            create_time=today,
+            expire_time=today + usage_days.DAY_MS,
+        )
+        keys.create(db, key, hash_of(new_secret()), API_KEYS)
 
 
 async def _measured(
@@ -140,7 +173,10 @@ async def _measure(call: Caller, count: int, at_once: int, pids: dict[str, int])
 async def _callers(running: Installation, channel: grpc.aio.Channel) -> dict[str, Caller]:
     """Each kind of call, ready to be made."""
     stub: Any = rpc.MediaServiceStub(channel)
+    account: Any = AccountServiceStub(channel)
     headers = _headers(running, USER)
+    usage = GetUsageRequest(group_by=[GetUsageRequest.DAY, GetUsageRequest.MODEL])
+    usage.start_time.seconds = int(time.time()) - (KEPT_DAYS - 1) * 24 * 3600
     jobs = await stub.ListJobs(pb.ListJobsRequest(page_size=20), metadata=headers)
     image = job_pb2.ImageSpec(prompt="a pixel")
     requests = {
@@ -149,10 +185,13 @@ async def _callers(running: Installation, channel: grpc.aio.Channel) -> dict[str
         "ListMedia": pb.ListMediaRequest(page_size=20),
         "EstimateCost": pb.EstimateCostRequest(image=image),
         "GenerateImage": pb.GenerateImageRequest(spec=image),
+        "GetUsage": usage,
+        "GetBudget": GetBudgetRequest(),
+        "ListApiKeys": ListApiKeysRequest(),
     }
 
     def caller(name: str, request: Any) -> Caller:
-        method = getattr(stub, name)
+        method = getattr(stub, name, None) or getattr(account, name)
         return lambda: method(request, metadata=headers)
 
     return {name: caller(name, request) for name, request in requests.items()}

@@ -26,7 +26,7 @@ from core.tokens import ResumePoint, Tokens
 from server.mapping import Asked, Mapper, tick_to_proto
 from server.mapping.addresses import BlobAddresses
 from server.watch.frames import event_frame, response
-from server.watch.lines import LineMaker
+from server.watch.lines import JOBS, LineMaker
 from tests.making import job_value, new_media
 
 TIMES, LEAST_OF = 4000, 12
@@ -61,7 +61,7 @@ def _steps() -> dict[str, Callable[[], object]]:
         "a line of the end, with a signed address": lambda: lines.make(5, "job", succeeded, asked),
         "a tick": lambda: event_frame(tick_to_proto("j" * 26, 1, progress, NOW_MS)),
         "a resume token": lambda: tokens.resume("alice", ResumePoint("epoch", 77)),
-        "a response": lambda: response([line.frame], token),
+        "a response": lambda: response([line.frame(JOBS)], token),
         "a measured lag": lambda: metrics.WATCH_LAG.observe(0.004),
     }
 

@@ -13,7 +13,8 @@ RushesError
     ├── RequestIdConflict · JobStateInvalid · ModelRetired · MethodUnimplemented
     ├── ProviderNotConfigured
     ├── CostAboveLimit · BudgetExceeded · PriceUnknown
-    ├── QueueFull · TooManyWatches · RateLimited · StorageFull
+    ├── QueueFull · TooManyWatches · RateLimited · StorageFull · ResourceLimitReached
+    ├── UploadIncomplete · UploadMismatch
     └── ServerDraining · DependencyUnavailable (QueryTooSlow) · WatcherTooSlow
 
 The gRPC code of each reason is in `server/interceptors/boundary.py`. A class's docstring is its
@@ -331,6 +332,36 @@ class StorageFull(RequestError):
     """The storage is full."""
 
     reason = Reason.STORAGE_FULL
+
+
+class ResourceLimitReached(RequestError):
+    """You have as many of these as you may; delete or end one of them first."""
+
+    reason = Reason.RESOURCE_LIMIT_REACHED
+
+    def __init__(self, resource: str, limit: int, message: str = "") -> None:
+        text = f"You have {limit} {resource}, as many as you may; delete or end one of them first."
+        super().__init__(message or text, resource=resource, limit=limit)
+
+
+class UploadIncomplete(RequestError):
+    """These are not the bytes that come next; go on where the upload stands."""
+
+    reason = Reason.UPLOAD_INCOMPLETE
+
+    def __init__(self, received_bytes: int, message: str = "") -> None:
+        super().__init__(message, received_bytes=received_bytes)
+        self.received_bytes = received_bytes
+
+
+class UploadMismatch(RequestError):
+    """The bytes are not those that CreateUpload named."""
+
+    reason = Reason.UPLOAD_MISMATCH
+
+    def __init__(self, field: str, cause: str) -> None:
+        violation = FieldViolation(field, cause)
+        super().__init__(f"{field}: {cause}", violations=(violation,), field=field)
 
 
 class ServerDraining(RequestError):

@@ -1,7 +1,8 @@
 """The events that watchers get: durable changes of a user, and progress ticks, which may be lost.
 
-A user has one change at each revision, counted from 1 without a gap. An event of a job is one kind
-of change. A reader that does not know a change's kind passes over its revision.
+A user has one change at each revision, counted from 1 without a gap. It is an event of a job with
+what its transaction did beside, or a change of notifications or views alone. A reader that does not
+know a change's kind passes over its revision.
 """
 
 import functools
@@ -10,9 +11,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.jobs import EventType, Job, Progress
+from core.notifications import NotificationChange
+from core.views import ViewChange
 
-# The kind of a change that is an event of a job.
+# The kind of a change that is an event of a job, and of one that is about no job.
 JOB_KIND = "job"
+USER_KIND = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What stands in a change beside an event of a job, or without one.
+
+    `read_announcements` are the ids of announcements that the user has marked as read.
+    """
+
+    notifications: tuple[NotificationChange, ...] = ()
+    views: tuple[ViewChange, ...] = ()
+    read_announcements: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The parts that are not empty."""
+        values: dict[str, Any] = {
+            "notifications": [one.to_json() for one in self.notifications],
+            "views": [one.to_json() for one in self.views],
+            "read_announcements": list(self.read_announcements),
+        }
+        return {name: value for name, value in values.items() if value}
+
+
+NOTHING_BESIDE = Beside()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +71,7 @@ class Event:
     type: EventType
     event_time: int
     job: Job
+    beside: Beside = NOTHING_BESIDE
 
     @functools.cached_property
     def payload(self) -> str:
@@ -89,4 +118,13 @@ def event_to_json(event: Event) -> dict[str, Any]:
         "type": event.type,
         "event_time": event.event_time,
         "job": event.job.to_json(),
+        **event.beside.to_json(),
     }
+
+
+def user_change(user_id: str, revision: int, time: int, beside: Beside) -> UserChange:
+    """A change that is about no job."""
+    payload = json.dumps({"event_time": time, **beside.to_json()}, separators=(",", ":"))
+    return UserChange(
+        user_id=user_id, revision=revision, kind=USER_KIND, time=time, payload=payload
+    )

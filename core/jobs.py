@@ -5,8 +5,10 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from core.errors import Reason
@@ -187,6 +189,8 @@ class Job:
     cancel_saves_cost: bool = True
     retry_of: str = ""
     request_id: str = ""
+    # View of the user that the first output is applied to on success.
+    apply_to_view: str = ""
     final_prompt: str = ""
     create_time: int
     start_time: int | None = None
@@ -212,22 +216,23 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         """The job as JSON values, as an event keeps it."""
-        progress, cost, failure = self.progress, self.cost, self.failure
-        values: dict[str, Any] = {
-            name: value for name in _PLAIN if (value := getattr(self, name)) not in (None, "", {})
-        }
-        values |= {
-            "kind": self.kind,
-            "spec": spec_to_json(self.spec),
-            "state": self.state,
-            "progress": _compact(progress),
-            "cost": _compact(cost),
-            "outputs": [media.to_json() for media in self.outputs],
-        }
+        values = self.to_json_alone()
+        values["outputs"] = [media.to_json() for media in self.outputs]
         if self.result is not None:
             values["result"] = self.result.to_json()
-        if failure is not None:
-            values["failure"] = _compact(failure)
+        return values
+
+    def to_json_alone(self) -> dict[str, Any]:
+        """The same without what the job made."""
+        pairs = zip(_PLAIN, _PLAIN_VALUES(self), strict=True)
+        values = {name: value for name, value in pairs if value or value not in (None, "", {})}
+        values["kind"] = self.kind
+        values["spec"] = spec_to_json(self.spec)
+        values["state"] = self.state
+        values["progress"] = _compact(self.progress)
+        values["cost"] = _compact(self.cost)
+        if self.failure is not None:
+            values["failure"] = _compact(self.failure)
         return values
 
 
@@ -245,6 +250,7 @@ _PLAIN = (
     "cancel_saves_cost",
     "retry_of",
     "request_id",
+    "apply_to_view",
     "final_prompt",
     "create_time",
     "start_time",
@@ -253,16 +259,23 @@ _PLAIN = (
     "start_deadline",
     "finish_deadline",
 )
+_PLAIN_VALUES = attrgetter(*_PLAIN)
 
 
 def _compact(value: Any) -> dict[str, Any]:
-    pairs = ((name, getattr(value, name)) for name in _names(value.__class__))
-    return {name: item for name, item in pairs if item not in (None, "")}
+    cls = value.__class__
+    pairs = zip(_names(cls), _values(cls)(value), strict=True)
+    return {name: item for name, item in pairs if item or item not in (None, "")}
 
 
 @functools.cache
 def _names(cls: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(cls))
+
+
+@functools.cache
+def _values(cls: Any) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*_names(cls))
 
 
 def progress_to_json(progress: Progress) -> dict[str, Any]:

@@ -5,6 +5,7 @@ input.
 import dataclasses
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 
@@ -58,8 +59,8 @@ class Media:
 
     def to_json(self) -> dict[str, Any]:
         """The item as JSON values, without the fields that are None or empty."""
-        values = ((name, getattr(self, name)) for name in _NAMES)
-        return {name: value for name, value in values if value not in (None, "")}
+        pairs = zip(_NAMES, _VALUES(self), strict=True)
+        return {name: value for name, value in pairs if value or value not in (None, "")}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Media":
@@ -69,3 +70,4 @@ class Media:
 
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Media))
+_VALUES = attrgetter(*_NAMES)

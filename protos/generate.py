@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Generates the Python stubs, the descriptor set and protos/google; --check proves them fresh.
+"""Generates the Python stubs, the descriptor set, the OpenAPI document and protos/google.
+
+--check proves that what is committed is fresh.
 
 PROTOC_PYTHON names the interpreter that has grpcio-tools 1.76.0: its stubs import on protobuf 6.33
 and on 7.x, those of newer generators only on 7.x.
@@ -13,10 +15,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from protos.openapi import make_openapi
+
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 STUBS = Path("clients/python/rushes/v1")
 DESCRIPTORS = Path("protos/rushes.binpb")
+OPENAPI = Path("server/http/pages/openapi.json")
 PYTHON = os.environ.get("PROTOC_PYTHON", sys.executable)
 # Envoy's JSON transcoder turns error details into JSON only if it knows their types.
 ERROR_DETAILS = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
@@ -64,6 +69,9 @@ def generate(root: Path) -> None:
     descriptors.parent.mkdir(parents=True, exist_ok=True)
     kept = ["--include_imports", "--include_source_info", f"--descriptor_set_out={descriptors}"]
     protoc(google, *kept, *files, *ERROR_DETAILS)
+    document = root / OPENAPI
+    document.parent.mkdir(parents=True, exist_ok=True)
+    document.write_text(make_openapi(descriptors))
 
 
 def stale(root: Path) -> list[str]:

@@ -7,7 +7,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from core import decoding
-from core.blobs import open_blobs
+from core.blobs import AddressSigner, open_blobs
 from core.catalog.models import read_catalog
 from core.catalog.prompts import read_prompts
 from core.errors import SettingsInvalid
@@ -26,6 +26,7 @@ from server.fair_executor import FairExecutor
 from server.health import Health
 from server.interceptors import build_chain
 from server.interceptors.jwt_verifier import JwksKeys, KeySource, LocalKey, Verifier
+from server.interceptors.key_ring import KeyRing
 from server.interceptors.unknown import UnknownMethods
 from server.mapping import Mapper
 from server.mapping.addresses import BlobAddresses
@@ -40,6 +41,7 @@ log = get_logger(__name__)
 MAX_SEND_BYTES = 8 * 1024 * 1024
 STUCK_WATCH_GRACE_SECONDS = 1.0
 _DRAIN_STEP_SECONDS = 0.02
+LOOK_SECONDS = 0.5
 
 
 class ServerApp:
@@ -74,6 +76,7 @@ class ServerApp:
             db=db,
             pool=pool,
             blobs=blobs,
+            signer=AddressSigner(settings.address, signing_key),
             tokens=tokens,
             catalog=catalog,
             prompts=prompts,
@@ -97,9 +100,10 @@ class ServerApp:
         """The gRPC server with every service of SERVICES, health, and reflection if it is on."""
         settings = self._settings
         verifier = Verifier(_key_source(settings), settings)
+        keys = KeyRing(parts.db, parts.pool.of(KeyRing))
         descriptors = [*(service.descriptor for service in SERVICES), *PLANNED]
         server = grpc.aio.server(
-            interceptors=[build_chain(settings, verifier, parts.pool, descriptors)],
+            interceptors=[build_chain(settings, verifier, keys, parts.pool, descriptors)],
             options=server_options(settings),
         )
         for service in SERVICES:
@@ -119,8 +123,28 @@ class ServerApp:
         return self._watch.count
 
     async def broken(self) -> None:
-        """Returns when a part died without which this process is of no use."""
-        await self._watch.broken()
+        """Returns when a part died without which this process is of no use.
+
+        gRPC's own loop is one: it ends at a path that is not UTF-8, which only those can send who
+        reach the server past the edge.
+        """
+        tasks = [asyncio.create_task(part) for part in (self._watch.broken(), self._loop_ended())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _loop_ended(self) -> None:
+        # `wait_for_termination` would wait until those have left who are connected.
+        while self._takes_calls:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
+
+    @property
+    def _takes_calls(self) -> bool:
+        inner: Any = self._server
+        return bool(inner._server.is_running())
 
     async def start(self) -> None:
         """Listens and serves. Then `port` is the TCP port, or 0 on a unix socket.
@@ -150,9 +174,10 @@ class ServerApp:
         self._watch.drain()
         self._read.drain()
         # A watcher that does not read can't be told anything: calls would wait for it in vain.
+        # Without gRPC's loop nobody who waits is served.
         grace = self._settings.drain_call_seconds
-        ended = await self._watches_ended()
-        await self._server.stop(grace if ended else min(grace, STUCK_WATCH_GRACE_SECONDS))
+        sound = await self._watches_ended() and self._takes_calls
+        await self._server.stop(grace if sound else min(grace, STUCK_WATCH_GRACE_SECONDS))
         await self._watch.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         decoding.close()

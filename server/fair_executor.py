@@ -1,14 +1,20 @@
 """Shares the threads of a process among users, so that a slow caller is slow alone.
 
 Each user has a queue of his own, and the queues take turns. A user gets another thread only while
-more threads are free than he has already. So one user has at most half of the threads, a second
-one half of the rest, and so on: for a user who comes new there is nearly always a free one.
+three times as many are free as he has already. So one user has at most a quarter of the threads, a
+second one a quarter of the rest, and so on: for a user who comes new there is nearly always a free
+one.
+
+Threads that compute take turns at Python's lock, and whoever else wants to go on waits for each of
+them. So a user whose calls have computed much lately has one thread: it makes as much of them as
+several would.
 
 A call that only waits for others gives its place away meanwhile (`resting`).
 """
 
 import contextlib
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent import futures
@@ -19,6 +25,12 @@ from typing import Any
 
 # So many calls may rest at once, each in a thread of its own beside the others.
 MOST_RESTING = 48
+# So many times as many threads must be free as an owner has; the process itself needs but as many.
+FREE_TIMES = 3
+# A user whose calls compute for a larger part of the time has one thread, once they have done so
+# for so many seconds more than that.
+MOST_COMPUTING, SPARE_SECONDS = 0.25, 0.05
+_SWEEP_ABOVE = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +40,33 @@ class _Call:
     owner: Hashable
     work: Callable[[], Any]
     future: "Future[Any]" = field(default_factory=Future)
+
+
+class Computed:
+    """Seconds of CPU that owners used above MOST_COMPUTING of the time. It needs a lock around."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._owners: dict[Hashable, tuple[float, float]] = {}
+        self._sweep_above = _SWEEP_ABOVE
+
+    def add(self, owner: Hashable, seconds: float) -> None:
+        """The owner used so much."""
+        self._owners[owner] = (self._of(owner) + seconds, self._clock())
+        if len(self._owners) > self._sweep_above:
+            self._owners = {o: used for o, used in self._owners.items() if self._of(o)}
+            self._sweep_above = max(_SWEEP_ABOVE, 2 * len(self._owners))
+
+    def is_much(self, owner: Hashable) -> bool:
+        """Whether the owner used more than it may without having one thread only."""
+        return self._of(owner) > SPARE_SECONDS
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def _of(self, owner: Hashable) -> float:
+        seconds, then = self._owners.get(owner, (0.0, 0.0))
+        return max(seconds - (self._clock() - then) * MOST_COMPUTING, 0.0)
 
 
 class FairExecutor(Executor):
@@ -43,6 +82,7 @@ class FairExecutor(Executor):
         self._running: Counter[Hashable] = Counter()
         # In the order of the turns; no queue is empty.
         self._queues: dict[Hashable, deque[_Call]] = {}
+        self._computed = Computed()
         self._closed = False
 
     def of(self, owner: Hashable) -> Executor:
@@ -111,7 +151,7 @@ class FairExecutor(Executor):
     def _next(self) -> _Call | None:
         """The first call of the owner whose turn it is."""
         for owner, queue in self._queues.items():
-            if self._running[owner] == 0 or self._running[owner] < self._free:
+            if self._may_have_another(owner):
                 call = queue.popleft()
                 del self._queues[owner]
                 if queue:
@@ -119,18 +159,27 @@ class FairExecutor(Executor):
                 return call
         return None
 
+    def _may_have_another(self, owner: Hashable) -> bool:
+        running = self._running[owner]
+        if not running or not owner:
+            return running < self._free
+        return running * FREE_TIMES < self._free and not self._computed.is_much(owner)
+
     def _run(self, call: _Call) -> None:
+        began = time.thread_time()
         try:
             result = call.work()
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
-            self._leave(call.owner)
+            self._leave(call.owner, time.thread_time() - began)
             call.future.set_exception(error)
         else:
-            self._leave(call.owner)
+            self._leave(call.owner, time.thread_time() - began)
             call.future.set_result(result)
 
-    def _leave(self, owner: Hashable) -> None:
+    def _leave(self, owner: Hashable, computed: float = 0.0) -> None:
         with self._lock:
+            if owner and computed:
+                self._computed.add(owner, computed)
             self._free += 1
             self._running[owner] -= 1
             if not self._running[owner]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.blobs import Blobs
+from core.blobs import AddressSigner, Blobs
 from core.catalog.models import Catalog
 from core.catalog.prompts import Prompts
 from core.process.settings import Settings
@@ -25,6 +25,7 @@ class Parts:
     db: Database
     pool: FairExecutor
     blobs: Blobs
+    signer: AddressSigner
     tokens: Tokens
     catalog: Catalog
     prompts: Prompts

@@ -12,12 +12,13 @@ class Principal:
     """The authenticated caller.
 
     Its token is good until `expire_time` (milliseconds of this host's clock, leeway included). A
-    stream ends then. `scopes` are what it may do.
+    stream ends then. `scopes` are what it may do. With an API key `api_key_id` names it.
     """
 
     user_id: str
     expire_time: int
     scopes: frozenset[Scope] = USUAL_SCOPES
+    api_key_id: str = ""
 
 
 _principal: ContextVar[Principal | None] = ContextVar("principal", default=None)

@@ -19,6 +19,7 @@ TRANSCODER = "GrpcJsonTranscoder"
 LOOPBACK = "127.0.0.1"
 STATISTICS = "grpc_stats.v3.FilterConfig"
 CONNECTIONS = "downstream_connections.v3.DownstreamConnectionsConfig"
+ORIGINS = "cors.v3.CorsPolicy"
 HEAP = "fixed_heap.v3.FixedHeapConfig"
 MOST_CONNECTIONS = 20_000
 HEAP_BYTES = 1024**3
@@ -34,7 +35,7 @@ class Edge:
     """Where the edge listens, and which processes are behind it. Sockets are absolute paths.
 
     `descriptors` is how many files and sockets a process may have open. Above `heap_bytes` the edge
-    gives up what it holds for callers.
+    gives up what it holds for callers. Without `origins` pages of this machine may call.
     """
 
     port: int
@@ -44,6 +45,7 @@ class Edge:
     reflection: bool = False
     descriptors: int = 2 * MOST_CONNECTIONS
     heap_bytes: int = HEAP_BYTES
+    origins: tuple[str, ...] = ()
 
 
 def find_envoy() -> Path | None:
@@ -95,6 +97,8 @@ def render(edge: Edge, descriptors: Path | None = None) -> str:
         elif CONNECTIONS in block["@type"]:
             most = min(edge.descriptors // 2, MOST_CONNECTIONS)
             block["max_active_downstream_connections"] = most
+        elif ORIGINS in block["@type"] and edge.origins:
+            block["allow_origin_string_match"] = [{"exact": origin} for origin in edge.origins]
         elif HEAP in block["@type"]:
             block["max_heap_size_bytes"] = edge.heap_bytes
     return _dump(config)

@@ -37,27 +37,28 @@ class Source:
 
 class MergedPage(Collector):
     """All processes' metrics with a `process` label. A process that is dead or hangs is left out,
-    and rushes_process_up says so."""
+    and rushes_process_up says so. The page may be read before its `sources` are known."""
 
-    def __init__(self, sources: Iterable[Source]) -> None:
-        self._sources = list(sources)
+    def __init__(self, sources: Iterable[Source] = ()) -> None:
+        self.sources = list(sources)
 
     def collect(self) -> Iterator[Metric]:
         """The families of all pages, each once."""
-        for source in self._sources:
+        sources = self.sources
+        for source in sources:
             metrics.PROCESS_UP.labels(source.name).set(source.up())
         merged: dict[str, Metric] = {}
         _merge(merged, SELF, metrics.REGISTRY.collect())
-        with ThreadPoolExecutor(max(len(self._sources), 1), "metrics") as pool:
-            for source, page in zip(self._sources, pool.map(_ask, self._sources), strict=True):
+        with ThreadPoolExecutor(max(len(sources), 1), "metrics") as pool:
+            for source, page in zip(sources, pool.map(_ask, sources), strict=True):
                 _merge(merged, source.name, page)
         yield from merged.values()
 
 
-def merged_registry(sources: Iterable[Source]) -> CollectorRegistry:
+def merged_registry(page: MergedPage) -> CollectorRegistry:
     """What `core.process.exposition.metrics_served` takes."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(MergedPage(sources))
+    registry.register(page)
     return registry
 
 

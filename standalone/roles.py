@@ -106,7 +106,10 @@ def make_roles(site: Site) -> Roles:
         for index in range(1, site.settings.worker_processes + 1)
     ]
     where = f"127.0.0.1:{site.http_port}" if site.http_port else f"unix:{site.socket('http.web')}"
-    http_env = without_keys(_environment(site, redis_url, RUSHES_HTTP_LISTEN=where))
+    addresses = ",".join(_server_address(site, index) for index in range(1, count + 1))
+    http_env = without_keys(
+        _environment(site, redis_url, RUSHES_HTTP_LISTEN=where, RUSHES_SERVERS=addresses)
+    )
     edge = _edge(site, site.envoy, count) if site.envoy else None
     return Roles(
         servers=tuple(servers),
@@ -212,12 +215,16 @@ def _valkey(site: Site) -> Command | None:
 
 
 def _server(site: Site, redis_url: str, index: int) -> Command:
+    where = _server_address(site, index)
+    environment = _environment(site, redis_url, RUSHES_GRPC_LISTEN=where)
+    return _python(site, f"server-{index}", ["server"], environment)
+
+
+def _server_address(site: Site, index: int) -> str:
     # Each process has its own socket: behind one shared port one process would get every
     # connection.
     socket = f"unix:{site.socket(f'server-{index}.grpc')}"
-    where = socket if site.envoy else f"127.0.0.1:{site.settings.port}"
-    environment = _environment(site, redis_url, RUSHES_GRPC_LISTEN=where)
-    return _python(site, f"server-{index}", ["server"], environment)
+    return socket if site.envoy else f"127.0.0.1:{site.settings.port}"
 
 
 def _python(site: Site, name: str, module: list[str], environment: Mapping[str, str]) -> Command:
@@ -237,6 +244,7 @@ def _edge(site: Site, binary: Path, servers: int) -> Command:
         http=site.socket("http.web"),
         reflection=site.reflection,
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        origins=site.settings.origins,
     )
     config = site.data / "run" / "envoy.yaml"
     config.write_text(render(edge))

@@ -15,7 +15,7 @@ from core.process.telemetry import describe_exception
 from standalone import preflight
 from standalone.child import Place
 from standalone.envoy import LOOPBACK
-from standalone.metrics import merged_registry
+from standalone.metrics import MergedPage, merged_registry
 from standalone.needs import check_needs, redis_answers
 from standalone.preflight import CannotStart
 from standalone.roles import (
@@ -53,18 +53,22 @@ def _run(settings: Settings, screen: Screen) -> int:
     with preflight.locked(data, settings.address):
         preflight.check_port(settings.port)
         screen.record = data / "logs" / "standalone.log"
-        metrics_port = _metrics_port(settings, screen)
-        screen.starting(data)
-        _allow_many_files()
-        (data / "run" / STATE_FILE).unlink(missing_ok=True)
-        with _sockets(data / "run") as sockets:
-            site = make_site(settings, sockets, metrics_port)
+        page = MergedPage()
+        with contextlib.ExitStack() as after:
+            metrics_port = _serve_metrics(settings, page, screen, after)
+            screen.starting(data)
+            _allow_many_files()
+            (data / "run" / STATE_FILE).unlink(missing_ok=True)
+            site = make_site(settings, after.enter_context(_sockets(data / "run")), metrics_port)
             _say_what_is_missing(site, screen)
-            return _guarded(site, screen)
+            return _guarded(site, page, screen)
 
 
-def _metrics_port(settings: Settings, screen: Screen) -> int:
-    """The port for metrics; 0 for none. A port in use is an error only if a setting chose it."""
+def _serve_metrics(
+    settings: Settings, page: MergedPage, screen: Screen, after: contextlib.ExitStack
+) -> int:
+    """Serves the page until `after` ends; the port, 0 for none. A port in use is an error only if a
+    setting chose it."""
     port = settings.metrics_port
     if not port:
         return 0
@@ -72,6 +76,12 @@ def _metrics_port(settings: Settings, screen: Screen) -> int:
         if port == settings.port:
             raise CannotStart(f"port {port} serves callers; choose another RUSHES_METRICS_PORT.")
         preflight.check_port(port, "RUSHES_METRICS_PORT")
+        try:
+            after.enter_context(metrics_served(f"{LOOPBACK}:{port}", merged_registry(page)))
+        except SettingsInvalid as error:
+            # Another run has just begun to listen there.
+            preflight.check_port(port, "RUSHES_METRICS_PORT")
+            raise CannotStart(error.message) from None
     except CannotStart as error:
         if "RUSHES_METRICS_PORT" in os.environ:
             raise
@@ -80,12 +90,12 @@ def _metrics_port(settings: Settings, screen: Screen) -> int:
     return port
 
 
-def _guarded(site: Site, screen: Screen) -> int:
+def _guarded(site: Site, page: MergedPage, screen: Screen) -> int:
     """Runs the site. An unexpected error goes to the log, and to people as one sentence."""
     try:
         check_needs(site.settings)
         slower = site.redis_is_chosen and not redis_answers(site.settings)
-        return asyncio.run(_supervise(site, screen, slower))
+        return asyncio.run(_supervise(site, page, screen, slower))
     except CannotStart:
         raise
     except Exception as error:  # noqa: BLE001 - the log has its place, people one sentence
@@ -94,15 +104,13 @@ def _guarded(site: Site, screen: Screen) -> int:
         raise CannotStart(f"Rushes can't go on: {why}; see {screen.record}.") from None
 
 
-async def _supervise(site: Site, screen: Screen, slower: bool) -> int:
+async def _supervise(site: Site, page: MergedPage, screen: Screen, slower: bool) -> int:
     logs = site.data / "logs"
     supervisor = Supervisor(make_roles(site), Place(site.sockets, logs), screen)
     edge = site.envoy is not None
     welcome = Welcome(site.address, site.server, edge, logs, site.reflection, slower, site.metrics)
-    page = merged_registry(metrics_sources(site, supervisor.children))
-    listen = f"{LOOPBACK}:{site.metrics_port}" if site.metrics_port else ""
+    page.sources = metrics_sources(site, supervisor.children)
     with contextlib.ExitStack() as after:
-        after.enter_context(metrics_served(listen, page))
 
         def when_ready() -> None:
             after.enter_context(announced(site))

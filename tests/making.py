@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from core import api_keys
+from core.api_keys import ApiKey
 from core.events import UserChange
 from core.ids import new_id
 from core.jobs import Cost, CostState, Job, Progress, State
 from core.media import Media, MediaType
 from core.specs import ImageSpec, VideoSpec
-from core.store import Database, accept, budgets, claims, submits, transitions
+from core.store import Database, accept, budgets, claims, keys, submits, transitions
 from core.store.accept import Accepted, NewJob
 from core.store.change import append, bump
 from core.store.claims import Claim
@@ -98,6 +100,26 @@ def continuable(db: Database, user_id: str, after: int) -> int | None:
     """The user's revision, if a watcher who has seen everything up to `after` can go on."""
     [found] = replays(db, [Return(user_id, after)], limit=1)
     return found.head if found.is_whole else None
+
+
+def new_key(user_id: str = "alice", **changes: Any) -> ApiKey:
+    """An API key that nobody has yet."""
+    values: dict[str, Any] = {
+        "api_key_id": new_id(),
+        "label": "laptop",
+        "secret_prefix": "rushes_abcde",
+        "scopes": ("jobs.read",),
+        "create_time": 0,
+        "expire_time": 2**50,
+    }
+    return ApiKey(user_id=user_id, **{**values, **changes})
+
+
+def kept_key(db: Database, user_id: str = "alice", **changes: Any) -> tuple[ApiKey, str]:
+    """An API key that the database knows, with its secret."""
+    secret = api_keys.new_secret()
+    key = new_key(user_id, secret_prefix=secret[:12], **changes)
+    return keys.create(db, key, api_keys.hash_of(secret), most=1000), secret
 
 
 def new_media(user_id: str = "alice", **changes: Any) -> Media:

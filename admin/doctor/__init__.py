@@ -14,10 +14,17 @@ from typing import Any
 from admin.doctor.blobs import check_blobs
 from admin.doctor.database import check_clock, check_database
 from admin.doctor.edge import check_edge
-from admin.doctor.jobs import check_circuits, check_flows, check_reconciling, check_workers
+from admin.doctor.jobs import (
+    check_circuits,
+    check_flows,
+    check_reconciling,
+    check_usage,
+    check_workers,
+)
 from admin.doctor.machine import check_disk, check_keys
 from admin.doctor.models import check_models
 from admin.doctor.patient import Patient, Unwell, read_patient
+from admin.doctor.storage import check_storage
 from admin.doctor.stream import check_stream
 from core.errors import RushesError, SettingsInvalid
 
@@ -30,10 +37,12 @@ CHECKS: Mapping[str, Callable[[Patient], str]] = {
     "clock": check_clock,
     "stream": check_stream,
     "blobs": check_blobs,
+    "storage": check_storage,
     "workers": check_workers,
     "circuits": check_circuits,
     "reconciling": check_reconciling,
     "flows": check_flows,
+    "usage": check_usage,
     "edge": check_edge,
 }
 

@@ -5,7 +5,7 @@ from core.catalog.models import read_catalog
 from core.errors import SettingsInvalid
 from core.jobs import State
 from core.kinds import queues
-from core.store import flows
+from core.store import flows, usage_days
 from core.times import utc
 
 
@@ -58,6 +58,17 @@ def check_flows(patient: Patient) -> str:
             "may not start: a worker mends that within two minutes; if not, look at its log"
         )
     return "what is kept of jobs is what they say"
+
+
+def check_usage(patient: Patient) -> str:
+    """Checks that usage is what the jobs that are kept and the budgets' books say."""
+    users = usage_days.different(patient.database(), patient.settings.retention_days)
+    if users:
+        raise Unwell(
+            f"of {len(users)} users the usage is not what their jobs and budgets say, such as"
+            f" {users[0]!r}: what they may spend is right, what `rushes usage` shows is not"
+        )
+    return "usage is what jobs and budgets say"
 
 
 def _clock(ms: int) -> str:

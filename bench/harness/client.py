@@ -22,7 +22,7 @@ from typing import Any
 
 import uvloop
 
-from bench.harness.http2 import Connection, Header, Stream
+from bench.harness.http2 import Connection, Stream, call_headers
 from bench.harness.processes import Child, Died, python, resident_kib
 from bench.harness.results import percentile
 from bench.harness.systems import read_stamp
@@ -72,15 +72,22 @@ def together(watchers: int, connections: int) -> list[int]:
     return [place * connections // watchers for place in range(watchers)]
 
 
-def connect(stack: ExitStack, plan: Plan, folder: Path, *servers: int) -> Connected:
-    """Starts the client and opens all watches. `stack` ends it. `servers` are processes.
+def connect(
+    stack: ExitStack,
+    plan: Plan,
+    folder: Path,
+    *servers: int,
+    module: str = "bench.harness.client",
+) -> Connected:
+    """Starts the client, which is `module`, and opens all watches. `stack` ends it. `servers` are
+    processes.
 
     Before that a few watches come and go, so that what a server sets up at its first call is no
     part of what its watchers cost.
     """
     path, count = folder / "plan.json", len(plan.tokens)
     path.write_text(json.dumps(asdict(plan)))
-    client = Child(python("bench.harness.client", str(path)))
+    client = Child(python(module, str(path)))
     stack.callback(client.end)
     client.hello()
     client.ask(do="open", count=min(FEW, count), seconds=OPEN_SECONDS)
@@ -124,9 +131,9 @@ class Watcher:
         self.counts = counts
         self.live_at = 0.0
         self.ended = False
-        self._headers = _headers(token)
-        self._request = request
-        self._token = ""
+        self.credentials = token
+        self.request = request
+        self.resume_token = ""
         self._numbers = {"job": 0, "progress": 0}
 
     @property
@@ -134,32 +141,33 @@ class Watcher:
         """Whether it has caught up and goes on."""
         return self.live_at > 0 and not self.ended
 
-    def open(self, connection: Connection) -> None:
+    def open(self, connection: Any) -> None:
         """Opens the watch; with the last token if there is one."""
         self.live_at, self.ended = 0.0, False
-        asked = pb.WatchJobsRequest.FromString(self._request)
-        asked.resume_token = self._token
+        asked = pb.WatchJobsRequest.FromString(self.request)
+        asked.resume_token = self.resume_token
         stream = Stream(self._take, self._end)
-        connection.call(self._headers, asked.SerializeToString(), stream)
+        connection.call(call_headers(PATH, self.credentials), asked.SerializeToString(), stream)
 
     def _take(self, message: bytes) -> None:
         now = time.time()
         response = pb.WatchJobsResponse.FromString(message)
-        self._token = response.resume_token
+        self.resume_token = response.resume_token
         events = response.events
         for event in events:
             kind = event.WhichOneof("event")
             if kind == "progress":
-                self._count(kind, event.progress.progress.message, now)
+                self.count(kind, event.progress.progress.message, now)
             elif kind == "job":
                 if event.job.type != pb.JobEvent.CURRENT:
-                    self._count(kind, event.job.job.progress.message, now)
+                    self.count(kind, event.job.job.progress.message, now)
             elif kind == "synced":
                 self.live_at = now
         if len(events) == 1:
             self.counts.sizes.append(len(message))
 
-    def _count(self, kind: str, text: str, now: float) -> None:
+    def count(self, kind: str, text: str, now: float) -> None:
+        """Takes notice of an event with that stamp."""
         counts = self.counts
         number, published = read_stamp(text)
         if number <= self._numbers[kind]:
@@ -178,13 +186,16 @@ class Watcher:
 class Fleet:
     """All watchers."""
 
+    connection: type[Any] = Connection
+    watcher = Watcher
+
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.counts = Counts()
         pairs = zip(plan.tokens, plan.requests, strict=True)
-        self._watchers = [Watcher(t, base64.b64decode(r), self.counts) for t, r in pairs]
+        self._watchers = [self.watcher(t, base64.b64decode(r), self.counts) for t, r in pairs]
         self._open: list[Watcher] = []
-        self._connections: dict[int, Connection] = {}
+        self._connections: dict[int, Any] = {}
 
     async def open(self, count: int, seconds: float) -> dict[str, Any]:
         """Opens so many watches at once, and waits until each is live or refused."""
@@ -206,9 +217,9 @@ class Fleet:
             "p99_s": percentile(ages, 0.99),
         }
 
-    async def _connect(self, port: int) -> Connection:
+    async def _connect(self, port: int) -> Any:
         loop = asyncio.get_running_loop()
-        return (await loop.create_connection(Connection, self._plan.host, port))[1]
+        return (await loop.create_connection(self.connection, self._plan.host, port))[1]
 
     def _waits(self) -> bool:
         return any(not (watcher.live_at or watcher.ended) for watcher in self._open)
@@ -229,18 +240,6 @@ class Fleet:
         self._connections = {}
 
 
-def _headers(token: str) -> list[Header]:
-    return [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", PATH),
-        (":authority", "localhost"),
-        ("te", "trailers"),
-        ("content-type", "application/grpc"),
-        ("authorization", f"Bearer {token}"),
-    ]
-
-
 async def lines() -> asyncio.StreamReader:
     """The standard input of the process."""
     reader = asyncio.StreamReader()
@@ -254,8 +253,13 @@ def say(answer: dict[str, Any]) -> None:
     print(json.dumps(answer), flush=True)
 
 
-async def _serve(plan: Plan) -> None:
-    fleet = Fleet(plan)
+def read_plan() -> Plan:
+    """The plan in the file that the first argument names."""
+    return Plan(**json.loads(Path(sys.argv[1]).read_text()))
+
+
+async def serve(fleet: Fleet) -> None:
+    """Does what lines of JSON ask for (`bench.harness.systems`)."""
     say({})
     reader = await lines()
     while line := await reader.readline():
@@ -279,4 +283,4 @@ async def _answer(fleet: Fleet, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(Plan(**json.loads(Path(sys.argv[1]).read_text()))))
+    uvloop.run(serve(Fleet(read_plan())))

@@ -35,6 +35,19 @@ def header_block(headers: Sequence[Header]) -> bytes:
     return bytes(block)
 
 
+def call_headers(path: str, token: str) -> list[Header]:
+    """The headers of a gRPC call."""
+    return [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "localhost"),
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+        ("authorization", f"Bearer {token}"),
+    ]
+
+
 def _text(value: str) -> bytes:
     raw = value.encode()
     if len(raw) < 0x7F:
@@ -99,6 +112,10 @@ class Connection(asyncio.Protocol):
         """Drops the connection without a word to its calls."""
         self._streams.clear()
         self._transport.close()
+
+    def drop(self) -> None:
+        """Drops the connection, which ends its calls."""
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Takes all whole frames, and keeps the rest."""

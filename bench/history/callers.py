@@ -32,6 +32,8 @@ from server.commands.requests import MediaList
 
 Caller = Callable[[], Awaitable[int]]
 SIZE = 20
+# It passes all layers of the server and a thread of its pool, and asks no database.
+FLOOR = "floor: ListPromptTemplates"
 _JOBS = {"RUNNING": ["RUNNING"], "FAILED": ["FAILED"], "FAILED, CANCELLED": ["FAILED", "CANCELLED"]}
 _LABELS = {
     "label": ["project=p1"],
@@ -89,6 +91,7 @@ async def callers(side: Side) -> list[tuple[str, Caller]]:
     waiting = await _generate(side, ONE)
     calls = [*_jobs(side, waiting), *_watches(side), *_media(side)]
     return [
+        (FLOOR, lambda: _floor(side)),
         *calls,
         ("GenerateImage", lambda: _accept(side, f"bench-{next(_numbers)}")),
         ("GenerateImage, long history", lambda: _accept(side, ONE)),
@@ -248,6 +251,11 @@ async def _snapshot(side: Side, **fields: Any) -> int:
             break
     watch.cancel()
     return jobs
+
+
+async def _floor(side: Side) -> int:
+    await side.stub.ListPromptTemplates(pb.ListPromptTemplatesRequest(), metadata=side.headers())
+    return 1
 
 
 async def _generate(side: Side, user: str) -> str:

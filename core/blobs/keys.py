@@ -10,6 +10,8 @@ CONTENT = "media/"
 THUMBNAILS = "thumbnails/"
 # Results that came inside a provider's answer, until they are fetched: `workers/providers/kept.py`.
 RESULTS = "results/"
+# Parts of unfinished uploads: rows of `upload` name them.
+UPLOADS = "uploads/"
 # Drafts: blobs that are still being written.
 DRAFTS = "tmp/"
 # This blob holds the name of the installation whose database knows the blobs.
@@ -24,6 +26,16 @@ def content_key(media_id: str) -> str:
 def thumbnail_key(media_id: str) -> str:
     """Where an item's thumbnail is."""
     return f"{THUMBNAILS}{media_id}.webp"
+
+
+def part_key(name: str) -> str:
+    """Where a part of an upload is; the name begins with the upload's media id and a dot."""
+    return f"{UPLOADS}{name}"
+
+
+def upload_of(key: str) -> str:
+    """The media id of the upload that a part is of."""
+    return key.removeprefix(UPLOADS).partition(".")[0]
 
 
 def media_id_of(key: str) -> str:

@@ -4,7 +4,8 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -15,11 +16,13 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store, from_url
 
 from core.blobs.failures import translated
+from core.blobs.incoming import ObjectParts, PartWriter, joined
 from core.blobs.keys import DRAFTS, checked, is_key
 from core.blobs.signing import Variant
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid
 from core.files.sniff import HEAD_BYTES, UNKNOWN, sniff_mime_type
 from core.ids import new_id
+from core.uploads import Part
 
 PIECE_BYTES = 256 * 1024
 # Signed addresses that are kept, of about 500 bytes each.
@@ -56,15 +59,24 @@ class ObjectBlobs:
         self._store = store
         self._presigned = functools.lru_cache(MAX_PRESIGNED)(self._presign)
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, path: Path, digest: bytes = b"") -> None:
         """Uploads a draft, compares what arrived, then gives the draft its name."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
+        if not digest:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
         self._put(key, path, path.stat().st_size, digest)
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """As `put_file`."""
         self._put(key, data, len(data), hashlib.sha256(data).digest())
+
+    def open_parts(self, name: str, parts: Sequence[Part], *, goes_on: bool) -> PartWriter:
+        """What writes the next parts of an upload, each an object."""
+        return ObjectParts(checked(name), parts, put=self._put_part, read=self._read_part)
+
+    def joined(self, parts: Sequence[Part]) -> AbstractContextManager[Path]:
+        """A file of this machine with the bytes of all parts."""
+        return joined(parts, self._read_part, None)
 
     def read(self, key: str) -> bytes:
         """All bytes of a blob."""
@@ -132,6 +144,17 @@ class ObjectBlobs:
         if self.read(key) != b"probe":
             raise DependencyUnavailable("blob store")
         self.delete([key])
+
+    def _put_part(self, key: str, path: Path) -> None:
+        try:
+            with translated():
+                # Of many uploads at once each takes the memory of one part.
+                obstore.put(self._store, checked(key), path, max_concurrency=1)
+        except BlobMissing as error:  # the bucket is gone
+            raise DependencyUnavailable("blob store") from error
+
+    def _read_part(self, part: Part) -> Iterator[bytes]:
+        return self.stream(part.key, 0, part.size)
 
     def _put(self, key: str, source: Path | bytes, size: int, digest: bytes) -> None:
         draft = f"{DRAFTS}{new_id()}"

@@ -7,6 +7,7 @@ A manifest that the file only links to (XMP) doesn't count. WebM has no place fo
 Sources: C2PA 2.2, appendix A.3 (embedding); ISO 19566-5 (JUMBF); and those of `core.files.sniff`.
 """
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -79,6 +80,7 @@ def _webp(file: BinaryIO) -> Iterator[bool]:
 
 
 def _mp4(file: BinaryIO) -> Iterator[bool]:
+    end = file.seek(0, os.SEEK_END)
     begun = file.seek(0)
     while len(head := file.read(8)) == 8:
         size, kind = struct.unpack(">I4s", head)
@@ -88,7 +90,7 @@ def _mp4(file: BinaryIO) -> Iterator[bool]:
         if size < 8:  # 0 means up to the end of the file; other numbers are no sizes
             return
         begun += size
-        if begun >= 1 << 63:
+        if begun >= end:  # a file system refuses to go as far as a box may claim to
             return
         file.seek(begun)
 

@@ -28,6 +28,7 @@ VIDEO = JobKind(
             "last_frame",
             "references",
             "source_video",
+            "loop",
         ),
         size_field="resolution",
         size_form=re.compile(r"[1-9][0-9]{1,4}p|[1-9][0-9]?K"),

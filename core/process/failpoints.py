@@ -47,6 +47,8 @@ NAMES = (
     "migrate.middle",
     "purge.after_list",
     "restore.middle",
+    "upload.after_keep",
+    "upload.before_finish",
 )
 _RULE = re.compile(
     r"(?P<name>[a-z_.]+)=(?P<action>kill|exception|sleep:(?P<seconds>[0-9.]+))"

@@ -73,8 +73,9 @@ CHARGES_ABOVE_ESTIMATE = _counter(
 # Calls, in each server.
 CALLS = _counter("rushes_calls_total", "gRPC calls that ended.", "method", "code")
 CALL_SECONDS = _histogram("rushes_call_seconds", "Time of unary gRPC calls.", "method")
-HTTP_REQUESTS = _counter("rushes_http_requests_total", "Requests for media.", "code")
-HTTP_SENT = _counter("rushes_http_sent_bytes_total", "Bytes of media that were sent.")
+HTTP_REQUESTS = _counter("rushes_http_requests_total", "Requests to the HTTP process.", "code")
+HTTP_SENT = _counter("rushes_http_sent_bytes_total", "Bytes that the HTTP process sent.")
+STREAMS = _gauge("rushes_streams", "Open streams of server-sent events.")
 
 # Watches, in each server.
 WATCHERS = _gauge("rushes_watchers", "Watches that are open.")

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsInvalid
-from core.process.urls import is_address, is_host, may_carry_keys
+from core.process.urls import is_address, is_host, is_listener, is_origin, may_carry_keys
 from core.specs import QUEUE_NAME
 
 RESUBMIT_POLICIES = ("never_resubmit", "resubmit_after_lookup")
@@ -81,6 +81,16 @@ class Settings(BaseSettings):
     http_listen: str = _setting(
         "127.0.0.1:50052", "Where the HTTP process listens: host:port or unix:/path."
     )
+    servers: str = _setting(
+        "",
+        "Where the HTTP process finds the server processes, with commas: host:port or unix:/path"
+        " each; empty: RUSHES_GRPC_LISTEN.",
+    )
+    allowed_origins: str = _setting(
+        "",
+        "Origins, with commas, whose pages may call, such as https://app.example.com; empty: pages"
+        " of this machine.",
+    )
     server_processes: Count = _setting(1, "gRPC server processes that `make up` starts.")
     worker_processes: Count = _setting(2, "Worker processes that `make up` starts.")
     worker_threads: Count = _setting(4, "Jobs that one worker process runs at once.")
@@ -125,11 +135,32 @@ class Settings(BaseSettings):
     input_decode_seconds: Seconds = _setting(
         5, "CPU time that an input image may take to be decoded, in seconds."
     )
+    max_input_video_megabytes: Count = _setting(
+        32, "Largest video that a job takes as input, in MiB."
+    )
+    max_upload_image_megabytes: Count = _setting(50, "Largest image that is uploaded, in MiB.")
+    max_upload_video_megabytes: Count = _setting(2048, "Largest video that is uploaded, in MiB.")
+    upload_decode_seconds: Seconds = _setting(
+        60, "CPU time that an uploaded video may take to be looked at, in seconds."
+    )
+    max_unfinished_uploads: Count = _setting(20, "Uploads of one user that may be unfinished.")
+    max_uploads: Count = _setting(256, "Uploads that send bytes at once, per HTTP process.")
+    upload_hours: Count = _setting(24, "Hours after which an unfinished upload is dropped.")
+    input_uri_hosts: str = _setting(
+        "", "Hosts, with commas, whose https addresses may be inputs of jobs; empty: none."
+    )
+    max_input_uri_megabytes: Count = _setting(
+        32, "What is fetched from the addresses of one request together, in MiB."
+    )
+    input_uri_seconds: Seconds = _setting(
+        10, "Time in which the addresses of one request are fetched together, in seconds."
+    )
     max_labels: Count = _setting(32, "Labels of one job or media item.")
     max_outputs: Count = _setting(4, "Outputs of one job.")
     max_page_size: Count = _setting(1000, "Largest page of a list.")
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
     user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
+    max_api_keys: Count = _setting(50, "API keys of one user that work at the same time.")
     max_watches: Count = _setting(20, "Open watches of one user per server process.")
     user_watch_opens_per_second: Count = _setting(
         5, "Watches that one user may open per second, per server process."
@@ -143,6 +174,8 @@ class Settings(BaseSettings):
     max_user_downloads: Count = _setting(
         64, "Downloads of more than 128 KiB of one user's items at once, per HTTP process."
     )
+    max_streams: Count = _setting(2000, "Open streams of server-sent events, per HTTP process.")
+    max_tickets: Count = _setting(60, "Tickets for streams that one token may get within a minute.")
     max_waits: Count = _setting(
         100, "GetJob calls of one user that wait for a job's end, per server process."
     )
@@ -287,6 +320,25 @@ class Settings(BaseSettings):
             raise ValueError("use names of a-z, 0-9 and -, with commas, such as video,image")
         return queues
 
+    @field_validator("servers")
+    @classmethod
+    def _check_servers(cls, servers: str) -> str:
+        names = _names(servers)
+        if (servers and not names) or not all(map(is_listener, names)):
+            raise ValueError("use host:port or unix:/path, with commas")
+        return servers
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: str) -> str:
+        names = _names(origins)
+        if (origins and not names) or not all(map(is_origin, names)):
+            raise ValueError(
+                "use https://host or http://host, with :port unless it is the usual one, with"
+                " commas; as browsers write it: in lower case, and nothing after it"
+            )
+        return origins
+
     @field_validator("public_url")
     @classmethod
     def _check_public_url(cls, url: str) -> str:
@@ -304,7 +356,7 @@ class Settings(BaseSettings):
             )
         return url
 
-    @field_validator("plain_http_hosts")
+    @field_validator("plain_http_hosts", "input_uri_hosts")
     @classmethod
     def _check_hosts(cls, hosts: str) -> str:
         hosts = hosts.lower()
@@ -378,6 +430,16 @@ class Settings(BaseSettings):
         return (self.public_url or f"http://localhost:{self.port}").rstrip("/")
 
     @cached_property
+    def server_addresses(self) -> tuple[str, ...]:
+        """Where the HTTP process finds the server processes."""
+        return _names(self.servers) or (self.grpc_listen,)
+
+    @cached_property
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may call; none: pages of this machine."""
+        return _names(self.allowed_origins)
+
+    @cached_property
     def signing_key_path(self) -> Path:
         """The file of the signing key."""
         return self.signing_key_file or self.data_dir / "keys" / "signing.key"
@@ -402,6 +464,11 @@ class Settings(BaseSettings):
     def spends_money(self) -> bool:
         """Whether a provider that takes real money is configured."""
         return not {"gemini", "vertex", "openai"} <= self.missing.keys()
+
+    @cached_property
+    def uri_hosts(self) -> frozenset[str]:
+        """The hosts whose addresses may be inputs."""
+        return frozenset(_names(self.input_uri_hosts))
 
     @cached_property
     def queues(self) -> tuple[str, ...]:

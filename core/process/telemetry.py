@@ -5,6 +5,7 @@ why a line shows the type and the place of an exception, and never its text.
 """
 
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -15,6 +16,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _FRAMES = 12
+# Bytes as Python shows them.
+_BYTES = re.compile(r"""\s*b['"]""")
 _OURS = ("core", "server", "workers", "admin", "standalone", "__main__")
 
 
@@ -113,7 +116,10 @@ def _library_line(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
         record.exc_info = record.exc_text = None
     message = str(line["event"])
     # From the second line on, asyncio shows its objects, with the texts of exceptions.
-    line["message"] = message.partition("\n")[0] if record.name == "asyncio" else message
+    if record.name == "asyncio":
+        message = message.partition("\n")[0]
+    # gRPC shows the headers that it can't read, and a token may be one.
+    line["message"] = _BYTES.split(message, 1)[0] if record.name.startswith("grpc") else message
     line["event"] = "library_message"
     line["library"] = record.name
     return line

@@ -5,6 +5,10 @@ import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:(?P<port>[1-9][0-9]*))?"
+)
+_USUAL_PORTS = {"http": "80", "https": "443"}
 _NAME = re.compile("[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 
 
@@ -36,3 +40,18 @@ def is_host(name: str) -> bool:
         return _NAME.fullmatch(name) is not None or bool(ipaddress.ip_address(name))
     except ValueError:
         return False
+
+
+def is_listener(text: str) -> bool:
+    """Whether it is where a process may listen: host:port, or unix:/path."""
+    if text.startswith("unix:"):
+        return text.startswith("unix:/")
+    return is_address(f"tcp://{text}", ("tcp",)) and re.search(r":[0-9]+$", text) is not None
+
+
+def is_origin(text: str) -> bool:
+    """Whether it is an origin of http or https, letter by letter as browsers send it."""
+    match = _ORIGIN.fullmatch(text)
+    if match is None or match["port"] == _USUAL_PORTS[match["scheme"]]:
+        return False
+    return is_address(text, ("http", "https")) and is_host(match["host"].strip("[]"))

@@ -6,6 +6,8 @@
 import dataclasses
 import functools
 import re
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from core.specs.image import ImageSpec
@@ -66,8 +68,8 @@ def media_spec(spec: Spec) -> MediaSpec:
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:
     """The spec as JSON values, without the fields that are None or empty tuples."""
-    values = ((name, getattr(spec, name)) for name in _names(type(spec)))
-    return {name: value for name, value in values if value not in (None, ())}
+    pairs = zip(_names(type(spec)), _values(type(spec))(spec), strict=True)
+    return {name: value for name, value in pairs if value or value not in (None, ())}
 
 
 def spec_from_values(cls: type[S], values: dict[str, Any]) -> S:
@@ -79,3 +81,8 @@ def spec_from_values(cls: type[S], values: dict[str, Any]) -> S:
 @functools.cache
 def _names(cls: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(cls))
+
+
+@functools.cache
+def _values(cls: Any) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*_names(cls))

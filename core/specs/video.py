@@ -27,6 +27,8 @@ class VideoSpec:
     style_pack: str = ""
     mood: str = ""
     cinematography: str = ""
+    # True or None, never False: what was asked for before there were loops looks as it did.
+    loop: bool | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:

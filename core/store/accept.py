@@ -20,7 +20,7 @@ from core.kinds import KINDS
 from core.media import Media
 from core.process import failpoints
 from core.specs import Spec, spec_to_json
-from core.store import flows
+from core.store import flows, usage_days
 from core.store.budgets import Reservations
 from core.store.change import append_all
 from core.store.engine.database import Database, Session, Undo
@@ -110,6 +110,7 @@ class NewJob:
     request_ttl_ms: int = 7 * 24 * 3600 * 1000
     final_prompt: str = ""
     retry_of: str = ""
+    apply_to_view: str = ""
     inputs: tuple[Media, ...] = ()
     queue: str = ""  # empty: the queue of its kind
 
@@ -335,6 +336,7 @@ class _Entry:
         if requests:
             later(_REMEMBER, requests=json.dumps(requests))
         append_all(self._session, [event.change for event in self._events])
+        usage_days.accepted(self._session, self.rows)
         self._money.write()
 
     def _changed(self) -> list[str]:
@@ -409,6 +411,8 @@ def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> di
         "cost_estimated": new.cost.estimated_micros,
         "price_revision": new.cost.price_revision,
         "request_id": new.request_id,
+        "apply_to_view": new.apply_to_view,
+        "wish": revision,
         "final_prompt": new.final_prompt,
         "retry_of": new.retry_of,
         "create_time": now,

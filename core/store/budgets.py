@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from core.errors import BudgetExceeded
 from core.money import amount
+from core.notifications import settings_from_json
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.times import iso, utc
@@ -33,11 +34,16 @@ class Period(StrEnum):
         return {Period.DAY: "daily", Period.MONTH: "monthly"}[self]
 
 
+# Index: the primary key.
+_SETTINGS = Statement("SELECT notification_settings FROM user_stream WHERE user_id = :user_id")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """An owner's money in one span, in micro-units; `limit_micros` is None for no limit.
 
     `owner` is "installation", "each-user" or "user:<id>"; `reset_time` is when the span ends, ms.
+    `inherited` says that the limit is that of each user.
     """
 
     owner: str
@@ -47,6 +53,7 @@ class Budget:
     reserved_micros: int = 0
     spent_micros: int = 0
     reset_time: int = 0
+    inherited: bool = False
 
     @property
     def left_micros(self) -> int | None:
@@ -259,6 +266,22 @@ def show(db: Database, user_id: str | None = None) -> list[Budget]:
     return db.read(work)
 
 
+def of_user(db: Database, user_id: str) -> list[Budget]:
+    """The budgets that bind the user alone: of today, then of this month."""
+
+    def work(session: Session) -> list[Budget]:
+        found = _budgets(session, user_id, session.now_ms())[: len(Period)]
+        return [_with_usage(session, budget) for budget in found]
+
+    return db.read(work)
+
+
+def alert_percents(db: Database, user_id: str) -> tuple[int, ...]:
+    """How much of the user's budgets is spent when the user is told so."""
+    row = db.row(_SETTINGS, user_id=user_id)
+    return settings_from_json(row[0] if row else "").budget_alert_percents
+
+
 def span(period: Period, now_ms: int) -> str:
     """The name of the day or month (UTC) that the time is in."""
     return utc(now_ms).strftime("%Y-%m-%d" if period is Period.DAY else "%Y-%m")
@@ -305,8 +328,14 @@ def _binding(limits: Mapping[tuple[str, str], int], user_id: str, now_ms: int) -
             return limits.get((user, period), limits.get((EACH_USER, period)))
         return limits.get((owner, period))
 
+    def inherits(owner: str, period: Period) -> bool:
+        return owner == user and (owner, period) not in limits and (EACH_USER, period) in limits
+
     return [
-        _budget(owner, period, limit(owner, period), now_ms)
+        replace(
+            _budget(owner, period, limit(owner, period), now_ms),
+            inherited=inherits(owner, period),
+        )
         for owner in (user, INSTALLATION)
         for period in Period
     ]
@@ -333,12 +362,4 @@ def _budget(owner: str, period: Period, limit_micros: int | None, now_ms: int) -
 def _with_usage(session: Session, budget: Budget) -> Budget:
     row = session.row(_USAGE, owner=budget.owner, span=budget.span)
     reserved, spent = (int(row[0]), int(row[1])) if row else (0, 0)
-    return Budget(
-        owner=budget.owner,
-        period=budget.period,
-        span=budget.span,
-        limit_micros=budget.limit_micros,
-        reserved_micros=reserved,
-        spent_micros=spent,
-        reset_time=budget.reset_time,
-    )
+    return replace(budget, reserved_micros=reserved, spent_micros=spent)

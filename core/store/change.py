@@ -4,8 +4,9 @@ The order of the statements is the lock order. The revision comes first, because
 user's mutex. Then comes the job, by compare-and-set on state and fence, then the event, and the
 budgets last. The modules `accept`, `transitions` and `submits` say which changes there are.
 
-Other durable changes of a user use the same revision: they call `bump`, write their own tables, and
-`append` one change.
+What a move does to the notifications and views of the user stands in the job's event. Other durable
+changes of a user use the same revision: they call `bump`, write their own tables, and `append` one
+change.
 """
 
 import functools
@@ -15,17 +16,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.errors import LeaseLost, Reason
-from core.events import Event, UserChange
+from core.events import Beside, Event, UserChange, user_change
 from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
 from core.kinds import Result
 from core.media import Media
 from core.process import failpoints
-from core.store import budgets, flows
+from core.store import budgets, flows, usage_days
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.flows import Load
+from core.store.notifications import Inbox, Told, follow, inbox_of
 from core.store.results import keep
 from core.store.rows import JOB_NAMES, job_from_columns, jobs_from_rows, outputs_of
+from core.store.views import applied_by
 
 T = TypeVar("T")
 
@@ -34,17 +37,29 @@ _BUMP = Statement("""
     INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 1, 0)
     ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision + 1
 """)
-# Locks the user's job. Gives the time, the user's revision and load, whether the job has outputs,
-# and its columns. Indexes: primary keys, `media_output`.
+# Locks the user, and makes its row if there is none, at the revision as it is.
+# Index: the primary key.
+_HOLD = Statement("""
+    INSERT INTO user_stream (user_id, revision, last_turn) VALUES (:user_id, 0, 0)
+    ON CONFLICT (user_id) DO UPDATE SET revision = user_stream.revision
+""")
+# Locks the user's job. Gives the time, the user's revision, load and inbox, the notification that
+# the job has and whether it is unread, whether the job has outputs, and its columns.
+# Indexes: primary keys, `notification_job`, `media_output`.
 _LOCK_JOB = Statement("""
-    SELECT {now},
-        (SELECT s.revision FROM user_stream s WHERE s.user_id = :user_id),
-        (SELECT s.running FROM user_stream s WHERE s.user_id = :user_id),
-        (SELECT s.busy FROM user_stream s WHERE s.user_id = :user_id),
+    SELECT {now}, u.revision, u.running, u.busy, {inbox},
+        n.notification_id, n.read_time IS NULL,
         EXISTS (SELECT 1 FROM media m WHERE m.job_id = :job_id AND m.job_id <> ''),
         {job_columns}
-    FROM job WHERE job_id = :job_id AND user_id = :user_id
-    {for_update}
+    FROM job
+    JOIN user_stream u ON u.user_id = job.user_id
+    LEFT JOIN notification n ON n.job_id = job.job_id AND n.job_id <> ''
+    WHERE job.job_id = :job_id AND job.user_id = :user_id
+    {for_update_of_job}
+""")
+# Index: the primary key.
+_LOCK_USER = Statement("""
+    SELECT {now}, u.revision, {inbox} FROM user_stream u WHERE u.user_id = :user_id
 """)
 # Index: the primary key.
 _GET_JOB = Statement("SELECT {job_columns} FROM job WHERE job_id = :job_id")
@@ -77,9 +92,9 @@ class Run:
 class Locked:
     """A job whose user and row this transaction has locked.
 
-    `revision` is the one that this transaction writes, `columns` is the job's row, and `load` is
-    that of the user. All of it stays true until the transaction ends, unless the transaction itself
-    changes it.
+    `revision` is the one that this transaction writes, `columns` is the job's row, `load` and
+    `inbox` are those of the user, and `told` is the notification that the job has. All of it stays
+    true until the transaction ends, unless the transaction itself changes it.
     """
 
     run: Run
@@ -94,6 +109,8 @@ class Locked:
     create_time: int
     cost: Cost
     load: Load
+    inbox: Inbox
+    told: Told | None
     has_outputs: bool
     columns: dict[str, Any]
 
@@ -108,6 +125,16 @@ class Locked:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class LockedUser:
+    """A user whom this transaction has locked, at the revision that it writes."""
+
+    user_id: str
+    revision: int
+    now_ms: int
+    inbox: Inbox
+
+
 def bump(session: Session, user_id: str) -> None:
     """Counts the user's revision up and locks the user until the transaction ends.
 
@@ -117,20 +144,43 @@ def bump(session: Session, user_id: str) -> None:
     session.later(_BUMP, user_id=user_id)
 
 
+def hold(session: Session, user_id: str) -> None:
+    """Locks the user until the transaction ends, for writes that may turn out to be no change.
+
+    Such a transaction calls `lock_user` later if they are one.
+    """
+    session.later(_HOLD, user_id=user_id)
+
+
 def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
     """The user's job for a change at the user's next revision; None when there is none."""
     bump(session, user_id)
     row = session.row(_LOCK_JOB, job_id=job_id, user_id=user_id)
     if row is None:
         return None
-    now_ms, revision, running, busy, has_outputs, *values = row
-    columns = dict(zip(JOB_NAMES, values, strict=True))
-    load = Load(running, bool(busy))
-    return locked_job(now_ms, revision, load, bool(has_outputs), columns)
+    now_ms, revision, running, busy = row[:4]
+    notification_id, is_unread, has_outputs = row[8:11]
+    told = Told(notification_id, bool(is_unread)) if notification_id else None
+    return locked_job(
+        now_ms,
+        revision,
+        Load(running, bool(busy)),
+        inbox_of(*row[4:8]),
+        dict(zip(JOB_NAMES, row[11:], strict=True)),
+        told=told,
+        has_outputs=bool(has_outputs),
+    )
 
 
 def locked_job(
-    now_ms: int, revision: int, load: Load, has_outputs: bool, columns: dict[str, Any]
+    now_ms: int,
+    revision: int,
+    load: Load,
+    inbox: Inbox,
+    columns: dict[str, Any],
+    *,
+    told: Told | None = None,
+    has_outputs: bool = False,
 ) -> Locked:
     """A job that this transaction has locked after its user, by the columns of its row."""
     return Locked(
@@ -150,6 +200,8 @@ def locked_job(
             actual_micros=columns["cost_actual"],
         ),
         load=load,
+        inbox=inbox,
+        told=told,
         has_outputs=has_outputs,
         columns=columns,
     )
@@ -200,7 +252,13 @@ def apply(
     session.later(_update(tuple(changes)), **changes, **known)
     flows.moved(session, locked.columns, locked.state, after, locked.load, user_concurrency)
     job = job_from_columns(locked.columns | changes, outputs)
-    return append_event(session, Event(locked.revision, type, locked.now_ms, job))
+    beside = Beside(
+        notifications=follow(
+            session, locked.inbox, locked.told, type, locked.state, job, locked.now_ms
+        ),
+        views=applied_by(session, job, locked.columns["wish"], locked.now_ms),
+    )
+    return append_event(session, Event(locked.revision, type, locked.now_ms, job, beside))
 
 
 def end(
@@ -228,6 +286,8 @@ def end(
     if locked.at_risk:
         session.later(_LEAVE_INTENTS, job_id=locked.run.job_id)
     event = apply(session, locked, type, result, **changes)
+    charged, uncertain = (0, spent) if cost is CostState.UNCERTAIN else (spent, 0)
+    usage_days.ended(session, locked.columns, event.job.state, charged, uncertain)
     budgets.settle(session, locked.run.user_id, locked.create_time, estimated, spent)
     failpoints.hit("settle.before_commit")
     return event
@@ -243,6 +303,21 @@ def append_event(session: Session, event: Event) -> Event:
     """Writes the event of a job into its user's log."""
     append(session, event.change)
     return event
+
+
+def lock_user(session: Session, user_id: str) -> LockedUser:
+    """Locks the user for a change at its next revision, which is no event of a job."""
+    bump(session, user_id)
+    row = session.row(_LOCK_USER, user_id=user_id)
+    assert row is not None
+    return LockedUser(user_id, int(row[1]), int(row[0]), inbox_of(*row[2:6]))
+
+
+def append_beside(session: Session, locked: LockedUser, beside: Beside) -> UserChange:
+    """Writes the one change of a transaction that has locked a user."""
+    change = user_change(locked.user_id, locked.revision, locked.now_ms, beside)
+    append(session, change)
+    return change
 
 
 def append(session: Session, change: UserChange) -> None:

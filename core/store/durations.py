@@ -1,6 +1,7 @@
 """How long the last runs of a model took. The run of an operation counts from its submit."""
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.jobs import Job, State
@@ -45,8 +46,17 @@ class Durations:
         """The last runs of the model; None when there were none."""
         return self._kept.get(model, lambda: self._read_runs(model))
 
-    def job_as_of(self, now_ms: int, job: Job) -> Job:
-        """The job with its progress at that time, if past runs of its model say that."""
+    def as_of_now(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs with their progress of now, if past runs of their models say that.
+
+        Only a job that runs moves with the clock, so without one the clock is not read.
+        """
+        if not any(job.state is State.RUNNING for job in jobs):
+            return list(jobs)
+        now_ms = self._db.now_ms()
+        return [self._as_of(now_ms, job) for job in jobs]
+
+    def _as_of(self, now_ms: int, job: Job) -> Job:
         runs = self.of(job.spec.model) if job.state is State.RUNNING else None
         if runs is None:
             return job

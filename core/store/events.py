@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import NotFound
 from core.events import JOB_KIND, UserChange
 from core.jobs import UNFINISHED, Job, State
+from core.notifications import Notification
+from core.store import notifications
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
-from core.store.jobs import get_many, revision
+from core.store.jobs import STANDS, get_many, revision
 from core.store.rows import job_from_json
+from core.store.views import showing
+from core.views import View
 
 # Changes above a revision, of every kind. Index: the primary key.
 _AFTER = Statement("""
@@ -30,32 +34,37 @@ _OF_JOB = Statement("""
 _HAS_JOB = Statement("SELECT 1 FROM job WHERE job_id = :job_id AND user_id = :user_id")
 _REVISIONS = Statement("SELECT user_id, revision FROM user_stream WHERE user_id = ANY(:user_ids)")
 _UNFINISHED = sorted(UNFINISHED)
-# The user's jobs that have not ended. Index: `job_user_state`.
-_LIVE = Statement("""
-    SELECT job_id, state FROM job {by_job_user_state}
-    WHERE user_id = :user_id AND state = ANY(:unfinished)
+# The user's jobs that have not ended, if there are any, after the revision. Index:
+# `job_user_state`.
+_LIVE = Statement(f"""
+    SELECT point.revision, live.job_id, live.state FROM (SELECT {STANDS} AS revision) point
+    LEFT JOIN (
+        SELECT job_id, state FROM job {{by_job_user_state}}
+        WHERE user_id = :user_id AND state = ANY(:unfinished)
+    ) live ON TRUE
 """)
-# The ids of a snapshot's jobs, which can be large: it has only a page of them at once.
+# The ids of a snapshot's jobs, which can be large: it has only a page of them at once. Each comes
+# with the revision, so that a snapshot need not ask for it.
 # The user's jobs that have not ended. Index: `job_user_state`. `+ 0` keeps PostgreSQL from reading
 # all jobs of the user by the index `job_user`, which has them in this order.
-_UNFINISHED_IDS = Statement("""
-    SELECT job_id FROM job {by_job_user_state}
+_UNFINISHED_IDS = Statement(f"""
+    SELECT job_id, {STANDS} FROM job {{by_job_user_state}}
     WHERE user_id = :user_id AND state = ANY(:unfinished)
     ORDER BY create_time + 0, job_id
 """)
 # The same with those that ended lately. Indexes: `job_user_state` and `job_user_ended`.
-_RECENT_IDS = Statement("""
-    SELECT job_id, create_time FROM job {by_job_user_state}
+_RECENT_IDS = Statement(f"""
+    SELECT job_id, {STANDS}, create_time FROM job {{by_job_user_state}}
     WHERE user_id = :user_id AND state = ANY(:unfinished)
     UNION ALL
-    SELECT job_id, create_time FROM job {by_job_user_ended}
-    WHERE user_id = :user_id AND end_time >= {moment} - :recent_ms
+    SELECT job_id, {STANDS}, create_time FROM job {{by_job_user_ended}}
+    WHERE user_id = :user_id AND end_time >= {{moment}} - :recent_ms
     ORDER BY create_time, job_id
 """)
 # Those of the jobs that the user has. `|| ''` keeps SQLite from reading all jobs of the user.
 # Index: the primary key.
-_NAMED_IDS = Statement("""
-    SELECT job_id FROM job WHERE user_id || '' = :user_id AND job_id = ANY(:job_ids)
+_NAMED_IDS = Statement(f"""
+    SELECT job_id, {STANDS} FROM job WHERE user_id || '' = :user_id AND job_id = ANY(:job_ids)
     ORDER BY create_time, job_id
 """)
 # The last event of a job up to a revision. Index: `job_event_job`.
@@ -72,17 +81,28 @@ SNAPSHOT_JOBS = 50
 class Snapshot:
     """A user's jobs and revision at one moment; the user lacks the asked-for jobs `missing`.
 
-    `jobs` are the first ones; `snapshot_page` reads those with the ids `later`.
+    `jobs` are the first ones; `snapshot_page` reads those with the ids `later`. `unread` are the
+    newest unread notifications, oldest first, of `unread_count`. `views` are those that show
+    something.
     """
 
     revision: int
     jobs: list[Job]
     later: list[str]
     missing: tuple[str, ...] = ()
+    unread: list[Notification] = field(default_factory=list)
+    unread_count: int = 0
+    views: list[View] = field(default_factory=list)
 
 
 def snapshot(
-    db: Database, user_id: str, *, job_ids: Sequence[str] = (), recent_ms: int = 0
+    db: Database,
+    user_id: str,
+    *,
+    job_ids: Sequence[str] = (),
+    recent_ms: int = 0,
+    with_notifications: bool = False,
+    with_views: bool = False,
 ) -> Snapshot:
     """The user's unfinished jobs and those ended within `recent_ms`, oldest first; or `job_ids`.
 
@@ -93,11 +113,15 @@ def snapshot(
     values |= {"user_id": user_id, "job_ids": list(job_ids)}
 
     def work(session: Session) -> Snapshot:
-        ids = [row[0] for row in session.rows(statement, **values)]
+        rows = session.rows(statement, **values)
+        ids = [row[0] for row in rows]
         first, later = ids[:SNAPSHOT_JOBS], ids[SNAPSHOT_JOBS:]
         missing = tuple(sorted(set(job_ids) - set(ids)))
         jobs = get_many(session, user_id, first) if first else []
-        return Snapshot(revision(session, user_id), jobs, later, missing)
+        unread, count = notifications.unread(session, user_id) if with_notifications else ([], 0)
+        views = showing(session, user_id) if with_views else []
+        at = int(rows[0][1]) if rows else revision(session, user_id)
+        return Snapshot(at, jobs, later, missing, unread, count, views)
 
     return db.read(work)
 
@@ -146,12 +170,8 @@ def revisions(db: Database, user_ids: Sequence[str]) -> dict[str, int]:
 
 def live_jobs(db: Database, user_id: str) -> tuple[int, dict[str, State]]:
     """The user's revision, and the states of its jobs that have not ended at that revision."""
-
-    def work(session: Session) -> tuple[int, dict[str, State]]:
-        rows = session.rows(_LIVE, user_id=user_id, unfinished=_UNFINISHED)
-        return revision(session, user_id), {row[0]: State(row[1]) for row in rows}
-
-    return db.read(work)
+    rows = db.rows(_LIVE, user_id=user_id, unfinished=_UNFINISHED)
+    return int(rows[0][0]), {row[1]: State(row[2]) for row in rows if row[1] is not None}
 
 
 def change_from_row(row: Sequence[Any]) -> UserChange:

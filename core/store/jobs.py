@@ -5,21 +5,29 @@ from collections.abc import Mapping, Sequence
 
 from core.errors import NotFound
 from core.jobs import UNFINISHED, Job, State
-from core.store.engine.database import Database, Session
+from core.store.engine.database import Database, Session, known_epoch
 from core.store.engine.sql import Statement
-from core.store.rows import jobs_from_rows
+from core.store.rows import jobs_from_joined
+from core.tokens import ResumePoint
 
+# Jobs come with their outputs, so that one statement reads both as of one moment.
 # Index of these: the primary key.
-_GET = Statement("SELECT {job_columns} FROM job WHERE job_id = :job_id AND user_id = :user_id")
+_GET = Statement("""
+    SELECT {job_columns}, {media_columns} FROM job {outputs}
+    WHERE job.job_id = :job_id AND job.user_id = :user_id ORDER BY media.output_index
+""")
 # `|| ''` keeps SQLite from reading all jobs of the user by the index `job_user`.
 _GET_MANY = Statement("""
-    SELECT {job_columns} FROM job WHERE user_id || '' = :user_id AND job_id = ANY(:job_ids)
-    ORDER BY create_time, job_id
+    SELECT {job_columns}, {media_columns} FROM job {outputs}
+    WHERE job.user_id || '' = :user_id AND job.job_id = ANY(:job_ids)
+    ORDER BY job.create_time, job.job_id, media.output_index
 """)
 _ENDED = Statement("""
     SELECT job_id FROM job WHERE job_id = ANY(:job_ids) AND end_time IS NOT NULL
 """)
-_REVISION = Statement("SELECT revision FROM user_stream WHERE user_id = :user_id")
+# The user's revision; 0 before the first change. Index: the primary key.
+STANDS = "coalesce((SELECT revision FROM user_stream WHERE user_id = :user_id), 0)"
+_REVISION = Statement(f"SELECT {STANDS}")
 _AFTER = " AND (@.create_time, @.job_id) < (:after_time, :after_id)"
 # The row of the table @ has label number #. Index: the primary key. This is no EXISTS, which
 # PostgreSQL would turn into a join that begins at the other side.
@@ -42,19 +50,15 @@ def get(db: Database, user_id: str, job_id: str) -> Job:
     Raises:
         NotFound: when the user has no such job.
     """
-
-    def work(session: Session) -> Job:
-        jobs = jobs_from_rows(session, session.rows(_GET, user_id=user_id, job_id=job_id))
-        if not jobs:
-            raise NotFound("job")
-        return jobs[0]
-
-    return db.read(work)
+    jobs = jobs_from_joined(db.rows(_GET, user_id=user_id, job_id=job_id))
+    if not jobs:
+        raise NotFound("job")
+    return jobs[0]
 
 
 def get_many(session: Session, user_id: str, job_ids: Sequence[str]) -> list[Job]:
     """Those of the jobs that the user has, oldest first."""
-    return jobs_from_rows(session, session.rows(_GET_MANY, user_id=user_id, job_ids=job_ids))
+    return jobs_from_joined(session.rows(_GET_MANY, user_id=user_id, job_ids=job_ids))
 
 
 def ended(db: Database, job_ids: Sequence[str]) -> list[str]:
@@ -70,35 +74,33 @@ def list_page(
     labels: Mapping[str, str] | None = None,
     after: tuple[int, str] | None = None,
     limit: int,
-) -> tuple[list[Job], int]:
-    """Jobs, newest first, after the position (create_time, job_id), and the user's revision.
+) -> tuple[list[Job], ResumePoint]:
+    """Jobs, newest first, after the position (create_time, job_id), and where the user stands.
 
-    Both come from one moment, so a watch from that revision misses nothing.
+    Both come from one moment, so a watch from that point misses nothing.
     """
     wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
     values: dict[str, object] = {"user_id": user_id, "limit": limit}
     values |= {f"state_{i}": state for i, state in enumerate(sorted(set(states)))}
     if after is not None:
         values |= {"after_time": after[0], "after_id": after[1]}
-
-    def work(session: Session) -> tuple[list[Job], int]:
-        ordered, by_states = _narrowest(session, frozenset(states), wanted, values)
-        statement = _list(len(set(states)), len(wanted), after is not None, by_states)
-        given = values | {f"label_{i}": label for i, label in enumerate(ordered)}
-        jobs = jobs_from_rows(session, session.rows(statement, **given))
-        return jobs, revision(session, user_id)
-
-    return db.read(work)
+    # What is read ahead only chooses the way, so it need not be of the same moment.
+    ordered, by_states = _narrowest(db, frozenset(states), wanted, values)
+    statement = _list(len(set(states)), len(wanted), after is not None, by_states)
+    rows = db.rows(statement, **values, **{f"label_{i}": one for i, one in enumerate(ordered)})
+    point = ResumePoint(known_epoch(rows[0]), int(rows[0][1]))
+    return jobs_from_joined([row[2:] for row in rows if row[2] is not None]), point
 
 
 def revision(session: Session, user_id: str) -> int:
     """The user's revision; 0 before the first event."""
     row = session.row(_REVISION, user_id=user_id)
-    return int(row[0]) if row else 0
+    assert row is not None
+    return int(row[0])
 
 
 def _narrowest(
-    session: Session, states: frozenset[State], labels: list[str], values: dict[str, object]
+    db: Database, states: frozenset[State], labels: list[str], values: dict[str, object]
 ) -> tuple[list[str], bool]:
     """The labels, the one with the fewest jobs first, and whether the states have fewer still.
 
@@ -111,7 +113,7 @@ def _narrowest(
         return labels, bool(states)
     given = values | {f"label_{i}": label for i, label in enumerate(labels)} | {"ahead": _AHEAD}
     statement = _ahead(len(states), len(labels), "after_time" in values)
-    times = [int(time or 0) for time in session.rows(statement, **given)[0]]
+    times = [int(time or 0) for time in db.rows(statement, **given)[0]]
     of_labels, of_states = times[: len(labels)], times[len(labels) :]
     ordered = sorted(range(len(labels)), key=of_labels.__getitem__)
     by_states = bool(states) and max(of_states) < min(of_labels)
@@ -150,20 +152,32 @@ def _list(state_count: int, label_count: int, after: bool, by_states: bool) -> S
     for. It goes along one index that has the wanted order.
     """
     if by_states:
-        return _list_by_states(state_count, label_count, after)
-    return _list_by_labels(state_count, label_count, after) if label_count else _list_all(after)
-
-
-def _list_all(after: bool) -> Statement:
-    """Index: `job_user`."""
+        page = _list_by_states(state_count, label_count, after)
+    elif label_count:
+        page = _list_by_labels(state_count, label_count, after)
+    else:
+        page = _list_all(after)
+    # It has a row without a job where there is none. Indexes of what is added: the primary keys,
+    # and `media_output`, which has the second condition.
     return Statement(f"""
-        SELECT {{job_columns}} FROM job {{by_job_user}}
-        WHERE job.user_id = :user_id {_after("job", after)}
-        ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
+        SELECT point.epoch, point.revision, {{page_columns}}, {{media_columns}}
+        FROM (SELECT {{epoch}} AS epoch, {STANDS} AS revision) point
+            LEFT JOIN ({page}) page ON TRUE
+            LEFT JOIN media ON media.job_id = page.job_id AND media.job_id <> ''
+        ORDER BY page.create_time DESC, page.job_id DESC, media.output_index
     """)
 
 
-def _list_by_states(count: int, label_count: int, after: bool) -> Statement:
+def _list_all(after: bool) -> str:
+    """Index: `job_user`."""
+    return f"""
+        SELECT {{job_columns}} FROM job {{by_job_user}}
+        WHERE job.user_id = :user_id {_after("job", after)}
+        ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
+    """
+
+
+def _list_by_states(count: int, label_count: int, after: bool) -> str:
     """Lists each state by itself, and merges the lists. Index: `job_user_state`."""
     lists = [
         f"""
@@ -177,25 +191,24 @@ def _list_by_states(count: int, label_count: int, after: bool) -> Statement:
         for i in range(count)
     ]
     merged = " UNION ALL ".join(lists)
-    return Statement(f"{merged} ORDER BY create_time DESC, job_id DESC LIMIT :limit")
+    return f"{merged} ORDER BY create_time DESC, job_id DESC LIMIT :limit"
 
 
-def _list_by_labels(state_count: int, label_count: int, after: bool) -> Statement:
+def _list_by_labels(state_count: int, label_count: int, after: bool) -> str:
     """Goes along the first label and looks at each of its jobs. Indexes: primary keys."""
     states = ", ".join(f":state_{i}" for i in range(state_count))
     where = ["l.user_id = :user_id", "l.label = :label_0"]
     where += [_HAS_LABEL.replace("@", "l").replace("#", str(i)) for i in range(1, label_count)]
     where += [f"{_STATE} IN ({states})"] if states else []
-    return Statement(f"""
+    return f"""
         SELECT {{job_columns}}
         FROM (
             SELECT l.create_time, l.job_id FROM job_label l
             WHERE {" AND ".join(where)} {_after("l", after)}
             ORDER BY l.create_time DESC, l.job_id DESC LIMIT :limit
-        ) page CROSS JOIN job
-        WHERE job.job_id = page.job_id
-        ORDER BY page.create_time DESC, page.job_id DESC
-    """)
+        ) labelled CROSS JOIN job
+        WHERE job.job_id = labelled.job_id
+    """
 
 
 def _labels(count: int) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import NotFound
+from core.events import Beside, UserChange
 from core.media import Media
-from core.store import postings, usage
+from core.store import postings, usage, views
+from core.store.change import append_beside, hold, lock_user
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 from core.store.rows import insert_media, media_from_row, terms_of
@@ -51,6 +53,16 @@ class _Item:
 
     media: Media
     ordinal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """Items that were deleted, the names of the views that showed them, and the change of these;
+    None when no view did."""
+
+    items: list[Media]
+    cleared_views: tuple[str, ...] = ()
+    change: UserChange | None = None
 
 
 def add(db: Database, media: Media) -> None:
@@ -104,13 +116,19 @@ def update(
     return db.write(work)
 
 
-def bin(db: Database, user_id: str, media_ids: Sequence[str], keep_ms: int) -> list[Media]:
+def bin(db: Database, user_id: str, media_ids: Sequence[str], keep_ms: int) -> Deleted:
     """Puts the items into the bin, all or none; those that are there keep their time.
 
     Raises:
         NotFound: when the user lacks one of them.
     """
-    return _change(db, user_id, media_ids, _BIN, keep_ms=keep_ms)
+
+    def work(session: Session) -> Deleted:
+        hold(session, user_id)
+        items = _change(session, user_id, media_ids, _BIN, keep_ms=keep_ms)
+        return _deleted(session, user_id, items)
+
+    return db.write(work)
 
 
 def unbin(db: Database, user_id: str, media_id: str) -> Media:
@@ -119,20 +137,21 @@ def unbin(db: Database, user_id: str, media_id: str) -> Media:
     Raises:
         NotFound: when the user has no such item.
     """
-    return _change(db, user_id, [media_id], _UNBIN)[0]
+    return db.write(lambda session: _change(session, user_id, [media_id], _UNBIN))[0]
 
 
-def erase(db: Database, user_id: str, media_ids: Sequence[str]) -> list[Media]:
+def erase(db: Database, user_id: str, media_ids: Sequence[str]) -> Deleted:
     """Removes the rows, all or none, and gives them back, so that the caller deletes their bytes.
 
     Raises:
         NotFound: when the user lacks one of them.
     """
 
-    def work(session: Session) -> list[Media]:
+    def work(session: Session) -> Deleted:
+        hold(session, user_id)
         items = _locked(session, user_id, media_ids)
         _erase(session, items)
-        return [item.media for item in items]
+        return _deleted(session, user_id, [item.media for item in items])
 
     return db.write(work)
 
@@ -155,18 +174,30 @@ def blob_keys(db: Database, media_ids: Sequence[str]) -> set[str]:
 
 
 def _change(
-    db: Database,
+    session: Session,
     user_id: str,
     media_ids: Sequence[str],
     statement: Statement,
     **values: object,
 ) -> list[Media]:
-    def work(session: Session) -> list[Media]:
-        before = _locked(session, user_id, media_ids)
-        session.run(statement, media_ids=media_ids, **values)
-        return _reindexed(session, user_id, before)
+    before = _locked(session, user_id, media_ids)
+    session.run(statement, media_ids=media_ids, **values)
+    return _reindexed(session, user_id, before)
 
-    return db.write(work)
+
+def _deleted(session: Session, user_id: str, items: list[Media]) -> Deleted:
+    """Clears the views that show items which this transaction deletes, in one change.
+
+    The user was locked before the items. Whoever applies an item locks its user and then reads it,
+    so no view can show one of these after this.
+    """
+    shown = views.showing_items(session, user_id, [media.media_id for media in items])
+    if not shown:
+        return Deleted(items)
+    locked = lock_user(session, user_id)
+    cleared = views.clear_items(session, user_id, shown, locked.now_ms)
+    change = append_beside(session, locked, Beside(views=cleared))
+    return Deleted(items, tuple(shown), change)
 
 
 def _reindexed(session: Session, user_id: str, before: Sequence[_Item]) -> list[Media]:

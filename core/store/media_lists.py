@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.media import Media, MediaType
 from core.store import postings
@@ -20,22 +20,20 @@ from core.words import wanted_terms
 
 # Whether a text is in another, with regard to case.
 name_part_by_dialect("position", sqlite="instr", postgres="strpos")
-# Up to where the index may have an item of the list: the ordinal of the item before the page, and
-# the segments of its first and its last time. Indexes: the primary keys.
-_BOUNDS = Statement("""
+# What the index has of the list: until when the user's items are indexed; and up to where it may
+# have one, by the ordinal of the item before the page, and the segments of its first and its last
+# time. Indexes: the primary keys.
+_BOUNDS = """
     SELECT
-        (SELECT ordinal FROM media WHERE media_id = :after_id AND user_id = :user_id),
+        (SELECT last_time FROM media_segment WHERE user_id = :user_id
+            ORDER BY first_time DESC, first_ordinal DESC LIMIT 1) AS until,
+        (SELECT ordinal FROM media WHERE media_id = :after_id AND user_id = :user_id) AS after,
         (SELECT first_ordinal FROM media_segment
             WHERE user_id = :user_id AND first_time <= :last_time
-            ORDER BY first_time DESC, first_ordinal DESC LIMIT 1),
+            ORDER BY first_time DESC, first_ordinal DESC LIMIT 1) AS newest,
         (SELECT first_ordinal FROM media_segment
             WHERE user_id = :user_id AND first_time < :first_time
-            ORDER BY first_time DESC, first_ordinal DESC LIMIT 1)
-""")
-# Until when the user's items are indexed. Index: the primary key of `media_segment`.
-_INDEXED_UNTIL = """
-    SELECT last_time FROM media_segment WHERE user_id = :user_id
-    ORDER BY first_time DESC, first_ordinal DESC LIMIT 1
+            ORDER BY first_time DESC, first_ordinal DESC LIMIT 1) AS oldest
 """
 _END_OF_TIME = 2**62
 
@@ -73,11 +71,14 @@ def list_page(
         starred=starred,
         deleted=deleted,
     )
+    times = (given["after_time"], create_time_until, _END_OF_TIME)
+    last_time = min(time for time in times if time is not None)
     values = given | {"user_id": user_id, "limit": limit}
+    values |= {"last_time": last_time, "first_time": create_time_from}
     values |= {f"label_{i}": json.dumps({k: labels[k]})[1:-1] for i, k in enumerate(labels)}
     values |= {f"word_{i}": f" {word}" for i, word in enumerate(words)}
-    found, indexed_until = _unindexed(db, shape, values)
-    if len(found) == limit and found[-1].create_time > indexed_until:
+    found, bounds = _unindexed(db, shape, values)
+    if len(found) == limit and found[-1].create_time > (bounds.until or 0):
         return found
     wanted = [
         "bin" if deleted else "live",
@@ -88,7 +89,8 @@ def list_page(
     ]
     # An item that was indexed in the meantime is in both.
     items = {media.media_id: media for media in found}
-    items |= {media.media_id: media for media in islice(_indexed(db, shape, values, wanted), limit)}
+    indexed = islice(_indexed(db, shape, values, wanted, bounds), limit)
+    items |= {media.media_id: media for media in indexed}
     newest_first = sorted(items.values(), key=lambda m: (m.create_time, m.media_id), reverse=True)
     return newest_first[:limit]
 
@@ -104,6 +106,15 @@ class _Shape:
     deleted: bool
 
 
+class _Bounds(NamedTuple):
+    """A row of _BOUNDS."""
+
+    until: int | None
+    after: int | None
+    newest: int | None
+    oldest: int | None
+
+
 # The filters that take one value each.
 _FILTERS = {
     "type": "media.type = :type",
@@ -113,26 +124,25 @@ _FILTERS = {
 }
 
 
-def _unindexed(db: Database, shape: _Shape, values: dict[str, Any]) -> tuple[list[Media], int]:
-    """The items of the page that are not indexed, and the time until when others are."""
-    rows = db.rows(_unindexed_statement(shape), **values)
-    return [media_from_row(row[:-1]) for row in rows], (rows[0][-1] or 0) if rows else 0
+def _unindexed(db: Database, shape: _Shape, values: dict[str, Any]) -> tuple[list[Media], _Bounds]:
+    """The items of the page that are not indexed, and what the index has of the list."""
+    rows, width = db.rows(_unindexed_statement(shape), **values), len(_Bounds._fields)
+    items = [media_from_row(row[width:]) for row in rows if row[width] is not None]
+    return items, _Bounds(*rows[0][:width])
 
 
 def _indexed(
-    db: Database, shape: _Shape, values: dict[str, Any], wanted: list[str]
+    db: Database, shape: _Shape, values: dict[str, Any], wanted: list[str], bounds: _Bounds
 ) -> Iterator[Media]:
     """The items of the list that are indexed, from the page's beginning on."""
-    after_time, until = values["after_time"], values["create_time_until"]
-    last_time = min(time for time in (after_time, until, _END_OF_TIME) if time is not None)
-    bounds = db.row(_BOUNDS, **values, last_time=last_time, first_time=values["create_time_from"])
-    after, newest, oldest = bounds or (None, None, None)
+    _, after, newest, oldest = bounds
     if newest is None:
         return
     newest = after - 1 if after is not None else newest + postings.SEGMENT - 1
     ordinals = postings.find(db, values["user_id"], wanted, newest=newest, oldest=oldest or 0)
     # Without the ordinal before the page, a part of a segment may be too new.
-    most = values["limit"] + (postings.SEGMENT if after is None and last_time < _END_OF_TIME else 0)
+    is_rough = after is None and values["last_time"] < _END_OF_TIME
+    most = values["limit"] + (postings.SEGMENT if is_rough else 0)
     statement = _indexed_statement(shape)
     while batch := list(islice(ordinals, most)):
         yield from map(media_from_row, db.rows(statement, **values, ordinals=batch))
@@ -142,13 +152,17 @@ def _indexed(
 def _unindexed_statement(shape: _Shape) -> Statement:
     """It is joined here, because it must not have a filter that was not asked for.
 
-    Index: `media_unindexed`.
+    It has a row without an item where there is none. Index: `media_unindexed`.
     """
     where = ["media.ordinal IS NULL", *_conditions(shape)]
     where += [f"{{position}}(media.terms, :word_{i}) > 0" for i in range(shape.words)]
+    bounds = ", ".join(f"bounds.{name}" for name in _Bounds._fields)
     return Statement(f"""
-        SELECT {{media_columns}}, ({_INDEXED_UNTIL}) FROM media WHERE {" AND ".join(where)}
-        ORDER BY media.create_time DESC, media.media_id DESC LIMIT :limit
+        SELECT {bounds}, {{item_columns}} FROM ({_BOUNDS}) bounds LEFT JOIN (
+            SELECT {{media_columns}} FROM media WHERE {" AND ".join(where)}
+            ORDER BY media.create_time DESC, media.media_id DESC LIMIT :limit
+        ) item ON TRUE
+        ORDER BY item.create_time DESC, item.media_id DESC
     """)
 
 

@@ -30,6 +30,12 @@ class UserStream(Model):
     # How many jobs of the user run, and whether those are as many as may (`core.store.flows`).
     running = IntegerField(default=0)
     busy = BooleanField(default=False)
+    # Of the user's notifications (`core.store.notifications`).
+    unread = IntegerField(default=0)
+    notification_count = IntegerField(default=0)
+    notification_settings = TextField(default="")
+    # When a watch with notifications was open last; kept only where a digest may be made.
+    watched_time = BigIntegerField(null=True)
 
     class Meta:
         table_name = "user_stream"
@@ -110,6 +116,9 @@ class JobRow(Model):
     cancel_reason = TextField(default="")
     retry_of = TextField(default="")
     request_id = TextField(default="")
+    # The view that the first output is applied to, and the revision at which that was wished.
+    apply_to_view = TextField(default="")
+    wish = BigIntegerField(default=0)
     final_prompt = TextField(default="")
     create_time = BigIntegerField()
     start_time = BigIntegerField(null=True)
@@ -200,6 +209,44 @@ class SpendingRow(Model):
         primary_key = CompositeKey("owner", "span")
 
 
+class UsageDay(Model):
+    """A user's money and jobs of one day ("2026-11-21") and model (`core.store.usage_days`)."""
+
+    user_id = TextField()
+    day = TextField()
+    model = TextField()
+    charged = BigIntegerField()
+    reserved = BigIntegerField()
+    uncertain = BigIntegerField()
+    unfinished = BigIntegerField()
+    succeeded = BigIntegerField()
+    failed = BigIntegerField()
+    cancelled = BigIntegerField()
+
+    class Meta:
+        table_name = "usage_day"
+        primary_key = CompositeKey("user_id", "day", "model")
+
+
+class ApiKeyRow(Model):
+    """An API key, by the hash of its secret; `end_time` is when it stops to work."""
+
+    api_key_id = TextField(primary_key=True)
+    user_id = TextField()
+    label = TextField()
+    secret_prefix = TextField()
+    secret_hash = TextField()
+    scopes = TextField()
+    create_time = BigIntegerField()
+    expire_time = BigIntegerField()
+    end_time = BigIntegerField()
+    last_use_time = BigIntegerField(null=True)
+    revoke_time = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "api_key"
+
+
 class CircuitRow(Model):
     """How a provider fares: after failures in a row nothing is sent to it for a while."""
 
@@ -265,6 +312,24 @@ class MediaRow(Model):
         table_name = "media"
 
 
+class UploadRow(Model):
+    """An upload that is not finished (`core.uploads`). `parts` is JSON: each its key and size."""
+
+    media_id = TextField(primary_key=True)
+    user_id = TextField()
+    size_bytes = BigIntegerField()
+    sha256 = TextField()
+    parts = TextField()
+    kept_bytes = BigIntegerField()
+    fence = BigIntegerField()
+    # Until then only the receiver with this fence may add; NULL when it let go.
+    lease_expire_time = BigIntegerField(null=True)
+    expire_time = BigIntegerField()
+
+    class Meta:
+        table_name = "upload"
+
+
 class UserStorage(Model):
     """Bytes of the user's media items (`core.store.usage`)."""
 
@@ -273,6 +338,75 @@ class UserStorage(Model):
 
     class Meta:
         table_name = "user_storage"
+
+
+class NotificationRow(Model):
+    """A durable message to one user; a job has one, which moves on with it."""
+
+    notification_id = TextField(primary_key=True)
+    user_id = TextField()
+    kind = TextField()
+    severity = TextField()
+    title = TextField()
+    text = TextField()
+    action = TextField(default="")
+    job_id = TextField(default="")
+    batch_id = TextField(default="")
+    sender = TextField(default="")
+    counts = TextField(default="")
+    create_time = BigIntegerField()
+    read_time = BigIntegerField(null=True)
+    revision = BigIntegerField()
+
+    class Meta:
+        table_name = "notification"
+
+
+class AnnouncementRow(Model):
+    """A message to all users. A deleted one stays for a day, so that every server sees it go."""
+
+    announcement_id = TextField(primary_key=True)
+    severity = TextField()
+    title = TextField()
+    text = TextField()
+    uri = TextField(default="")
+    create_time = BigIntegerField()
+    expire_time = BigIntegerField(null=True)
+    # When it was made or deleted.
+    change_time = BigIntegerField()
+    is_deleted = BooleanField(default=False)
+
+    class Meta:
+        table_name = "announcement"
+
+
+class AnnouncementRead(Model):
+    """A user has read an announcement."""
+
+    user_id = TextField()
+    announcement_id = TextField()
+    read_time = BigIntegerField()
+
+    class Meta:
+        table_name = "announcement_read"
+        primary_key = CompositeKey("user_id", "announcement_id")
+
+
+class ViewRow(Model):
+    """What a view shows. `wish` is the revision of the wish that it follows: the newest wins."""
+
+    user_id = TextField()
+    view = TextField()
+    media_id = TextField(default="")
+    looping = BooleanField(default=False)
+    job_id = TextField(default="")
+    apply_time = BigIntegerField()
+    deleted_media_id = TextField(default="")
+    wish = BigIntegerField()
+
+    class Meta:
+        table_name = "view"
+        primary_key = CompositeKey("user_id", "view")
 
 
 class MediaSegment(Model):
@@ -378,6 +512,11 @@ JobRow.add_index(SQL("CREATE INDEX job_model ON job (model, end_time) WHERE stat
 JobLabel.add_index(SQL("CREATE INDEX job_label_job ON job_label (job_id)"))
 SpendingRow.add_index(SQL("CREATE INDEX spending_day ON spending (span) WHERE length(span) > 7"))
 SpendingRow.add_index(SQL("CREATE INDEX spending_month ON spending (span) WHERE length(span) = 7"))
+UsageDay.add_index(SQL("CREATE INDEX usage_day_day ON usage_day (day)"))
+ApiKeyRow.add_index(SQL("CREATE UNIQUE INDEX api_key_secret ON api_key (secret_hash)"))
+ApiKeyRow.add_index(SQL("CREATE INDEX api_key_user ON api_key (user_id, create_time, api_key_id)"))
+ApiKeyRow.add_index(SQL("CREATE INDEX api_key_working ON api_key (user_id, end_time)"))
+ApiKeyRow.add_index(SQL("CREATE INDEX api_key_end ON api_key (end_time)"))
 IntentRow.add_index(
     SQL(
         "CREATE INDEX intent_unsettled ON intent (create_time) WHERE outcome IN ('OPEN', 'UNKNOWN')"
@@ -401,6 +540,45 @@ MediaRow.add_index(
 MediaRow.add_index(
     SQL("CREATE INDEX media_purge ON media (purge_time) WHERE purge_time IS NOT NULL")
 )
+NotificationRow.add_index(
+    SQL("CREATE INDEX notification_user ON notification (user_id, revision, notification_id)")
+)
+NotificationRow.add_index(
+    SQL(
+        "CREATE INDEX notification_unread ON notification (user_id, revision, notification_id)"
+        " WHERE read_time IS NULL"
+    )
+)
+NotificationRow.add_index(
+    SQL("CREATE UNIQUE INDEX notification_job ON notification (job_id) WHERE job_id <> ''")
+)
+NotificationRow.add_index(SQL("CREATE INDEX notification_time ON notification (create_time)"))
+UserStream.add_index(
+    SQL(
+        "CREATE INDEX user_stream_many ON user_stream (notification_count)"
+        " WHERE notification_count > 1000"
+    )
+)
+AnnouncementRow.add_index(
+    SQL("CREATE INDEX announcement_time ON announcement (create_time, announcement_id)")
+)
+AnnouncementRow.add_index(SQL("CREATE INDEX announcement_change ON announcement (change_time)"))
+AnnouncementRead.add_index(
+    SQL("CREATE INDEX announcement_read_by ON announcement_read (announcement_id)")
+)
+ViewRow.add_index(SQL("CREATE INDEX view_shown ON view (user_id, view) WHERE media_id <> ''"))
+ViewRow.add_index(SQL("CREATE INDEX view_media ON view (user_id, media_id) WHERE media_id <> ''"))
+ViewRow.add_index(
+    SQL(
+        "CREATE INDEX view_deleted ON view (user_id, deleted_media_id) WHERE deleted_media_id <> ''"
+    )
+)
+MediaRow.add_index(SQL("CREATE INDEX media_sha256 ON media (user_id, sha256)"))
+UploadRow.add_index(SQL("CREATE INDEX upload_user ON upload (user_id)"))
+UploadRow.add_index(
+    SQL("CREATE UNIQUE INDEX upload_sha256 ON upload (user_id, sha256) WHERE sha256 <> ''")
+)
+UploadRow.add_index(SQL("CREATE INDEX upload_expire ON upload (expire_time)"))
 MediaSegment.add_index(
     SQL("CREATE UNIQUE INDEX media_segment_ordinal ON media_segment (first_ordinal)")
 )

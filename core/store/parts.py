@@ -9,7 +9,7 @@ from typing import Any
 
 from core.store.engine.sql import columns, name_part, name_part_by_dialect
 from core.store.intents import INTENT_NAMES
-from core.store.models import FlowRow, JobEvent, JobRow, RequestKey, UserStream
+from core.store.models import FlowRow, JobEvent, JobRow, RequestKey, UsageDay, UserStream
 from core.store.rows import JOB_NAMES, MEDIA_NAMES
 
 
@@ -20,12 +20,16 @@ def _values(names: tuple[str, ...]) -> str:
 # The columns of a job, a media item and an intent, in the order of the models. With the table's
 # name they are read; without it they are written, each with the value of its own name.
 name_part("job_columns", columns(JOB_NAMES, "job"))
+name_part("page_columns", columns(JOB_NAMES, "page"))
 name_part("job_names", columns(JOB_NAMES))
 name_part("job_values", _values(JOB_NAMES))
 name_part("media_columns", columns(MEDIA_NAMES, "media"))
+name_part("item_columns", columns(MEDIA_NAMES, "item"))
 name_part("media_names", columns(MEDIA_NAMES))
 name_part("media_values", _values(MEDIA_NAMES))
 name_part("intent_columns", columns(INTENT_NAMES, "intent"))
+# The outputs of the row `job`, or NULL. Index: `media_output`, which has the second condition.
+name_part("outputs", "LEFT JOIN media ON media.job_id = job.job_id AND media.job_id <> ''")
 
 # The job has no lease that still runs.
 name_part("free", "(job.lease_expire_time IS NULL OR job.lease_expire_time < {now})")
@@ -231,6 +235,18 @@ _given("jobs", JobRow)
 _given("flows", FlowRow)
 _given("requests", RequestKey)
 _given("changes", JobEvent)
+_given("usage", UsageDay)
+# The day (UTC) in which the job was accepted, and the value of its label; empty without it.
+name_part_by_dialect(
+    "job_day",
+    sqlite="strftime('%Y-%m-%d', job.create_time / 1000, 'unixepoch')",
+    postgres="to_char(to_timestamp(job.create_time / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+)
+name_part_by_dialect(
+    "label_value",
+    sqlite="""coalesce(json_extract(job.labels, '$."' || :label_key || '"'), '')""",
+    postgres="coalesce(CAST(job.labels AS json) ->> CAST(:label_key AS TEXT), '')",
+)
 # Ends a SELECT that locks the users that it finds, and passes over those that others hold.
 name_part_by_dialect(
     "skip_locked_users", sqlite="", postgres="FOR UPDATE OF user_stream SKIP LOCKED"

@@ -1,8 +1,9 @@
-"""Removes what is too old: changes, ended jobs, request ids, spending."""
+"""Removes what is too old, or too much: changes, ended jobs, request ids, spending, usage,
+API keys, messages."""
 
 from collections.abc import Callable
 
-from core.store import budgets
+from core.store import announcements, budgets, keys, notifications, usage_days
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
@@ -59,7 +60,11 @@ def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) 
         lambda session: session.run(_CHANGES, keep_ms=keep_ms, part=_PART),
         lambda session: _forget_jobs(session, keep_ms),
         lambda session: budgets.forget(session, _PART),
+        lambda session: usage_days.forget(session, _PART),
+        lambda session: keys.forget(session, _PART),
         lambda session: session.run(_REQUESTS, part=_PART),
+        lambda session: notifications.forget(session, _PART),
+        lambda session: announcements.forget(session, _PART),
     ]
     while parts:
         for part in [*parts]:

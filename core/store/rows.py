@@ -3,7 +3,11 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
+
+import orjson
 
 from core.errors import Reason
 from core.jobs import Cost, CostState, Job, JobFailure, Progress, Stage, State
@@ -16,6 +20,7 @@ from core.store.models import JobRow, MediaRow
 from core.words import terms
 
 JOB_NAMES = tuple(f.column_name for f in JobRow._meta.sorted_fields)
+_ID, _WIDTH = JOB_NAMES.index("job_id"), len(JOB_NAMES)
 _JOB_FIELDS = tuple(field.name for field in dataclasses.fields(Job))
 _INDEX_NAMES = ("ordinal", "terms")
 MEDIA_NAMES = tuple(
@@ -47,11 +52,12 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
     """The job of a row, or of what will be its row, by the names of its columns."""
     failure = json.loads(r["failure"]) if r["failure"] else None
     record = json.loads(r["result"]) if r["result"] else None
+    state, cost_state = State(r["state"]), CostState(r["cost_state"])
     return Job(
         job_id=r["job_id"],
         user_id=r["user_id"],
-        spec=spec_from_json(r["kind"], json.loads(r["spec"])),
-        state=State(r["state"]),
+        spec=spec_from_json(r["kind"], orjson.loads(r["spec"])),
+        state=state,
         progress=Progress(
             stage=Stage(r["stage"]),
             percent=r["percent"],
@@ -59,10 +65,10 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
             message=r["progress_message"],
         ),
         cost=Cost(
-            state=CostState(r["cost_state"]),
+            state=cost_state,
             estimated_micros=r["cost_estimated"],
             # Before the end the column may hold a figure of the provider that is not settled yet.
-            actual_micros=r["cost_actual"] if r["cost_state"] == CostState.CHARGED else None,
+            actual_micros=r["cost_actual"] if cost_state is CostState.CHARGED else None,
             price_revision=r["price_revision"],
         ),
         provider=r["provider"],
@@ -70,15 +76,16 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
         failure=JobFailure(**{**failure, "reason": Reason(failure["reason"])}) if failure else None,
         outputs=tuple(outputs),
         result=record_from_json(r["kind"], record),
-        labels=json.loads(r["labels"]),
+        labels=_labels(r["labels"]),
         provider_operation=r["operation"],
         attempt=r["attempt"],
         revision=r["revision"],
         cancel_request_time=r["cancel_request_time"],
         cancel_reason=r["cancel_reason"],
-        cancel_saves_cost=not State(r["state"]).terminal and not r["at_risk"],
+        cancel_saves_cost=not state.terminal and not r["at_risk"],
         retry_of=r["retry_of"],
         request_id=r["request_id"],
+        apply_to_view=r["apply_to_view"],
         final_prompt=r["final_prompt"],
         create_time=r["create_time"],
         start_time=r["start_time"],
@@ -91,13 +98,24 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
 
 def jobs_from_rows(db: Database | Session, rows: Sequence[Row]) -> list[Job]:
     """The jobs of the rows with their outputs, read by one more query if any job can have some."""
-    place, state = JOB_NAMES.index("job_id"), JOB_NAMES.index("state")
-    outputs: dict[str, list[Media]] = {row[place]: [] for row in rows}
-    begun = [row[place] for row in rows if row[state] != State.QUEUED]
+    state = JOB_NAMES.index("state")
+    outputs: dict[str, list[Media]] = {row[_ID]: [] for row in rows}
+    begun = [row[_ID] for row in rows if row[state] != State.QUEUED]
     if begun:
         for media in map(media_from_row, db.rows(_OUTPUTS, job_ids=begun)):
             outputs[media.job_id].append(media)
-    return [job_from_row(row, outputs[row[place]]) for row in rows]
+    return [job_from_row(row, outputs[row[_ID]]) for row in rows]
+
+
+def jobs_from_joined(rows: Sequence[Row]) -> list[Job]:
+    """The jobs of rows that each have a job's columns and then those of one of its outputs, or
+    NULL. The rows of a job come together, its outputs in their order."""
+    jobs = []
+    for _, group in groupby(rows, itemgetter(_ID)):
+        of_job = list(group)
+        outputs = [row[_WIDTH:] for row in of_job if row[_WIDTH] is not None]
+        jobs.append(job_from_row(of_job[0][:_WIDTH], [media_from_row(row) for row in outputs]))
+    return jobs
 
 
 def job_from_json(values: Mapping[str, Any]) -> Job:
@@ -133,10 +151,15 @@ def media_from_row(row: Row) -> Media:
     """The media item of a row with the columns MEDIA_NAMES."""
     r: dict[str, Any] = dict(zip(MEDIA_NAMES, row, strict=True))
     r["type"] = MediaType(r["type"])
-    r["labels"] = json.loads(r["labels"])
+    r["labels"] = _labels(r["labels"])
     r["starred"] = bool(r["starred"])
     r["has_content_credentials"] = bool(r["has_content_credentials"])
     return Media(**r)
+
+
+def _labels(text: str) -> dict[str, str]:
+    """Most jobs and items have none."""
+    return {} if text == "{}" else orjson.loads(text)
 
 
 def insert_media(session: Session, media: Media) -> None:

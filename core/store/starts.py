@@ -16,6 +16,7 @@ from core.store.claims import Claim
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 from core.store.flows import Load
+from core.store.notifications import inbox_of
 from core.store.rows import JOB_NAMES
 from core.store.transitions import start_locked
 
@@ -31,12 +32,11 @@ _IS_ANY = Statement("""
 _LOCK_FIRST = Statement("""
     SELECT {now},
         (SELECT s.revision FROM user_stream s WHERE s.user_id = job.user_id {skip_locked}),
-        (SELECT u.revision FROM user_stream u WHERE u.user_id = job.user_id),
-        (SELECT u.running FROM user_stream u WHERE u.user_id = job.user_id),
-        (SELECT u.busy FROM user_stream u WHERE u.user_id = job.user_id),
+        u.revision,
+        u.running, u.busy, {inbox},
         {job_columns}
-    FROM job
-    WHERE job_id = (
+    FROM job JOIN user_stream u ON u.user_id = job.user_id
+    WHERE job.job_id = (
         SELECT first.job_id FROM (
             SELECT job_id, user_id, turn FROM job
             WHERE {among_first} AND {still_queued} AND {waits}
@@ -48,7 +48,7 @@ _LOCK_FIRST = Statement("""
         )
         {ordered_by_turn} LIMIT 1
     )
-    {for_update}
+    {for_update_of_job}
 """)
 
 
@@ -90,10 +90,10 @@ def _lock_startable(
     row = session.row(_LOCK_FIRST, queue=queue, user_concurrency=user_concurrency)
     if row is None:
         return None
-    now_ms, revision, seen_at, running, busy, *values = row
-    columns = dict(zip(JOB_NAMES, values, strict=True))
+    now_ms, revision, seen_at, running, busy = row[:5]
+    columns = dict(zip(JOB_NAMES, row[9:], strict=True))
     load = Load(running, bool(busy))
-    locked = locked_job(now_ms, revision + 1, load, False, columns)
+    locked = locked_job(now_ms, revision + 1, load, inbox_of(*row[5:9]), columns)
     # The load is that of now only if nothing of the user has changed since.
     room = revision == seen_at and running < user_concurrency
     # A claim that was lost counts as an attempt, and the job may have no more of those.

@@ -12,7 +12,7 @@ from core.errors import JobStateInvalid, LeaseLost, NotFound, Reason
 from core.events import Event
 from core.jobs import CostState, EventType, JobFailure, Outcome, Stage, State, Step
 from core.process import failpoints
-from core.store import budgets, circuits, intents
+from core.store import budgets, circuits, intents, usage_days
 from core.store.change import Locked, Run, apply, as_owner, end, lock, read_job
 from core.store.engine.database import Database, Session, Undo
 from core.store.engine.sql import Statement
@@ -313,6 +313,7 @@ def _keep_orphan(session: Session, job_id: str, number: int, operation: str) -> 
         # The books say that it was free, so its cost comes on top.
         row = session.row(_CREATE_TIME, job_id=job_id)
         accept_ms = int(row[0]) if row else intent.create_time
+        usage_days.settled(session, intent.user_id, accept_ms, intent.model, charged=intent.micros)
         budgets.settle(session, intent.user_id, accept_ms, 0, intent.micros)
 
 
@@ -360,7 +361,11 @@ def _correct(session: Session, locked: Locked, charged: bool) -> Event:
     if intent is not None:
         outcome = Outcome.ACCEPTED if charged else Outcome.REJECTED
         intents.settle(session, locked.run.job_id, intent.number, outcome)
-    budgets.settle(session, locked.run.user_id, locked.create_time, 0, 0 if charged else -estimated)
+    user_id, accept_ms, model = locked.run.user_id, locked.create_time, locked.columns["model"]
+    usage_days.settled(
+        session, user_id, accept_ms, model, charged=actual or 0, uncertain=-estimated
+    )
+    budgets.settle(session, user_id, accept_ms, 0, 0 if charged else -estimated)
     return event
 
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from core.errors import DependencyUnavailable, RequestError
-from core.events import Event, ProgressTick
+from core.events import Event, ProgressTick, UserChange
 from core.jobs import EventType, Job
 from core.process import failpoints, metrics
 from core.store import Database
@@ -33,6 +33,15 @@ class HasEvent(Protocol):
         """The event that the transaction wrote; None when it changed nothing."""
 
 
+class HasChange(Protocol):
+    """The result of a transaction that may have written a change that is about no job."""
+
+    @property
+    def change(self) -> UserChange | None:
+        """The change that the transaction wrote; None when it changed nothing."""
+
+
+Own = TypeVar("Own", bound=HasChange)
 Made = TypeVar("Made", bound=Event | HasEvent | None)
 Each = TypeVar("Each", bound=HasEvent | RequestError | None)
 
@@ -60,6 +69,13 @@ class Changes:
         made = change(self._db)
         found = [one.event for one in made if one is not None and not isinstance(one, RequestError)]
         self._teller.tell_all([event for event in found if event is not None])
+        return made
+
+    def make_own(self, change: Callable[[Database], Own]) -> Own:
+        """The same for a change of the user that is about no job."""
+        made = change(self._db)
+        if made.change is not None:
+            self._teller.tell_change(made.change)
         return made
 
 
@@ -94,6 +110,12 @@ class Teller:
         failpoints.hit("tell.before_publish")
         whats = [what for _, wakes in told for what in ("event", *(["wake_up"] if wakes else []))]
         self._try(lambda: self._stream.publish_all(told), *whats)
+        failpoints.hit("tell.after_publish")
+
+    def tell_change(self, change: UserChange) -> None:
+        """Tells watchers a committed change that is about no job."""
+        failpoints.hit("tell.before_publish")
+        self._try(lambda: self._stream.publish_change(change), "event")
         failpoints.hit("tell.after_publish")
 
     def tell_progress(self, tick: ProgressTick) -> None:

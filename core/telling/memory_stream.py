@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from core.errors import DependencyUnavailable
-from core.events import Event, ProgressTick
+from core.events import Event, ProgressTick, UserChange
 from core.telling.reads import BLOCK_MS
 from core.telling.stream import (
     MAX_ENTRIES,
     ReadProgress,
     StreamRow,
+    change_row,
     event_row,
     progress_row,
     shard_of,
@@ -43,6 +44,10 @@ class MemoryStream:
         """Tells state changes in their order."""
         for event, _ in told:
             self._add(event_row(event))
+
+    def publish_change(self, change: UserChange) -> None:
+        """Tells a change that is about no job."""
+        self._add(change_row(change))
 
     def publish_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""

@@ -24,7 +24,7 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from core.errors import DependencyUnavailable, SettingsInvalid
-from core.events import JOB_KIND, Event, ProgressTick
+from core.events import JOB_KIND, Event, ProgressTick, UserChange
 from core.jobs import progress_to_json
 from core.process.settings import Settings
 from core.telling.messages import add_wake_ups
@@ -104,6 +104,13 @@ class EventStream(Protocol):
             DependencyUnavailable: when the stream can't be reached.
         """
 
+    def publish_change(self, change: UserChange) -> None:
+        """Tells a change that is about no job.
+
+        Raises:
+            DependencyUnavailable: when the stream can't be reached.
+        """
+
     def publish_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is.
 
@@ -122,6 +129,12 @@ def event_row(event: Event) -> StreamRow:
     """The row that tells a state change."""
     job, payload = event.job, event.payload.encode()
     return StreamRow(JOB_KIND, job.user_id, event.revision, job.job_id, job.attempt, payload)
+
+
+def change_row(change: UserChange) -> StreamRow:
+    """The row that tells a change that is about no job."""
+    payload = change.payload.encode()
+    return StreamRow(change.kind, change.user_id, change.revision, change.job_id, 0, payload)
 
 
 def progress_row(tick: ProgressTick) -> StreamRow:
@@ -194,6 +207,11 @@ class RedisStream:
             for queue, count in Counter(wakes for _, wakes in told if wakes).items():
                 add_wake_ups(pipe, queue, count)
             pipe.execute()
+
+    def publish_change(self, change: UserChange) -> None:
+        """Tells a change that is about no job."""
+        with reaching("event stream"):
+            self._add(self._client, change_row(change))
 
     def publish_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""

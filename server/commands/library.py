@@ -3,14 +3,17 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.blobs import Blobs
 from core.errors import DependencyUnavailable, field_invalid
 from core.media import Media
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
-from core.store import Database, media_lists
+from core.store import Database, media_lists, views
 from core.store import media as media_store
+from core.store.media import Deleted
+from core.telling.changes import Changes
 from core.tokens import Tokens
 from server.commands.pages import cut, media_bytes
 from server.commands.requests import MediaChange, MediaList
@@ -22,10 +25,18 @@ DAY_MS = 24 * 3600 * 1000
 class Library:
     """One user's media items at a time."""
 
-    def __init__(self, db: Database, blobs: Blobs, tokens: Tokens, settings: Settings) -> None:
+    def __init__(
+        self,
+        db: Database,
+        blobs: Blobs,
+        tokens: Tokens,
+        changes: Changes,
+        settings: Settings,
+    ) -> None:
         self._db = db
         self._blobs = blobs
         self._tokens = tokens
+        self._changes = changes
         self._settings = settings
 
     def item(self, user_id: str, media_id: str) -> Media:
@@ -81,30 +92,35 @@ class Library:
             labels=change.labels,
         )
 
-    def delete(self, user_id: str, media_ids: Sequence[str], *, permanent: bool) -> list[Media]:
-        """Puts the items into the bin and gives them back, or erases them; all or none.
+    def delete(self, user_id: str, media_ids: Sequence[str], *, permanent: bool) -> Deleted:
+        """Puts the items into the bin, or erases them and gives none back; all or none.
+
+        The views that show them are cleared.
 
         Raises:
             NotFound: when the user lacks one of them.
         """
         if not permanent:
             keep_ms = self._settings.bin_days * DAY_MS
-            return media_store.bin(self._db, user_id, media_ids, keep_ms)
-        gone = media_store.erase(self._db, user_id, media_ids)
+            return self._changes.make_own(
+                lambda db: media_store.bin(db, user_id, media_ids, keep_ms)
+            )
+        gone = self._changes.make_own(lambda db: media_store.erase(db, user_id, media_ids))
         try:
-            self._blobs.delete(_keys(gone))
+            self._blobs.delete(_keys(gone.items))
         except DependencyUnavailable:
             # The rows are gone, so nobody can reach the bytes; the purge erases them later.
-            log.warning("blobs_not_erased", user_id=user_id, count=len(gone))
-        return []
+            log.warning("blobs_not_erased", user_id=user_id, count=len(gone.items))
+        return replace(gone, items=[])
 
-    def undelete(self, user_id: str, media_id: str) -> Media:
-        """Takes the item out of the bin.
+    def undelete(self, user_id: str, media_id: str) -> tuple[Media, list[str]]:
+        """Takes the item out of the bin, and names the views that its deletion cleared.
 
         Raises:
             NotFound: when the user has no such item.
         """
-        return media_store.unbin(self._db, user_id, media_id)
+        media = media_store.unbin(self._db, user_id, media_id)
+        return media, views.former(self._db, user_id, media_id)
 
     def _refuse_many_labels(self, user_id: str, change: MediaChange) -> None:
         if not change.labels:

@@ -52,8 +52,8 @@ def event_bytes(event: UserChange) -> int:
 
 
 def _labels(labels: Mapping[str, str]) -> int:
-    return _length(*labels, *labels.values()) + 8 * len(labels)
+    return _length(*labels, *labels.values()) + 8 * len(labels) if labels else 0
 
 
 def _length(*texts: str) -> int:
-    return sum(len(text.encode()) for text in texts)
+    return len("".join(texts).encode())

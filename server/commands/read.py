@@ -3,9 +3,9 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from core.catalog.models import Model
 from core.errors import ProviderNotConfigured, RequestError
@@ -18,11 +18,13 @@ from core.store.budgets import Budget
 from core.store.durations import Durations
 from core.store.places import Queues
 from core.times import utc
-from core.tokens import ResumePoint, Tokens
+from core.tokens import Tokens
 from server.commands.ends import Ends
 from server.commands.pages import cut, event_bytes, job_bytes
 from server.commands.requests import Candidate, JobEventList, JobList, Unpriced
 from server.fair_executor import FairExecutor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +85,15 @@ class Read:
         job = job_store.get(self._db, user_id, job_id)
         waits = job.state is State.QUEUED
         place = self._queues.place(job_id) if waits else None
-        return self._durations.job_as_of(self._db.now_ms(), job), place
+        [job] = self._durations.as_of_now([job])
+        return job, place
 
     async def job_at_end(
-        self, user_id: str, job_id: str, wait_ms: int
-    ) -> tuple[Job, QueueInfo | None]:
-        """The job once it has ended, or as it is after `wait_ms`. Holds no thread while it waits.
+        self, user_id: str, job_id: str, wait_ms: int, show: Callable[[Job, QueueInfo | None], T]
+    ) -> T:
+        """What `show` makes of the job once it has ended, or as it is after `wait_ms`.
+
+        It holds no thread while it waits. `show` runs in the thread that has read the job.
 
         Raises:
             NotFound: when the user has no such job.
@@ -96,15 +101,20 @@ class Read:
         """
         loop = asyncio.get_running_loop()
         deadline, share = loop.time() + wait_ms / 1000, self._pool.of(user_id)
+
+        def read() -> tuple[bool, T]:
+            job, place = self.job(user_id, job_id)
+            return job.state.terminal, show(job, place)
+
         if not wait_ms:
-            return await loop.run_in_executor(share, self.job, user_id, job_id)
+            return (await loop.run_in_executor(share, read))[1]
         with self._ends.place(user_id):
-            job, place = await loop.run_in_executor(share, self.job, user_id, job_id)
+            has_ended, shown = await loop.run_in_executor(share, read)
             left = deadline - loop.time()
-            if job.state.terminal or left <= 0 or self._ends.draining:
-                return job, place
+            if has_ended or left <= 0 or self._ends.draining:
+                return shown
             await self._ends.wait(job_id, left)
-            return await loop.run_in_executor(share, self.job, user_id, job_id)
+            return (await loop.run_in_executor(share, read))[1]
 
     def jobs(self, user_id: str, wanted: JobList) -> JobPage:
         """A page of jobs.
@@ -114,9 +124,7 @@ class Read:
         """
         listing = "jobs:" + json.dumps([wanted.states, sorted(wanted.labels.items())])
         after = self._position(user_id, listing, wanted.page_token)
-        # The epoch is read before the rows, so that a restore in between makes the token too old.
-        epoch = "" if wanted.page_token else self._db.epoch()
-        found, revision = job_store.list_page(
+        found, point = job_store.list_page(
             self._db,
             user_id,
             states=wanted.states,
@@ -129,11 +137,10 @@ class Read:
         if len(found) > len(jobs):
             token = self._page(user_id, listing, [jobs[-1].create_time, jobs[-1].job_id])
         if not wanted.page_token:
-            resume = self._tokens.resume(user_id, ResumePoint(epoch, revision))
+            resume = self._tokens.resume(user_id, point)
         waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
         places = self._queues.places(waiting)
-        now_ms = self._db.now_ms()
-        jobs = [self._durations.job_as_of(now_ms, job) for job in jobs]
+        jobs = self._durations.as_of_now(jobs)
         return JobPage(jobs=jobs, places=places, next_page_token=token, resume_token=resume)
 
     def events(self, user_id: str, wanted: JobEventList) -> tuple[list[UserChange], str]:

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 from core.catalog.models import Model
 from core.errors import RequestError
+from core.fetching import Address
 from core.jobs import State
 from core.media import MediaType
+from core.scopes import Scope
 from core.specs import Spec
+from core.store.usage_days import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,15 @@ class Inline:
     field: str
     media_id: str
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An input that is to be fetched; `media_id` is what the spec calls it already."""
+
+    field: str
+    media_id: str
+    address: Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +41,7 @@ class Options:
     start_within_ms: int | None = None
     finish_within_ms: int | None = None
     validate_only: bool = False
+    apply_to_view: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +54,7 @@ class Submission:
     final_prompt: str
     options: Options
     inline: tuple[Inline, ...] = ()
+    remote: tuple[Remote, ...] = ()
     given: tuple[tuple[str, str], ...] = ()
 
 
@@ -114,3 +128,42 @@ class MediaChange:
     title: str | None = None
     starred: bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUpload:
+    """The file that a caller wants to send; `sha256` is hex, or empty."""
+
+    size_bytes: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRequest:
+    """Usage from the beginning of one day to the end of another; no user is the caller."""
+
+    user_id: str = ""
+    all_users: bool = False
+    from_ms: int
+    until_ms: int
+    keys: tuple[Key, ...] = ()
+    label_key: str = ""
+    page_size: int
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRequest:
+    """An API key to make; without `expire_time` it lasts as long as usual."""
+
+    label: str
+    scopes: tuple[Scope, ...]
+    expire_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyList:
+    """Which page of the API keys."""
+
+    page_size: int
+    page_token: str = ""

@@ -23,22 +23,24 @@ class Room:
         self._next_look = clock()
         self._full = False
 
-    def refuse_full(self) -> None:
+    def refuse_full(self, more_bytes: int = 0) -> None:
         """
         Raises:
-            StorageFull: when a disk has less free space than RUSHES_MIN_FREE_MEGABYTES.
+            StorageFull: when a disk has less free space than RUSHES_MIN_FREE_MEGABYTES, or would
+                have it after `more_bytes`.
         """
         # No lock: threads that look at the same time see the same disk.
         if self._clock() >= self._next_look:
             self._full = any(self._lacks(folder) for folder in self._folders)
             self._next_look = self._clock() + LOOK_SECONDS
-        if self._full:
+        if self._full or (more_bytes and any(self._lacks(f, more_bytes) for f in self._folders)):
             limit = f"{self._megabytes} MiB"
             raise StorageFull(f"Less than {limit} of storage is free.", limit=limit)
 
-    def _lacks(self, folder: Path) -> bool:
+    def _lacks(self, folder: Path, more_bytes: int = 0) -> bool:
         try:
-            return shutil.disk_usage(folder).free < self._megabytes * _MIB
+            free = shutil.disk_usage(folder).free - more_bytes
+            return bool(self._megabytes) and free < self._megabytes * _MIB
         except OSError:
             # Then the write itself will say what is wrong.
             return False

@@ -3,13 +3,15 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from core.blobs import Blobs
 from core.catalog.models import Catalog, Model
 from core.decoding import Limits
+from core.decoding.shares import Shares
 from core.errors import (
     BudgetExceeded,
     CostAboveLimit,
@@ -25,6 +27,7 @@ from core.errors import (
     field_invalid,
 )
 from core.events import QueueInfo
+from core.fetching import Fetcher
 from core.jobs import Cost, CostState, Job, Progress, State
 from core.kinds import KINDS
 from core.money import amount
@@ -37,14 +40,16 @@ from core.store.places import Queues
 from core.store.turns import read_next
 from core.telling.changes import Changes
 from server.commands.acceptor import Acceptor
-from server.commands.inputs import Prepared, check_given, prepare_inline
-from server.commands.quota import Quota
-from server.commands.requests import Options, Submission
+from server.commands.inputs import Prepared, check_given, fetch_remote, prepare_inline
+from server.commands.quota import MIB, Quota
+from server.commands.requests import Inline, Options, Remote, Submission
 from server.commands.room import Room
 from server.fair_executor import FairExecutor
 
+# Requests whose addresses are fetched at once. Each holds what it fetches in memory.
+FETCHES_AT_ONCE = 4
 DAY_MS = 24 * 3600 * 1000
-_LIMITS = ("max_cost_micros", "start_within_ms", "finish_within_ms")
+_CHOSEN = ("max_cost_micros", "start_within_ms", "finish_within_ms", "apply_to_view")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +74,18 @@ class Submit:
         changes: Changes,
         settings: Settings,
         pool: FairExecutor,
+        fetcher: Callable[[], Fetcher] | None = None,
     ) -> None:
         self._db = db
         self._queues = queues
         self._blobs = blobs
         self._catalog = catalog
         self._acceptor = Acceptor(changes, queues, pool)
+        self._pool = pool
+        self._fetches = Shares(FETCHES_AT_ONCE)
+        self._new_fetcher = fetcher or partial(
+            Fetcher, settings.max_input_uri_megabytes * MIB, settings.input_uri_seconds
+        )
         self._settings = settings
         self._room = Room(settings)
         self._quota = Quota(db, settings.user_storage_megabytes)
@@ -103,12 +114,12 @@ class Submit:
             new = self._new_job(
                 user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
             )
-            check_given(self._db, user_id, asked.given)
+            self._check_given(user_id, asked.given)
             prepared = self._prepared(new, asked)
             return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
 
         # Bytes would be decoded and stored for nothing.
-        first = bool(asked.inline) or asked.options.validate_only
+        first = bool(asked.inline or asked.remote) or asked.options.validate_only
         return self._unless_known(user_id, asked.options, fingerprint, work, looks_first=first)
 
     def retry(self, user_id: str, job_id: str, options: Options) -> Submitted:
@@ -138,19 +149,32 @@ class Submit:
         if model is None or model.ability(job.kind) is None:
             text = f"This server no longer has the model {job.spec.model}; use another."
             raise ModelRetired(text, model=job.spec.model, replacement="")
-        check_given(self._db, user_id, [("job_id", media_id) for media_id in job.spec.inputs])
+        self._check_given(user_id, [("job_id", media_id) for media_id in job.spec.inputs])
         options = replace(options, labels=options.labels or job.labels)
         new = self._new_job(user_id, model, job.spec, job.final_prompt, options, fingerprint)
         return self._accept(replace(new, retry_of=job_id), Prepared(), options)
 
+    def _check_given(self, user_id: str, given: Iterable[tuple[str, str]]) -> None:
+        check_given(self._db, user_id, given, self._settings.max_input_video_megabytes)
+
     def _prepared(self, new: NewJob, asked: Submission) -> Prepared:
-        """The inline inputs, decoded. That costs most, so whatever else may refuse comes before."""
-        if not asked.inline:
+        """The inputs that are new, fetched and decoded. That costs most, so whatever else may
+        refuse comes before."""
+        if not (asked.inline or asked.remote):
             return Prepared()
         self._room.refuse_full()
         self._quota.refuse_full(new.user_id, sum(len(item.content) for item in asked.inline))
         self._refuse_beyond_limits(new)
-        return prepare_inline(new.user_id, asked.inline, self._input_limits, self._db.now_ms())
+        inline = [*asked.inline, *self._fetched(new.user_id, asked.remote)]
+        return prepare_inline(new.user_id, inline, self._input_limits, self._db.now_ms())
+
+    def _fetched(self, user_id: str, remote: Sequence[Remote]) -> list[Inline]:
+        """What the addresses hold now. The job keeps these bytes: each of its runs, and a repeated
+        request, has the same. It waits for others here, and so gives its thread away."""
+        if not remote:
+            return []
+        with self._pool.resting(user_id), self._fetches.of(user_id):
+            return fetch_remote(remote, self._new_fetcher())
 
     def _unless_known(
         self,
@@ -216,6 +240,7 @@ class Submit:
             request_id=options.request_id,
             fingerprint=fingerprint,
             final_prompt=final_prompt,
+            apply_to_view=options.apply_to_view,
             request_ttl_ms=self._settings.request_id_days * DAY_MS,
             queue=model.queue_of(spec.kind),
         )
@@ -296,18 +321,20 @@ class Submit:
 
 def _fingerprint(options: Options, request: dict[str, Any]) -> str:
     """A digest of all that a request asks for: equal ones may share a request_id."""
-    chosen = {name: getattr(options, name) for name in _LIMITS}
+    chosen = {name: getattr(options, name) for name in _CHOSEN}
     # Options that were not chosen are left out, so that an option of a later version does not
     # change the digests of earlier requests.
-    limits = {name: value for name, value in chosen.items() if value is not None}
+    limits = {name: value for name, value in chosen.items() if value not in (None, "")}
     text = json.dumps({**request, "labels": dict(options.labels), **limits}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _spec_as_asked(asked: Submission) -> dict[str, Any]:
-    """The spec with digests of inline bytes in place of their ids, which are new each time."""
-    digests = {i.media_id: f"sha256:{hashlib.sha256(i.content).hexdigest()}" for i in asked.inline}
-    spec = _renamed(asked.spec, digests) if digests else asked.spec
+    """The spec with digests of inline bytes and with addresses in place of ids that are new each
+    time."""
+    names = {i.media_id: f"sha256:{hashlib.sha256(i.content).hexdigest()}" for i in asked.inline}
+    names |= {i.media_id: f"https://{i.address.host}{i.address.target}" for i in asked.remote}
+    spec = _renamed(asked.spec, names) if names else asked.spec
     return {"kind": asked.spec.kind, "spec": spec_to_json(spec)}
 
 
@@ -338,6 +365,7 @@ def _as_it_would_be(new: NewJob, now_ms: int) -> Job:
         request_id=new.request_id,
         final_prompt=new.final_prompt,
         retry_of=new.retry_of,
+        apply_to_view=new.apply_to_view,
         create_time=now_ms,
         start_deadline=now_ms + new.start_within_ms if new.start_within_ms else None,
         finish_deadline=now_ms + new.finish_within_ms,

@@ -2,18 +2,38 @@
 
 import asyncio
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
-from core.blobs import AddressSigner, open_blobs
+import redis
+from google.protobuf.json_format import MessageToDict
+
+from core import decoding
+from core.blobs import AddressSigner, Blobs, open_blobs
 from core.process import failpoints
 from core.process.keys import read_or_make_key
 from core.process.role import run_role
 from core.process.settings import Settings
-from core.store import media, open_database
+from core.store import Database, media, open_database
+from core.telling.stream import connect
+from server.commands.uploads import Intake
+from server.fair_executor import FairExecutor
 from server.http.app import make_app
+from server.http.bindings import Bindings, our_services
+from server.http.bodies import Bodies
+from server.http.credentials import Credentials
 from server.http.downloads import Downloads
 from server.http.serve import serve
+from server.http.servers import Servers
+from server.http.streams import Streams
+from server.http.tickets import Tickets
+from server.http.uploads import Dock
+from server.mapping import Mapper
+from server.mapping.addresses import BlobAddresses
+
+# Threads that write what comes in, and that look at whole files.
+WRITERS = 8
+FINISHERS = 4
 
 
 def main() -> None:
@@ -23,27 +43,78 @@ def main() -> None:
 
 def _run(settings: Settings) -> int:
     failpoints.arm(settings.failpoints)
-    signing_key = read_or_make_key(settings.signing_key_path)
     db = open_database(settings)
     # A database connection belongs to its thread, so look-ups run in a few threads that stay.
     threads = min(settings.server_threads, settings.database_connections)
-    with ThreadPoolExecutor(threads, "look-up") as pool:
-        app = make_app(
-            find=partial(media.find, db),
-            blobs=open_blobs(settings, signing_key),
-            signer=AddressSigner(settings.address, signing_key),
-            pool=pool,
-            downloads=Downloads(settings.max_downloads, settings.max_user_downloads),
-        )
-        serving = serve(
-            app,
-            settings.http_listen,
-            drain_seconds=settings.drain_call_seconds,
-            stuck_seconds=settings.reader_stuck_seconds,
-        )
-        asyncio.run(serving)
+    with (
+        ThreadPoolExecutor(threads, "look-up") as pool,
+        FairExecutor(WRITERS, "writer") as writers,
+        FairExecutor(FINISHERS, "finisher") as finishers,
+        connect(settings) as client,
+    ):
+        asyncio.run(_serve(settings, db, pool, client, writers, finishers))
+    decoding.close()
     db.close()
     return 0
+
+
+async def _serve(
+    settings: Settings,
+    db: Database,
+    pool: Executor,
+    client: redis.Redis,
+    writers: FairExecutor,
+    finishers: FairExecutor,
+) -> None:
+    signing_key = read_or_make_key(settings.signing_key_path)
+    blobs = open_blobs(settings, signing_key)
+    servers = Servers(settings.server_addresses)
+    tickets = Tickets(client, settings.max_tickets)
+    credentials = Credentials(servers, tickets, pool)
+    streams = Streams(servers, credentials, settings.max_streams)
+    app = make_app(
+        find=partial(media.find, db),
+        blobs=blobs,
+        signer=AddressSigner(settings.address, signing_key),
+        pool=pool,
+        downloads=Downloads(settings.max_downloads, settings.max_user_downloads),
+        credentials=credentials,
+        streams=streams,
+        checks=Bodies(Bindings(our_services())),
+        dock=make_dock(settings, db, blobs, pool, writers, finishers),
+    )
+    await serve(
+        app,
+        settings.http_listen,
+        drain=streams.drain,
+        drain_seconds=settings.drain_call_seconds,
+        stuck_seconds=settings.reader_stuck_seconds,
+    )
+    await servers.close()
+
+
+def make_dock(
+    settings: Settings,
+    db: Database,
+    blobs: Blobs,
+    look_ups: Executor,
+    writers: FairExecutor,
+    finishers: FairExecutor,
+) -> Dock:
+    """What takes uploads into the installation of the settings."""
+    addresses = BlobAddresses(blobs, settings.signed_url_ttl_seconds)
+    mapper = Mapper(addresses, settings.currency, settings.max_outputs)
+    return Dock(
+        intake=Intake(db, blobs, settings),
+        signer=AddressSigner(settings.address, read_or_make_key(settings.signing_key_path)),
+        # As the edge's JSON transcoder shows it.
+        show=lambda media: MessageToDict(mapper.media_to_proto(media)),
+        look_ups=look_ups,
+        writers=writers,
+        finishers=finishers,
+        most=settings.max_uploads,
+        stuck_seconds=settings.reader_stuck_seconds,
+    )
 
 
 if __name__ == "__main__":

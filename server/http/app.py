@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+import grpc
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -13,12 +14,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.blobs import AddressSigner, Blobs
-from core.errors import Reason, RequestError
+from core.errors import NotFound, Reason, RequestError
 from core.media import Media
+from server.http import bodies
 from server.http.access_log import AccessLog
+from server.http.bodies import Bodies
+from server.http.calls import refuse_call
+from server.http.credentials import Credentials
 from server.http.downloads import Downloads
+from server.http.heads import Heads
 from server.http.media import Shelf, serve_media
-from server.http.refusals import refuse, refuse_error
+from server.http.pages import page_routes
+from server.http.refusals import SAFE, refuse, refuse_error
+from server.http.streams import Streams
+from server.http.uploads import Dock, receive_upload
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -30,26 +39,45 @@ def make_app(
     signer: AddressSigner,
     pool: Executor,
     downloads: Downloads,
+    credentials: Credentials,
+    streams: Streams,
+    checks: Bodies,
+    dock: Dock | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application. `find` looks an item up, whichever user has it, and runs in `pool`."""
+    """The application. `find` looks an item up, whichever user has it, and runs in `pool`. Without
+    a `dock` it takes no uploads."""
     shelf = Shelf(find=find, blobs=blobs, signer=signer, pool=pool, now=now, downloads=downloads)
 
     async def media(request: Request) -> Response:
         return await serve_media(request, shelf)
 
+    async def upload(request: Request) -> Response:
+        if dock is None:
+            raise NotFound("page")
+        return await receive_upload(request, dock)
+
     async def ready(request: Request) -> Response:
         await asyncio.get_running_loop().run_in_executor(pool, find, _NO_ID)
         return JSONResponse({"ready": True}, headers={"Cache-Control": "no-store"})
 
+    async def ticket(request: Request) -> Response:
+        return JSONResponse(await credentials.ticket_for(request), headers=SAFE)
+
     app = Starlette(
         routes=[
+            Route("/v1/jobs:watch", streams.serve, methods=["GET"]),
+            Route("/v1/streams:ticket", ticket, methods=["POST"]),
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
+            Route("/uploads/{media_id}", upload, methods=["PUT", "HEAD"]),
             Route("/ready", ready, methods=["GET"]),
+            Route(f"{bodies.PREFIX}/{{path:path}}", checks.answer, methods=bodies.METHODS),
+            *page_routes(),
         ],
-        middleware=[Middleware(AccessLog)],
+        middleware=[Middleware(AccessLog), Middleware(Heads)],
         exception_handlers={
             RequestError: _domain_error,
+            grpc.aio.AioRpcError: _call_error,
             HTTPException: _http_error,
             Exception: _unknown_error,
         },
@@ -61,6 +89,11 @@ def make_app(
 async def _domain_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return refuse_error(error)
+
+
+async def _call_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, grpc.aio.AioRpcError)
+    return refuse_call(error)
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

@@ -18,6 +18,8 @@ from core.errors import RateLimited
 # Fewer bytes are soon in the buffers of sockets, so that they hold nothing here.
 SMALL_BYTES = 128 * 1024
 
+READ_BYTES = 64 * 1024
+
 
 class Downloads:
     """Counts the downloads of a process, and those of each user's items. One event loop uses it."""
@@ -78,6 +80,13 @@ class _Connection(H11Protocol):
 
     stuck_seconds: ClassVar[float]
     _stuck: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # How much asyncio reads at a time. Each upload holds it several times over, on its way
+        # from the socket through the parser to the file.
+        if hasattr(transport, "max_size"):
+            transport.max_size = READ_BYTES
+        super().connection_made(transport)
 
     def pause_writing(self) -> None:
         super().pause_writing()

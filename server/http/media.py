@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.blobs import AddressSigner, Blobs, Variant
-from core.errors import BlobMissing, NotFound, Reason
+from core.errors import BlobMissing, CredentialsExpired, CredentialsInvalid, NotFound, Reason
 from core.files.images import THUMBNAIL_TYPE
 from core.files.sniff import EXTENSIONS, UNKNOWN
 from core.media import Media
 from server.http.downloads import Download, Downloads
 from server.http.ranges import Span, Unsatisfiable, matches, parse_range, range_applies
-from server.http.refusals import refuse
+from server.http.refusals import refuse, refuse_error
 
 # A picture opened as a page of its own runs nothing and loads nothing but itself; browsers draw
 # their own player with inline styles.
@@ -60,7 +60,6 @@ async def serve_media(request: Request, shelf: Shelf) -> Response:
     """The bytes of one variant of one item, whole or a range of them.
 
     Raises:
-        CredentialsInvalid, CredentialsExpired: when the address was changed or its time is over.
         NotFound: when the item is unknown, in the bin, or erased.
         RateLimited: when too many downloads are under way.
     """
@@ -68,9 +67,12 @@ async def serve_media(request: Request, shelf: Shelf) -> Response:
     media_id = request.path_params["media_id"]
     query = request.query_params
     now = shelf.now()
-    expire_time_s = shelf.signer.verify(
-        media_id, variant, query.get("expire_time", ""), query.get("signature", ""), now
-    )
+    try:
+        expire_time_s = shelf.signer.verify(
+            media_id, variant, query.get("expire_time", ""), query.get("signature", ""), now
+        )
+    except (CredentialsInvalid, CredentialsExpired) as error:
+        return refuse_error(error, HTTPStatus.FORBIDDEN)  # signing in would not help
     loop = asyncio.get_running_loop()
     blob = await loop.run_in_executor(shelf.pool, _look_up, shelf, media_id, variant)
     headers = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 # Bounded digits: int() of a longer text costs time, and no blob is that large.
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,21 @@ def parse_range(header: str | None, size: int) -> Span | None:
     if start >= size:
         raise Unsatisfiable
     return Span(start, end)
+
+
+def parse_content_range(header: str, size: int) -> Span:
+    """The bytes of a file of `size` bytes that a request sends.
+
+    Raises:
+        Unsatisfiable: when it is malformed, names another size, or goes beyond it.
+    """
+    match = _CONTENT_RANGE.fullmatch(header.strip())
+    if match is None:
+        raise Unsatisfiable
+    first, last, of = map(int, match.groups())
+    if of != size or not first <= last < size:
+        raise Unsatisfiable
+    return Span(first, last + 1)
 
 
 def matches(header: str | None, etag: str) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -26,6 +26,10 @@ _BACKLOG = 2048
 class _Server(uvicorn.Server):
     """Uvicorn with exit code 0 after SIGTERM. By itself it would raise the signal again."""
 
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._drain = drain
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
@@ -43,12 +47,21 @@ class _Server(uvicorn.Server):
 
     def _stop(self) -> None:
         systemd.stopping()
+        self._drain()
         self.should_exit = True
 
 
-async def serve(app: ASGIApp, listen: str, *, drain_seconds: float, stuck_seconds: float) -> None:
-    """Serves `app` on `listen` (host:port or unix:/path) until SIGTERM or SIGINT, then lets
-    requests end for `drain_seconds`. A reader that takes nothing for `stuck_seconds` is cut off.
+async def serve(
+    app: ASGIApp,
+    listen: str,
+    *,
+    drain: Callable[[], None],
+    drain_seconds: float,
+    stuck_seconds: float,
+) -> None:
+    """Serves `app` on `listen` (host:port or unix:/path) until SIGTERM or SIGINT. Then it calls
+    `drain`, which ends what would not end by itself, and lets requests end for `drain_seconds`. A
+    reader that takes nothing for `stuck_seconds` is cut off.
 
     Raises:
         SettingsInvalid: when it can't listen there.
@@ -69,7 +82,7 @@ async def serve(app: ASGIApp, listen: str, *, drain_seconds: float, stuck_second
     with _listening(listen) as listener:
         log.info("http_serving", listen=listen)
         async with alive():
-            await _Server(config).serve(sockets=[listener])
+            await _Server(config, drain).serve(sockets=[listener])
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from server.interceptors.auth import Auth
 from server.interceptors.boundary import Boundary
 from server.interceptors.invoke import Invoke
 from server.interceptors.jwt_verifier import Verifier
+from server.interceptors.key_ring import KeyRing
 from server.interceptors.layer import Chain
 from server.interceptors.limit import Buckets, Limit
 from server.interceptors.observe import Observe
@@ -29,6 +30,7 @@ from server.interceptors.rights import Rights
 def build_chain(
     settings: Settings,
     verifier: Verifier,
+    keys: KeyRing,
     pool: FairExecutor,
     services: Iterable[ServiceDescriptor],
 ) -> Chain:
@@ -36,5 +38,6 @@ def build_chain(
     buckets = Buckets(settings.user_requests_per_second, settings.user_request_burst)
     opens = Buckets(settings.user_watch_opens_per_second, settings.user_watch_open_burst)
     limit = Limit(buckets, opens, pool, settings.user_waiting_calls)
-    layers = (Observe(services), Boundary(), Auth(verifier, pool.of(Auth)), limit, Rights())
+    auth = Auth(verifier, keys, pool.of(Auth))
+    layers = (Observe(services), Boundary(), auth, limit, Rights())
     return Chain(layers, Invoke(pool))

@@ -4,17 +4,21 @@ import asyncio
 from concurrent.futures import Executor
 from typing import Any
 
+from core import api_keys
 from core.errors import CredentialsInvalid, CredentialsMissing
 from server.interceptors.jwt_verifier import Verifier
+from server.interceptors.key_ring import KeyRing
 from server.interceptors.layer import Behaviour, Call, Context, Metadata, metadata_of
 from server.principal import Principal, set_principal
 
 
 class Auth:
-    """Makes the subject of the bearer token the principal of the call."""
+    """Makes the subject of the bearer token, or the user of the API key, the principal of the
+    call."""
 
-    def __init__(self, verifier: Verifier, pool: Executor) -> None:
+    def __init__(self, verifier: Verifier, keys: KeyRing, pool: Executor) -> None:
         self._verifier = verifier
+        self._keys = keys
         self._pool = pool
 
     async def around(self, call: Call, inner: Behaviour, request: Any, context: Context) -> Any:
@@ -22,6 +26,8 @@ class Auth:
         return await inner(request, context)
 
     async def _verify(self, token: str) -> Principal:
+        if token.startswith(api_keys.PREFIX):
+            return await self._keys.verify(token)
         if not self._verifier.blocking:
             return self._verifier.verify(token)
         loop = asyncio.get_running_loop()

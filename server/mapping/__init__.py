@@ -16,7 +16,8 @@ from core.events import QueueInfo, UserChange
 from core.jobs import Job
 from core.kinds import Record, record_from_json
 from core.media import Media
-from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2
+from core.views import View, ViewChange, ViewChangeType
+from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2, view_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.read import Estimate
 from server.commands.requests import Unpriced
@@ -35,6 +36,7 @@ _ASKED = (
     "labels",
     "retry_of",
     "request_id",
+    "apply_to_view",
     "final_prompt",
 )
 _ASKED_TIMES = ("create_time", "start_deadline", "finish_deadline")
@@ -59,10 +61,11 @@ class Mapper:
 
     def job_to_proto(self, job: Job, queue: QueueInfo | None = None) -> job_pb2.Job:
         """A job as callers see it; `queue` is its place while it waits."""
-        return job_pb2.Job(**self._job(job, queue))
+        return job_pb2.Job(**self.job_fields(job, queue))
 
-    def _job(self, job: Job, queue: QueueInfo | None) -> dict[str, Any]:
-        return self._job_fields(job.to_json(), job.outputs, job.result, queue)
+    def job_fields(self, job: Job, queue: QueueInfo | None = None) -> Any:
+        """The same as the fields of a job, for a message that has several."""
+        return self._job_fields(job.to_json_alone(), job.outputs, job.result, queue)
 
     def _job_fields(
         self,
@@ -100,7 +103,7 @@ class Mapper:
         fields["state"] = enum_value(job_pb2.Job.State, values["state"])
         fields["progress"] = _progress(values["progress"])
         fields["cost"] = self._cost(values["cost"])
-        fields["outputs"] = [self._media(media) for media in outputs]
+        fields["outputs"] = [self.media_fields(media) for media in outputs]
         if record is not None:
             fields |= result_field(values["kind"], record)
         if operation := values.get("provider_operation"):
@@ -114,9 +117,10 @@ class Mapper:
 
     def media_to_proto(self, media: Media, ttl_seconds: int | None = None) -> media_pb2.Media:
         """A media item with addresses that last `ttl_seconds`, or as long as is usual here."""
-        return media_pb2.Media(**self._media(media, ttl_seconds))
+        return media_pb2.Media(**self.media_fields(media, ttl_seconds))
 
-    def _media(self, media: Media, ttl_seconds: int | None = None) -> dict[str, Any]:
+    def media_fields(self, media: Media, ttl_seconds: int | None = None) -> Any:
+        """The same as the fields of an item, for a message that has several."""
         signed = self._addresses.sign(media, ttl_seconds)
         return {
             "media_id": media.media_id,
@@ -200,9 +204,35 @@ class Mapper:
             part = job_pb2.Job(**self._asked(job)).SerializeToString()
             asked[job["job_id"]] = said, part
         moving = job_pb2.Job(**self._moving(job, outputs, record)).SerializeToString()
-        event = pb.WatchEvent(revision=revision, event_time=timestamp(values["event_time"]))
         told = _type_bytes(values["type"]) + within(_JOB_TAG, part + moving)
-        return event.SerializeToString() + within(_JOB_EVENT_TAG, told)
+        return head_to_bytes(revision, values) + within(_JOB_EVENT_TAG, told)
+
+    def views_to_proto(self, views: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The fields of ViewEvents, of what `ViewChange.to_json` wrote."""
+        return [
+            {
+                "type": enum_value(view_pb2.ViewEvent.Type, one["type"]),
+                "view": self._view(one["view"]),
+            }
+            for one in views
+        ]
+
+    def _view(self, values: dict[str, Any], ttl_seconds: int | None = None) -> dict[str, Any]:
+        names = ("view", "looping", "job_id", "deleted_media_id")
+        fields: dict[str, Any] = {name: values[name] for name in names if name in values}
+        fields["apply_time"] = timestamp(values.get("apply_time"))
+        if media := values.get("media"):
+            fields["media"] = self.media_fields(Media.from_json(media), ttl_seconds)
+        return fields
+
+    def view_to_proto(self, view: View, ttl_seconds: int | None = None) -> view_pb2.View:
+        """A view with addresses that last `ttl_seconds`, or as long as is usual here."""
+        return view_pb2.View(**self._view(view.to_json(), ttl_seconds))
+
+    def current_views_to_proto(self, views: Iterable[View], now_ms: int) -> pb.WatchEvent:
+        """What views show in a snapshot."""
+        changes = (ViewChange(type=ViewChangeType.CURRENT, view=view).to_json() for view in views)
+        return pb.WatchEvent(event_time=timestamp(now_ms), views=self.views_to_proto(changes))
 
     def current_to_proto(
         self, job: Job, now_ms: int, queue: QueueInfo | None = None
@@ -210,7 +240,7 @@ class Mapper:
         """A job in a snapshot; it has no revision of its own there."""
         return pb.WatchEvent(
             event_time=timestamp(now_ms),
-            job=_job_event(pb.JobEvent.CURRENT, self._job(job, queue)),
+            job=_job_event(pb.JobEvent.CURRENT, self.job_fields(job, queue)),
         )
 
 
@@ -226,6 +256,12 @@ def tick_to_proto(
     if queue is not None:
         tick["queue"] = _queue(queue)
     return pb.WatchEvent(event_time=timestamp(now_ms), progress=tick)
+
+
+def head_to_bytes(revision: int, values: dict[str, Any]) -> bytes:
+    """The serialized WatchEvent of a durable change, without its parts."""
+    event = pb.WatchEvent(revision=revision, event_time=timestamp(values["event_time"]))
+    return event.SerializeToString()
 
 
 def synced_to_proto() -> pb.WatchEvent:

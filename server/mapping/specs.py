@@ -20,6 +20,7 @@ _VIDEO = (
     "output_count",
     "seed",
     "audio",
+    "loop",
     "style_pack",
     "mood",
     "cinematography",

@@ -12,19 +12,25 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from rushes.v1 import (
     account_service_pb2,
+    account_service_pb2_grpc,
     admin_service_pb2,
     analysis_service_pb2,
     assistant_service_pb2,
     media_service_pb2,
     media_service_pb2_grpc,
     notification_service_pb2,
+    notification_service_pb2_grpc,
     reporter_service_pb2,
     share_service_pb2,
     view_service_pb2,
+    view_service_pb2_grpc,
     webhook_service_pb2,
 )
 from server.parts import Parts
+from server.services.account import build_account_service
 from server.services.media import build_media_service
+from server.services.notifications import build_notification_service
+from server.services.views import build_view_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +53,28 @@ SERVICES = (
         build_media_service,
         media_service_pb2_grpc.add_MediaServiceServicer_to_server,
     ),
+    Service(
+        notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
+        build_notification_service,
+        notification_service_pb2_grpc.add_NotificationServiceServicer_to_server,
+    ),
+    Service(
+        account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
+        build_account_service,
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server,
+    ),
+    Service(
+        view_service_pb2.DESCRIPTOR.services_by_name["ViewService"],
+        build_view_service,
+        view_service_pb2_grpc.add_ViewServiceServicer_to_server,
+    ),
 )
 # Of the contract, but not built yet: each method answers METHOD_UNIMPLEMENTED.
 PLANNED: tuple[ServiceDescriptor, ...] = (
-    account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
     admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
     analysis_service_pb2.DESCRIPTOR.services_by_name["AnalysisService"],
     assistant_service_pb2.DESCRIPTOR.services_by_name["AssistantService"],
-    notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
     reporter_service_pb2.DESCRIPTOR.services_by_name["ReporterService"],
     share_service_pb2.DESCRIPTOR.services_by_name["ShareService"],
-    view_service_pb2.DESCRIPTOR.services_by_name["ViewService"],
     webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
 )

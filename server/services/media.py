@@ -3,12 +3,12 @@
 Plain methods run in a thread of the pool (`interceptors.invoke`), async methods in the event loop.
 """
 
-import asyncio
 from typing import Any
 
 from core.catalog.models import Catalog
 from core.catalog.prompts import Prompts
 from core.errors import MethodUnimplemented
+from core.scopes import Scope
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
 from rushes.v1 import recipe_pb2
@@ -16,14 +16,16 @@ from server.commands.cancel import Cancel
 from server.commands.library import Library
 from server.commands.read import Read
 from server.commands.submit import Submit
-from server.fair_executor import FairExecutor
+from server.commands.uploads import BeginUpload
 from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.mapping.models import template_to_proto
+from server.mapping.values import timestamp
 from server.parts import Parts
-from server.principal import require_principal
+from server.principal import require_principal, require_scope
 from server.validation import Validator
 from server.watch.calls import WatchCalls
+from server.watch.lines import NOTIFICATIONS, VIEWS
 
 
 def _user() -> str:
@@ -44,8 +46,8 @@ class MediaService(rpc.MediaServiceServicer):
         cancel: Cancel,
         read: Read,
         library: Library,
+        uploads: BeginUpload,
         watch: WatchCalls,
-        pool: FairExecutor,
     ) -> None:
         self._check = validator
         self._map = mapper
@@ -55,8 +57,8 @@ class MediaService(rpc.MediaServiceServicer):
         self._cancel = cancel
         self._read = read
         self._library = library
+        self._uploads = uploads
         self._watch = watch
-        self._pool = pool
 
     def GenerateVideo(
         self, request: pb.GenerateVideoRequest, context: Context
@@ -102,20 +104,21 @@ class MediaService(rpc.MediaServiceServicer):
 
     def WatchJobs(self, request: pb.WatchJobsRequest, context: Context) -> Any:
         query = self._check.watch_jobs(request)
+        if query.parts & NOTIFICATIONS:
+            require_scope(Scope.NOTIFICATIONS_READ)
+        if query.parts & VIEWS:
+            require_scope(Scope.MEDIA_READ)
         return self._watch.serve(require_principal(), query, context.write)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
         job_id, wait_ms = self._check.get_job(request)
-        job, place = await self._read.job_at_end(_user(), job_id, wait_ms)
-        loop = asyncio.get_running_loop()
-        share = self._pool.of(_user())
-        answer = await loop.run_in_executor(share, self._map.job_to_proto, job, place)
-        return pb.GetJobResponse(job=answer)
+        show = self._map.job_to_proto
+        return pb.GetJobResponse(job=await self._read.job_at_end(_user(), job_id, wait_ms, show))
 
     def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         page = self._read.jobs(_user(), self._check.list_jobs(request))
         return pb.ListJobsResponse(
-            jobs=[self._map.job_to_proto(job, page.places.get(job.job_id)) for job in page.jobs],
+            jobs=[self._map.job_fields(job, page.places.get(job.job_id)) for job in page.jobs],
             next_page_token=page.next_page_token,
             resume_token=page.resume_token,
         )
@@ -155,7 +158,7 @@ class MediaService(rpc.MediaServiceServicer):
         items, token = self._library.items(_user(), wanted)
         ttl = wanted.url_ttl_seconds
         return pb.ListMediaResponse(
-            media=[self._map.media_to_proto(media, ttl) for media in items], next_page_token=token
+            media=[self._map.media_fields(media, ttl) for media in items], next_page_token=token
         )
 
     def UpdateMedia(
@@ -168,28 +171,34 @@ class MediaService(rpc.MediaServiceServicer):
         self, request: pb.DeleteMediaRequest, context: Context
     ) -> pb.DeleteMediaResponse:
         media_id = self._check.media_id(request)
-        binned = self._library.delete(_user(), [media_id], permanent=request.permanent)
-        media = self._map.media_to_proto(binned[0]) if binned else None
-        return pb.DeleteMediaResponse(media=media)
+        deleted = self._library.delete(_user(), [media_id], permanent=request.permanent)
+        media = self._map.media_to_proto(deleted.items[0]) if deleted.items else None
+        return pb.DeleteMediaResponse(media=media, cleared_views=deleted.cleared_views)
 
     def UndeleteMedia(
         self, request: pb.UndeleteMediaRequest, context: Context
     ) -> pb.UndeleteMediaResponse:
-        media = self._library.undelete(_user(), self._check.media_id(request))
-        return pb.UndeleteMediaResponse(media=self._map.media_to_proto(media))
+        media, former = self._library.undelete(_user(), self._check.media_id(request))
+        return pb.UndeleteMediaResponse(media=self._map.media_to_proto(media), former_views=former)
 
     def BatchDeleteMedia(
         self, request: pb.BatchDeleteMediaRequest, context: Context
     ) -> pb.BatchDeleteMediaResponse:
         media_ids = self._check.batch_delete(request)
-        binned = self._library.delete(_user(), media_ids, permanent=request.permanent)
-        return pb.BatchDeleteMediaResponse(media=map(self._map.media_to_proto, binned))
+        deleted = self._library.delete(_user(), media_ids, permanent=request.permanent)
+        return pb.BatchDeleteMediaResponse(
+            media=map(self._map.media_to_proto, deleted.items),
+            cleared_views=deleted.cleared_views,
+        )
 
     def CreateUpload(
         self, request: pb.CreateUploadRequest, context: Context
     ) -> pb.CreateUploadResponse:
-        raise MethodUnimplemented(
-            "CreateUpload is not supported yet; send the bytes as content.", method="CreateUpload"
+        begun = self._uploads.begin(_user(), self._check.create_upload(request))
+        return pb.CreateUploadResponse(
+            media_id=begun.media_id,
+            upload_url=begun.upload_url,
+            expire_time=timestamp(begun.expire_time),
         )
 
 
@@ -212,7 +221,7 @@ def build_media_service(parts: Parts) -> MediaService:
         submit=submit,
         cancel=Cancel(parts.queues, parts.changes),
         read=parts.read,
-        library=Library(parts.db, parts.blobs, parts.tokens, parts.settings),
+        library=Library(parts.db, parts.blobs, parts.tokens, parts.changes, parts.settings),
+        uploads=BeginUpload(parts.db, parts.blobs, parts.signer, parts.settings),
         watch=parts.watch,
-        pool=parts.pool,
     )

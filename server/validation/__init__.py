@@ -9,10 +9,11 @@ from google.protobuf.message import Message
 
 from core.catalog.models import Catalog, Model
 from core.catalog.prompts import Prompts
-from core.errors import PriceUnknown, RequestError, field_invalid
+from core.errors import InputInvalid, PriceUnknown, RequestError, field_invalid
+from core.files.sniff import EXTENSIONS
 from core.jobs import State
 from core.media import MediaType
-from core.process.settings import MAX_SIGNED_URL_TTL_SECONDS, Settings
+from core.process.settings import Settings
 from core.specs import Spec
 from rushes.v1 import job_pb2, media_pb2
 from rushes.v1 import media_service_pb2 as pb
@@ -23,6 +24,7 @@ from server.commands.requests import (
     JobList,
     MediaChange,
     MediaList,
+    NewUpload,
     Options,
     Submission,
     Unpriced,
@@ -31,8 +33,11 @@ from server.validation import fields as f
 from server.validation.inputs import forget_bytes
 from server.validation.problems import Problems
 from server.validation.specs import READERS, Draft, Known
+from server.watch.lines import JOBS, NOTIFICATIONS, VIEWS
 from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
 
+_INCLUDES = {"NOTIFICATIONS": NOTIFICATIONS, "VIEWS": VIEWS}
+_MIB = 1024 * 1024
 # One for all watches, because an empty frozenset of its own costs each one 200 bytes.
 _NONE: frozenset[Any] = frozenset()
 
@@ -133,8 +138,9 @@ class Validator:
             checkpoint_ms=_span(problems, request, "checkpoint_interval", CHECKPOINT_MS),
             progress_ms=_span(problems, request, "progress_interval", PROGRESS_MS),
             until_done=request.until_done,
+            parts=_included(problems, request.include),
         )
-        _refuse_planned(problems, request, "include", "batch_id")
+        _refuse_planned(problems, request, "batch_id")
         problems.raise_wrong()
         return watch
 
@@ -142,7 +148,7 @@ class Validator:
         """The item's id, and the lifetime of its addresses in seconds."""
         problems = Problems()
         media_id = f.check_id(problems, "media_id", request.media_id)
-        ttl = _url_ttl(problems, request)
+        ttl = f.read_url_ttl(problems, request)
         problems.raise_wrong()
         return media_id, ttl
 
@@ -161,7 +167,7 @@ class Validator:
             create_time_from=_time(problems, request, "create_time_from"),
             create_time_until=_time(problems, request, "create_time_until"),
             deleted=request.deleted,
-            url_ttl_seconds=_url_ttl(problems, request),
+            url_ttl_seconds=f.read_url_ttl(problems, request),
         )
         problems.raise_wrong()
         return wanted
@@ -186,6 +192,20 @@ class Validator:
         media_id = f.check_id(problems, "media_id", request.media_id)
         problems.raise_wrong()
         return media_id
+
+    def create_upload(self, request: pb.CreateUploadRequest) -> NewUpload:
+        """The file that is to be sent.
+
+        Raises:
+            InputInvalid: when it is said to be neither an image nor a video that is taken here.
+        """
+        problems = Problems()
+        most = self._largest(request.mime_type)
+        if not 1 <= request.size_bytes <= most:
+            problems.wrong("size_bytes", f"must be between 1 and {most}")
+        sha256 = f.check_sha256(problems, "sha256", request.sha256)
+        problems.raise_wrong()
+        return NewUpload(size_bytes=request.size_bytes, sha256=sha256)
 
     def batch_delete(self, request: pb.BatchDeleteMediaRequest) -> tuple[str, ...]:
         """The ids of the items, at least one."""
@@ -218,6 +238,7 @@ class Validator:
             final_prompt=draft.final_prompt,
             options=checked,
             inline=draft.inline,
+            remote=draft.remote,
             given=draft.given,
         )
 
@@ -261,7 +282,6 @@ class Validator:
     def _options(self, problems: Problems, options: pb.JobOptions) -> Options:
         most = self._settings.max_labels
         longest = self._settings.max_finish_seconds * 1000
-        _refuse_planned(problems, options, "apply_to_view", at="options.")
         return Options(
             request_id=f.check_request_id(problems, "options.request_id", options.request_id),
             labels=f.check_labels(problems, "options.labels", options.labels, most),
@@ -269,6 +289,9 @@ class Validator:
             start_within_ms=_limit(problems, options, "start_within", longest),
             finish_within_ms=_limit(problems, options, "finish_within", longest),
             validate_only=options.validate_only,
+            apply_to_view=f.check_view(
+                problems, "options.apply_to_view", options.apply_to_view, needed=False
+            ),
         )
 
     def _max_cost(self, problems: Problems, options: pb.JobOptions) -> int | None:
@@ -276,6 +299,18 @@ class Validator:
             return None
         field, currency = "options.max_cost", self._settings.currency
         return f.read_money(problems, field, options.max_cost, currency)
+
+    def _largest(self, mime_type: str) -> int:
+        """Bytes that an upload of this type may have; one whose type is not known has most."""
+        if mime_type and mime_type not in EXTENSIONS:
+            raise InputInvalid("mime_type", f"use one of {', '.join(EXTENSIONS)}")
+        image, video = (
+            self._settings.max_upload_image_megabytes,
+            self._settings.max_upload_video_megabytes,
+        )
+        if mime_type:
+            return _MIB * (image if mime_type.startswith("image/") else video)
+        return _MIB * max(image, video)
 
     def _page(self, problems: Problems, request: Any) -> tuple[int, str]:
         most = self._settings.max_page_size
@@ -293,11 +328,23 @@ def _whole(draft: Draft) -> tuple[Model, Spec]:
     return draft.model, draft.spec
 
 
-def _refuse_planned(problems: Problems, request: Message, *fields: str, at: str = "") -> None:
+def _included(problems: Problems, include: Any) -> int:
+    """The parts of changes that a watch sends."""
+    parts = JOBS
+    for number, value in enumerate(include[: f.MAX_IDS]):
+        field = f"include[{number}]"
+        name = f.read_enum(problems, field, pb.WatchJobsRequest.Include, value)
+        if not value:
+            problems.wrong(field, "must name what to include")
+        parts |= _INCLUDES.get(name, 0)
+    return parts
+
+
+def _refuse_planned(problems: Problems, request: Message, *fields: str) -> None:
     """Refuses fields of the contract that this version would pass over."""
     given = {field.name for field, _ in request.ListFields()}
     for field in given.intersection(fields):
-        problems.wrong(at + field, "is not supported by this version yet")
+        problems.wrong(field, "is not supported by this version yet")
 
 
 def _given(problems: Problems, field: str, enum: Any, value: int) -> str:
@@ -327,11 +374,3 @@ def _time(problems: Problems, request: Message, field: str) -> int | None:
     if not request.HasField(field):
         return None
     return f.read_time(problems, field, getattr(request, field))
-
-
-def _url_ttl(problems: Problems, request: Message) -> int | None:
-    """Whole seconds, at least one; None takes the default."""
-    if not request.HasField("url_ttl"):
-        return None
-    most = MAX_SIGNED_URL_TTL_SECONDS * 1000
-    return _span(problems, request, "url_ttl", (1000, 0, most)) // 1000

@@ -5,6 +5,7 @@ Each description follows the name of its field: "spec.prompt: must not be empty"
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from google.type.money_pb2 import Money
 
 from core.ids import is_id
 from core.money import MICROS
+from core.process.settings import MAX_SIGNED_URL_TTL_SECONDS
 from core.words import wanted_terms
 from server.validation.problems import Problems
 
@@ -24,12 +26,20 @@ MAX_REASON_CHARACTERS = 500
 MAX_QUERY_CHARACTERS = 200
 MAX_QUERY_WORDS = 32
 MAX_LABEL_VALUE_CHARACTERS = 256
+MAX_VIEW_CHARACTERS = 128
+MAX_VIEW_PARTS = 8
 MAX_IDS = 1000
+MAX_USER_ID_CHARACTERS = 256
 MAX_ESTIMATED_MODELS = 50
 MAX_WAIT_MS = 50_000
 MAX_RECENT_MS = 10 * 365 * 24 * 3600 * 1000
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+_VIEW = re.compile(
+    rf"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){{0,{MAX_VIEW_PARTS - 1}}}"
+)
+_VIEW_PREFIX = re.compile(r"[A-Za-z0-9_./-]*")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -62,7 +72,8 @@ def check_text(
 def check_id(problems: Problems, field: str, value: str) -> str:
     """Allows the form of a UUID. The field's name says whose id it is: `job_id`, `media_ids`."""
     if not is_id(value):
-        what = "job" if "job_id" in field else "media"
+        whose = {"job_id": "job", "api_key_id": "API key"}
+        what = next((name for part, name in whose.items() if part in field), "media")
         problems.wrong(field, f"not a valid {what} ID" if value else "must be set")
     return value
 
@@ -83,6 +94,54 @@ def check_request_id(problems: Problems, field: str, value: str) -> str:
     if value and not _REQUEST_ID.fullmatch(value):
         problems.wrong(field, "must have 1 to 64 characters, each one of A-Z a-z 0-9 _ . -")
     return value
+
+
+def check_sha256(problems: Problems, field: str, value: str) -> str:
+    """Allows nothing, or a SHA-256 in hex; gives it in lower case."""
+    if value and not _SHA256.fullmatch(value):
+        problems.wrong(field, "must have 64 hexadecimal digits")
+    return value.lower()
+
+
+def check_user_id(problems: Problems, field: str, value: str) -> str:
+    """Allows nothing, or what the subject of a token may be."""
+    if len(value) > MAX_USER_ID_CHARACTERS or any(
+        unicodedata.category(character) in ("Cc", "Cs") for character in value
+    ):
+        most = MAX_USER_ID_CHARACTERS
+        problems.wrong(field, f"must have at most {most} characters, none of them a control one")
+    return value
+
+
+def check_label_key(problems: Problems, field: str, key: str) -> str:
+    """Allows nothing, or the key of a label."""
+    if key and not _LABEL_KEY.fullmatch(key):
+        problems.wrong(field, "must match [a-z][a-z0-9_.-]{0,62}")
+    return key
+
+
+def check_view(problems: Problems, field: str, name: str, *, needed: bool = True) -> str:
+    """Allows 1 to 8 parts of [A-Za-z0-9_][A-Za-z0-9_.-]* with "/" between; empty if not needed."""
+    if not name:
+        if needed:
+            problems.wrong(field, "must name a view")
+    elif len(name) > MAX_VIEW_CHARACTERS:
+        text = f"has {len(name)} characters; at most {MAX_VIEW_CHARACTERS} are allowed"
+        problems.wrong(field, text)
+    elif not _VIEW.fullmatch(name):
+        problems.wrong(
+            field,
+            f'must have 1 to {MAX_VIEW_PARTS} parts with "/" between, each of A-Z a-z 0-9 _ . -'
+            " and beginning with none of . -",
+        )
+    return name
+
+
+def check_view_prefix(problems: Problems, field: str, prefix: str) -> str:
+    """Allows what the name of a view can begin with, or nothing."""
+    if len(prefix) > MAX_VIEW_CHARACTERS or not _VIEW_PREFIX.fullmatch(prefix):
+        problems.wrong(field, 'must be how the names of views begin, for example "card/"')
+    return prefix
 
 
 def check_labels(
@@ -194,6 +253,14 @@ def read_money(problems: Problems, field: str, value: Money, currency: str) -> i
     else:
         return units * MICROS + nanos // _MICRO_NANOS
     return None
+
+
+def read_url_ttl(problems: Problems, request: Any) -> int | None:
+    """Whole seconds of the request's `url_ttl`, at least one; None takes the default."""
+    if not request.HasField("url_ttl"):
+        return None
+    ms = read_duration(problems, "url_ttl", request.url_ttl) or 0
+    return min(max(ms // 1000, 1), MAX_SIGNED_URL_TTL_SECONDS)
 
 
 def read_time(problems: Problems, field: str, value: Timestamp) -> int | None:

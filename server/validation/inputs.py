@@ -1,11 +1,14 @@
-"""Images and videos given as input: by id of the library, or as bytes in the request."""
+"""Images and videos given as input: by id of the library, as bytes in the request, by address."""
+
+from collections.abc import Collection
 
 from google.protobuf.message import Message
 
 from core.errors import field_invalid
+from core.fetching import parse_address
 from core.ids import new_id
 from rushes.v1 import job_pb2
-from server.commands.requests import Inline
+from server.commands.requests import Inline, Remote
 from server.validation.fields import check_id
 from server.validation.problems import Problems
 
@@ -37,11 +40,15 @@ def forget_bytes(spec: Message, path: str, most: int) -> None:
 class InputReader:
     """Reads the inputs of one request, whose inline bytes have one limit together."""
 
-    def __init__(self, problems: Problems, max_inline_bytes: int) -> None:
+    def __init__(
+        self, problems: Problems, max_inline_bytes: int, uri_hosts: Collection[str]
+    ) -> None:
         self._problems = problems
         self._most = max_inline_bytes
+        self._hosts = uri_hosts
         self._bytes = 0
         self.inline: list[Inline] = []
+        self.remote: list[Remote] = []
         self.given: list[tuple[str, str]] = []
 
     def read(self, field: str, item: job_pb2.MediaInput) -> str:
@@ -54,12 +61,27 @@ class InputReader:
             case "content":
                 return self._content(f"{field}.content", item.content)
             case "uri":
-                self._problems.wrong(
-                    f"{field}.uri", "not supported yet; send content or a media_id"
-                )
+                return self._remote(f"{field}.uri", item.uri)
             case _:
-                self._problems.wrong(field, "must have either a media_id or content")
+                self._problems.wrong(field, "must have a media_id, content or a uri")
         return ""
+
+    def _remote(self, field: str, uri: str) -> str:
+        if not self._hosts:
+            text = "addresses are off here (RUSHES_INPUT_URI_HOSTS); send content or a media_id"
+            self._problems.wrong(field, text)
+            return ""
+        try:
+            address = parse_address(uri)
+        except ValueError as error:
+            self._problems.wrong(field, str(error))
+            return ""
+        if address.host not in self._hosts:
+            text = "names a host that the operator does not allow (RUSHES_INPUT_URI_HOSTS)"
+            self._problems.wrong(field, text)
+        remote = Remote(field, new_id(), address)
+        self.remote.append(remote)
+        return remote.media_id
 
     def _content(self, field: str, content: bytes) -> str:
         self._bytes += len(content)

@@ -18,7 +18,7 @@ from core.kinds import rendering_of
 from core.process.settings import Settings
 from core.specs import ImageSpec, MediaSpec, Spec, VideoSpec
 from rushes.v1 import job_pb2, model_pb2
-from server.commands.requests import Inline
+from server.commands.requests import Inline, Remote
 from server.validation.fields import check_text, read_duration, read_enum
 from server.validation.inputs import InputReader
 from server.validation.problems import Problems
@@ -54,6 +54,7 @@ class Draft:
     model_field: str
     final_prompt: str = ""
     inline: tuple[Inline, ...] = ()
+    remote: tuple[Remote, ...] = ()
     given: tuple[tuple[str, str], ...] = ()
 
 
@@ -102,7 +103,7 @@ class SpecReader(Generic[S]):
         self._path = path
         self._model_name = model or spec.model
         self._model_field = model_field or self._at("model")
-        self._inputs = InputReader(problems, settings.max_inline_bytes)
+        self._inputs = InputReader(problems, settings.max_inline_bytes, settings.uri_hosts)
 
     def read(self) -> Draft:
         """The checked spec. The problems get everything that is wrong with it.
@@ -133,6 +134,7 @@ class SpecReader(Generic[S]):
             self._model_field,
             final_prompt,
             inline=tuple(self._inputs.inline),
+            remote=tuple(self._inputs.remote),
             given=tuple(self._inputs.given),
         )
 
@@ -326,7 +328,11 @@ class VideoReader(SpecReader[job_pb2.VideoSpec]):
             style_pack=spec.style_pack,
             mood=spec.mood,
             cinematography=spec.cinematography,
+            loop=spec.loop or None,
         )
+        for field in ("last_frame", "source_video"):
+            if spec.loop and spec.HasField(field):
+                self._problems.wrong(self._at("loop"), f"goes with no {field}")
         return replace(built, duration_ms=self._duration_ms(ability, built))
 
     def _duration_ms(self, ability: Ability, spec: VideoSpec) -> int:

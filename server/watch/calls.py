@@ -1,9 +1,11 @@
 """The watches of one process, as the service and the app see them."""
 
 import asyncio
+from collections import Counter
 
 import grpc
 
+from core.errors import RushesError
 from core.process.memory import give_back
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
@@ -14,8 +16,10 @@ from core.tokens import Tokens
 from server.fair_executor import FairExecutor
 from server.mapping import Mapper
 from server.principal import Principal
+from server.watch.board import Board
 from server.watch.hub import Hub
-from server.watch.lines import LineMaker
+from server.watch.keyed import KeyedWatches
+from server.watch.lines import NOTIFICATIONS, LineMaker
 from server.watch.places import Places
 from server.watch.query import WatchQuery
 from server.watch.reader import Reader
@@ -25,6 +29,8 @@ from server.watch.watcher import Watcher, Write
 log = get_logger(__name__)
 
 GIVE_BACK_SECONDS = 2.0
+NOTE_WATCHED_SECONDS = 30.0
+NOTE_USERS = 500
 
 
 class WatchCalls:
@@ -49,6 +55,10 @@ class WatchCalls:
         self._reader = Reader(db, pool, LineMaker(mapper))
         self._hub = Hub(settings, self._reader, stream, self._tasks)
         self._places = Places(queues, pool, lambda: self._hub.feeds)
+        self._board = Board(self._reader, self._hub.wake_all)
+        # How many watches with notifications each user has open.
+        self._told: Counter[str] = Counter()
+        self._keyed = KeyedWatches(db, pool)
 
     async def start(self) -> None:
         """Begins to compare with the database, and to tell places.
@@ -58,6 +68,10 @@ class WatchCalls:
         """
         await self._hub.start()
         self._tasks.start(self._places.tell_forever(), vital=True)
+        await self._board.start()
+        self._tasks.start(self._board.read_forever(), vital=True)
+        self._tasks.start(self._note_watched_forever())
+        self._tasks.start(self._keyed.end_revoked_forever(), vital=True)
         self._tasks.start(self._give_memory_back_forever())
 
     async def serve(self, principal: Principal, query: WatchQuery, write: Write) -> None:
@@ -70,6 +84,7 @@ class WatchCalls:
             hub=self._hub,
             reader=self._reader,
             places=self._places,
+            board=self._board,
             mapper=self._mapper,
             tokens=self._tokens,
             principal=principal,
@@ -77,11 +92,29 @@ class WatchCalls:
             write=write,
             stuck_seconds=self._settings.watcher_stuck_seconds,
         )
+        told = [principal.user_id] if query.parts & NOTIFICATIONS else []
+        self._told.update(told)
         try:
+            self._keyed.add(principal.api_key_id, watcher)
             await watcher.serve()
         except grpc.aio.InternalError:
             # The caller went away while a response was on its way: nobody is left to be told.
             log.debug("watcher_gone", user_id=principal.user_id)
+        finally:
+            self._told.subtract(told)
+            self._keyed.remove(principal.api_key_id, watcher)
+
+    async def _note_watched_forever(self) -> None:
+        """Notes each minute who is told of notifications, for digests after an absence."""
+        while True:
+            await asyncio.sleep(NOTE_WATCHED_SECONDS)
+            self._told = +self._told
+            users = list(self._told)
+            for at in range(0, len(users), NOTE_USERS):
+                try:
+                    await self._reader.note_watched(users[at : at + NOTE_USERS])
+                except RushesError as error:
+                    log.warning("note_watched_failed", error=type(error).__name__)
 
     async def _give_memory_back_forever(self) -> None:
         """Gives back what watches held, once a tenth of them has left."""

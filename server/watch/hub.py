@@ -1,9 +1,10 @@
 """The hub, one per server process, brings what happens to the feeds of the users watched here.
 
 It tails the shard streams that have watchers here, one connection each, and dispatches the rows by
-user. The stream may lose, repeat or forget rows: a feed puts them in order by revision and reads
-gaps from the database, and every `compare_seconds` one query finds what was never told. While the
-stream can't be reached, that query is the tail.
+user. A tail that nobody needs any more ends with the next comparison. The stream may lose, repeat
+or forget rows: a feed puts them in order by revision and reads gaps from the database, and every
+`compare_seconds` one query finds what was never told. While the stream can't be reached, that query
+is the tail.
 """
 
 import asyncio
@@ -70,6 +71,11 @@ class Hub:
         """The feeds of all users who are watched now."""
         return self._feeds.values()
 
+    def wake_all(self) -> None:
+        """Wakes every watcher, because there is something for all."""
+        for signal in self._signals:
+            signal.set()
+
     @property
     def watch_count(self) -> int:
         """How many watches are open."""
@@ -114,8 +120,21 @@ class Hub:
         tail = self._tails.get(shard)
         if tail is None:
             tail = self._tails[shard] = _Tail(self._stream.tail(shard))
-            self._work.start(self._follow(tail), vital=True)
+            tail.task = self._work.start(self._follow(tail), vital=True)
         return tail
+
+    async def _leave_shards(self) -> None:
+        """Ends the tails of shards without watchers here."""
+        watched = {self._stream.shard_of(user_id) for user_id in self._feeds}
+        while left := self._tails.keys() - watched:
+            # A watch that is opened meanwhile gets a new one.
+            tail = self._tails.pop(left.pop())
+            try:
+                if tail.task is not None:
+                    tail.task.cancel()
+                    await asyncio.wait([tail.task])
+            finally:
+                await tail.stream.close()
 
     async def _follow(self, tail: "_Tail") -> None:
         while True:
@@ -155,6 +174,7 @@ class Hub:
         for part in parts or [[]]:
             await asyncio.sleep(self._settings.compare_seconds / max(len(parts), 1))
             await self._compare(part)
+        await self._leave_shards()
 
     async def _compare_epoch(self) -> None:
         epoch = await self._reader.epoch()
@@ -201,6 +221,7 @@ class _Tail:
 
     def __init__(self, stream: StreamTail) -> None:
         self.stream = stream
+        self.task: asyncio.Task[None] | None = None
         self.begun = asyncio.Event()
 
     def lags_behind(self, moment: float) -> bool:

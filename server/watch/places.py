@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
 
 from core.errors import RushesError
 from core.events import QueueInfo
 from core.process.telemetry import get_logger
 from core.store.places import Queues
+from server.fair_executor import FairExecutor
 from server.watch.feed import Feed
 
 log = get_logger(__name__)
@@ -19,17 +19,20 @@ FEEDS_AT_ONCE = 50
 class Places:
     """Reads places in threads of the pool. Places are progress, never revisions."""
 
-    def __init__(self, queues: Queues, pool: Executor, feeds: Callable[[], Iterable[Feed]]) -> None:
+    def __init__(
+        self, queues: Queues, pool: FairExecutor, feeds: Callable[[], Iterable[Feed]]
+    ) -> None:
         self._queues = queues
         self._pool = pool
         self._feeds = feeds
 
-    async def of(self, job_ids: Sequence[str]) -> dict[str, QueueInfo]:
-        """The places of those of the jobs that wait."""
+    async def of(self, job_ids: Sequence[str], user_id: str | None = None) -> dict[str, QueueInfo]:
+        """The places of those of the jobs that wait, read in the share of the user whose watch
+        begins, or else in that of the process."""
         if not job_ids:
             return {}
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._queues.places, job_ids)
+        loop, share = asyncio.get_running_loop(), self._pool.of(user_id)
+        return await loop.run_in_executor(share, self._queues.places, job_ids)
 
     async def tell_forever(self) -> None:
         """Offers the feeds the places of their jobs, with one query for all watched users."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.events import JOB_KIND
+from server.watch.lines import JOBS
 
 CHECKPOINT_MS = (1_000, 15_000, 60_000)  # least, usual, most
 PROGRESS_MS = (50, 250, 60_000)
@@ -32,8 +32,8 @@ class WatchQuery:
     checkpoint_ms: int
     progress_ms: int
     until_done: bool
-    # The kinds of durable changes that the watch sends.
-    kinds: frozenset[str] = frozenset({JOB_KIND})
+    # The parts of changes that the watch sends, as a sum of those in `lines`.
+    parts: int = JOBS
 
     @property
     def follows_jobs(self) -> bool:

@@ -5,15 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from core.announcements import Announcement
 from core.jobs import Job, State
-from core.store import Database, events
+from core.store import Database, announcements, events, inbox
+from core.store.announcements import AnnouncementChange
 from core.store.durations import Durations
 from core.store.events import Snapshot
 from server.fair_executor import FairExecutor
-from server.watch.lines import Line, LineMaker
+from server.watch.lines import NOTIFICATIONS, VIEWS, Line, LineMaker
+from server.watch.query import WatchQuery
 from server.watch.returns import PAGE_LINES, Missed, Returns
 
 T = TypeVar("T")
+# A watch begins with at most so many announcements.
+MAX_ANNOUNCEMENTS = 100
 
 
 class Reader:
@@ -28,15 +33,15 @@ class Reader:
 
     async def epoch(self) -> str:
         """The name of the database's history."""
-        return await self._run(self._db.epoch)
+        return await self.run(self._db.epoch)
 
     async def revisions(self, user_ids: Sequence[str]) -> dict[str, int]:
         """The revision of each of the users that has one."""
-        return await self._run(lambda: events.revisions(self._db, user_ids))
+        return await self.run(lambda: events.revisions(self._db, user_ids))
 
     async def live_jobs(self, user_id: str) -> tuple[int, dict[str, State]]:
         """The user's revision, and the states of the jobs that have not ended at that revision."""
-        return await self._run(lambda: events.live_jobs(self._db, user_id), user_id)
+        return await self.run(lambda: events.live_jobs(self._db, user_id), user_id)
 
     async def missed(self, user_id: str, revision: int) -> Missed:
         """What a watcher missed that returns and has seen the changes up to the revision."""
@@ -49,16 +54,23 @@ class Reader:
             stored = events.events_after(self._db, user_id, revision, PAGE_LINES)
             return self.lines.make_all(stored, {})
 
-        return await self._run(read)
+        return await self.run(read)
 
-    async def snapshot(self, user_id: str, job_ids: Sequence[str], recent_ms: int) -> Snapshot:
-        """The user's jobs and revision, of one moment; how far runs are is as of now."""
+    async def snapshot(self, user_id: str, query: WatchQuery) -> Snapshot:
+        """What the watch shows first, of one moment; how far runs are is as of now."""
 
         def read() -> Snapshot:
-            found = events.snapshot(self._db, user_id, job_ids=job_ids, recent_ms=recent_ms)
+            found = events.snapshot(
+                self._db,
+                user_id,
+                job_ids=sorted(query.job_ids),
+                recent_ms=query.recent_ms,
+                with_notifications=bool(query.parts & NOTIFICATIONS),
+                with_views=bool(query.parts & VIEWS),
+            )
             return replace(found, jobs=self._as_of_now(found.jobs))
 
-        return await self._run(read, user_id)
+        return await self.run(read, user_id)
 
     async def snapshot_page(self, user_id: str, job_ids: Sequence[str], at: int) -> list[Job]:
         """More jobs of a snapshot at the revision; how far runs are is as of now."""
@@ -66,13 +78,33 @@ class Reader:
         def read() -> list[Job]:
             return self._as_of_now(events.snapshot_page(self._db, user_id, job_ids, at))
 
-        return await self._run(read, user_id)
+        return await self.run(read, user_id)
 
     def _as_of_now(self, jobs: Sequence[Job]) -> list[Job]:
-        now_ms = self._db.now_ms()
-        return [self._durations.job_as_of(now_ms, job) for job in jobs]
+        return self._durations.as_of_now(jobs)
 
-    async def _run(self, work: Callable[[], T], user_id: str | None = None) -> T:
+    async def announcements(self, user_id: str) -> list[Announcement]:
+        """The announcements that the user has not read, oldest first."""
+
+        def read() -> list[Announcement]:
+            limit = MAX_ANNOUNCEMENTS
+            found = announcements.page(self._db, user_id, limit=limit, only_unread=True)
+            return found[::-1]
+
+        return await self.run(read, user_id)
+
+    async def announcement_changes(self, since: int) -> list[AnnouncementChange]:
+        """Announcements that were made and deleted at that time or later."""
+        return await self.run(lambda: announcements.changed_since(self._db, since))
+
+    async def note_watched(self, user_ids: Sequence[str]) -> None:
+        """Notes that watches with notifications of these users are open."""
+        await self.run(lambda: inbox.watched(self._db, user_ids))
+
+    async def now_ms(self) -> int:
+        """The database's clock."""
+        return await self.run(self._db.now_ms)
+
+    async def run(self, work: Callable[[], T], user_id: str | None = None) -> T:
         """Runs it in the share of the user whose watch begins, or else in that of the process."""
-        share = self._pool if user_id is None else self._pool.of(user_id)
-        return await asyncio.get_running_loop().run_in_executor(share, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool.of(user_id), work)

@@ -20,13 +20,16 @@ class Tasks:
         self._vital: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[None, None, None], *, vital: bool = False) -> None:
-        """Runs the coroutine as a task."""
+    def start(
+        self, work: Coroutine[None, None, None], *, vital: bool = False
+    ) -> asyncio.Task[None]:
+        """Runs the coroutine as a task, which the caller may cancel."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         if vital:
             self._vital.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     async def close(self) -> None:
         """Cancels every task and waits for it."""

@@ -11,18 +11,27 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from core.errors import CredentialsExpired, NotFound, RequestError, ServerDraining, WatcherTooSlow
+from core.errors import (
+    CredentialsExpired,
+    CredentialsInvalid,
+    NotFound,
+    RequestError,
+    ServerDraining,
+    WatcherTooSlow,
+)
 from core.jobs import Job, State
 from core.process import failpoints, metrics
 from core.store.events import SNAPSHOT_JOBS, Snapshot
 from core.store.replay import LiveJob
 from core.tokens import ResumePoint, Tokens
 from server.mapping import Mapper, end_to_proto, reset_to_proto, synced_to_proto
+from server.mapping.notifications import unread_to_proto
 from server.principal import Principal
+from server.watch.board import Board, current_announcement
 from server.watch.feed import Feed
 from server.watch.frames import event_frame, response
 from server.watch.hub import Hub
-from server.watch.lines import Line
+from server.watch.lines import JOBS, NOTIFICATIONS, Line
 from server.watch.places import Places
 from server.watch.query import WatchQuery
 from server.watch.reader import Reader
@@ -31,7 +40,14 @@ from server.watch.signal import Signal
 
 # A client takes responses of 4 MiB unless it says otherwise; one job has at most some 100 KiB.
 RESPONSE_BYTES = 256 * 1024
+# So many notifications or views of a snapshot stand in one event.
+SNAPSHOT_PARTS = 50
+# So few are made sooner than a thread has begun.
+FEW_JOBS = 5
 TOO_OLD = "the token is too old"
+REVOKED = "The API key was revoked."
+# What a write that is under way when the key is revoked may still take.
+REVOKED_WRITE_SECONDS = 1.0
 Write = Callable[[bytes], Awaitable[None]]
 
 
@@ -39,7 +55,9 @@ class Watcher:
     """Serves one WatchJobs call."""
 
     __slots__ = (
+        "_announced",
         "_begun",
+        "_board",
         "_checkpoint_at",
         "_epoch",
         "_expire_at",
@@ -52,6 +70,7 @@ class Watcher:
         "_progress_at",
         "_query",
         "_reader",
+        "_revoked",
         "_signal",
         "_stuck_seconds",
         "_task",
@@ -69,6 +88,7 @@ class Watcher:
         hub: Hub,
         reader: Reader,
         places: Places,
+        board: Board,
         mapper: Mapper,
         tokens: Tokens,
         principal: Principal,
@@ -79,6 +99,8 @@ class Watcher:
         self._hub = hub
         self._reader = reader
         self._places = places
+        self._board = board
+        self._announced = board.number
         self._mapper = mapper
         self._tokens = tokens
         self._principal = principal
@@ -100,6 +122,7 @@ class Watcher:
         self._task: asyncio.Task[Any] | None = None
         self._gave_up = False
         self._begun = False
+        self._revoked = False
 
     async def serve(self) -> None:
         """Writes until the caller leaves or the watch is done.
@@ -131,6 +154,13 @@ class Watcher:
                 raise WatcherTooSlow from None
             raise
 
+    def revoke(self) -> None:
+        """Ends the watch, because the API key that it was opened with was revoked."""
+        self._revoked = True
+        if self._signal.write_until != float("inf"):
+            self._signal.write_until = time.monotonic() + REVOKED_WRITE_SECONDS
+        self._signal.make_due()
+
     def _read_token(self) -> ResumePoint | None:
         token = self._query.resume_token
         return self._tokens.read_resume(self._principal.user_id, token) if token else None
@@ -156,8 +186,7 @@ class Watcher:
         return await self._snapshot(feed, [event_frame(reset_to_proto(cause))])
 
     async def _read_snapshot(self) -> Snapshot:
-        job_ids = sorted(self._query.job_ids)
-        found = await self._reader.snapshot(self._principal.user_id, job_ids, self._query.recent_ms)
+        found = await self._reader.snapshot(self._principal.user_id, self._query)
         if found.missing:
             raise NotFound("job")
         return found
@@ -174,6 +203,7 @@ class Watcher:
             self._note(jobs)
             frames = await self._send_jobs(jobs, frames)
             if not later:
+                frames = await self._send_beside(found, frames)
                 return await self._synced(frames)
             page, later = later[:SNAPSHOT_JOBS], later[SNAPSHOT_JOBS:]
             # What happens meanwhile comes after the snapshot, whose revision stays the same.
@@ -182,17 +212,43 @@ class Watcher:
 
     async def _send_jobs(self, jobs: list[Job], frames: list[bytes]) -> list[bytes]:
         """Sends a page of the snapshot after `frames`; gives back what the next response takes."""
-        waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
-        places = await self._places.of(waiting)
-        now_ms, size = time.time_ns() // 1_000_000, sum(map(len, frames))
-        for job in filter(self._query.wants, jobs):
+        size = sum(map(len, frames))
+        for frame in await self._frames_of(jobs):
             if size > RESPONSE_BYTES:
                 await self._send(frames, whole=False)
                 frames, size = [], 0
-            current = self._mapper.current_to_proto(job, now_ms, places.get(job.job_id))
-            frames.append(event_frame(current))
-            size += len(frames[-1])
+            frames.append(frame)
+            size += len(frame)
         return frames
+
+    async def _send_beside(self, found: Snapshot, frames: list[bytes]) -> list[bytes]:
+        """Sends what the snapshot has beside jobs; gives back what the next response takes."""
+        now_ms = time.time_ns() // 1_000_000
+        for at in range(0, len(found.unread), SNAPSHOT_PARTS):
+            unread = found.unread[at : at + SNAPSHOT_PARTS]
+            frames.append(event_frame(unread_to_proto(unread, found.unread_count, now_ms)))
+        for at in range(0, len(found.views), SNAPSHOT_PARTS):
+            if sum(map(len, frames)) > RESPONSE_BYTES:
+                await self._send(frames, whole=False)
+                frames = []
+            views = found.views[at : at + SNAPSHOT_PARTS]
+            frames.append(event_frame(self._mapper.current_views_to_proto(views, now_ms)))
+        return frames
+
+    async def _frames_of(self, jobs: list[Job]) -> list[bytes]:
+        """The frames of those jobs of a page that the watch wants."""
+        user_id = self._principal.user_id
+        waiting = [job.job_id for job in jobs if job.state is State.QUEUED]
+        places = await self._places.of(waiting, user_id)
+        now_ms = time.time_ns() // 1_000_000
+
+        def make() -> list[bytes]:
+            wanted = filter(self._query.wants, jobs)
+            found = (self._mapper.current_to_proto(j, now_ms, places.get(j.job_id)) for j in wanted)
+            return [event_frame(current) for current in found]
+
+        # Made here, the pages of one user who opens many watches would hold everybody up.
+        return make() if len(jobs) <= FEW_JOBS else await self._reader.run(make, user_id)
 
     def _forget_noted(self) -> None:
         if self._unfinished is not None:
@@ -222,6 +278,7 @@ class Watcher:
         return await self._synced(frames)
 
     async def _synced(self, frames: list[bytes]) -> bool:
+        frames += await self._announcements()
         await self._send([*frames, event_frame(synced_to_proto())])
         return await self._done()
 
@@ -243,6 +300,8 @@ class Watcher:
             frames = self._take(lines) if lines else []
             if self._has_news(feed):
                 frames += self._progress(feed)
+            if self._announced < self._board.number:
+                frames += self._announced_since()
             if frames or is_due:
                 await self._send(frames)
             if lines:
@@ -253,19 +312,40 @@ class Watcher:
                 await self._wait(feed)
         return False
 
+    async def _announcements(self) -> list[bytes]:
+        """The announcements that the user has not read. One that comes meanwhile may come twice."""
+        if not self._query.parts & NOTIFICATIONS:
+            return []
+        self._announced = self._board.number
+        if self._board.is_empty:
+            return []
+        found = await self._reader.announcements(self._principal.user_id)
+        return [event_frame(current_announcement(one)) for one in found]
+
+    def _announced_since(self) -> list[bytes]:
+        """What was announced and withdrawn since this watch looked."""
+        frames = self._board.frames_after(self._announced)
+        self._announced = self._board.number
+        return frames if self._query.parts & NOTIFICATIONS else []
+
     def _is_due(self) -> bool:
         """Whether a response is due though nothing has happened.
 
         Raises:
-            ServerDraining, CredentialsExpired: when the watch must end now.
+            ServerDraining, CredentialsExpired, CredentialsInvalid: when the watch must end now.
         """
         self._signal.is_due = False
         if self._hub.draining.is_set():
             raise ServerDraining
+        self._refuse_revoked()
         now = time.monotonic()
         if self._expire_at <= now:
             raise CredentialsExpired
         return self._checkpoint_at <= now
+
+    def _refuse_revoked(self) -> None:
+        if self._revoked:
+            raise CredentialsInvalid(REVOKED)
 
     def _take(self, lines: list[Line]) -> list[bytes]:
         """Frames of as many lines as fit into a response. `last` moves past all lines of those.
@@ -278,26 +358,26 @@ class Watcher:
             if size > RESPONSE_BYTES:
                 break
             self._last = line.revision
-            if self._sends(line):
-                frames.append(line.frame)
-                size += len(line.frame)
+            if parts := self._wanted_parts(line):
+                frame = line.frame(parts)
+                frames.append(frame)
+                size += len(frame)
         return frames
 
-    def _sends(self, line: Line) -> bool:
-        """Whether the watch sends the line. The filters look at jobs' events alone."""
-        if line.kind not in self._query.kinds:
-            return False
+    def _wanted_parts(self, line: Line) -> int:
+        """The parts of the line that the watch sends. The filters look at jobs' events alone."""
+        parts = line.parts & self._query.parts
         if line.job is None:
-            return True
+            return parts
         if not self._query.wants(line.job):
-            return False
+            return parts & ~JOBS
         if self._unfinished is None:
-            return True
+            return parts
         if line.job.state.terminal:
             self._unfinished.discard(line.job.job_id)
         else:
             self._unfinished.add(line.job.job_id)
-        return True
+        return parts
 
     def _progress(self, feed: Feed) -> list[bytes]:
         """The latest progress of each job, if it is due."""
@@ -337,7 +417,12 @@ class Watcher:
         await signal.wait()
 
     async def _send(self, frames: list[bytes], *, whole: bool = True) -> None:
-        """Writes one response; its token stands for everything up to and in it."""
+        """Writes one response; its token stands for everything up to and in it.
+
+        Raises:
+            CredentialsInvalid: when the API key was revoked; a replay can be long.
+        """
+        self._refuse_revoked()
         failpoints.hit("watch.before_send")
         now = time.monotonic()
         self._signal.write_until = now + self._stuck_seconds

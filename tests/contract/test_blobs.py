@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from core.blobs import Blobs, Variant, open_blobs
 from core.errors import BlobMissing, DependencyUnavailable, SettingsInvalid, StorageFull
 from core.ids import new_id
 from core.process.settings import read_settings
+from core.uploads import Part
 from tests.services import wait_for
 
 SIGNING_KEY = b"k" * 32
@@ -388,3 +389,71 @@ def test_a_folder_that_can_not_be_made_or_is_gone_is_said(tmp_path: Path) -> Non
 def test_an_address_that_is_no_store_is_refused(address: str) -> None:
     with pytest.raises(SettingsInvalid, match="RUSHES_BLOB_URL"):
         open_store(read_settings(blob_url=address))
+
+
+def received(blobs: Blobs, name: str, parts: Sequence[Part], data: bytes, **how: bool) -> Any:
+    """The parts after one more receiver, which keeps twice."""
+    writer = blobs.open_parts(name, parts, **{"goes_on": True, **how})
+    half = len(data) // 2
+    writer.write(data[:half])
+    writer.keep()
+    writer.write(data[half:])
+    kept = writer.keep()
+    writer.close()
+    return kept
+
+
+def joined(blobs: Blobs, parts: Sequence[Part]) -> bytes:
+    with blobs.joined(parts) as path:
+        return path.read_bytes()
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_parts_of_several_receivers_are_joined(blobs: Blobs, goes_on: bool) -> None:
+    parts: tuple[Part, ...] = ()
+    for number in range(4):
+        parts = received(blobs, f"id.{number}", parts, MP4, goes_on=goes_on)
+
+    assert sum(part.size for part in parts) == 4 * len(MP4)
+    assert joined(blobs, parts) == 4 * MP4
+    # Whoever comes after one that let go makes no more of them
+    assert len(parts) == (1 if goes_on else len(parts))
+    blobs.delete(part.key for part in parts)
+    assert drafts(blobs) == []
+
+
+def test_what_was_not_kept_does_not_count(blobs: Blobs) -> None:
+    parts = received(blobs, "id.1", (), MP4)
+    lost = blobs.open_parts("id.2", parts, goes_on=True)
+    lost.write(b"never kept")
+    lost.close()
+
+    assert joined(blobs, parts) == MP4
+    again = received(blobs, "id.3", parts, b"the rest")
+    assert joined(blobs, again) == MP4 + b"the rest"
+
+
+def test_a_receiver_that_wakes_late_writes_beside_its_follower(blobs: Blobs) -> None:
+    # Given a receiver that was frozen after it kept something, and its follower
+    frozen = blobs.open_parts("id.1", (), goes_on=True)
+    frozen.write(MP4)
+    parts = frozen.keep()
+    followed = received(blobs, "id.2", parts, b"from the follower", goes_on=False)
+
+    # When it wakes and writes
+    frozen.write(b"too late")
+    frozen.keep()
+    frozen.close()
+
+    assert joined(blobs, followed) == MP4 + b"from the follower"
+
+
+def test_a_part_that_is_gone_is_missed(blobs: Blobs) -> None:
+    parts = received(blobs, "id.1", (), MP4)
+    more = received(blobs, "id.2", parts, MP4, goes_on=False)
+    blobs.delete([more[0].key])
+
+    with pytest.raises(BlobMissing):
+        joined(blobs, more)
+    with pytest.raises(BlobMissing):
+        joined(blobs, more[:1])

@@ -12,7 +12,7 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from core.events import Event
 from core.jobs import MOVES, EventType, Job, Progress, State
-from core.store import Database, events, flows, submits
+from core.store import Database, events, flows, submits, usage_days
 from core.store.engine.sql import Dialect, Statement
 from core.store.places import Queues
 from tests.contract.job_model import UNSETTLED, ModelUser
@@ -57,6 +57,12 @@ class JobMachine(JobSubmits):
             mine = [job for job in self.jobs.values() if job.user is user]
             held, spent = sum(job.reserved for job in mine), sum(job.spent for job in mine)
             assert money(self.db, user.user_id) == (held, spent)
+
+    @invariant()
+    def the_usage_is_what_the_books_and_the_jobs_say(self) -> None:
+        # The jobs of earlier users are gone, and their usage is not.
+        wrong = usage_days.different(self.db, jobs_kept_days=30)
+        assert not {user.user_id for user in self.users} & set(wrong)
 
     @invariant()
     def at_most_one_submit_of_a_job_is_at_risk(self) -> None:

@@ -20,20 +20,20 @@ def test_the_bin_takes_all_or_none(db: Database) -> None:
         library.bin(db, "alice", [*ids, foreign.media_id], 1000)
     assert len(media_lists.list_page(db, "alice", limit=10)) == 2
 
-    binned = library.bin(db, "alice", ids, 1000)
+    binned = library.bin(db, "alice", ids, 1000).items
     assert all(item.delete_time is not None for item in binned)
     assert media_lists.list_page(db, "alice", limit=10) == []
     assert len(media_lists.list_page(db, "alice", deleted=True, limit=10)) == 2
     assert library.unbin(db, "alice", ids[0]).delete_time is None
-    assert library.erase(db, "alice", ids)[1].media_id == ids[1]
+    assert library.erase(db, "alice", ids).items[1].media_id == ids[1]
     assert library.find(db, ids[0]) is None
 
 
 def test_what_is_in_the_bin_already_keeps_its_time(db: Database) -> None:
     item = new_media()
     library.add(db, item)
-    first = library.bin(db, "alice", [item.media_id], 1000)[0]
-    again = library.bin(db, "alice", [item.media_id], 999_000)[0]
+    first = library.bin(db, "alice", [item.media_id], 1000).items[0]
+    again = library.bin(db, "alice", [item.media_id], 999_000).items[0]
     assert again.purge_time == first.purge_time
 
 

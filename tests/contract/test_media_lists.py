@@ -43,7 +43,7 @@ def stored(db: Database, count: int, first_time: int = 1, seed: int = 1) -> list
     db.write(work)
     binned = [item.media_id for item in items[::10]]
     return [
-        *library.bin(db, "alice", binned, 60_000),
+        *library.bin(db, "alice", binned, 60_000).items,
         *(i for i in items if i.media_id not in set(binned)),
     ]
 

@@ -12,8 +12,17 @@ import pytest
 from peewee import Model
 
 from core.errors import DataNewer
+from core.jobs import Cost, CostState
 from core.process.settings import read_settings
-from core.store import Database, media_lists, models, open_database
+from core.store import (
+    Database,
+    budgets,
+    media_lists,
+    models,
+    open_database,
+    transitions,
+    usage_days,
+)
 from core.store.engine.database import connect
 from core.store.engine.migrate import FOLDER, migrate, pending
 from core.store.engine.sql import Dialect, Statement
@@ -209,6 +218,36 @@ def test_a_newer_database_is_refused_when_it_is_looked_at_too(empty: Database) -
 
     with pytest.raises(DataNewer, match="9999_later"):
         pending(empty)
+
+
+def test_jobs_and_books_of_an_older_version_become_usage(empty: Database) -> None:
+    # Given jobs of an older version, and what was booked for one that is forgotten
+    migrate(empty)
+    for cost in (5, 0):
+        accepted(empty, cost=Cost(state=CostState.ESTIMATED, estimated_micros=cost))
+    free = accepted(empty).job
+    transitions.cancel(empty, "alice", free.job_id, "")
+    accept_ms = empty.now_ms() - 40 * 24 * 3600 * 1000
+    empty.write(lambda session: budgets.settle(session, "bob", accept_ms, 0, 70))
+    empty.write(lambda session: budgets.settle(session, "alice", free.create_time, 0, 9))
+    usage = "SELECT user_id, model, charged, reserved, unfinished, cancelled FROM usage_day"
+    for statement in (
+        "DROP TABLE usage_day",
+        "DROP TABLE api_key",
+        "DELETE FROM schema_migration WHERE name LIKE '0013%'",
+    ):
+        empty.write(lambda session, text=statement: session.run(Statement(text)))
+
+    # When this version starts
+    assert migrate(empty) == ["0013_accounts"]
+
+    # Then usage says what they say, and what no job explains has no model
+    assert sorted(empty.rows(Statement(usage))) == [
+        ("alice", "", 9, 0, 0, 0),
+        ("alice", "builtin-video", 0, 5, 2, 1),
+        ("bob", "", 70, 0, 0, 0),
+    ]
+    assert usage_days.different(empty, jobs_kept_days=30) == []
 
 
 def test_items_of_an_older_version_are_found_by_their_words(empty: Database) -> None:

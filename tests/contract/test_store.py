@@ -14,6 +14,7 @@ from core.store import Database, claims, events, jobs, media_lists, transitions
 from core.store.engine.database import Session, Undo
 from core.store.engine.sql import Statement
 from core.store.places import Queues
+from core.tokens import ResumePoint
 from tests.decoding import event_from_json
 from tests.making import accepted, claimed, new_media, started
 from tests.services import wait_for
@@ -320,6 +321,41 @@ def test_pages_of_jobs_go_on_where_the_last_ended(db: Database) -> None:
     odd = jobs.list_page(db, "alice", labels={"n": "1"}, limit=100)[0]
     assert len(odd) == 3
     assert jobs.list_page(db, "alice", states=[State.RUNNING], limit=5)[0] == []
+
+
+def test_a_page_has_the_outputs_of_each_job_in_their_order(db: Database) -> None:
+    # Given a job that waits, one with two outputs, and another user's with one
+    made = accepted(db, labels={"a": "b"}).job
+    run = started(db).run
+    first, second = (new_media(job_id=made.job_id, output_index=index) for index in (0, 1))
+    transitions.add_output(db, run, first)
+    done = transitions.succeed(db, run, second).job
+    others = accepted(db, "bob").job
+    transitions.succeed(db, started(db).run, new_media("bob", job_id=others.job_id))
+    waits = accepted(db, labels={"a": "b"}).job
+
+    # When they are read along each index, page by page, and each by itself
+    filters: list[dict[str, Any]] = [{}, {"states": list(State)}, {"labels": {"a": "b"}}]
+    for wanted in filters:
+        [newest], _ = jobs.list_page(db, "alice", limit=1, **wanted)
+        after = (newest.create_time, newest.job_id)
+        [oldest], _ = jobs.list_page(db, "alice", limit=9, after=after, **wanted)
+
+        # Then each job has its own outputs
+        assert [newest, oldest] == [waits, done]
+        assert [output.output_index for output in oldest.outputs] == [0, 1]
+    assert [jobs.get(db, "alice", job.job_id) for job in (waits, done)] == [waits, done]
+    assert events.snapshot(db, "alice", job_ids=[waits.job_id, done.job_id]).jobs == [done, waits]
+
+
+def test_a_page_says_from_where_a_watch_goes_on_even_without_jobs(db: Database) -> None:
+    assert jobs.list_page(db, "nobody", limit=9) == ([], ResumePoint(db.epoch(), 0))
+    accepted(db)
+    assert jobs.list_page(db, "alice", states=[State.FAILED], limit=9) == (
+        [],
+        ResumePoint(db.epoch(), 1),
+    )
+    assert events.live_jobs(db, "nobody") == (0, {})
 
 
 def test_a_list_with_several_filters_goes_along_the_one_with_the_fewest_jobs(

@@ -32,3 +32,13 @@ def test_items_of_several_users_are_erased_together(db: Database) -> None:
 
     assert len(media.erase_expired(db, 10)) == 3
     assert {usage.used_bytes(db, user_id) for user_id in ("alice", "bob", "carol")} == {5}
+
+
+def test_those_who_keep_most_come_first(db: Database) -> None:
+    for user_id, size in (("alice", 10), ("bob", 30), ("carol", 10)):
+        kept(db, user_id, size)
+    media.erase(db, "dora", kept(db, "dora", 50))
+
+    assert usage.largest(db, 10) == [("bob", 30), ("alice", 10), ("carol", 10)]
+    assert usage.largest(db, 1) == [("bob", 30)]
+    assert (usage.count_users(db, 10), usage.count_users(db, 11)) == (3, 1)

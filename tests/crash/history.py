@@ -27,6 +27,7 @@ from google.protobuf.message import Message
 from rushes.errors import RushesError, reason_name
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import Cost, Job
+from rushes.v1.notification_pb2 import Notification, NotificationEvent
 
 Line = dict[str, Any]
 
@@ -82,7 +83,10 @@ def event_of(event: pb.WatchEvent) -> Line:
     kind = event.WhichOneof("event") or "unknown"
     if kind == "job":
         name = pb.JobEvent.Type.Name(event.job.type)
-        return {"event": name, "revision": event.revision, "job": view_of(event.job.job)}
+        told = {"revision": event.revision, "job": view_of(event.job.job)}
+        if event.notifications:
+            told["notifications"] = [_heard(one) for one in event.notifications]
+        return {"event": name, **told}
     if kind == "progress":
         tick = event.progress
         return {"event": kind, "job_id": tick.job_id, "attempt": tick.attempt}
@@ -91,6 +95,14 @@ def event_of(event: pb.WatchEvent) -> Line:
     if kind == "end":
         return {"event": kind, "reason": reason_name(event.end.reason)}
     return {"event": kind}
+
+
+def _heard(change: NotificationEvent) -> Line:
+    return {
+        "type": NotificationEvent.Type.Name(change.type),
+        "kind": Notification.Kind.Name(change.notification.kind),
+        "unread": change.unread_count,
+    }
 
 
 class Recorder:

@@ -213,7 +213,8 @@ class Load:
     async def _send(self, ask: Ask) -> Job:
         client = self._clients[ask.user]
         send: Any = client.generate_video if ask.is_video else client.generate_image
-        job: Job = await send(ask.prompt, request_id=ask.request_id, model=ask.model, **ask.fields)
+        how = {"request_id": ask.request_id, "model": ask.model, "apply_to_view": ask.view}
+        job: Job = await send(ask.prompt, **how, **ask.fields)
         return job
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T | None:
@@ -245,6 +246,7 @@ class Load:
                     resume_token=watcher.token,
                     recent=RECENT_SECONDS if watcher.recent else 0,
                     checkpoint_interval=CHECKPOINT_SECONDS,
+                    include=["NOTIFICATIONS"],
                 )
                 try:
                     await self._follow(watcher, watch, session)

@@ -31,6 +31,7 @@ WORDS = {
     "sim:slow": 10,
 }
 DUPLICATES, CANCELS, LOOKS = 0.10, 0.05, 0.05
+VIEWS = 3
 BURST_SECONDS = (0.2, 1.0)
 BURST_RATE = (50, 200)
 PAUSE_SECONDS = (0.1, 1.5)
@@ -53,6 +54,11 @@ class Ask:
     def is_video(self) -> bool:
         """Whether it asks for a video."""
         return "video" in self.model or self.model in VIDEO_MODELS
+
+    @property
+    def view(self) -> str:
+        """Where the result is to be shown: few names, so that jobs compete for each."""
+        return f"card/{sum(self.request_id.encode()) % VIEWS}"
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.checker import Final, Violation, check
+from tests.crash.checker.usage import COUNTS, NAMES
 from tests.crash.history import Line
 
 USER, OTHER = "user-01", "user-02"
@@ -40,6 +41,7 @@ class Story:
         row: Line = {"kind": "job", "job_id": job_id, "user_id": user, "request_id": request_id}
         row |= {"output_count": 1, "attempt": 0, "create_time": self.now_ms}
         row |= {"queue": "image", "provider": "simulator", "turn": len(self.final.job)}
+        row |= {"model": "simulator-image", "end_time": None}
         row |= {"cost_state": "RESERVED", "cost_estimated": PRICE, "cost_actual": None}
         self.final.job.append(row)
         told = self.move(job_id, "QUEUED")
@@ -52,13 +54,24 @@ class Story:
         stream = next((s for s in self.final.stream if s["user_id"] == row["user_id"]), None)
         if stream is None:
             stream = {"kind": "stream", "user_id": row["user_id"], "revision": 0, "busy": False}
+            stream |= {"unread": 0, "notification_count": 0}
             self.final.stream.append(stream)
         stream["revision"] += 1
         row |= {"state": STATES.get(event, event), "revision": stream["revision"], **changes}
+        if row["state"] in COUNTS:
+            row["end_time"] = self.now_ms
         self._keep(row, stream)
         told = {"event": event, "revision": row["revision"], "job": self._view(row)}
+        if notifications := self._notify(row, stream, event):
+            told["notifications"] = notifications
         kept = {"user_id": row["user_id"], "job_id": job_id, "event_time": self._tick_ms()}
-        self.final.event.append({"kind": "event", **kept, **copy.deepcopy(told)})
+        self.final.event.append(
+            {
+                **{"kind": "event", "notifications": [], "views": [], "view": ""},
+                **kept,
+                **copy.deepcopy(told),
+            }
+        )
         told["job"].pop("estimated")
         return told
 
@@ -116,7 +129,26 @@ class Story:
     def check(self, policy: str = "never_resubmit") -> list[Violation]:
         """What the checker says of a copy, so that nothing is remembered."""
         final = Final(**copy.deepcopy({name: getattr(self.final, name) for name in TABLES}))
+        final.usage[:] = final.usage or self.usage()
         return check(json.loads(json.dumps(self.history)), final, policy)
+
+    def usage(self) -> list[Line]:
+        """What usage should say: the jobs, and what is booked on top of them."""
+        rows: dict[str, Line] = {}
+        for job in self.final.job:
+            user = job["user_id"]
+            names = dict.fromkeys(NAMES, 0) | {"user_id": user, "day": DAY, "model": job["model"]}
+            row = rows.setdefault(user, {"kind": "usage", **names})
+            row[COUNTS.get(job["state"], "unfinished")] += 1
+            if job["end_time"] is None:
+                row["reserved"] += job["cost_estimated"]
+            elif job["cost_state"] == "UNCERTAIN":
+                row["uncertain"] += job["cost_estimated"]
+        for book in self.final.spending:
+            user = book["owner"].removeprefix("user:")
+            if book["span"] == DAY and user in rows:
+                rows[user]["charged"] = book["spent"] - rows[user]["uncertain"]
+        return list(rows.values())
 
     @property
     def now_ms(self) -> int:
@@ -130,6 +162,23 @@ class Story:
     def _tick_ms(self) -> int:
         self._tick()
         return self.now_ms
+
+    def _notify(self, row: Line, stream: Line, event: str) -> list[Line]:
+        """What the move tells the user."""
+        kind = f"JOB_{event}" if event not in ("QUEUED", "UPDATED") else ""
+        if not kind:
+            return []
+        mine = [one for one in self.final.notification if one["job_id"] == row["job_id"]]
+        if mine and event == "STARTED":
+            return []  # only the first start is told
+        if not mine:
+            stream["unread"] += 1
+            stream["notification_count"] += 1
+        names = {"user_id": row["user_id"], "job_id": row["job_id"], "notification": kind}
+        others = [one for one in self.final.notification if one not in mine]
+        self.final.notification[:] = [*others, {"kind": "notification", **names}]
+        type = "UPDATED" if mine else "CREATED"
+        return [{"type": type, "kind": kind, "unread": stream["unread"]}]
 
     def _keep(self, row: Line, stream: Line) -> None:
         """Keeps what waits and runs; no story has two jobs of one user that wait."""

@@ -140,12 +140,12 @@ def test_a_submit_after_the_operation_is_known_is_i7(told: Told) -> None:
 
 
 def test_money_that_stays_reserved_is_i8(told: Told) -> None:
-    told.story.final.spending[0]["reserved"] = PRICE
+    told.story.final.spending[1]["reserved"] = PRICE
     expect(told, "I8", 1)
 
 
 def test_a_settlement_that_was_lost_is_i8(told: Told) -> None:
-    told.story.final.spending[0]["spent"] = 0
+    told.story.final.spending[1]["spent"] = 0
     assert "booked" in expect(told, "I8", 2).message
 
 
@@ -403,6 +403,106 @@ def test_flows_that_had_to_be_mended_are_i21(tmp_path: Path) -> None:
     (tmp_path / "server.log").write_text('{"event": "started"}\n')
     [violation] = find_mends(tmp_path.glob("*.log"))
     assert (violation.invariant, violation.trace[0]["file"]) == ("I21", "worker.log")
+
+
+def test_a_move_that_is_told_twice_or_not_at_all_is_i17(told: Told) -> None:
+    ended = told.story.final.event[-1]
+    for notifications in ([], ended["notifications"] * 2):
+        ended["notifications"] = notifications
+        assert "I17" in {violation.invariant for violation in told.story.check()}
+
+
+def test_a_count_of_unread_ones_that_is_not_true_is_i17(told: Told) -> None:
+    told.story.final.stream[0]["unread"] += 1
+    expect(told, "I17", 1)
+
+
+def test_a_notification_that_stood_still_is_i17(told: Told) -> None:
+    told.story.final.notification[0]["notification"] = "JOB_STARTED"
+    expect(told, "I17", 2)
+
+
+def test_a_watcher_who_heard_of_another_notification_is_i17(told: Told) -> None:
+    for frame in told.frames():
+        for event in frame["events"]:
+            event.pop("notifications", None)
+    assert "I17" in {violation.invariant for violation in told.story.check()}
+
+
+USAGE = {
+    "no usage of it": {"day": "2026-11-20"},
+    "another model": {"model": "builtin-image"},
+    "another user": {"user_id": OTHER},
+    "nothing charged": {"charged": 0},
+    "more charged": {"charged": PRICE + 1},
+    "something uncertain": {"uncertain": 1, "charged": PRICE - 1},
+    "something reserved": {"reserved": 1},
+    "not ended": {"unfinished": 1, "succeeded": 0},
+    "twice": {"succeeded": 2},
+}
+
+
+@pytest.mark.parametrize("what", USAGE)
+def test_usage_that_says_something_else_than_jobs_and_books_is_i22(told: Told, what: str) -> None:
+    [row] = told.story.usage()
+    told.story.final.usage.append(row | USAGE[what])
+    assert {violation.invariant for violation in told.story.check()} == {"I22"}
+
+
+def test_usage_without_what_an_operation_that_turned_up_late_cost_is_i22(told: Told) -> None:
+    # Given a job that was free by its row, and an operation that was booked on top
+    told.story.row("a").update(cost_state="RELEASED", cost_actual=None)
+    [row] = told.story.usage()
+    assert not [one for one in told.story.check() if one.invariant == "I22"]
+
+    told.story.final.usage.append(row | {"charged": 0})
+    assert "I22" in {violation.invariant for violation in told.story.check()}
+
+
+def apply(told: Told) -> Line:
+    """Makes the job of the story one that applies its output; the row of the view."""
+    ended = told.story.final.event[-1]
+    for event in told.story.final.event:
+        if event["job_id"] == ended["job_id"]:
+            event["view"] = "desk"
+    media_id = ended["job"]["outputs"][0]
+    ended["views"] = [{"type": "APPLIED", "media_id": media_id}]
+    row = {"kind": "view", "user_id": ended["user_id"], "view": "desk", "media_id": media_id}
+    told.story.final.view.append(row)
+    return row
+
+
+def test_a_view_that_shows_what_the_log_says_breaks_nothing(told: Told) -> None:
+    apply(told)
+    assert told.story.check() == []
+
+
+def test_a_view_that_shows_something_else_is_i23(told: Told) -> None:
+    apply(told)["media_id"] = "another"
+    expect(told, "I23", 1)
+
+
+def test_a_view_that_is_not_kept_is_i23(told: Told) -> None:
+    apply(told)
+    told.story.final.view.clear()
+    expect(told, "I23", 1)
+
+
+def test_a_success_that_should_have_applied_is_i23(told: Told) -> None:
+    apply(told)
+    told.story.final.event[-1]["views"] = []
+    expect(told, "I23", 1)
+
+
+def test_an_older_wish_that_wins_is_i23(told: Told) -> None:
+    # Given a job that was accepted later and ended before, in the same view
+    apply(told)
+    ended = told.story.final.event[-1]
+    newer = {**ended, "job_id": "newer", "revision": ended["revision"] - 0.5}
+    told.story.final.event.append(newer)
+    later = {**newer, "event": "QUEUED", "revision": ended["revision"] - 0.6, "views": []}
+    told.story.final.event.append(later)
+    assert ("I23", "a view was to show what it did") in named(told)
 
 
 def named(told: Told) -> set[tuple[str, str]]:

@@ -33,8 +33,12 @@ from tests.services import wait_for
 ACTIONS = ("kill", "exception", "sleep:2.5")
 QUIET_SECONDS = 30.0
 ANSWER_SECONDS = 60.0
-# Nobody hits these while serving: each has a test of its own below.
-APART = ("migrate.middle", "purge.after_list", "restore.middle", "drain.begin")
+# Nobody hits these while serving: each has a test of its own below, or those of the HTTP process in
+# tests/unit/server/http/test_upload_process.py.
+APART = (
+    *("migrate.middle", "purge.after_list", "restore.middle", "drain.begin"),
+    *("upload.after_keep", "upload.before_finish"),
+)
 IN_SERVER = (
     "accept.before_commit",
     "accept.after_commit",

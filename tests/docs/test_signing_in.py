@@ -13,12 +13,14 @@ from typing import Any
 import jwt
 import pytest
 
+from core.api_keys import new_secret
 from core.errors import CredentialsExpired, CredentialsMissing, DependencyUnavailable, RequestError
 from core.process.keys import read_or_make_key
 from core.process.settings import read_settings
 from server.interceptors.auth import bearer_token
 from server.interceptors.jwt_verifier import JwksKeys, LocalKey, Verifier
 from tests.services import missing
+from tests.unit.server.interceptors.test_key_ring import Desk
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "signing-in.md").read_text()
 ROWS = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+ \|$", PAGE, re.MULTILINE)
@@ -56,7 +58,7 @@ def test_an_example_makes_a_token_that_is_good(language: str, tmp_path: Path) ->
     assert 3000 < left <= 3600 + settings.jwt_leeway_seconds
 
 
-def said() -> list[tuple[str, str]]:
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Reason and message of everything that can be wrong with signing in, in the page's order."""
     now, key = int(time.time()), bytes(32)
     good: dict[str, Any] = {"iss": "rushes", "aud": "rushes", "sub": "alice"}
@@ -96,13 +98,17 @@ def said() -> list[tuple[str, str]]:
         with pytest.raises(RequestError) as caught:
             attempt()
         heard.append((str(caught.value.reason), caught.value.message))
+    desk = Desk(monkeypatch)
+    for secret in (new_secret(), desk.new(revoke_time=1), desk.new(expire_time=1)):
+        refused = desk.one(secret)
+        heard.append((str(refused.reason), refused.message))
     for error in (CredentialsExpired(), DependencyUnavailable("key server")):
         heard.append((str(error.reason), error.message))
     return heard
 
 
-def test_each_message_of_the_page_is_said_and_no_other() -> None:
-    assert said() == ROWS
+def test_each_message_of_the_page_is_said_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch) == ROWS
 
 
 def test_the_page_names_the_limits_that_the_settings_have() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from rushes import Client
+from server.services import SERVICES
+from tests.e2e.running import Running
 from tests.services import missing, wait_for
 
 FLAGS = [
@@ -186,3 +188,19 @@ def test_a_page_may_show_an_item_and_then_read_it(
     seen = json.loads(told[0])
     assert (seen["shown"], seen["read"], seen["film"]) == ("loaded", "loaded", "played")
     assert seen["bytes"] == media.size_bytes
+
+
+def test_the_page_of_calls_shows_every_service(run: Running, chromium: str, tmp_path: Path) -> None:
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    command = [chromium, *FLAGS, profile, "--virtual-time-budget=20000", "--dump-dom"]
+
+    shown = subprocess.run(
+        [*command, f"http://localhost:{run.port}/docs"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    ).stdout
+
+    for service in SERVICES:
+        assert f'id="operations-tag-{service.descriptor.name.removesuffix("Service")}"' in shown

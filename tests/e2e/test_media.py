@@ -54,6 +54,16 @@ def test_a_known_etag_saves_the_bytes(rest: Rest, image: Media) -> None:
     assert answer.headers["etag"] == etag
 
 
+def test_a_browser_saves_the_file_when_the_address_says_so(rest: Rest, video: Media) -> None:
+    name = f'filename="{video.media_id}.mp4"'
+
+    shown, saved = rest.media(video.url), rest.media(f"{video.url}&download=1")
+
+    assert shown.headers["content-disposition"] == f"inline; {name}"
+    assert saved.headers["content-disposition"] == f"attachment; {name}"
+    assert saved.body == shown.body
+
+
 @pytest.mark.parametrize("changed", ["signature=A", "expire_time=9"])
 def test_a_changed_address_is_refused(rest: Rest, image: Media, changed: str) -> None:
     name = changed.partition("=")[0]

@@ -73,6 +73,23 @@ def test_what_is_tried_is_not_stored(rest: Rest) -> None:
     assert "jobs" not in rest("GET /v1/jobs").json
 
 
+def test_a_misspelt_option_is_named_and_spends_nothing(rest: Rest) -> None:
+    answer = rest("POST /v1/images:generate", {**IMAGE, "options": {"validateOnyl": True}})
+
+    assert (answer.status, reason(answer.json)) == (400, "FIELD_INVALID")
+    assert answer.json["details"][0]["metadata"] == {"field": "options.validateOnyl"}
+    assert "validateOnly" in answer.json["message"]
+    assert answer.headers["x-request-id"]
+    assert "jobs" not in rest("GET /v1/jobs").json
+
+
+def test_a_misspelt_query_parameter_is_named(rest: Rest) -> None:
+    answer = rest("GET /v1/jobs?statez=SUCCEEDED")
+
+    assert (answer.status, reason(answer.json)) == (400, "FIELD_INVALID")
+    assert '"statez"' in answer.json["message"]
+
+
 @pytest.mark.parametrize(
     ("line", "body", "status", "code", "wanted"),
     [
@@ -103,7 +120,7 @@ def test_what_the_server_refuses_has_the_one_shape(
         ("POST /v1/images:generate", {"spec": {"seed": "many"}}, 400, 3, "FIELD_INVALID"),
     ],
 )
-def test_what_envoy_refuses_has_the_one_shape(
+def test_what_the_edge_refuses_has_the_one_shape(
     rest: Rest, line: str, body: Any, status: int, code: int, wanted: str
 ) -> None:
     answer = rest(line, body)
@@ -132,6 +149,20 @@ def test_another_users_job_is_not_there(run: Running, rest: Rest) -> None:
 
 def test_the_health_page_says_200(run: Running) -> None:
     assert Rest(run.port)("GET /healthz").status == 200
+
+
+def test_the_page_of_calls_and_its_document_need_no_token(run: Running) -> None:
+    nobody = Rest(run.port)
+    document = nobody("GET /openapi.json")
+
+    assert (document.status, document.json["openapi"]) == (200, "3.1.0")
+    assert nobody("GET /docs").headers["content-type"].startswith("text/html")
+    assert nobody("GET /docs/swagger-ui.css").status == 200
+    for other in ("/docs/x", "/docsx", "/openapi.json/x"):
+        assert (nobody(f"GET {other}").status, reason(nobody(f"GET {other}").json)) == (
+            404,
+            "RESOURCE_NOT_FOUND",
+        )
 
 
 def test_the_prompt_templates_fill_a_menu(rest: Rest) -> None:

@@ -34,6 +34,7 @@ class StandIn(media_service_pb2_grpc.MediaServiceServicer):
         self.name = name
         self.calls = 0
         self.sent = 0
+        self.watching = 0
         self.waiting = asyncio.Event()
         self._releases: asyncio.Queue[None] = asyncio.Queue()
 
@@ -52,6 +53,14 @@ class StandIn(media_service_pb2_grpc.MediaServiceServicer):
         return media_service_pb2.GetJobResponse(job=job)
 
     async def WatchJobs(self, request, context):  # type: ignore[no-untyped-def, override]
+        self.watching += 1
+        try:
+            async for message in self._messages(request, context):
+                yield message
+        finally:
+            self.watching -= 1
+
+    async def _messages(self, request, context):  # type: ignore[no-untyped-def]
         if "flood=yes" in request.labels:
             async for message in self._flood():
                 yield message

@@ -67,7 +67,7 @@ async def _asked(stub: media_service_pb2_grpc.MediaServiceStub) -> str:
 async def test_an_unfinished_request_has_its_time_and_a_watch_has_all_there_is(
     start_edge: StartEdge,
 ) -> None:
-    short = {"request_timeout: 60s": "request_timeout: 1s"}
+    short = {"max_stream_duration: 120s": "max_stream_duration: 1s"}
     async with start_edge(1, instead=short) as edge:
         stand_in = StandIn()
         address = f"127.0.0.1:{edge.port}"

@@ -50,11 +50,14 @@ async def http(
     body: bytes = b"",
     limit: int = 2**16,
 ) -> AsyncIterator[Answer]:
-    """One request on a connection of its own; `line` is method and path, as `GET /v1/jobs`."""
+    """One request on a connection of its own; `line` is method and path, as `GET /v1/jobs`.
+
+    A body goes as it is: with `transfer-encoding` it must be in chunks.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
     try:
         fields = {"host": f"localhost:{port}", **(headers or {})}
-        if body:
+        if body and "transfer-encoding" not in fields:
             fields["content-length"] = str(len(body))
         version = "" if " HTTP/" in line else " HTTP/1.1"
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

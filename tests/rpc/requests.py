@@ -1,5 +1,6 @@
 """Requests and pictures that several suites use."""
 
+import os
 import struct
 import zlib
 from io import BytesIO
@@ -28,6 +29,15 @@ def png(width: int = 64, height: int = 36, colour: str = "teal") -> bytes:
     """A picture of one colour."""
     output = BytesIO()
     Image.new("RGB", (width, height), colour).save(output, "PNG")
+    return output.getvalue()
+
+
+def noisy(side: int = 1800) -> bytes:
+    """A picture of some MiB."""
+    output = BytesIO()
+    Image.frombytes("RGB", (side, side), os.urandom(3 * side * side)).save(
+        output, "PNG", compress_level=0
+    )
     return output.getvalue()
 
 

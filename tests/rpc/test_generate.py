@@ -300,10 +300,3 @@ def test_an_estimate_names_what_a_model_would_not_honour(house: House) -> None:
     assert estimate.cost.currency_code == "USD"
     assert estimate.queue.position == 1
     assert set(house.count_rows().values()) == {0}
-
-
-def test_uploads_are_not_there_yet(house: House) -> None:
-    refusal = house.caller("alice").refused("CreateUpload", pb.CreateUploadRequest())
-    assert refusal.code is grpc.StatusCode.UNIMPLEMENTED
-    assert (refusal.reason, refusal.domain) == ("METHOD_UNIMPLEMENTED", "rushes")
-    assert refusal.metadata == {"method": "CreateUpload"}

@@ -1,11 +1,9 @@
 """WatchJobs through a real channel, also for a client that does not read."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -16,9 +14,8 @@ from rushes.v1 import media_service_pb2 as pb
 from tests.house import House, LoopThread, close_house, open_house, read_refusal
 from tests.making import new_media, started
 from tests.rpc.requests import video
+from tests.rpc.watching import Watch
 from tests.services import Valkey, wait_for
-
-Kind = str
 
 
 @pytest.fixture
@@ -34,42 +31,6 @@ def impatient(house_loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterato
     )
     yield opened
     close_house(house_loop, opened)
-
-
-class Watch:
-    """An open watch, read in a thread of its own."""
-
-    def __init__(self, house: House, user_id: str = "alice", **request: Any) -> None:
-        self.call = house.caller(user_id).stream(pb.WatchJobsRequest(**request))
-        self.responses: list[pb.WatchJobsResponse] = []
-        self.error: grpc.RpcError | None = None
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            for response in self.call:
-                self.responses.append(response)
-        except grpc.RpcError as error:
-            self.error = error
-
-    @property
-    def events(self) -> list[pb.WatchEvent]:
-        return [event for response in self.responses for event in response.events]
-
-    def kinds(self) -> list[Kind]:
-        return [str(event.WhichOneof("event")) for event in self.events]
-
-    def until(self, kind: Kind) -> None:
-        wait_for(lambda: kind in self.kinds(), f"{kind} to be seen")
-
-    def ended(self) -> None:
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-
-    def close(self) -> None:
-        self.call.cancel()
-        self.ended()
 
 
 def test_a_job_is_seen_from_its_acceptance_to_its_end(house: House) -> None:

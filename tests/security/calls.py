@@ -8,7 +8,10 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from core.scopes import Scope
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1 import notification_service_pb2 as notification_pb
+from rushes.v1 import view_service_pb2 as view_pb
 from server.services import SERVICES
 from tests.house import House, read_refusal
 from tests.rpc.requests import image, video
@@ -18,12 +21,22 @@ METHODS = {method.full_name: method for one in SERVICES for method in one.descri
 PLANNED = (
     *("BatchGenerate.", "GetRecipe.", "EstimateCost.analysis.", "ListJobs.batch_id"),
     *("WatchJobs.batch_id", "RetryJob.video.", "RetryJob.image.", "RetryJob.seed_media_id"),
+    *("CreateNotification.action.batch_id", "CreateNotification.action.share_id"),
 )
+# A caller who may all that there is, so that nothing but what it names can be the reason.
+ALL_SCOPES = " ".join(Scope)
 # What a request needs to come as far as its ids, where an empty one does not.
 NEEDED: dict[str, Callable[[], Message]] = {
     "GenerateVideo": video,
     "GenerateImage": image,
     "UpdateMedia": lambda: pb.UpdateMediaRequest(title="mine now"),
+    "CreateNotification": lambda: notification_pb.CreateNotificationRequest(
+        user_id="bob", title="Hello", action={"label": "Open"}
+    ),
+    "GetView": lambda: view_pb.GetViewRequest(view="desk"),
+    "ApplyView": lambda: view_pb.ApplyViewRequest(view="desk"),
+    "ClearView": lambda: view_pb.ClearViewRequest(view="desk"),
+    "CreateAnnouncement": lambda: notification_pb.CreateAnnouncementRequest(title="Hello"),
 }
 
 
@@ -36,7 +49,8 @@ def request_of(method: MethodDescriptor) -> Any:
 def outcome(house: House, user: str, method: MethodDescriptor, request: Any) -> Any:
     """What the call comes to: how it was refused, or what it answered."""
     send = sender(house, method)
-    metadata = (("authorization", f"Bearer {house.token(user)}"),)
+    token = house.token(user, scope=ALL_SCOPES)
+    metadata = (("authorization", f"Bearer {token}"),)
     return outcome_of(method, send, request, metadata)
 
 

@@ -108,7 +108,7 @@ def literal(name: str, value: str) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    data = text.encode()
+    data = text.encode("utf-8", "surrogateescape")
     return integer(len(data)) + data
 
 

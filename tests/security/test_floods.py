@@ -6,6 +6,7 @@ Each is a short form of an attack that once took everybody down.
 import contextlib
 import resource
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from standalone.envoy import MOST_CONNECTIONS
 from standalone.logs import ROTATE_BYTES
 from tests.e2e.processes import linux_only
+from tests.e2e.rest import Rest
 from tests.e2e.running import Running
 from tests.security.conftest import Strangers, memory
 from tests.security.http2 import GET_JOB, WATCH, call, connected, reset, send_unfinished
@@ -23,6 +25,7 @@ MIB = 1024 * 1024
 RESETS, CONNECTIONS = 400, 40
 SILENT = 100
 BODIES = 60
+JSON_BODIES = 30
 LONG_PATHS = 60
 
 
@@ -98,6 +101,29 @@ def test_unfinished_messages_stay_at_the_edge(run: Running, strangers: Strangers
         assert is_served(run)
 
     assert grown < 40 * MIB
+
+
+@linux_only
+def test_large_bodies_of_strangers_fill_no_memory_and_no_queue(
+    run: Running, strangers: Strangers
+) -> None:
+    # Given many bodies at once, of the most values that are read, and with a token of nobody
+    before = memory(run, "http")
+    content = b"A" * 3_900_000
+    body = b'{"models": [' + b'"",' * 19_000 + b'"' + content + b'"]}'
+    stranger = Rest(run.port, "x.y.z")
+    small = {"spec": {"prompt": "a boat", "model": "simulator-image"}}
+
+    with ThreadPoolExecutor(JSON_BODIES) as pool:
+        sent = [pool.submit(stranger, "POST /v1/costs:estimate", body) for _ in range(JSON_BODIES)]
+        # When somebody submits a job meanwhile, then he is served
+        assert run.rest("newcomer")("POST /v1/images:generate", small).status == 200
+        assert strangers.live_on()
+        answers = [one.result() for one in sent]
+
+    # Then each of them is refused by the server alone
+    assert {answer.status for answer in answers} == {401}
+    assert memory(run, "http") - before < 100 * MIB
 
 
 def test_long_paths_are_cut_in_the_log(run: Running) -> None:

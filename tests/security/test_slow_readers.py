@@ -15,9 +15,10 @@ import pytest
 
 from core.blobs import Variant, open_blobs
 from core.process.keys import read_or_make_key
-from core.process.settings import read_settings
+from core.process.settings import Settings, read_settings
 from core.store import media, open_database
-from tests.e2e.processes import Process, linux_only
+from tests.e2e.processes import Process, children, linux_only
+from tests.e2e.running import Running
 from tests.making import new_media
 from tests.ports import free_port
 from tests.security.conftest import memory_of
@@ -28,6 +29,10 @@ FILE_BYTES = 8 * MIB
 SLOW = 300
 PLACES = 20
 STUCK_SECONDS = 2
+LIMITS = {
+    "RUSHES_MAX_USER_DOWNLOADS": str(PLACES),
+    "RUSHES_READER_STUCK_SECONDS": str(STUCK_SECONDS),
+}
 
 
 @dataclass
@@ -57,10 +62,8 @@ class Site:
         return count
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    port = free_port()
-    settings = read_settings(data_dir=tmp_path)
+def targets_of(settings: Settings) -> list[str]:
+    """Signed addresses of a new item of Alice and of one of Bob, without the host."""
     blobs = open_blobs(settings, read_or_make_key(settings.signing_key_path))
     db = open_database(settings)
     targets = []
@@ -77,13 +80,19 @@ def site(tmp_path: Path) -> Iterator[Site]:
         )
         targets.append(url.removeprefix(settings.address))
     db.close()
+    return targets
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    port = free_port()
+    targets = targets_of(read_settings(data_dir=tmp_path))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")}
     ours = {
         "RUSHES_DATA_DIR": str(tmp_path),
         "RUSHES_HTTP_LISTEN": f"127.0.0.1:{port}",
-        "RUSHES_MAX_USER_DOWNLOADS": str(PLACES),
-        "RUSHES_READER_STUCK_SECONDS": str(STUCK_SECONDS),
         "RUSHES_LOG_LEVEL": "ERROR",
+        **LIMITS,
     }
     child = subprocess.Popen([sys.executable, "-m", "server.http"], env={**kept, **ours})
     try:
@@ -112,12 +121,35 @@ def whole(reader: socket.socket) -> int:
     return count
 
 
+@pytest.fixture
+def behind(own_run: Running) -> Iterator[Site]:
+    """The HTTP process of a run, as those who come through the edge reach it."""
+    own_run.more(**LIMITS)
+    own_run.start()
+    targets = targets_of(read_settings(data_dir=own_run.data, port=own_run.port))
+    process = own_run.child("http")
+    assert process is not None
+    yield Site(process, own_run.port, *targets)
+    assert own_run.interrupt() == 0, own_run.printed
+
+
+def edges(site: Site) -> list[Process]:
+    """The edge before the process, if there is one: its sibling."""
+    parent = int(Path(f"/proc/{site.process.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return [process for process in children(parent) if process.role == "envoy"]
+
+
 @linux_only
 @pytest.mark.timeout(120)
-def test_slow_readers_hold_little_and_not_for_long(site: Site) -> None:
+@pytest.mark.parametrize("kind", ["site", "behind"])
+def test_slow_readers_hold_little_and_not_for_long(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    site: Site = request.getfixturevalue(kind)
+    processes = [site.process, *edges(site)]
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert most > 2 * SLOW, "this test needs more descriptors"
-    before = memory_of(site.process)
+    before = [memory_of(process) for process in processes]
     with contextlib.ExitStack() as after:
         # When hundreds of readers of Alice's item do not read
         slow = [after.enter_context(site.open(site.alice)) for _ in range(SLOW)]
@@ -127,7 +159,8 @@ def test_slow_readers_hold_little_and_not_for_long(site: Site) -> None:
         assert set(answers) == {200, 429}
         assert answers.count(200) >= PLACES
         assert 0 < site.open_files() <= PLACES
-        assert memory_of(site.process) - before < 100 * MIB
+        for process, held in zip(processes, before, strict=True):
+            assert memory_of(process) - held < 100 * MIB, process.command
         with site.open(site.bob) as reader:
             assert whole(reader) >= FILE_BYTES
 

@@ -131,6 +131,7 @@ WAIVERS: dict[tuple[Rule, str], tuple[int, str]] = {
     (text_of_an_exception, "core/catalog/prompts.py"): (1, "the operator's own file, at the start"),
     (text_of_an_exception, "core/store/engine/copies.py"): (1, "looked at, and shown to nobody"),
     (text_of_an_exception, "core/store/engine/database.py"): (1, "our words on a setting"),
+    (text_of_an_exception, "server/validation/inputs.py"): (1, "our words on an address"),
     (text_of_an_exception, "workers/providers/builtin/sizes.py"): (1, "a value that was checked"),
     (secret_compared_in_steps, "server/interceptors/jwt_verifier.py"): (
         1,
@@ -242,7 +243,7 @@ def test_each_waiver_of_ruff_says_why() -> None:
     block = text.partition("[tool.ruff.lint.per-file-ignores]\n")[2].partition("\n[")[0]
     lines = [line for line in block.splitlines() if re.search(r'"S\d*"', line)]
     sources = [line for file in _sources(ALL) for line in file.read_text().splitlines()]
-    lines += [line for line in sources if "noqa: S" in line]
+    lines += [line for line in sources if re.search(r"noqa: S\d", line)]
 
     assert lines
     assert [line for line in lines if not re.search(r"\] # \w+ \w+|noqa: S\d+ - \w+", line)] == []

@@ -1,4 +1,5 @@
-"""The housekeeper: empties the bin, forgets what is too old, and counts anew what was kept wrong.
+"""The housekeeper: empties the bin, drops uploads that were not finished in time, forgets what is
+too old, and counts anew what was kept wrong.
 
 It does so in one worker process at a time.
 
@@ -15,7 +16,7 @@ from core.errors import RushesError
 from core.store import Database, flows, retention, workers
 from workers.loop import Loop, LoopPart
 from workers.providers.kept import KeptResults
-from workers.upkeep.purge import empty_bin, erase_orphans
+from workers.upkeep.purge import drop_uploads, empty_bin, erase_orphans
 from workers.upkeep.rest import Rest, RoundOver
 
 log = structlog.get_logger()
@@ -75,6 +76,8 @@ class Housekeeper(LoopPart):
         keep_ms = self._retention_days * DAY_MS
         with contextlib.suppress(RoundOver):
             empty_bin(self._db, self._blobs, Rest(self._loop, MOST_SECONDS))
+        with contextlib.suppress(RoundOver):
+            drop_uploads(self._db, self._blobs, Rest(self._loop, MOST_SECONDS))
         with contextlib.suppress(RoundOver):
             retention.forget(self._db, keep_ms, Rest(self._loop, MOST_SECONDS))
         now = time.monotonic()

@@ -1,14 +1,24 @@
-"""Empties the bin, and erases bytes that no row names, which a crash between two steps left."""
+"""Empties the bin, drops uploads that were not finished in time, and erases bytes that no row
+names, which a crash between two steps left."""
 
 from collections.abc import Callable, Iterator
 
 import structlog
 
 from core.blobs import Blobs
-from core.blobs.keys import CONTENT, DRAFTS, OWNER, RESULTS, THUMBNAILS, media_id_of
+from core.blobs.keys import (
+    CONTENT,
+    DRAFTS,
+    OWNER,
+    RESULTS,
+    THUMBNAILS,
+    UPLOADS,
+    media_id_of,
+    upload_of,
+)
 from core.errors import BlobMissing
 from core.process import failpoints
-from core.store import Database, media
+from core.store import Database, media, uploads
 
 log = structlog.get_logger()
 
@@ -37,6 +47,20 @@ def empty_bin(db: Database, blobs: Blobs, rest: Callable[[], None] = lambda: Non
         failpoints.hit("purge.after_list")
         blobs.delete(keys)
         count += len(items)
+        rest()
+    return count
+
+
+def drop_uploads(db: Database, blobs: Blobs, rest: Callable[[], None] = lambda: None) -> int:
+    """Erases unfinished uploads whose time is over; how many.
+
+    Raises:
+        DependencyUnavailable: when the database or the blob store is away; simply run it again.
+    """
+    count = 0
+    while dropped := uploads.drop_expired(db, _BATCH):
+        blobs.delete(part.key for upload in dropped for part in upload.parts)
+        count += len(dropped)
         rest()
     return count
 
@@ -84,6 +108,12 @@ def erase_orphans(
             blobs.delete(orphans)
             count += len(orphans)
             rest()
+    for keys in _batches(blobs.list_keys(UPLOADS, before)):
+        unfinished = uploads.known(db, sorted({upload_of(key) for key in keys}))
+        orphans = [key for key in keys if upload_of(key) not in unfinished]
+        blobs.delete(orphans)
+        count += len(orphans)
+        rest()
     for folder, age_ms in ((DRAFTS, ORPHAN_AGE_MS), (RESULTS, RESULT_AGE_MS)):
         for keys in _batches(blobs.list_keys(folder, now - age_ms)):
             blobs.delete(keys)

@@ -46,12 +46,16 @@ from rushes.errors import (
     UnsupportedByModel,
 )
 from rushes.requests import image_spec, video_spec
-from rushes.results import JobResult
+from rushes.results import JobResult, NewApiKey, UsageResult
+from rushes.v1.account_service_pb2 import ApiKey, Usage
+from rushes.v1.budget_pb2 import Budget
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, Progress, QueueInfo, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import EstimateCostResponse as _EstimateCostResponse
 from rushes.v1.media_service_pb2 import JobEvent, ProgressEvent, WatchEvent
 from rushes.v1.model_pb2 import Model, PromptTemplate
+from rushes.v1.notification_pb2 import Announcement, Notification, NotificationSettings
+from rushes.v1.view_pb2 import View
 from rushes.values import media_input
 from rushes.watch_protocol import is_done
 
@@ -59,9 +63,12 @@ __version__ = "0.1.0"
 Estimate = _EstimateCostResponse.Estimate
 
 __all__ = [
+    "Announcement",
+    "ApiKey",
     "AsyncClient",
     "AsyncEventStream",
     "AsyncJobHandle",
+    "Budget",
     "BudgetExceeded",
     "Cancelled",
     "Client",
@@ -88,10 +95,13 @@ __all__ = [
     "MediaInput",
     "Model",
     "ModelRetired",
+    "NewApiKey",
     "NotAllowed",
     "NotFound",
     "NotSignedIn",
     "NotSupported",
+    "Notification",
+    "NotificationSettings",
     "PreconditionFailed",
     "Progress",
     "ProgressEvent",
@@ -102,7 +112,10 @@ __all__ = [
     "TooManyWatches",
     "Unavailable",
     "UnsupportedByModel",
+    "Usage",
+    "UsageResult",
     "VideoSpec",
+    "View",
     "WatchEvent",
     "image_spec",
     "is_done",

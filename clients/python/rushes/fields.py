@@ -32,6 +32,7 @@ class JobFields(TypedDict, total=False):
     start_within: seconds; the job fails when it has not started by then.
     finish_within: seconds; the job fails when it has not ended by then.
     validate_only: checks and prices the job; nothing is stored.
+    apply_to_view: on success the first output is applied to this view, for example "card/42".
     """
 
     request_id: str | None
@@ -40,10 +41,12 @@ class JobFields(TypedDict, total=False):
     start_within: Seconds | None
     finish_within: Seconds | None
     validate_only: bool | None
+    apply_to_view: str | None
 
 
 class VideoFields(TypedDict, total=False):
-    """What to render, besides the prompt. An input is a path, bytes, a media ID or a Media.
+    """What to render, besides the prompt. An input is a path, bytes, a media ID or a Media; what is
+    too large for a request is uploaded first.
 
     model: one of `list_models()`; None takes the default for `quality`.
     quality: "draft", "standard" or "high"; picks a model.
@@ -58,6 +61,7 @@ class VideoFields(TypedDict, total=False):
     last_frame: input, a picture.
     references: inputs, pictures of a subject or a style.
     source_video: input, a video to extend.
+    loop: whether the first frame follows on the last one as the next would.
     style_pack: a prompt template; `list_prompt_templates()` has them.
     mood: a prompt template.
     cinematography: a prompt template.
@@ -76,13 +80,15 @@ class VideoFields(TypedDict, total=False):
     last_frame: MediaSource | None
     references: Sequence[MediaSource] | None
     source_video: MediaSource | None
+    loop: bool | None
     style_pack: str | None
     mood: str | None
     cinematography: str | None
 
 
 class ImageFields(TypedDict, total=False):
-    """What to render, besides the prompt. An input is a path, bytes, a media ID or a Media.
+    """What to render, besides the prompt. An input is a path, bytes, a media ID or a Media; what is
+    too large for a request is uploaded first.
 
     model: one of `list_models()`; None takes the default for `quality`.
     quality: "draft", "standard" or "high"; picks a model.
@@ -153,6 +159,7 @@ class WatchFilter(TypedDict, total=False):
     resume_token: goes on where an earlier watch was.
     progress_interval: seconds; at most one progress event per job in this time.
     checkpoint_interval: seconds without events after which the server sends a checkpoint.
+    include: what comes beside jobs: "NOTIFICATIONS" (and announcements), "VIEWS".
     """
 
     job_ids: Sequence[str] | None
@@ -162,6 +169,7 @@ class WatchFilter(TypedDict, total=False):
     resume_token: str | None
     progress_interval: Seconds | None
     checkpoint_interval: Seconds | None
+    include: Sequence[str] | None
 
 
 def shows_fields(*groups: type) -> Callable[[Method], Method]:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar, Unpack
 
 from rushes.arguments import check_names, filled
@@ -10,9 +11,17 @@ from rushes.fields import (
     ImageJob,
     JobFields,
     LibraryFilter,
+    MediaSource,
+    Seconds,
     VideoFields,
     VideoJob,
     WatchFilter,
+)
+from rushes.v1.account_service_pb2 import (
+    CreateApiKeyRequest,
+    GetBudgetRequest,
+    GetUsageRequest,
+    ListApiKeysRequest,
 )
 from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
 from rushes.v1.media_pb2 import Media
@@ -30,7 +39,18 @@ from rushes.v1.media_service_pb2 import (
     WatchJobsRequest,
 )
 from rushes.v1.model_pb2 import Model
+from rushes.v1.notification_pb2 import Notification, NotificationSettings
+from rushes.v1.notification_service_pb2 import (
+    CreateNotificationRequest,
+    DeleteNotificationsRequest,
+    ListAnnouncementsRequest,
+    ListNotificationsRequest,
+    MarkNotificationsReadRequest,
+    UpdateNotificationSettingsRequest,
+)
+from rushes.v1.view_service_pb2 import ApplyViewRequest, GetViewRequest, ListViewsRequest
 from rushes.values import (
+    content_size,
     enum_number,
     items_of,
     label_filter,
@@ -41,11 +61,23 @@ from rushes.values import (
     to_timestamp,
 )
 
-Listing = TypeVar("Listing", ListJobsRequest, ListMediaRequest, ListJobEventsRequest)
+Listing = TypeVar(
+    "Listing",
+    ListJobsRequest,
+    ListMediaRequest,
+    ListJobEventsRequest,
+    ListNotificationsRequest,
+    ListAnnouncementsRequest,
+    GetUsageRequest,
+    ListApiKeysRequest,
+    ListViewsRequest,
+)
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 _JOB_NAMES = JobFields.__optional_keys__
 _INPUTS = ("first_frame", "last_frame", "source_video", "mask")
+# What the inputs of one request may have together, unless the operator says otherwise.
+INLINE_BYTES = 2 * 1024 * 1024
 
 
 def new_request_id() -> str:
@@ -94,6 +126,7 @@ def job_options(fields: JobFields) -> JobOptions:
         "start_within": to_duration(fields.get("start_within"), "start_within"),
         "finish_within": to_duration(fields.get("finish_within"), "finish_within"),
         "validate_only": bool(fields.get("validate_only")),
+        "apply_to_view": fields.get("apply_to_view") or "",
     }
     return filled(JobOptions, values)
 
@@ -117,8 +150,84 @@ def watch_request(wanted: WatchFilter) -> WatchJobsRequest:
         ),
         "progress_interval": to_duration(wanted.get("progress_interval"), "progress_interval"),
         "until_done": bool(wanted.get("until_done")),
+        "include": [
+            enum_number(one, WatchJobsRequest.Include.DESCRIPTOR, "include")
+            for one in items_of(wanted.get("include"))
+        ],
     }
     return filled(WatchJobsRequest, values)
+
+
+def notifications_request(
+    kinds: Iterable[Notification.Kind | str], unread: bool, limit: int | None
+) -> ListNotificationsRequest:
+    """The first page of notifications."""
+    values = {
+        "kinds": [enum_number(k, Notification.Kind.DESCRIPTOR, "kinds") for k in items_of(kinds)],
+        "unread": unread,
+        "page_size": _page_size(limit),
+    }
+    return filled(ListNotificationsRequest, values)
+
+
+def mark_read_request(
+    notification_ids: Iterable[str], until: datetime | None, announcement_ids: Iterable[str]
+) -> MarkNotificationsReadRequest:
+    """Marks those as read, or all that were made up to `until`."""
+    values = {
+        "notification_ids": items_of(notification_ids),
+        "until_time": to_timestamp(until, "until"),
+        "announcement_ids": items_of(announcement_ids),
+    }
+    return filled(MarkNotificationsReadRequest, values)
+
+
+def delete_notifications_request(
+    notification_ids: Iterable[str], until: datetime | None
+) -> DeleteNotificationsRequest:
+    """Deletes those, or all that were made up to `until`."""
+    values = {
+        "notification_ids": items_of(notification_ids),
+        "until_time": to_timestamp(until, "until"),
+    }
+    return filled(DeleteNotificationsRequest, values)
+
+
+def notification_settings_request(
+    kinds: Iterable[Notification.Kind | str] | None,
+    digest_after: Seconds | None,
+    budget_alert_percents: Iterable[int] | None,
+) -> UpdateNotificationSettingsRequest:
+    """Changes the settings that are not None."""
+    given: dict[str, Any] = {}
+    if kinds is not None:
+        given["kinds"] = [
+            enum_number(k, Notification.Kind.DESCRIPTOR, "kinds") for k in items_of(kinds)
+        ]
+    if digest_after is not None:
+        given["digest_after"] = to_duration(digest_after, "digest_after")
+    if budget_alert_percents is not None:
+        given["budget_alert_percents"] = list(budget_alert_percents)
+    request = UpdateNotificationSettingsRequest(settings=filled(NotificationSettings, given))
+    request.update_mask.paths.extend(given)
+    return request
+
+
+def message_request(
+    user_id: str,
+    title: str,
+    text: str,
+    severity: Notification.Severity | str | None,
+    action: Mapping[str, str] | None,
+    request_id: str,
+) -> CreateNotificationRequest:
+    """A message to one user."""
+    values: dict[str, Any] = {"user_id": user_id, "title": title, "text": text}
+    values |= {"request_id": request_id, "action": dict(action) if action else None}
+    if severity is not None:
+        descriptor = Notification.Severity.DESCRIPTOR
+        values["severity"] = enum_number(severity, descriptor, "severity")
+    return filled(CreateNotificationRequest, values)
 
 
 def jobs_request(
@@ -173,12 +282,105 @@ def update_request(
     return filled(UpdateMediaRequest, values)
 
 
+def usage_request(
+    by: Iterable[GetUsageRequest.GroupBy | str],
+    start_time: datetime | None,
+    end_time: datetime | None,
+    values: Mapping[str, Any],
+) -> GetUsageRequest:
+    """The first page of usage; `values` are fields that need no change."""
+    kind = GetUsageRequest.GroupBy.DESCRIPTOR
+    values = {
+        **values,
+        "group_by": [enum_number(key, kind, "by") for key in items_of(by)],
+        "start_time": to_timestamp(start_time, "start_time"),
+        "end_time": to_timestamp(end_time, "end_time"),
+        "page_size": MAX_PAGE_SIZE,
+    }
+    return filled(GetUsageRequest, values)
+
+
+def budget_request(user_id: str) -> GetBudgetRequest:
+    """The budgets of a user; without a name, of the caller."""
+    return filled(GetBudgetRequest, {"user_id": user_id})
+
+
+def api_key_request(
+    label: str, scopes: Iterable[str], expire_time: datetime | None
+) -> CreateApiKeyRequest:
+    """The call for a new API key."""
+    values = {
+        "label": label,
+        "scopes": items_of(scopes),
+        "expire_time": to_timestamp(expire_time, "expire_time"),
+    }
+    return filled(CreateApiKeyRequest, values)
+
+
+def api_keys_request(limit: int | None) -> ListApiKeysRequest:
+    """The first page of API keys."""
+    return ListApiKeysRequest(page_size=_page_size(limit))
+
+
 def next_page(request: Listing, token: str) -> Listing:
     """The same listing, from `token` on."""
     following = type(request)()
     following.CopyFrom(request)
     following.page_token = token
     return following
+
+
+def announcements_request(unread: bool, limit: int | None) -> ListAnnouncementsRequest:
+    """The first page of announcements."""
+    return filled(ListAnnouncementsRequest, {"unread": unread, "page_size": _page_size(limit)})
+
+
+def too_large(fields: VideoJob | ImageJob) -> list[tuple[str, int, MediaSource]]:
+    """The inputs that are to be uploaded, because a request can't hold all of them: the field, its
+    place in a list, and the source. The largest come first."""
+    given: Mapping[str, Any] = fields
+    found = [(name, 0, given[name]) for name in _INPUTS if given.get(name) is not None]
+    references = enumerate(items_of(given.get("references")))
+    found += [("references", number, source) for number, source in references]
+    sized = sorted(((content_size(item[2]), item) for item in found), key=lambda one: -one[0])
+    total = sum(size for size, _ in sized)
+    large = []
+    for size, item in sized:
+        if total <= INLINE_BYTES:
+            break
+        total -= size
+        large.append(item)
+    return large
+
+
+def put_input(fields: VideoJob | ImageJob, name: str, number: int, media: Media) -> None:
+    """Puts an item of the library in the place of an input."""
+    given: dict[str, Any] = fields  # type: ignore[assignment]
+    if name == "references":
+        sources = items_of(given[name])
+        given[name] = [*sources[:number], media, *sources[number + 1 :]]
+    else:
+        given[name] = media
+
+
+def views_request(prefix: str, limit: int | None, url_ttl: Seconds | None) -> ListViewsRequest:
+    """The first page of views."""
+    values = {
+        "prefix": prefix,
+        "page_size": _page_size(limit),
+        "url_ttl": to_duration(url_ttl, "url_ttl"),
+    }
+    return filled(ListViewsRequest, values)
+
+
+def view_request(view: str, url_ttl: Seconds | None) -> GetViewRequest:
+    """What a view shows."""
+    return filled(GetViewRequest, {"view": view, "url_ttl": to_duration(url_ttl, "url_ttl")})
+
+
+def apply_view_request(view: str, media_id: str, looping: bool | None) -> ApplyViewRequest:
+    """Makes a view show a media item."""
+    return filled(ApplyViewRequest, {"view": view, "media_id": media_id, "looping": looping})
 
 
 def _page_size(limit: int | None) -> int:

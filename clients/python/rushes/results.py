@@ -1,8 +1,9 @@
 """What a run of a job gives back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from rushes.v1.account_service_pb2 import ApiKey, Usage
 from rushes.v1.job_pb2 import Job
 
 
@@ -12,3 +13,19 @@ class JobResult:
 
     job: Job
     paths: list[Path]
+
+
+@dataclass(frozen=True)
+class UsageResult:
+    """Usage of the whole time, and in groups: by day, oldest first, then by the most money."""
+
+    total: Usage
+    rows: list[Usage]
+
+
+@dataclass(frozen=True)
+class NewApiKey:
+    """An API key with its secret, which is not shown again, nor by `repr`."""
+
+    api_key: ApiKey
+    secret: str = field(repr=False)

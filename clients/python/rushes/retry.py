@@ -33,7 +33,7 @@ class Backoff:
 
 @dataclass
 class CallTries:
-    """Counts the tries of one unary call. Every call may be repeated: a submit has a request_id.
+    """Counts the tries of one unary call. A call that may not be repeated does not come here.
 
     retry_until: time after which a failure is final. fresh_token: whether another can be had.
     """

@@ -50,6 +50,22 @@ def media_input(source: MediaSource, field: str = "input") -> MediaInput:
     raise InvalidArgument(field, f"takes a path, bytes, a media ID or a Media, not {kind}")
 
 
+def content_size(source: MediaSource) -> int:
+    """How many bytes of its own an input brings; none when it names something else.
+
+    Raises:
+        OSError: when it is a file that can't be read.
+    """
+    if isinstance(source, bytes):
+        return len(source)
+    if isinstance(source, MediaInput):
+        return len(source.content)
+    named = isinstance(source, str) and (is_id(source) or not Path(source).is_file())
+    if named or not isinstance(source, str | os.PathLike):
+        return 0
+    return Path(source).stat().st_size
+
+
 def enum_number(value: int | str, kind: EnumDescriptor, field: str) -> int:
     """The number of an enum's value, which may be named in upper or lower case.
 

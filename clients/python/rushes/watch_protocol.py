@@ -154,16 +154,21 @@ class WatchProtocol:
         if kind == "reset":
             self._revisions.clear()
             return True
-        if kind != "job":
-            return kind is not None
-        return self._is_new_revision(event.revision, event.job.job)
+        if kind == "job":
+            # A watch that includes more has events without a job, which name no user: it is of one.
+            user_id = "" if self.wanted.include else event.job.job.user_id
+            return self._is_new_revision(event.revision, user_id, event.job.job.revision)
+        if event.revision:
+            return self._is_new_revision(event.revision, "", 0)
+        beside = event.notifications or event.views or event.HasField("announcement")
+        return kind is not None or bool(beside)
 
-    def _is_new_revision(self, revision: int, job: Job) -> bool:
+    def _is_new_revision(self, revision: int, user_id: str, of_job: int) -> bool:
         """True for a job of a snapshot (revision 0), and for a revision above the last one."""
-        seen = self._revisions.get(job.user_id, 0)
+        seen = self._revisions.get(user_id, 0)
         if revision and revision <= seen:
             return False
-        self._revisions[job.user_id] = max(seen, revision or job.revision)
+        self._revisions[user_id] = max(seen, revision or of_job)
         return True
 
     def _cause(self, error: RushesError | None) -> RushesError | None:

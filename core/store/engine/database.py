@@ -11,7 +11,7 @@ import peewee
 from core.errors import DependencyUnavailable, QueryTooSlow, SettingsInvalid, StorageFull
 from core.store.engine.postgres import Postgres
 from core.store.engine.session import PostgresSession, Row, Session
-from core.store.engine.sql import Dialect, Statement
+from core.store.engine.sql import Dialect, Statement, name_part_by_dialect
 from core.store.engine.sqlite import SqliteFile, Writer, open_sqlite, sqlite_path
 
 __all__ = ["Database", "Row", "Session", "Undo", "connect", "lacks_rights"]
@@ -19,16 +19,21 @@ __all__ = ["Database", "Row", "Session", "Undo", "connect", "lacks_rights"]
 T = TypeVar("T")
 _TRIES = 3
 _FAILURES = (peewee.OperationalError, peewee.InterfaceError, peewee.NotSupportedError)
-_EPOCH = {
-    Dialect.SQLITE: Statement("SELECT value FROM meta WHERE name = 'epoch'"),
+# The name of the history, which a statement may read with its rows, as of the same moment.
+name_part_by_dialect(
+    "epoch",
+    sqlite="(SELECT value FROM meta WHERE name = 'epoch')",
     # Another timeline is another history: a promoted standby may lack what watchers were told.
-    Dialect.POSTGRES: Statement("""
+    postgres="""
+    (
         SELECT value || '.' || CASE
             WHEN pg_is_in_recovery() THEN ''
             ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END
         FROM meta WHERE name = 'epoch'
-    """),
-}
+    )
+    """,
+)
+_EPOCH = Statement("SELECT {epoch}")
 _INSTALLATION = Statement("SELECT value FROM meta WHERE name = 'installation'")
 
 
@@ -99,10 +104,7 @@ class Database:
 
     def epoch(self) -> str:
         """The name of this history; a restore or a failover gives another."""
-        row = self.row(_EPOCH[self.dialect])
-        if row is None:
-            raise DependencyUnavailable("database")
-        return str(row[0])
+        return known_epoch(self.row(_EPOCH))
 
     def installation(self) -> str:
         """The name of this installation; a restored database keeps it."""
@@ -179,6 +181,17 @@ class Database:
         elif not self.peewee.is_closed() and not self.peewee.in_transaction():
             with contextlib.suppress(peewee.PeeweeException):
                 self.peewee.close()
+
+
+def known_epoch(row: Row | None) -> str:
+    """The epoch of a row that begins with it.
+
+    Raises:
+        DependencyUnavailable: when the database has no name for its history.
+    """
+    if row is None or row[0] is None:
+        raise DependencyUnavailable("database")
+    return str(row[0])
 
 
 def _call(work: Callable[[], T]) -> T:

@@ -82,6 +82,7 @@ name_part("moment", "(SELECT {now})")
 # On SQLite there is one writer, so nobody else can have locked a row.
 name_part_by_dialect("skip_locked", sqlite="", postgres="FOR UPDATE SKIP LOCKED")
 name_part_by_dialect("for_update", sqlite="", postgres="FOR UPDATE")
+name_part_by_dialect("for_update_of_job", sqlite="", postgres="FOR UPDATE OF job")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,13 @@
 | I14 | watchers end with the truth | |
 | I15 | users are apart | `privacy` |
 | I16 | results are whole | `keeping` |
-| I17 | one notification per ended job: there are none yet | |
+| I17 | each move makes one notification; unread counts are true | `notifications` |
 | I18 | it gets quiet in time (`check_quiet`) | `progress` |
 | I19 | nothing is leaked (`check_leaks`) | |
 | I20 | no secret in logs and errors (`find_secrets`) | `privacy` |
 | I21 | flows and counts are what the jobs say (`find_mends`) | `flows` |
+| I22 | usage is what the jobs and the books say | `usage` |
+| I23 | each view shows what the newest wish put there | `views` |
 
 It trusts nothing of what it checks: the ledger is the provider's, the frames are as they were on
 the wire, and the legal moves are drawn anew.
@@ -45,9 +47,12 @@ from tests.crash.checker.money import (
     intents_come_first,
     known_operations_are_only_polled,
 )
+from tests.crash.checker.notifications import each_move_makes_one_notification
 from tests.crash.checker.privacy import errors_tell_no_secret, find_secrets, users_are_apart
 from tests.crash.checker.progress import Holdings, check_leaks, check_quiet
 from tests.crash.checker.snapshots import snapshots_equal_replays
+from tests.crash.checker.usage import usage_is_what_the_jobs_say
+from tests.crash.checker.views import views_follow_the_newest_wish
 from tests.crash.checker.watching import (
     nothing_is_applied_twice,
     revisions_rise_by_one,
@@ -85,8 +90,11 @@ CHECKS: dict[str, Check] = {
     "I14": watchers_end_with_the_truth,
     "I15": users_are_apart,
     "I16": results_are_whole,
+    "I17": each_move_makes_one_notification,
     "I20": errors_tell_no_secret,
     "I21": flows_say_what_the_jobs_say,
+    "I22": usage_is_what_the_jobs_say,
+    "I23": views_follow_the_newest_wish,
 }
 
 

@@ -17,9 +17,12 @@ from core.store.models import (
     JobEvent,
     JobRow,
     MediaRow,
+    NotificationRow,
     RequestKey,
     SpendingRow,
+    UsageDay,
     UserStream,
+    ViewRow,
 )
 from tests.crash.history import Line
 
@@ -33,6 +36,9 @@ TABLES = {
     "request_key": RequestKey,
     "stream": UserStream,
     "flow": FlowRow,
+    "notification": NotificationRow,
+    "usage": UsageDay,
+    "view": ViewRow,
 }
 
 
@@ -49,6 +55,9 @@ class Final:
     request_key: list[Line] = field(default_factory=list)
     stream: list[Line] = field(default_factory=list)
     flow: list[Line] = field(default_factory=list)
+    notification: list[Line] = field(default_factory=list)
+    usage: list[Line] = field(default_factory=list)
+    view: list[Line] = field(default_factory=list)
     ledger: list[Line] = field(default_factory=list)
     blob: list[Line] = field(default_factory=list)
 
@@ -125,12 +134,35 @@ def _rows(db: Database, table: str) -> list[Line]:
     names = tuple(f.column_name for f in model._meta.sorted_fields)
     found = db.rows(Statement(f"SELECT {columns(names)} FROM {model._meta.table_name}"))
     lines = [{**dict(zip(names, row, strict=True)), "kind": table} for row in found]
+    if table == "notification":
+        kinds = [row[names.index("kind")] for row in found]
+        lines = [line | {"notification": k} for line, k in zip(lines, kinds, strict=True)]
     return [UNFOLD[table](line) for line in lines] if table in UNFOLD else lines
 
 
 def _event(row: Line) -> Line:
     payload = json.loads(row.pop("payload"))
-    return {**row, "event": payload["type"], "job": job_view(payload["job"])}
+    told = [
+        {
+            "type": one["type"],
+            "kind": one.get("notification", {}).get("kind", ""),
+            "unread": one["unread_count"],
+        }
+        for one in payload.get("notifications", [])
+    ]
+    shown = [
+        {"type": one["type"], "media_id": one["view"].get("media", {}).get("media_id", "")}
+        for one in payload.get("views", [])
+    ]
+    told = {"notifications": told, "views": shown}
+    told |= {"view": payload["job"].get("apply_to_view", "")}
+    return {**row, "event": payload["type"], "job": job_view(payload["job"]), **told}
+
+
+def _notification(row: Line) -> Line:
+    """Without what is long. `notification` is its kind, and `kind` that of the line."""
+    hidden = ("title", "text", "action")
+    return {name: value for name, value in row.items() if name not in hidden}
 
 
 def _job(row: Line) -> Line:
@@ -144,7 +176,7 @@ def _media(row: Line) -> Line:
     return {n: v for n, v in row.items() if n not in ("prompt", "revised_prompt", "labels")}
 
 
-UNFOLD = {"event": _event, "job": _job, "media": _media}
+UNFOLD = {"event": _event, "job": _job, "media": _media, "notification": _notification}
 
 
 def _ledger(path: Path | None) -> list[Line]:

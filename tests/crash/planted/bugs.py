@@ -105,6 +105,35 @@ BUGS = {
             ),
         ),
     ),
+    "usage_outside": Bug(
+        "The usage of a job that ends is counted after the transaction that ends it.",
+        (
+            Edit(
+                "core/store/change.py",
+                "usage_days.ended(session, locked.columns, event.job.state, charged, uncertain)",
+                f"{CODE}.LATER.append(lambda late: usage_days.ended("
+                "late, locked.columns, event.job.state, charged, uncertain))",
+            ),
+            Edit(
+                "core/store/engine/database.py",
+                "            return self._retried(lambda: run(transaction))\n",
+                "            result = self._retried(lambda: run(transaction))\n"
+                f"            {CODE}.settle_later(self)\n"
+                "            return result\n",
+            ),
+        ),
+    ),
+    "usage_of_the_estimate": Bug(
+        "A job that ends is counted with its estimate, also when it cost nothing.",
+        (
+            Edit(
+                "core/store/change.py",
+                "charged, uncertain = (0, spent) if cost is CostState.UNCERTAIN else (spent, 0)",
+                "charged, uncertain = (0, spent) if cost is CostState.UNCERTAIN"
+                " else (estimated, 0)",
+            ),
+        ),
+    ),
     "unguarded_reserve": Bug(
         "A budget is asked for room first, and reserved from without looking.",
         (
@@ -175,10 +204,10 @@ BUGS = {
         (
             Edit(
                 "server/watch/watcher.py",
-                "                frames.append(line.frame)\n",
-                "                event = line.event\n"
-                "                if len(lines) < 3 or not (event and event.job.state.terminal):\n"
-                "                    frames.append(line.frame)\n",
+                "                frames.append(frame)\n",
+                "                job = line.job\n"
+                "                if len(lines) < 3 or not (job and job.state.terminal):\n"
+                "                    frames.append(frame)\n",
             ),
         ),
     ),
@@ -187,8 +216,8 @@ BUGS = {
         (
             Edit(
                 "core/store/events.py",
-                "jobs, later, missing)\n\n    return db.read(work)",
-                "jobs, later, missing)\n\n"
+                "unread, count, views)\n\n    return db.read(work)",
+                "unread, count, views)\n\n"
                 f"    return {CODE}.at_another_moment(db, db.read(work), user_id)",
             ),
         ),
@@ -240,6 +269,57 @@ BUGS = {
                 "core/store/flows.py",
                 "if before is State.QUEUED and after is not State.QUEUED:",
                 "if before is State.QUEUED and after is State.RUNNING:",
+            ),
+        ),
+    ),
+    "started_twice": Bug(
+        "A job that runs again after a reconciliation tells its start again.",
+        (
+            Edit(
+                "core/store/notifications.py",
+                "if kind is Kind.JOB_STARTED and before is not State.QUEUED:",
+                "if kind is Kind.JOB_STARTED and before is State.QUEUED and told:",
+            ),
+        ),
+    ),
+    "uncounted_unread": Bug(
+        "A notification is counted in all and not as unread.",
+        (
+            Edit(
+                "core/store/notifications.py",
+                "self._unread += not (before and before.is_unread)",
+                "self._unread += bool(before and not before.is_unread)",
+            ),
+        ),
+    ),
+    "untold_end": Bug(
+        "The notification of a job does not stand in the event of its end.",
+        (
+            Edit(
+                "core/store/change.py",
+                "Event(locked.revision, type, locked.now_ms, job, beside)",
+                "Event(locked.revision, type, locked.now_ms, job, Beside() if after.terminal"
+                " else beside)",
+            ),
+        ),
+    ),
+    "older_wish_wins": Bug(
+        "A job applies its output although a job that was accepted later has done so.",
+        (
+            Edit(
+                "core/store/views.py",
+                "if found.wish > wish or found.is_full:",
+                "if found.is_full:",
+            ),
+        ),
+    ),
+    "untold_view": Bug(
+        "A view changes without a word in the event of the job that changed it.",
+        (
+            Edit(
+                "core/store/views.py",
+                "return (put(session, job.user_id, view, wish, now_ms),)",
+                "put(session, job.user_id, view, wish, now_ms)\n    return ()",
             ),
         ),
     ),

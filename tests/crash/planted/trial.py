@@ -130,6 +130,8 @@ RECIPES = {
     ),
     "retries_left_on": Recipe({"I4"}, mix=TROUBLED),
     "settle_outside": Recipe({"I8"}, kill_workers, PAID),
+    "usage_outside": Recipe({"I22"}, kill_workers, PAID),
+    "usage_of_the_estimate": Recipe({"I22"}, mix=TROUBLED),
     "unguarded_reserve": Recipe({"I8"}, mix=PAID, budget_micros=60_000),
     "answer_before_commit": Recipe({"I1"}, kill_server, postgres=True),
     "forgotten_request": Recipe({"I2"}),
@@ -146,6 +148,11 @@ RECIPES = {
     "half_a_file": Recipe({"I16"}, total=20),
     "forgotten_flow": Recipe({"I21"}),
     "uncounted_end": Recipe({"I21"}, mix=TROUBLED),
+    "started_twice": Recipe({"I17"}, mix=TROUBLED),
+    "uncounted_unread": Recipe({"I17"}, total=20),
+    "untold_end": Recipe({"I17"}, total=20),
+    "older_wish_wins": Recipe({"I23"}),
+    "untold_view": Recipe({"I23"}, total=20),
     "prompt_in_log": Recipe({"I20"}, mix=TROUBLED, total=40),
 }
 

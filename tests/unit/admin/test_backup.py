@@ -112,10 +112,10 @@ def test_a_backup_taken_while_jobs_are_accepted_is_one_moment(place: Place) -> N
 
     # Then each job is whole, up to one moment, with its event
     with other.database() as db:
-        found, revision = jobs.list_page(db, "bob", limit=10_000)
+        found, point = jobs.list_page(db, "bob", limit=10_000)
         assert known <= len(found) <= len(made)
         assert sorted(made[: len(found)]) == sorted(job.job_id for job in found)
-        assert revision == len(found)
+        assert point.revision == len(found)
 
 
 def test_a_job_that_may_have_been_paid_since_is_not_submitted_again(place: Place) -> None:

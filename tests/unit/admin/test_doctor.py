@@ -16,9 +16,9 @@ from core.blobs import open_blobs
 from core.catalog import models as catalog
 from core.errors import StorageFull
 from core.process.settings import Settings
-from core.store import circuits, submits, workers
+from core.store import circuits, media, submits, workers
 from core.store.engine.sql import Statement
-from tests.making import accepted, begun, paid
+from tests.making import accepted, begun, new_media, paid
 from tests.ports import free_port
 from tests.services import Valkey
 from tests.unit.admin.installed import Installation, NotReady, an_edge
@@ -349,6 +349,14 @@ def test_jobs_of_which_something_else_is_kept_than_they_say(well: Installation) 
     assert well.only("flows").startswith("of 1 users something else is kept")
 
 
+def test_usage_that_is_not_what_jobs_say(well: Installation) -> None:
+    accepted(well.db)
+    forget = Statement("DELETE FROM usage_day")
+    well.db.write(lambda session: session.run(forget))
+
+    assert well.only("usage").startswith("of 1 users the usage is not what")
+
+
 def test_an_edge_that_is_gone_or_has_no_server(well: Installation) -> None:
     with an_edge(NotReady) as address:
         well.state["address"] = address
@@ -375,3 +383,12 @@ def test_a_check_that_breaks_does_not_hide_the_others(
     monkeypatch.setattr(machine.shutil, "disk_usage", broken)
 
     assert well.only("disk") == "this check itself failed (ZeroDivisionError)"
+
+
+def test_it_says_how_many_users_keep_as_much_as_they_may(well: Installation) -> None:
+    media.add(well.db, new_media("alice", size_bytes=2 * 1024 * 1024))
+    assert "any amount" in well.findings()["storage"].text
+
+    well.set(user_storage_megabytes=2)
+
+    assert well.findings()["storage"].text.startswith("each user may keep 2 MiB; 1 keep as much")

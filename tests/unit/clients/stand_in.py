@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import Message
 
+from rushes.v1 import account_service_pb2, account_service_pb2_grpc, media_service_pb2_grpc
 from rushes.v1 import media_service_pb2 as pb
-from rushes.v1 import media_service_pb2_grpc
 from tests.unit.clients.making import a_job, change, current, details, response, synced
 
 Watching = Callable[[pb.WatchJobsRequest, grpc.ServicerContext], Iterator[pb.WatchJobsResponse]]
@@ -30,7 +30,9 @@ def refuse(
     context.abort(code, message or reason)
 
 
-class StandIn(media_service_pb2_grpc.MediaServiceServicer):
+class StandIn(
+    media_service_pb2_grpc.MediaServiceServicer, account_service_pb2_grpc.AccountServiceServicer
+):
     """Answers each call with what the test put into `answers`; keeps every request and token."""
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class StandIn(media_service_pb2_grpc.MediaServiceServicer):
         self.watch_over = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
         media_service_pb2_grpc.add_MediaServiceServicer_to_server(self, self._server)
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server(self, self._server)
         self.address = f"localhost:{self._server.add_insecure_port('localhost:0')}"
         self._server.start()
 
@@ -82,9 +85,13 @@ def _unary(name: str) -> Any:
     return answer
 
 
-for method in pb.DESCRIPTOR.services_by_name["MediaService"].methods:
-    if method.name != "WatchJobs":
-        setattr(StandIn, method.name, _unary(method.name))
+for service in (
+    pb.DESCRIPTOR.services_by_name["MediaService"],
+    account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
+):
+    for method in service.methods:
+        if not method.server_streaming:
+            setattr(StandIn, method.name, _unary(method.name))
 
 
 def runs_to(job: Any, *between: pb.WatchEvent) -> Watching:

@@ -10,12 +10,13 @@ from rushes.fields import ImageFields, JobFields, LibraryFilter, VideoFields, Wa
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import ImageSpec, VideoSpec
 
+# Beside: what other arguments give, and what is not built yet.
 GROUPS: list[tuple[type, Any, set[str]]] = [
     (VideoFields, VideoSpec, {"prompt"}),
     (ImageFields, ImageSpec, {"prompt"}),
     (JobFields, pb.JobOptions, set()),
     (LibraryFilter, pb.ListMediaRequest, {"page_size", "page_token"}),
-    (WatchFilter, pb.WatchJobsRequest, set()),
+    (WatchFilter, pb.WatchJobsRequest, {"batch_id"}),
 ]
 METHODS: list[tuple[str, list[type]]] = [
     ("generate_video", [VideoFields, JobFields]),

@@ -213,7 +213,12 @@ def request_of(where: str, fields: Any) -> object:
         ("library", "create_time_from", "2026", "'2026' is not a datetime; write for example"),
         ("video", "duraton", 8, "there is no such argument; did you mean duration?"),
         ("image", "max_costs", "1", "there is no such argument; did you mean max_cost?"),
-        ("retry", "zzz", 8, "there is no such argument; there are finish_within, labels, "),
+        (
+            "retry",
+            "zzz",
+            8,
+            "there is no such argument; there are apply_to_view, finish_within, labels, ",
+        ),
         ("watch", "recnt", 8, "there is no such argument; did you mean recent?"),
         ("library", "stared", True, "there is no such argument; did you mean starred?"),
     ],

@@ -1,12 +1,13 @@
 """Threads are shared out: whoever has many calls waits for himself."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from server.fair_executor import FairExecutor
+from server.fair_executor import MOST_COMPUTING, SPARE_SECONDS, Computed, FairExecutor
 from tests.services import wait_for
 
 
@@ -24,12 +25,12 @@ class Gate:
         self._open = threading.Event()
 
     def call(self, pool: FairExecutor, owner: str) -> "Future[str]":
-        return pool.of(owner).submit(self._wait, owner)
+        return pool.of(owner).submit(self.wait, owner)
 
     def open(self) -> None:
         self._open.set()
 
-    def _wait(self, owner: str) -> str:
+    def wait(self, owner: str) -> str:
         self.begun.append(owner)
         assert self._open.wait(20)
         return owner
@@ -42,19 +43,65 @@ def gate() -> Iterator[Gate]:
     gate.open()
 
 
-def test_one_owner_has_half_of_the_threads_and_each_other_half_of_the_rest(
+def test_one_owner_has_a_quarter_of_the_threads_and_each_other_a_quarter_of_the_rest(
     pool: FairExecutor, gate: Gate
 ) -> None:
     # Given owners who come one after the other with many calls
     for owner in ("alice", "bob", "carol"):
         for _ in range(20):
             gate.call(pool, owner)
-    wait_for(lambda: len(gate.begun) == 7, "the threads to be taken")
+    wait_for(lambda: len(gate.begun) == 5, "the threads to be taken")
 
-    # Then the first has four of eight threads, the second two, and a newcomer finds one
-    assert [gate.begun.count(owner) for owner in ("alice", "bob", "carol")] == [4, 2, 1]
-    assert [pool.waiting(owner) for owner in ("alice", "bob", "carol")] == [16, 18, 19]
+    # Then the first two have two of eight threads each, the third one, and a newcomer finds one
+    assert [gate.begun.count(owner) for owner in ("alice", "bob", "carol")] == [2, 2, 1]
+    assert [pool.waiting(owner) for owner in ("alice", "bob", "carol")] == [18, 18, 19]
     assert pool.of("dave").submit(lambda: "served").result(20) == "served"
+
+
+def test_the_process_itself_has_half_of_the_threads(pool: FairExecutor, gate: Gate) -> None:
+    for _ in range(20):
+        pool.submit(gate.wait, "the process")
+
+    wait_for(lambda: len(gate.begun) == 4, "the threads to be taken")
+    assert pool.waiting(None) == 16
+
+
+def test_an_owner_whose_calls_compute_has_one_thread_and_others_go_on(
+    pool: FairExecutor, gate: Gate
+) -> None:
+    # Given an owner whose call computed for long
+    pool.of("alice").submit(compute, 4 * SPARE_SECONDS).result(20)
+
+    # When she and another one come with many calls
+    for owner in ("alice", "bob"):
+        for _ in range(5):
+            gate.call(pool, owner)
+    wait_for(lambda: len(gate.begun) == 3, "the threads to be taken")
+
+    # Then she has one thread, and the other one has as many as ever
+    assert [gate.begun.count(owner) for owner in ("alice", "bob")] == [1, 2]
+
+
+def test_what_was_computed_is_forgotten_in_time() -> None:
+    now = 100.0
+    computed = Computed(lambda: now)
+    computed.add("alice", SPARE_SECONDS + 1)
+    assert computed.is_much("alice")
+    assert not computed.is_much("bob")
+
+    now += 1 / MOST_COMPUTING + 0.001
+
+    assert not computed.is_much("alice")
+    for number in range(20_001):
+        computed.add(f"user-{number}", 0.001)
+        now += 1
+    assert len(computed) < 20_000
+
+
+def compute(seconds: float) -> None:
+    ends = time.thread_time() + seconds
+    while time.thread_time() < ends:
+        pass
 
 
 def test_owners_take_turns(gate: Gate) -> None:
@@ -74,17 +121,17 @@ def test_owners_take_turns(gate: Gate) -> None:
 
 
 def test_a_cancelled_call_leaves_the_queue_and_never_runs(pool: FairExecutor, gate: Gate) -> None:
-    running = [gate.call(pool, "alice") for _ in range(4)]
+    running = [gate.call(pool, "alice") for _ in range(2)]
     waiting = [gate.call(pool, "alice") for _ in range(3)]
-    wait_for(lambda: len(gate.begun) == 4, "the threads to be taken")
+    wait_for(lambda: len(gate.begun) == 2, "the threads to be taken")
 
     assert all(call.cancel() for call in waiting)
     assert not running[0].cancel()
 
     assert pool.waiting("alice") == 0
     gate.open()
-    assert [call.result(20) for call in running] == ["alice"] * 4
-    assert len(gate.begun) == 4
+    assert [call.result(20) for call in running] == ["alice"] * 2
+    assert len(gate.begun) == 2
 
 
 def test_an_error_reaches_the_caller_and_frees_the_thread(pool: FairExecutor) -> None:
@@ -149,7 +196,7 @@ def test_only_so_many_calls_rest(gate: Gate, monkeypatch: pytest.MonkeyPatch) ->
 
     def rest(pool: FairExecutor, owner: str) -> None:
         with pool.resting(owner):
-            gate._wait(owner)
+            gate.wait(owner)
 
     with FairExecutor(2) as pool:
         for owner in ("alice", "bob", "carol"):

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.process.exposition import metrics_served
 from standalone import metrics as page
-from standalone.metrics import Source, merged_registry
+from standalone.metrics import MergedPage, Source, merged_registry
 from tests.ports import free_port
 
 
@@ -34,7 +34,7 @@ def source(folder: Path, name: str, up: bool = True) -> Source:
 def read(*sources: Source) -> str:
     port = free_port()
     with (
-        metrics_served(f"127.0.0.1:{port}", merged_registry(sources)),
+        metrics_served(f"127.0.0.1:{port}", merged_registry(MergedPage(sources))),
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer,
     ):
         return str(answer.read(), "utf-8")

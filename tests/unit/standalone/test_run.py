@@ -189,6 +189,18 @@ def test_one_page_says_of_each_process_whether_it_is_up(start_up: StartUp) -> No
     assert 'envoy_cluster_membership_healthy{envoy_cluster_name="server",process="envoy"}' in page
 
 
+@contextmanager
+def port_held(port: int) -> Iterator[bool]:
+    """Holds the port; False when somebody else has it."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(closing(socket.create_server(("127.0.0.1", port))))
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
 def test_a_taken_port_for_metrics_is_refused_only_if_it_was_chosen(start_up: StartUp) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
@@ -197,12 +209,24 @@ def test_a_taken_port_for_metrics_is_refused_only_if_it_was_chosen(start_up: Sta
     assert "RUSHES_METRICS_PORT=" in refusal
 
     with contextlib.ExitStack() as held:
-        # Somebody else may have it already: the same to us.
-        with contextlib.suppress(OSError):
-            held.enter_context(closing(socket.create_server(("127.0.0.1", 9464))))
+        # Another test may have it for a moment. Somebody else may have it all the time: the same.
+        with contextlib.suppress(pytest.fail.Exception):
+            wait_for(lambda: held.enter_context(port_held(9464)), "the port", 30)
         up = start_up().ready()
         assert "no metrics: port 9464 is taken" in up.said
         assert up.state()["metrics"] == ""
+
+
+def test_of_two_runs_that_start_at_the_same_time_one_goes_without_metrics(
+    start_up: StartUp,
+) -> None:
+    both = [start_up("first"), start_up("second")]
+
+    served = [up.ready().state()["metrics"] for up in both]
+
+    assert "" in served
+    for up, address in zip(both, served, strict=True):
+        assert bool(address) != ("no metrics: port 9464 is taken" in up.said)
 
 
 def test_what_happens_to_the_run_is_in_a_log_too(start_up: StartUp) -> None:

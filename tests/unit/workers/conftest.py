@@ -11,7 +11,7 @@ import structlog.testing
 
 from core.blobs import Blobs, open_blobs
 from core.catalog.models import Catalog, read_catalog
-from core.events import Event, ProgressTick
+from core.events import Event, ProgressTick, UserChange
 from core.process import failpoints
 from core.process.settings import read_settings
 from core.store import Database, open_database
@@ -48,6 +48,9 @@ class Told:
     def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
         for event, wakes in told:
             self.publish(event, wakes)
+
+    def publish_change(self, change: UserChange) -> None:
+        raise AssertionError("workers change jobs only")
 
     def publish_progress(self, tick: ProgressTick) -> None:
         self.ticks.append(tick)

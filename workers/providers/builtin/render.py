@@ -1,6 +1,7 @@
 """Renders a spec into a file: films frame by frame, stills in a few steps."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from core.specs import ImageSpec, VideoSpec
 from workers.providers.builtin.encode import FRAMES_PER_SECOND, Film
 from workers.providers.builtin.errors import RenderCancelled, stop_if
 from workers.providers.builtin.finish import Finish
+from workers.providers.builtin.loop import Loop, overlap_of
 from workers.providers.builtin.noise import F32, stream
 from workers.providers.builtin.picture import fitted, mask_of, opened, pixels, planes, save
 from workers.providers.builtin.restyle import LivingPicture, restyled
@@ -44,16 +46,25 @@ def render_video(
 ) -> None:
     """Renders the film into an MP4 file at `path`; reports each frame as (done, total).
 
+    The first frame of a loop follows on its last one as the next would.
     Raises RenderCancelled within a frame of `cancelled()` turning true, and ValueError for a
     size that isn't known or a `first_frame` that isn't a picture.
     """
     width, height = video_size(spec.aspect_ratio, spec.resolution)
     total = max(1, round(spec.duration_ms * FRAMES_PER_SECOND / 1000))
     stop_if(cancelled)
-    stage = _film_stage(spec, seed, (width, height), total / FRAMES_PER_SECOND)
-    scene: Layer = Scene(stage)
+    seconds = total / FRAMES_PER_SECOND
     if first_frame is not None:
-        scene = LivingPicture(fitted(opened(first_frame), width, height), stage)
+        stage = _film_stage(spec, seed, (width, height), seconds)
+        picture = fitted(opened(first_frame), width, height)
+        scene: Layer = LivingPicture(picture, stage, loops=bool(spec.loop))
+    elif spec.loop:
+        stage = _film_stage(spec, seed, (width, height), seconds + overlap_of(seconds))
+        stage = replace(stage, pan=0.0)
+        scene = Loop(Scene(stage), seconds)
+    else:
+        stage = _film_stage(spec, seed, (width, height), seconds)
+        scene = Scene(stage)
     finish = _finish(stage, plain=first_frame is not None)
     canvas = np.zeros((3, stage.height, stage.width), np.float32)
     with Film(path, width, height) as film:

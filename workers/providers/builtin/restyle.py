@@ -63,11 +63,13 @@ def _brushed(canvas: F32, stage: Stage) -> F32:
 class LivingPicture:
     """A still that a camera pushes into while the light over it moves.
 
-    The first moment is the picture itself, fitted to the frame.
+    The first moment is the picture itself, fitted to the frame. With `loops` the moment after the
+    last one is that too: the camera goes back, and the light fades.
     """
 
-    def __init__(self, picture: Image.Image, stage: Stage) -> None:
+    def __init__(self, picture: Image.Image, stage: Stage, *, loops: bool = False) -> None:
         rng = stage.rng("living")
+        self._loops = loops
         self._stage, self._picture = stage, picture
         self._aim = rng.uniform(0.3, 0.7, 2)
         rows, cols = stage.height // 8 + 1, stage.width // 8 + 1
@@ -81,8 +83,7 @@ class LivingPicture:
 
     def paint(self, canvas: F32, time: float) -> None:
         """Replaces the whole canvas."""
-        share = time / max(0.1, self._stage.seconds)
-        share = 0.4 * share + 0.6 * share * share * (3 - 2 * share)
+        share = self._share(time)
         width, height = self._picture.size
         cut = 1 - 1 / (1 + PUSH * share)
         left, top = self._aim[0] * cut * width, self._aim[1] * cut * height
@@ -90,7 +91,8 @@ class LivingPicture:
         size = (self._stage.width, self._stage.height)
         frame = np.asarray(self._picture.resize(size, Image.Resampling.BICUBIC, box=box))
         np.multiply(frame.transpose(2, 0, 1), np.float32(1 / 255), out=canvas)
-        appear = np.float32(min(1.0, time / 0.8))
+        near_end = self._stage.seconds - time if self._loops else time
+        appear = np.float32(min(1.0, time / 0.8, near_end / 0.8))
         if appear > 0:
             self._shine(canvas, time, float(appear))
             np.copyto(self._before, canvas)
@@ -100,6 +102,13 @@ class LivingPicture:
                 canvas -= self._before
                 canvas *= appear
                 canvas += self._before
+
+    def _share(self, time: float) -> float:
+        """How much of its way the camera has gone."""
+        share = time / max(0.1, self._stage.seconds)
+        if self._loops:
+            return float(0.5 - 0.5 * np.cos(2 * np.pi * share))
+        return 0.4 * share + 0.6 * share * share * (3 - 2 * share)
 
     def _shine(self, canvas: F32, time: float, appear: float) -> None:
         """A broad soft beam that wanders over the picture."""

@@ -34,6 +34,8 @@ MOST_PAUSE_SECONDS = 24 * 3600.0
 POLL_SECONDS = 20.0
 MOST_POLLS_AT_ONCE = 200
 _MOST_REDIRECTS = 5
+# RFC 6052: the last four bytes are an IPv4 address.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NOTHING_KEPT = httpx2.Limits(max_keepalive_connections=0)
 # httpx2 raises these before it sends a byte of the request.
 _NOT_SENT = (
@@ -272,12 +274,12 @@ def _target(response: httpx2.Response) -> str | None:
     following = response.next_request
     if following is None or response.url.scheme == "https" != following.url.scheme:
         return None
-    if following.url.host != response.url.host and not _is_public(following.url.host):
+    if following.url.host != response.url.host and not is_public(following.url.host):
         return None
     return str(following.url)
 
 
-def _is_public(host: str) -> bool:
+def is_public(host: str) -> bool:
     """Whether every address of the host is outside of our network. One that has none, or that only
     a proxy knows, is not in it."""
     try:
@@ -286,7 +288,19 @@ def _is_public(host: str) -> bool:
     except (OSError, UnicodeError):
         return True
     addresses = (str(address[0]).partition("%")[0] for *_, address in found)
-    return all(ipaddress.ip_address(address).is_global for address in addresses)
+    return all(_is_global(ipaddress.ip_address(address)) for address in addresses)
+
+
+def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether the address is outside of our network. An IPv6 address may stand for one of IPv4, to
+    which the packets go in the end."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner.is_global
+    return address.is_global
 
 
 def _save(response: httpx2.Response, path: Path, most_bytes: int, run: Monitor) -> None:

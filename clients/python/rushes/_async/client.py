@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Unpack
 
 from rushes import requests
+from rushes._async.account_calls import AsyncAccountCalls
 from rushes._async.connection import first
+from rushes._async.inbox_calls import AsyncInboxCalls
 from rushes._async.job_calls import AsyncJobCalls
 from rushes._async.job_handle import AsyncJobHandle
+from rushes._async.seam import run_blocking
+from rushes._async.view_calls import AsyncViewCalls
 from rushes.download import PathTarget, check_folder
-from rushes.errors import InvalidArgument, warn
+from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
     ImageFields,
     ImageJob,
@@ -19,22 +23,23 @@ from rushes.fields import (
     shows_fields,
 )
 from rushes.results import JobResult
+from rushes.upload import ProgressHandler, Sending, UploadSource, measure
 from rushes.v1 import media_service_pb2 as pb
-from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
+from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class AsyncClient(AsyncJobCalls):
+class AsyncClient(AsyncJobCalls, AsyncInboxCalls, AsyncAccountCalls, AsyncViewCalls):
     """Talks to one Rushes server. Use it with `async with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.
 
     server: host:port, or an address that starts with http:// or https://; RUSHES_SERVER when it
         is not given, else localhost:8080.
-    token: a JWT, or a function that returns one and is called before every call; RUSHES_TOKEN or
-        the file that RUSHES_TOKEN_FILE names when it is not given.
+    token: a JWT or an API key, or a function that returns one and is called before every call;
+        RUSHES_TOKEN or the file that RUSHES_TOKEN_FILE names when it is not given.
     secure: TLS; an https address implies it.
     timeout: seconds that one call may take, with its repetitions.
     retry_for: seconds for which a call is repeated while the server can't be reached.
@@ -62,12 +67,14 @@ class AsyncClient(AsyncJobCalls):
     @shows_fields(VideoFields, JobFields)
     async def submit_video(self, prompt: str, **fields: Unpack[VideoJob]) -> AsyncJobHandle:
         """As `generate_video`; the answer is a handle to watch, await, cancel and fetch it."""
+        await self._upload_inputs(fields)
         request = requests.video_request(prompt, fields)
         return self._handle(await self._call(self._stub.GenerateVideo, request))
 
     @shows_fields(ImageFields, JobFields)
     async def submit_image(self, prompt: str, **fields: Unpack[ImageJob]) -> AsyncJobHandle:
         """As `generate_image`; the answer is a handle to watch, await, cancel and fetch it."""
+        await self._upload_inputs(fields)
         request = requests.image_request(prompt, fields)
         return self._handle(await self._call(self._stub.GenerateImage, request))
 
@@ -180,6 +187,35 @@ class AsyncClient(AsyncJobCalls):
         pages = self._pages(self._stub.ListMedia, requests.library_request(wanted, limit))
         return first(limit, (item async for page in pages for item in page.media))
 
+    async def upload(
+        self, source: UploadSource, on_progress: ProgressHandler | None = None
+    ) -> Media:
+        """Puts a picture or a video of your own into the library; goes on after cuts.
+
+        The same bytes are sent once: when the library has them, the answer is that item, and an
+        upload that was not finished, also by another process, is continued.
+
+        source: a path, bytes, or an open file that can seek.
+        on_progress: is told the bytes that are sent and their number, perhaps in another thread.
+
+        Raises:
+            InvalidRequest: when it is no image or video that the server takes.
+            LimitReached: when there is no room for it.
+            Unavailable: when the server can't be reached for a while; what had come is kept a day.
+        """
+        asked = await run_blocking(lambda stop: measure(source, stop), self._closed)
+        begun = await self._call(self._stub.CreateUpload, asked)
+        if not begun.upload_url:
+            return await self.get_media(begun.media_id)
+        sending = Sending(source, begun.upload_url, asked.size_bytes, on_progress)
+        while True:
+            reached = sending.reached
+            try:
+                return await self._repeat(lambda _: run_blocking(sending.send, self._closed))
+            except Unavailable:
+                if sending.reached == reached:
+                    raise
+
     async def update_media(
         self,
         media_id: str,
@@ -206,6 +242,13 @@ class AsyncClient(AsyncJobCalls):
         """Puts all of them into the bin (or deletes them permanently), or none."""
         request = requests.batch_delete_request(media_ids, permanent)
         await self._call(self._stub.BatchDeleteMedia, request)
+
+    async def _upload_inputs(self, fields: VideoJob | ImageJob) -> None:
+        """Uploads the inputs that a request can't hold."""
+        for name, number, source in requests.too_large(fields):
+            content = source.content if isinstance(source, MediaInput) else source
+            assert not isinstance(content, Media)
+            requests.put_input(fields, name, number, await self.upload(content))
 
     def _handle(
         self, answer: pb.GenerateVideoResponse | pb.GenerateImageResponse | pb.RetryJobResponse

@@ -23,11 +23,26 @@ from rushes._async.seam import (
 from rushes.errors import RushesError, Unavailable
 from rushes.requests import Listing
 from rushes.retry import CallTries
+from rushes.v1 import account_service_pb2 as account
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1 import notification_service_pb2, view_service_pb2
+from rushes.v1.account_service_pb2_grpc import AccountServiceStub
 from rushes.v1.media_service_pb2_grpc import MediaServiceStub
+from rushes.v1.notification_service_pb2_grpc import NotificationServiceStub
+from rushes.v1.view_service_pb2_grpc import ViewServiceStub
 from rushes.wire import call_metadata, read_error
 
-Page = TypeVar("Page", pb.ListJobsResponse, pb.ListMediaResponse, pb.ListJobEventsResponse)
+Page = TypeVar(
+    "Page",
+    pb.ListJobsResponse,
+    pb.ListMediaResponse,
+    pb.ListJobEventsResponse,
+    notification_service_pb2.ListNotificationsResponse,
+    notification_service_pb2.ListAnnouncementsResponse,
+    account.GetUsageResponse,
+    account.ListApiKeysResponse,
+    view_service_pb2.ListViewsResponse,
+)
 Item = TypeVar("Item")
 
 
@@ -49,6 +64,9 @@ class AsyncConnection:
         self._server = "" if channel else server or environment.server()
         self._channel = channel or open_channel(self._server, secure)
         self._stub = MediaServiceStub(self._channel)
+        self._notifications = NotificationServiceStub(self._channel)
+        self._account = AccountServiceStub(self._channel)
+        self._views = ViewServiceStub(self._channel)
         self._token = environment.token() if token is None else token
         self._timeout = timeout
         self._retry_for = retry_for
@@ -70,14 +88,20 @@ class AsyncConnection:
         await self._channel.close()
 
     async def _call(self, method: AsyncMethod[Request, Answer], request: Request) -> Answer:
-        async def send(seconds_left: float) -> Answer:
-            metadata = await self._metadata()
-            try:
-                return await method(request, timeout=seconds_left, metadata=metadata)
-            except grpc.RpcError as error:
-                raise read_error(error, self._server) from error
+        return await self._repeat(lambda seconds: self._send(method, request, seconds))
 
-        return await self._repeat(send)
+    async def _call_once(self, method: AsyncMethod[Request, Answer], request: Request) -> Answer:
+        """Calls what must not be repeated, because each time makes something new."""
+        return await self._send(method, request, self._timeout)
+
+    async def _send(
+        self, method: AsyncMethod[Request, Answer], request: Request, seconds: float
+    ) -> Answer:
+        metadata = await self._metadata()
+        try:
+            return await method(request, timeout=seconds, metadata=metadata)
+        except grpc.RpcError as error:
+            raise read_error(error, self._server) from error
 
     async def _repeat(self, send: Callable[[float], Awaitable[Answer]]) -> Answer:
         start = self._clock.now()

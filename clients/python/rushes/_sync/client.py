@@ -5,11 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Unpack
 
 from rushes import requests
+from rushes._sync.account_calls import AccountCalls
 from rushes._sync.connection import first
+from rushes._sync.inbox_calls import InboxCalls
 from rushes._sync.job_calls import JobCalls
 from rushes._sync.job_handle import JobHandle
+from rushes._sync.seam import run_blocking
+from rushes._sync.view_calls import ViewCalls
 from rushes.download import PathTarget, check_folder
-from rushes.errors import InvalidArgument, warn
+from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
     ImageFields,
     ImageJob,
@@ -20,22 +24,23 @@ from rushes.fields import (
     shows_fields,
 )
 from rushes.results import JobResult
+from rushes.upload import ProgressHandler, Sending, UploadSource, measure
 from rushes.v1 import media_service_pb2 as pb
-from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
+from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class Client(JobCalls):
+class Client(JobCalls, InboxCalls, AccountCalls, ViewCalls):
     """Talks to one Rushes server. Use it with `with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.
 
     server: host:port, or an address that starts with http:// or https://; RUSHES_SERVER when it
         is not given, else localhost:8080.
-    token: a JWT, or a function that returns one and is called before every call; RUSHES_TOKEN or
-        the file that RUSHES_TOKEN_FILE names when it is not given.
+    token: a JWT or an API key, or a function that returns one and is called before every call;
+        RUSHES_TOKEN or the file that RUSHES_TOKEN_FILE names when it is not given.
     secure: TLS; an https address implies it.
     timeout: seconds that one call may take, with its repetitions.
     retry_for: seconds for which a call is repeated while the server can't be reached.
@@ -63,12 +68,14 @@ class Client(JobCalls):
     @shows_fields(VideoFields, JobFields)
     def submit_video(self, prompt: str, **fields: Unpack[VideoJob]) -> JobHandle:
         """As `generate_video`; the answer is a handle to watch, await, cancel and fetch it."""
+        self._upload_inputs(fields)
         request = requests.video_request(prompt, fields)
         return self._handle(self._call(self._stub.GenerateVideo, request))
 
     @shows_fields(ImageFields, JobFields)
     def submit_image(self, prompt: str, **fields: Unpack[ImageJob]) -> JobHandle:
         """As `generate_image`; the answer is a handle to watch, await, cancel and fetch it."""
+        self._upload_inputs(fields)
         request = requests.image_request(prompt, fields)
         return self._handle(self._call(self._stub.GenerateImage, request))
 
@@ -179,6 +186,33 @@ class Client(JobCalls):
         pages = self._pages(self._stub.ListMedia, requests.library_request(wanted, limit))
         return first(limit, (item for page in pages for item in page.media))
 
+    def upload(self, source: UploadSource, on_progress: ProgressHandler | None = None) -> Media:
+        """Puts a picture or a video of your own into the library; goes on after cuts.
+
+        The same bytes are sent once: when the library has them, the answer is that item, and an
+        upload that was not finished, also by another process, is continued.
+
+        source: a path, bytes, or an open file that can seek.
+        on_progress: is told the bytes that are sent and their number, perhaps in another thread.
+
+        Raises:
+            InvalidRequest: when it is no image or video that the server takes.
+            LimitReached: when there is no room for it.
+            Unavailable: when the server can't be reached for a while; what had come is kept a day.
+        """
+        asked = run_blocking(lambda stop: measure(source, stop), self._closed)
+        begun = self._call(self._stub.CreateUpload, asked)
+        if not begun.upload_url:
+            return self.get_media(begun.media_id)
+        sending = Sending(source, begun.upload_url, asked.size_bytes, on_progress)
+        while True:
+            reached = sending.reached
+            try:
+                return self._repeat(lambda _: run_blocking(sending.send, self._closed))
+            except Unavailable:
+                if sending.reached == reached:
+                    raise
+
     def update_media(
         self,
         media_id: str,
@@ -205,6 +239,13 @@ class Client(JobCalls):
         """Puts all of them into the bin (or deletes them permanently), or none."""
         request = requests.batch_delete_request(media_ids, permanent)
         self._call(self._stub.BatchDeleteMedia, request)
+
+    def _upload_inputs(self, fields: VideoJob | ImageJob) -> None:
+        """Uploads the inputs that a request can't hold."""
+        for name, number, source in requests.too_large(fields):
+            content = source.content if isinstance(source, MediaInput) else source
+            assert not isinstance(content, Media)
+            requests.put_input(fields, name, number, self.upload(content))
 
     def _handle(
         self, answer: pb.GenerateVideoResponse | pb.GenerateImageResponse | pb.RetryJobResponse

@@ -7,7 +7,20 @@ import typer
 from typer import TyperException
 
 import rushes
-from rushes.cli import generate, jobs, library, machine, models, templates, token, watching
+from rushes.cli import (
+    accounts,
+    generate,
+    jobs,
+    library,
+    machine,
+    models,
+    notifications,
+    templates,
+    token,
+    uploads,
+    views,
+    watching,
+)
 from rushes.cli.commands import new_group, spread
 from rushes.cli.exits import DONE, INTERRUPTED, USAGE
 from rushes.cli.output import complain, say, use_json_aside
@@ -40,7 +53,19 @@ def _main(
 app = new_group(HELP)
 app.callback(help=HELP)(spread(_main))
 app.add_typer(generate.app, name="generate")
-for part in (watching, jobs, library, models, templates, token, machine):
+for part in (
+    watching,
+    jobs,
+    library,
+    uploads,
+    views,
+    notifications,
+    models,
+    templates,
+    accounts,
+    token,
+    machine,
+):
     part.register(app)
 
 

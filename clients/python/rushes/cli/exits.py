@@ -38,6 +38,7 @@ _FIGURES: dict[str, tuple[str, ...]] = {
     "COST_ABOVE_LIMIT": ("estimated", "max_cost"),
     "BUDGET_EXCEEDED": ("period", "required", "limit", "spent", "reserved", "reset_time"),
     "QUEUE_FULL": ("limit",),
+    "SCOPE_MISSING": ("scope",),
     "PROVIDER_NOT_CONFIGURED": ("provider", "setting"),
 }
 

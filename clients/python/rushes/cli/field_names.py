@@ -14,6 +14,17 @@ _OPTIONS = {
     "models": "--model",
     "states": "--state",
     "page_size": "--limit",
+    "group_by": "--by",
+    "label_key": "--label",
+    "start_time": "--from",
+    "end_time": "--until",
+    "user_id": "--of",
+    "scopes": "--scope",
+    "expire_time": "--days",
+    "api_key_id": "KEY",
+    "apply_to_view": "--apply-to",
+    "view": "VIEW",
+    "prefix": "PREFIX",
     "prompt": "PROMPT",
     "job_id": "JOB_ID",
     "job_ids": "JOB_ID",
@@ -27,7 +38,9 @@ _NAMES = "|".join(
 )
 _SOURCE = r"(?:\.(?:content|media_id|uri))?"
 _IN_A_MESSAGE = rf"(?<![\w.])(?:spec|options|video|image)\.({_NAMES})\b(?:\[\d+\])?{_SOURCE}"
-_ALONE = r"(?:^|(?<=; ))(job_ids?|media_ids?|models|labels|states|page_size)(?:\[\d+\])?(?=:| |$)"
+_LISTS = "job_ids?|media_ids?|models|labels|states|page_size|view|prefix"
+_ACCOUNT = "group_by|label_key|start_time|end_time|user_id|all_users|scopes|expire_time|api_key_id"
+_ALONE = rf"(?:^|(?<=; ))({_LISTS}|{_ACCOUNT})(?:\[\d+\])?(?=:| |$)"
 _ANYWHERE = r"\b(max_cost|request_id)\b"
 _FIELD = re.compile(f"{_IN_A_MESSAGE}|{_ALONE}|{_ANYWHERE}")
 

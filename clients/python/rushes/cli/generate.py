@@ -9,6 +9,7 @@ from rushes.cli.options import HowOptions, ImageOptions, Prompt, RunOptions, Vid
 from rushes.cli.output import money, say, say_json
 from rushes.cli.saving import check_out
 from rushes.cli.session import Session
+from rushes.cli.uploads import send_inputs
 from rushes.errors import UnsupportedByModel
 from rushes.fields import ImageJob, VideoJob
 from rushes.v1.job_pb2 import Job
@@ -23,7 +24,12 @@ def video(
     """Make a video."""
     check_out(run.out, "video")
     fields: VideoJob = {**spec.fields(), **how.fields(), "validate_only": run.validate_only}
-    _generate(session, run, lambda client: client.submit_video(prompt, **fields))
+
+    def submit(client: Client) -> JobHandle:
+        send_inputs(session, client, fields)
+        return client.submit_video(prompt, **fields)
+
+    _generate(session, run, submit)
 
 
 @command(app, "image")
@@ -36,6 +42,7 @@ def image(
     fields: ImageJob = {**given, **how.fields(), "validate_only": run.validate_only}
 
     def submit(client: Client) -> JobHandle:
+        send_inputs(session, client, fields)
         try:
             return client.submit_image(prompt, **fields)
         except UnsupportedByModel as error:

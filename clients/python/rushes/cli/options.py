@@ -120,6 +120,9 @@ class VideoOptions(CommonSpec):
     cinematography: Annotated[
         str | None, text_option("NAME", "Camera preset, from `rushes templates`.")
     ] = None
+    loop: Annotated[
+        bool, typer.Option("--loop", help="A seamless loop: the end leads to the beginning.")
+    ] = False
 
     def fields(self) -> VideoFields:
         """The fields of the spec that are given."""
@@ -132,6 +135,8 @@ class VideoOptions(CommonSpec):
                 given[name] = parse_media(f"--{name.replace('_', '-')}", text)
         if self.reference:
             given["references"] = [parse_media("--reference", text) for text in self.reference]
+        if self.loop:
+            given["loop"] = True
         fields: VideoFields = {
             **self.common(),  # type: ignore[typeddict-item]
             **{name: value for name, value in given.items() if value is not None},
@@ -190,6 +195,9 @@ class HowOptions:
     finish_within: Annotated[
         str | None, text_option("TIME", "Fail when it has not ended by then, like 1h.")
     ] = None
+    apply_to: Annotated[
+        str | None, text_option("VIEW", "Show the first result in this view of your app.")
+    ] = None
 
     def fields(self) -> JobFields:
         """The options that are given."""
@@ -200,6 +208,8 @@ class HowOptions:
             fields["start_within"] = parse_span("--start-within", self.start_within)
         if self.finish_within is not None:
             fields["finish_within"] = parse_span("--finish-within", self.finish_within)
+        if self.apply_to is not None:
+            fields["apply_to_view"] = self.apply_to
         return fields
 
 

@@ -238,3 +238,59 @@ def test_a_host_that_only_looks_like_one_of_them_may_not(url: str) -> None:
 )
 def test_the_hosts_of_plain_http_are_names_and_nothing_else(hosts: str) -> None:
     assert refused(plain_http_hosts=hosts).startswith("RUSHES_PLAIN_HTTP_HOSTS: ")
+
+
+def test_origins_and_servers_are_lists() -> None:
+    settings = read_settings(
+        allowed_origins="https://app.example.com, http://localhost:5173,http://[::1]:8080",
+        servers="unix:/run/one.grpc, 10.0.0.1:50051",
+    )
+
+    assert settings.origins == (
+        "https://app.example.com",
+        "http://localhost:5173",
+        "http://[::1]:8080",
+    )
+    assert settings.server_addresses == ("unix:/run/one.grpc", "10.0.0.1:50051")
+    assert read_settings().origins == ()
+    assert read_settings(grpc_listen="unix:/x").server_addresses == ("unix:/x",)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://app.example.com?x",
+        "https://App.example.com",
+        "HTTPS://app.example.com",
+        "https://user@app.example.com",
+        "https://*.example.com",
+        "https://app.example.com:443",
+        "http://app.example.com:80",
+        "https://app.example.com:",
+        "https://app.example.com:0",
+        "https://app.example.com:70000",
+        "https://app.example.com:08443",
+        "https://",
+        "https://äpp.example.com",
+        "ftp://app.example.com",
+        "file://",
+        "https://[::1",
+        "https://[g::1]",
+        "https://-app.example.com",
+        "https://app.example.com https://other.example.com",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    assert refused(allowed_origins=f"http://localhost:3000,{origin}").startswith(
+        "RUSHES_ALLOWED_ORIGINS: use https://host"
+    )
+
+
+@pytest.mark.parametrize("address", ["nonsense", "host:", "unix:run", ":1", "host:x", "host:1/x"])
+def test_a_server_address_that_nothing_listens_on_is_refused(address: str) -> None:
+    assert refused(servers=address).startswith("RUSHES_SERVERS: use host:port")

@@ -17,24 +17,34 @@ import pytest
 from bench.history.fill import fill
 from bench.history.rows import Size
 from core.process.settings import read_settings
-from core.store import Database, change, jobs, media_lists, open_database, postings
+from core.store import Database, change, jobs, media_lists, open_database, postings, usage_days
 from core.store.engine.sql import Statement
 from tests.services import Postgres
 from tests.unit.core.store.test_parts import statements
 
-# They have a row for each process, provider, limit or queue.
-SMALL = {"worker", "leader", "circuit", "budget", "meta", "queue_ranks", "schema_migration"}
+# They have a row for each process, provider, limit or queue, or for what an operator says.
+SMALL = {
+    *("worker", "leader", "circuit", "budget", "meta", "queue_ranks", "schema_migration"),
+    "announcement",
+}
 # Indexes that have nothing but jobs that wait or run, or what is not settled yet. Such an index may
 # be read whole, in its order up to a limit or by who counts what is live.
 LIVE = {
     *("job_waiting", "job_due", "job_poll", "job_flow", "job_unfinished"),
     *("job_uncertain", "intent_unsettled", "flow_first"),
 }
-# It has some hundreds of each user's items.
-BOUNDED = {"media_unindexed"}
+# They have some hundreds of each user's items, or a thousand, or the keys of each user that are not
+# purged yet.
+BOUNDED = {
+    *("media_unindexed", "notification_user", "notification_unread", "view_shown"),
+    "view_media",
+    *("api_key_user", "api_key_working"),
+}
 # By these columns an index is searched, and only by these all rows of a user are found.
 SEARCHED = re.compile(r"\(+(\w+)(?:\)::\w+)? (?:[<>=]|<=|>=) ")
 OF_A_USER = {"user_id", "revision", "create_time", "end_time"}
+# A user has one row, or one for each queue and provider.
+ONE_ROW = {"user_stream", "flow"}
 # What reads a table whole, and why it may.
 READS = {
     "ranks._NUMBER": "reads a whole queue and its flows; seldom, and in one process",
@@ -42,6 +52,8 @@ READS = {
     "overview._OLDEST": "the same, and one job of each flow",
     "flows._REFILL": "what it scans is its own list of the flows of one user",
     "flows._DIFFERENT": "compares all flows with what waits; once a minute, in one process",
+    "usage._LARGEST": "reads a row for each user, for an administrator who asks",
+    "usage._WITH": "the same",
     "restore._TO_SUBMIT": "reads all jobs, once after a restore",
     "restore._EXTEND": "writes all unfinished jobs, once after a restore",
 }
@@ -77,6 +89,12 @@ def all_statements() -> list[tuple[str, Statement]]:
         for make in (media_lists._unindexed_statement, media_lists._indexed_statement):
             found.append((f"media_lists.{make.__name__}({shape})", make(shape)))
     found += [(f"postings._read_statement({n})", postings._read_statement(n)) for n in (1, 2, 9)]
+    for keys, of_all, goes_on in itertools.product(
+        (("day", "model"), ("user_id",), ("label_value", "day")), (False, True), (False, True)
+    ):
+        shape = tuple(map(usage_days.Key, keys)), of_all, goes_on
+        found.append((f"usage_days._groups{shape}", usage_days._groups(*shape)))
+    found += [(f"usage_days._total({of_all})", usage_days._total(of_all)) for of_all in (0, 1)]
     found.append(("change._update", change._update(("state", "revision", "end_time"))))
     return found
 
@@ -205,7 +223,7 @@ def scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
         searched = set(SEARCHED.findall(node.get("Index Cond", "")))
         of_a_user = "user_id" in searched and searched <= OF_A_USER
         if "Index Cond" not in node or (
-            "Filter" in node and of_a_user and node["Relation Name"] != "flow"
+            "Filter" in node and of_a_user and node["Relation Name"] not in ONE_ROW
         ):
             yield node["Relation Name"], node.get("Index Name", "")
     for child in node.get("Plans", []):

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.errors import DependencyUnavailable, Reason
-from core.events import Event, ProgressTick
+from core.events import Event, ProgressTick, UserChange
 from core.jobs import Cost, CostState, EventType, JobFailure, Progress, Stage, State
 from core.process.settings import read_settings
 from core.telling.changes import PAUSE_SECONDS, Changes, Teller
@@ -43,6 +43,9 @@ class Recorder:
     def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
         for event, wakes in told:
             self.publish(event, wakes)
+
+    def publish_change(self, change: UserChange) -> None:
+        self._keep(f"change {change.kind}")
 
     def publish_progress(self, tick: ProgressTick) -> None:
         self._keep("progress")

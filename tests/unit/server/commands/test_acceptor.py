@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from core.errors import DependencyUnavailable, QueueFull
-from core.events import Event, ProgressTick
+from core.events import Event, ProgressTick, UserChange
 from core.process.settings import read_settings
 from core.store import Database, events, open_database
 from core.store.places import Queues
@@ -36,6 +36,9 @@ class Told:
     def publish_all(self, told: Sequence[tuple[Event, str]]) -> None:
         self.batches.append([event for event, _ in told])
         assert self.may_go_on.wait(DEADLINE_SECONDS)
+
+    def publish_change(self, change: UserChange) -> None:
+        raise AssertionError("only jobs are accepted")
 
     def publish_progress(self, tick: ProgressTick) -> None:
         raise AssertionError("no job runs")

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 import structlog
 import uvicorn
 
@@ -22,7 +23,13 @@ from core.ids import new_id
 from core.media import Media, MediaType
 from core.process.settings import read_settings
 from server.http.app import make_app
+from server.http.bindings import Bindings
+from server.http.bodies import Bodies
+from server.http.credentials import Credentials
 from server.http.downloads import Downloads
+from server.http.servers import Servers
+from server.http.streams import Streams
+from server.http.tickets import Tickets
 from tests.services import DEADLINE_SECONDS, wait_for
 
 SIGNING_KEY = b"k" * 32
@@ -41,7 +48,7 @@ class Answer:
     @property
     def reason(self) -> str:
         """The reason in the ErrorInfo of a refusal."""
-        [info] = json.loads(self.body)["details"]
+        info, *_ = json.loads(self.body)["details"]
         assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
         assert info["domain"] == "rushes"
         return str(info["reason"])
@@ -96,8 +103,17 @@ def site(tmp_path: Path) -> Iterator[Site]:
     items: dict[str, Media | Exception] = {media.media_id: media}
     signer = AddressSigner(settings.address, SIGNING_KEY)
     with structlog.testing.capture_logs() as logged, ThreadPoolExecutor(2) as pool:
+        servers = Servers(())  # nobody streams here
+        credentials = Credentials(servers, Tickets(redis.Redis(), 1), pool)
         app = make_app(
-            find=finder(items), blobs=blobs, signer=signer, pool=pool, downloads=Downloads(64, 32)
+            find=finder(items),
+            blobs=blobs,
+            signer=signer,
+            pool=pool,
+            downloads=Downloads(64, 32),
+            credentials=credentials,
+            streams=Streams(servers, credentials, 1),
+            checks=Bodies(Bindings(())),
         )
         with running(app) as port:
             yield Site(port, media, blobs, signer, items, logged)
@@ -134,11 +150,11 @@ def finder(items: dict[str, Media | Exception]) -> Callable[[str], Media | None]
 
 
 @contextmanager
-def running(app: Any) -> Iterator[int]:
-    """The port of a server that runs for the block."""
+def running(app: Any, port: int = 0) -> Iterator[int]:
+    """The port of a server that runs for the block; a free one, or the one that is named."""
     config = uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -84,13 +84,14 @@ def started(folder: Path, listen: str, port: int = 0) -> Iterator[Running]:
             db.close()
 
 
-def spawn(folder: Path, listen: str, log: Path) -> "subprocess.Popen[bytes]":
+def spawn(folder: Path, listen: str, log: Path, failpoints: str = "") -> "subprocess.Popen[bytes]":
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")}
     ours = {
         "RUSHES_DATA_DIR": str(folder),
         "RUSHES_HTTP_LISTEN": listen,
         "NOTIFY_SOCKET": str(folder / "notify"),
         "PYTHONWARNINGS": "error",
+        "RUSHES_FAILPOINTS": failpoints,
     }
     with log.open("wb") as output:
         return subprocess.Popen(

@@ -82,8 +82,9 @@ class ByName:
 @asynccontextmanager
 async def serving(stand_in: StandIn, **options: Any) -> AsyncIterator[grpc.aio.Channel]:
     verifier: Any = ByName()
-    with FairExecutor(4, "call") as pool:
-        chain = build_chain(read_settings(**options), verifier, pool, [SERVICE])
+    with FairExecutor(8, "call") as pool:
+        no_keys: Any = None
+        chain = build_chain(read_settings(**options), verifier, no_keys, pool, [SERVICE])
         stand_in.waiting = pool.waiting
         server = grpc.aio.server(interceptors=[chain])
         rpc.add_MediaServiceServicer_to_server(stand_in, server)

@@ -18,6 +18,7 @@ from server.fair_executor import FairExecutor
 from server.mapping import Mapper
 from server.mapping.addresses import Signed
 from server.principal import Principal
+from server.watch.board import Board
 from server.watch.hub import Hub
 from server.watch.lines import LineMaker
 from server.watch.places import Places
@@ -90,6 +91,7 @@ class Place:
         self.reader = Reader(self.db, self.pool, LineMaker(self.mapper))
         self.hub = Hub(settings, self.reader, self.stream, self.background)
         self.places = Places(queues, self.pool, lambda: self.hub.feeds)
+        self.board = Board(self.reader, self.hub.wake_all)
         self.tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -142,6 +144,7 @@ class Place:
             hub=self.hub,
             reader=self.reader,
             places=self.places,
+            board=self.board,
             mapper=self.mapper,
             tokens=self.tokens,
             principal=Principal(user_id, expire_time),

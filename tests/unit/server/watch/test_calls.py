@@ -25,4 +25,4 @@ async def test_a_caller_that_goes_while_it_is_written_to_is_no_fault(
 
     monkeypatch.setattr(calls, "Watcher", Gone)
     watch = WatchCalls(**{name: Mock() for name in PARTS})
-    await watch.serve(Mock(user_id="alice"), Mock(), Mock())
+    await watch.serve(Mock(user_id="alice"), Mock(parts=0), Mock())

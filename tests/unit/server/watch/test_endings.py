@@ -20,7 +20,7 @@ from core.events import event_to_json
 from core.store import Database, replay, transitions
 from core.store.replay import Replay, Return
 from rushes.v1 import error_reason_pb2
-from tests.services import Valkey
+from tests.services import Valkey, wait_for_async
 from tests.unit.server.watch.place import DEADLINE_SECONDS, Place
 
 pytestmark = pytest.mark.asyncio
@@ -165,3 +165,17 @@ async def test_what_left_leaves_nothing_behind(place: Place) -> None:
     assert place.hub.watch_count == 0
     assert len(asyncio.all_tasks()) <= before + 1
     assert json.dumps(event_to_json(place.accept()))
+
+
+async def test_a_shard_that_nobody_watches_any_more_is_not_read(place: Place) -> None:
+    before = len(place.redis.client_list())
+    _, task = place.watch()
+    await wait_for_async(lambda: len(place.redis.client_list()) > before)
+
+    task.cancel()
+
+    await wait_for_async(lambda: len(place.redis.client_list()) == before)
+    # Who watches then hears again, also what the database need not tell.
+    seen = await place.synced()
+    place.tick(place.accept(), 7)
+    await seen.until(lambda: "progress" in seen.kinds())

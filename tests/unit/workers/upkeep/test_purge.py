@@ -9,8 +9,16 @@ from core.errors import DependencyUnavailable
 from core.ids import new_id
 from core.media import Media, MediaType
 from core.process.settings import read_settings
-from core.store import Database, media, open_database
-from workers.upkeep.purge import ORPHAN_AGE_MS, RESULT_AGE_MS, empty_bin, erase_orphans, owns
+from core.store import Database, media, open_database, uploads
+from core.uploads import Upload
+from workers.upkeep.purge import (
+    ORPHAN_AGE_MS,
+    RESULT_AGE_MS,
+    drop_uploads,
+    empty_bin,
+    erase_orphans,
+    owns,
+)
 
 
 @pytest.fixture
@@ -49,7 +57,7 @@ def stored(db: Database, blobs: Blobs) -> Media:
 def keys(blobs: Blobs) -> set[str]:
     return {
         key
-        for folder in ("media/", "thumbnails/", "tmp/")
+        for folder in ("media/", "thumbnails/", "tmp/", "uploads/")
         for key in blobs.list_keys(folder, 10_000_000_000_000)
     }
 
@@ -173,3 +181,39 @@ def test_kept_results_are_erased_once_no_job_can_fetch_them(db: Database, blobs:
     assert erase_orphans(db, blobs, now + ORPHAN_AGE_MS + 60_000) == 0
     assert erase_orphans(db, blobs, now + RESULT_AGE_MS + 60_000) == 2
     assert list(blobs.list_keys("results/", now + 60_000)) == []
+
+
+def begun(db: Database, blobs: Blobs, keep_ms: int) -> Upload:
+    """An upload of which one part is kept."""
+    asked = uploads.Asked(user_id="alice", size_bytes=10, sha256="", most=20, keep_ms=keep_ms)
+    upload = uploads.begin(db, asked).upload
+    assert upload is not None
+    writer = blobs.open_parts(upload.name, (), goes_on=True)
+    writer.write(b"part")
+    uploads.release(db, upload, writer.keep())
+    writer.close()
+    return upload
+
+
+def test_uploads_are_dropped_when_their_time_is_over(db: Database, blobs: Blobs) -> None:
+    over, unfinished = begun(db, blobs, -1), begun(db, blobs, 60_000)
+
+    assert drop_uploads(db, blobs) == 1
+
+    assert uploads.find(db, over.media_id) is None
+    assert keys(blobs) == {f"uploads/{unfinished.name}"}
+
+
+def test_parts_that_no_upload_has_are_orphans_after_a_day(
+    db: Database, blobs: Blobs, tmp_path: Path
+) -> None:
+    unfinished = begun(db, blobs, 60_000)
+    lost = begun(db, blobs, 60_000)
+    uploads.drop(db, lost)
+    now = db.now_ms()
+
+    assert erase_orphans(db, blobs, now) == 0
+    age(tmp_path)
+    assert erase_orphans(db, blobs, now) == 1
+    assert f"uploads/{unfinished.name}" in keys(blobs)
+    assert f"uploads/{lost.name}" not in keys(blobs)

@@ -12,12 +12,26 @@ import pytest
 
 from core.errors import DependencyUnavailable
 from core.ids import new_id
+from core.jobs import State
 from core.process.settings import read_settings
-from core.store import Database, claims, open_database, starts, transitions
+from core.store import (
+    Database,
+    claims,
+    events,
+    jobs,
+    media_index,
+    media_lists,
+    open_database,
+    starts,
+    transitions,
+)
 from core.store.accept import Accepted, accept_all, find_request
+from core.store.durations import Durations
 from core.store.engine.database import Session
 from core.store.engine.sql import Statement
 from core.store.places import New, Queues
+from core.store.postings import SEGMENT
+from core.store.rows import insert_media
 from tests.making import accepted, new_job, new_media, started
 from tests.services import Postgres
 
@@ -252,7 +266,7 @@ def test_jobs_that_come_together_are_two_round_trips_with_one_commit(
     assert len(sent) == 2
     assert [text.count("COMMIT") for text in sent] == [0, 1]
     # The number of statements does not grow with the number of jobs
-    assert sum(text.count("EXECUTE") for text in sent) == 7
+    assert sum(text.count("EXECUTE") for text in sent) == 8
 
 
 def test_the_places_of_new_jobs_are_read_in_one_round_trip(
@@ -282,6 +296,67 @@ def test_the_places_of_new_jobs_are_read_in_one_round_trip(
     # Then that is one look, which says the same as a look for each
     assert len(sent) == 1
     assert places == queues.places([one.job.job_id for one in new])
+
+
+def test_jobs_come_with_their_outputs_in_one_round_trip(pooled: Database, sent: list[str]) -> None:
+    job_id = accepted(pooled, labels={"a": "b"}).job.job_id
+    transitions.succeed(pooled, started(pooled).run, new_media(job_id=job_id))
+    accepted(pooled)
+    reads: list[Callable[[], object]] = [
+        lambda: jobs.get(pooled, "alice", job_id),
+        lambda: jobs.list_page(pooled, "alice", limit=9),
+        lambda: jobs.list_page(pooled, "alice", states=[State.SUCCEEDED], limit=9),
+        lambda: jobs.list_page(pooled, "alice", labels={"a": "b"}, limit=9),
+        lambda: events.live_jobs(pooled, "alice"),
+    ]
+    for read in reads:
+        sent.clear()
+        read()
+        assert len(sent) == 1
+
+
+def test_a_snapshot_is_three_round_trips(pooled: Database, sent: list[str]) -> None:
+    accepted(pooled)
+    sent.clear()
+
+    assert events.snapshot(pooled, "alice").revision == 1
+
+    assert len(sent) == 3
+
+
+def test_the_clock_is_only_read_for_a_job_that_runs(pooled: Database, sent: list[str]) -> None:
+    # Given a job that waits and one that runs
+    waits, durations = accepted(pooled).job, Durations(pooled)
+    accepted(pooled)
+    runs = jobs.get(pooled, "alice", started(pooled).run.job_id)
+    sent.clear()
+
+    # When their progress is asked for, then only the one that runs makes it look
+    assert durations.as_of_now([waits]) == [waits]
+    assert sent == []
+    assert durations.as_of_now([runs]) != []
+    assert sent
+
+
+def test_a_page_of_items_asks_the_index_only_for_what_the_new_ones_lack(
+    pooled: Database, sent: list[str]
+) -> None:
+    # Given a segment of items that are indexed, and some that are not
+    def add(session: Session) -> None:
+        for time in range(media_index._WAITING):
+            insert_media(session, new_media(create_time=time))
+
+    pooled.write(add)
+    assert media_index.index_segment(pooled, "alice", lambda: None)
+
+    # When a page needs only the new ones, or older ones too
+    found = []
+    for limit in (9, SEGMENT):
+        sent.clear()
+        found.append((len(media_lists.list_page(pooled, "alice", limit=limit)), len(sent)))
+
+    # Then the first takes one round trip, and the other one for the index and one for its items
+    assert found == [(9, 1), (SEGMENT, 3)]
 
 
 def test_a_request_id_that_is_new_is_looked_for_in_one_round_trip(

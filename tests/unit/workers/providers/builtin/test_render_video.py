@@ -122,3 +122,41 @@ def test_a_given_picture_comes_alive(video_spec: Specs, film: Films, photo: byte
 def test_a_first_frame_that_is_no_picture_is_refused(video_spec: Specs, film: Films) -> None:
     with pytest.raises(ValueError, match="picture"):
         film(video_spec(), first_frame=b"not a picture")
+
+
+def steps(shown: list[Image.Image]) -> list[float]:
+    """How much each frame differs from the next; the last number is from the last to the first.
+
+    Small frames are compared, because a codec keeps the grain of a frame for the next one, and
+    begins anew at the first.
+    """
+    small = [frame.resize((80, 45), Image.Resampling.BOX) for frame in shown]
+    light = [np.asarray(frame).astype(int) for frame in small]
+    return [float(np.abs(a - b).mean()) for a, b in itertools.pairwise([*light, light[0]])]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["calm ocean waves at sunset", "drone over a city at night", "rain in a forest", "abstract"],
+)
+def test_a_loop_goes_on_at_its_seam_as_anywhere_else(
+    video_spec: Specs, film: Films, prompt: str
+) -> None:
+    *others, seam = steps(frames(film(video_spec(prompt, duration_ms=1000, loop=True))))
+    assert 0.4 * min(others) < seam < 1.6 * max(others)
+
+    # A film that is no loop jumps there.
+    *others, seam = steps(frames(film(video_spec(prompt, duration_ms=1000))))
+    assert seam > 2 * max(others)
+
+
+def test_a_loop_of_a_given_picture_ends_as_it_begins(
+    video_spec: Specs, film: Films, photo: bytes
+) -> None:
+    spec = video_spec("golden light", duration_ms=1000, loop=True)
+    shown = frames(film(spec, first_frame=photo))
+
+    given = np.asarray(fitted(opened(photo), 640, 360)).astype(int)
+    assert np.abs(np.asarray(shown[0]).astype(int) - given).mean() < 4
+    *others, seam = steps(shown)
+    assert seam < 1.6 * max(others)

@@ -1,0 +1,209 @@
+"""Notifications: durable messages to one user, and what the moves of its jobs say in them.
+
+The server's own never hold a prompt. Times are in milliseconds of the database.
+"""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from core.jobs import EventType, Job
+
+
+class Kind(StrEnum):
+    """Names of rushes.v1.Notification.Kind."""
+
+    JOB_STARTED = "JOB_STARTED"
+    JOB_RECONCILING = "JOB_RECONCILING"
+    JOB_SUCCEEDED = "JOB_SUCCEEDED"
+    JOB_FAILED = "JOB_FAILED"
+    JOB_CANCELLED = "JOB_CANCELLED"
+    BATCH_ENDED = "BATCH_ENDED"
+    DIGEST = "DIGEST"
+    BUDGET_ALERT = "BUDGET_ALERT"
+    MEDIA_SHARED = "MEDIA_SHARED"
+    WEBHOOK_DISABLED = "WEBHOOK_DISABLED"
+    MESSAGE = "MESSAGE"
+
+
+class Severity(StrEnum):
+    """Names of rushes.v1.Notification.Severity."""
+
+    INFO = "INFO"
+    SUCCESS = "SUCCESS"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class ChangeType(StrEnum):
+    """Names of rushes.v1.NotificationEvent.Type, without that of a snapshot."""
+
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    READ = "READ"
+    DELETED = "DELETED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A button. `target` names one of the fields of rushes.v1.Notification.Action."""
+
+    label: str
+    target: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A message. `counts` says of a digest how many of each kind it stands for."""
+
+    notification_id: str
+    kind: Kind
+    severity: Severity
+    title: str
+    text: str = ""
+    action: Action | None = None
+    job_id: str = ""
+    batch_id: str = ""
+    sender: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    create_time: int
+    read_time: int | None = None
+    # Of the change that wrote it: the order of the user's notifications. Events tell it themselves.
+    revision: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields that are not empty."""
+        values = {name: getattr(self, name) for name in _NAMES}
+        values["action"] = self.action and dataclasses.asdict(self.action)
+        values["counts"] = dict(self.counts)
+        return {name: value for name, value in values.items() if value}
+
+
+_NAMES = tuple(one.name for one in dataclasses.fields(Notification) if one.name != "revision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationChange:
+    """A change of the user's notifications. READ and DELETED name ids, or all up to a time."""
+
+    type: ChangeType
+    unread_count: int
+    notification: Notification | None = None
+    notification_ids: tuple[str, ...] = ()
+    until_time: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields that are not empty; the count always."""
+        values: dict[str, Any] = {"type": self.type, "unread_count": self.unread_count}
+        if self.notification is not None:
+            values["notification"] = self.notification.to_json()
+        if self.notification_ids:
+            values["notification_ids"] = list(self.notification_ids)
+        if self.until_time is not None:
+            values["until_time"] = self.until_time
+        return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationSettings:
+    """What the user wants to be told. `digest_after_ms` 0 = never."""
+
+    kinds: tuple[Kind, ...] = tuple(Kind)
+    digest_after_ms: int = 0
+    budget_alert_percents: tuple[int, ...] = (50, 80, 100)
+
+    def to_json(self) -> str:
+        """The settings as the database keeps them."""
+        return json.dumps(dataclasses.asdict(self))
+
+    def makes(self, kind: Kind) -> bool:
+        """Whether the user wants notifications of the kind. A message is always made."""
+        return kind is Kind.MESSAGE or kind in self.kinds
+
+
+DEFAULT_SETTINGS = NotificationSettings()
+
+
+@functools.lru_cache(1024)
+def settings_from_json(kept: str) -> NotificationSettings:
+    """The settings that the database keeps; the default ones where it keeps none."""
+    if not kept:
+        return DEFAULT_SETTINGS
+    values = json.loads(kept)
+    return NotificationSettings(
+        kinds=tuple(Kind(kind) for kind in values["kinds"]),
+        digest_after_ms=values["digest_after_ms"],
+        budget_alert_percents=tuple(values["budget_alert_percents"]),
+    )
+
+
+# Which move of a job makes which kind.
+JOB_KINDS = {
+    EventType.STARTED: Kind.JOB_STARTED,
+    EventType.RECONCILING: Kind.JOB_RECONCILING,
+    EventType.SUCCEEDED: Kind.JOB_SUCCEEDED,
+    EventType.FAILED: Kind.JOB_FAILED,
+    EventType.CANCELLED: Kind.JOB_CANCELLED,
+}
+_SEVERITIES = {
+    Kind.JOB_STARTED: Severity.INFO,
+    Kind.JOB_RECONCILING: Severity.WARNING,
+    Kind.JOB_SUCCEEDED: Severity.SUCCESS,
+    Kind.JOB_FAILED: Severity.ERROR,
+    Kind.JOB_CANCELLED: Severity.INFO,
+}
+_TITLES = {
+    Kind.JOB_STARTED: "Your {kind} is being made",
+    Kind.JOB_RECONCILING: "Finding out what became of your {kind}",
+    Kind.JOB_SUCCEEDED: "Your {kind} is ready",
+    Kind.JOB_FAILED: "Your {kind} could not be made",
+    Kind.JOB_CANCELLED: "Your {kind} was cancelled",
+}
+_MAX_TEXT = 1000
+
+
+def of_job(kind: Kind, job: Job, notification_id: str, now_ms: int) -> Notification:
+    """The notification of a job that has moved on to `kind`."""
+    text = f"With {job.spec.model}."
+    if kind is Kind.JOB_FAILED and job.failure is not None:
+        text = job.failure.message or text
+    done = kind is Kind.JOB_SUCCEEDED
+    action = Action(label="View result" if done else "View job", target="job_id", value=job.job_id)
+    return Notification(
+        notification_id=notification_id,
+        kind=kind,
+        severity=_SEVERITIES[kind],
+        title=_TITLES[kind].format(kind=job.spec.kind),
+        text=text[:_MAX_TEXT],
+        action=action,
+        job_id=job.job_id,
+        create_time=now_ms,
+    )
+
+
+def digest_of(counts: Mapping[str, int], notification_id: str, now_ms: int) -> Notification:
+    """The digest that stands for so many notifications of each kind."""
+    total = sum(counts.values())
+    words = {
+        Kind.JOB_STARTED: "started",
+        Kind.JOB_RECONCILING: "uncertain",
+        Kind.JOB_SUCCEEDED: "ready",
+        Kind.JOB_FAILED: "failed",
+        Kind.JOB_CANCELLED: "cancelled",
+        Kind.BATCH_ENDED: "batches ended",
+    }
+    said = [f"{counts[kind]} {word}" for kind, word in words.items() if counts.get(kind)]
+    return Notification(
+        notification_id=notification_id,
+        kind=Kind.DIGEST,
+        severity=Severity.ERROR if counts.get(Kind.JOB_FAILED) else Severity.INFO,
+        title=f"{total} {'update' if total == 1 else 'updates'} while you were away",
+        text=", ".join(said) + ".",
+        counts=dict(counts),
+        create_time=now_ms,
+    )

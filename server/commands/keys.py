@@ -1,0 +1,106 @@
+"""API keys: makes, lists and revokes them."""
+
+import time
+from typing import NamedTuple
+
+from core.api_keys import (
+    DAY_MS,
+    LONGEST_LIFE_MS,
+    SHOWN_CHARACTERS,
+    USUAL_LIFE_MS,
+    ApiKey,
+    hash_of,
+    new_secret,
+)
+from core.errors import field_invalid
+from core.ids import new_id
+from core.process.telemetry import get_logger
+from core.store import Database
+from core.store import keys as key_store
+from core.tokens import Tokens
+from server.commands.requests import KeyList, KeyRequest
+from server.principal import require_scope
+
+log = get_logger(__name__)
+_LISTING = "api keys"
+
+
+class NewKey(NamedTuple):
+    """A new key with its secret, which nobody can read again."""
+
+    key: ApiKey
+    secret: str
+
+
+class Keys:
+    """One user's API keys at a time; a user may have `most` that work."""
+
+    def __init__(self, db: Database, tokens: Tokens, most: int) -> None:
+        self._db = db
+        self._tokens = tokens
+        self._most = most
+
+    def create(self, user_id: str, wanted: KeyRequest) -> NewKey:
+        """Makes a key.
+
+        Raises:
+            ScopeMissing: when the caller lacks a scope that the key would have.
+            FieldInvalid: when it would end in the past, or too late.
+            ResourceLimitReached: when the user has too many.
+        """
+        for scope in wanted.scopes:
+            require_scope(scope)
+        now, secret = self._db.now_ms(), new_secret()
+        key = ApiKey(
+            api_key_id=new_id(),
+            user_id=user_id,
+            label=wanted.label,
+            secret_prefix=secret[:SHOWN_CHARACTERS],
+            scopes=wanted.scopes,
+            create_time=now,
+            expire_time=_expire_time(wanted.expire_time, now),
+        )
+        made = key_store.create(self._db, key, hash_of(secret), self._most)
+        log.info("api_key_created", user_id=user_id, api_key_id=made.api_key_id)
+        return NewKey(made, secret)
+
+    def page(self, user_id: str, wanted: KeyList) -> tuple[list[ApiKey], str]:
+        """A page of keys, newest first, and the token of the next.
+
+        Raises:
+            PageTokenInvalid: when the token is not one of this list.
+        """
+        now, token = int(time.time() * 1000), wanted.page_token
+        after = self._tokens.read_page(user_id, _LISTING, token, now) if token else None
+        found = key_store.list_page(
+            self._db,
+            user_id,
+            after=(after[0], after[1]) if after else None,
+            limit=wanted.page_size + 1,
+        )
+        keys = found[: wanted.page_size]
+        if len(found) == len(keys):
+            return keys, ""
+        position = [keys[-1].create_time, keys[-1].api_key_id]
+        return keys, self._tokens.page(user_id, _LISTING, position, now)
+
+    def revoke(self, user_id: str, api_key_id: str) -> ApiKey:
+        """Revokes the key for good; it may be revoked already.
+
+        Raises:
+            NotFound: when the user has no such key.
+        """
+        key = key_store.revoke(self._db, user_id, api_key_id)
+        log.info("api_key_revoked", user_id=user_id, api_key_id=api_key_id)
+        return key
+
+
+def _expire_time(asked: int | None, now: int) -> int:
+    if asked is None:
+        return now + USUAL_LIFE_MS
+    if asked <= now:
+        raise field_invalid("expire_time", "must be in the future")
+    if asked > now + LONGEST_LIFE_MS:
+        days = LONGEST_LIFE_MS // DAY_MS
+        raise field_invalid("expire_time", f"must be at most {days} days away")
+    return asked
