@@ -25,15 +25,28 @@ from bench.installation import DATABASES, Installation, installation
 from bench.systems.unary import PATH
 from bench.throughput import run_jobs, submit
 from core.api_keys import ApiKey, hash_of, new_secret
+from core.events import Beside
 from core.ids import new_id
+from core.notifications import budget_alert
 from core.process.settings import read_settings
-from core.store import Database, keys, open_database, usage_days
+from core.store import Database, keys, notifications, open_database, usage_days
+from core.store.change import append_beside, lock_user
+from core.store.engine.database import Session
+from core.store.engine.sql import Statement
+from core.store.notifications import Writer
 from core.store.usage_days import KEPT_DAYS
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
 from rushes.v1.account_service_pb2 import GetBudgetRequest, GetUsageRequest, ListApiKeysRequest
 from rushes.v1.account_service_pb2_grpc import AccountServiceStub
+from rushes.v1.notification_service_pb2 import (
+    ListNotificationsRequest,
+    MarkNotificationsReadRequest,
+)
+from rushes.v1.notification_service_pb2_grpc import NotificationServiceStub
+from rushes.v1.view_service_pb2 import GetViewRequest, ListViewsRequest
+from rushes.v1.view_service_pb2_grpc import ViewServiceStub
 
 USER = "user-0"
 JOBS = 100
@@ -41,6 +54,18 @@ AT_ONCE = (1, 16)
 API_KEYS = 50
 MODELS = ("builtin-image", "builtin-video", "simulator-image")
 SLOW_CALLS = 100
+VIEWS = 1000
+# Each shows the first of the user's items.
+_VIEWS = Statement("""
+    WITH RECURSIVE numbers (n) AS (
+        SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count
+    )
+    INSERT INTO view (user_id, view, media_id, apply_time, wish)
+    SELECT :user_id, 'card/' || n, (
+        SELECT media_id FROM media WHERE user_id = :user_id ORDER BY create_time LIMIT 1
+    ), :now_ms, 1
+    FROM numbers
+""")
 # Of a table that every search reads. GetJob does not.
 LOCK = "LOCK TABLE media_segment IN ACCESS EXCLUSIVE MODE"
 Values = dict[str, float]
@@ -94,6 +119,7 @@ def _calls(database: str, asked: argparse.Namespace, run: Run) -> list[Row]:
         db = open_database(read_settings(database_url=running.database_url))
         run_jobs(running, db, JOBS, users=1, at_once=8)
         _fill_account(db)
+        _fill_inbox(db)
         db.close()
         return asyncio.run(_measured(running, floor, asked, run))
 
@@ -120,6 +146,21 @@ def _fill_account(db: Database) -> None:
             expire_time=today + usage_days.DAY_MS,
         )
         keys.create(db, key, hash_of(new_secret()), API_KEYS)
+
+
+def _fill_inbox(db: Database) -> None:
+    """Gives the user as many notifications as are kept, and as many views as may show something."""
+
+    def work(session: Session) -> None:
+        locked = lock_user(session, USER)
+        writer = Writer(session, USER, locked.inbox, locked.revision)
+        for notification_id in sorted(new_id() for _ in range(notifications.KEPT)):
+            told = budget_alert(50, "daily", 1, 2, locked.now_ms, notification_id, locked.now_ms)
+            writer.put(told)
+        append_beside(session, locked, Beside(notifications=writer.done()[:1]))
+        session.run(_VIEWS, user_id=USER, count=VIEWS, now_ms=locked.now_ms)
+
+    db.write(work)
 
 
 async def _measured(
@@ -173,7 +214,8 @@ async def _measure(call: Caller, count: int, at_once: int, pids: dict[str, int])
 async def _callers(running: Installation, channel: grpc.aio.Channel) -> dict[str, Caller]:
     """Each kind of call, ready to be made."""
     stub: Any = rpc.MediaServiceStub(channel)
-    account: Any = AccountServiceStub(channel)
+    makes: tuple[Any, ...] = (AccountServiceStub, NotificationServiceStub, ViewServiceStub)
+    stubs = [stub, *(make(channel) for make in makes)]
     headers = _headers(running, USER)
     usage = GetUsageRequest(group_by=[GetUsageRequest.DAY, GetUsageRequest.MODEL])
     usage.start_time.seconds = int(time.time()) - (KEPT_DAYS - 1) * 24 * 3600
@@ -188,10 +230,14 @@ async def _callers(running: Installation, channel: grpc.aio.Channel) -> dict[str
         "GetUsage": usage,
         "GetBudget": GetBudgetRequest(),
         "ListApiKeys": ListApiKeysRequest(),
+        "ListNotifications": ListNotificationsRequest(page_size=20),
+        "MarkNotificationsRead": MarkNotificationsReadRequest(notification_ids=[new_id()]),
+        "ListViews": ListViewsRequest(page_size=20),
+        "GetView": GetViewRequest(view="card/7"),
     }
 
     def caller(name: str, request: Any) -> Caller:
-        method = getattr(stub, name, None) or getattr(account, name)
+        [method] = [getattr(one, name) for one in stubs if hasattr(one, name)]
         return lambda: method(request, metadata=headers)
 
     return {name: caller(name, request) for name, request in requests.items()}

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from core.jobs import EventType, Job
+from core.money import amount
+from core.times import iso
 
 
 class Kind(StrEnum):
@@ -182,6 +184,27 @@ def of_job(kind: Kind, job: Job, notification_id: str, now_ms: int) -> Notificat
         text=text[:_MAX_TEXT],
         action=action,
         job_id=job.job_id,
+        create_time=now_ms,
+    )
+
+
+def budget_alert(
+    percent: int,
+    period: str,
+    used_micros: int,
+    limit_micros: int,
+    reset_time: int,
+    notification_id: str,
+    now_ms: int,
+) -> Notification:
+    """Says that so much of the user's daily or monthly budget is used. Money in micro-units."""
+    used, limit = amount(used_micros), amount(limit_micros)
+    return Notification(
+        notification_id=notification_id,
+        kind=Kind.BUDGET_ALERT,
+        severity=Severity.WARNING if percent < 100 else Severity.ERROR,
+        title=f"{percent} % of your {period} budget is used",
+        text=f"{used} of {limit} is spent or reserved. It begins anew at {iso(reset_time)}.",
         create_time=now_ms,
     )
 

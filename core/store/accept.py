@@ -13,19 +13,21 @@ from typing import Any
 import peewee
 
 from core.errors import BudgetExceeded, QueueFull, RequestError, RequestIdConflict
-from core.events import Event
+from core.events import Beside, Event
 from core.ids import new_id
 from core.jobs import Cost, CostState, EventType, Job, Stage, Step, move
 from core.kinds import KINDS
 from core.media import Media
+from core.notifications import Kind, Notification, NotificationChange, budget_alert
 from core.process import failpoints
 from core.specs import Spec, spec_to_json
 from core.store import flows, usage_days
-from core.store.budgets import Reservations
+from core.store.budgets import Budget, Reservations
 from core.store.change import append_all
 from core.store.engine.database import Database, Session, Undo
 from core.store.engine.sql import Statement
 from core.store.models import JobRow
+from core.store.notifications import Inbox, Writer, inbox_of
 from core.store.rows import insert_labels, insert_media, job_from_columns, jobs_from_rows
 from core.store.turns import next_turn
 
@@ -48,13 +50,15 @@ _LOCK = Statement("""
 """)
 # Locks the users of whom nobody changes anything now, and gives for each job: the user, the queue
 # and the request_id; the time; the user's revision as it is, and as it was when the statement
-# began; the user's last turn and load; how many of its jobs wait, the latest turn of those in this
-# queue, and the turn that the queue has reached; and the job that the request_id made before.
-# Indexes: primary keys for the user, its flows and the request, `job_reached` for the queue.
+# began; the user's last turn, load and inbox; how many of its jobs wait, the latest turn of those
+# in this queue, and the turn that the queue has reached; and the job that the request_id made
+# before. Indexes: primary keys for the user, its flows and the request, `job_reached` for the
+# queue.
 _LOOK = Statement("""
     SELECT asked.user_id, asked.queue, asked.request_id, {now}, user_stream.revision,
         (SELECT u.revision FROM user_stream u WHERE u.user_id = asked.user_id),
-        user_stream.last_turn, user_stream.running, user_stream.busy,
+        user_stream.last_turn, user_stream.running, user_stream.busy, user_stream.unread,
+        user_stream.notification_count, user_stream.notification_settings, user_stream.watched_time,
         (SELECT sum(flow.waiting) FROM flow WHERE flow.user_id = asked.user_id),
         (
             SELECT max(flow.last_turn) FROM flow
@@ -235,6 +239,7 @@ class _User:
     running: int
     busy: bool
     waiting: int
+    inbox: Inbox
     own: dict[str, int] = field(default_factory=dict)
 
 
@@ -268,17 +273,19 @@ def _look(session: Session, jobs: Sequence[NewJob], *, waits: bool) -> _Seen:
     now_ms = 0
     for row in session.rows(_LOOK, asked=json.dumps(values)):
         user_id, queue, request_id = row[:3]
-        revision, before, last_turn, running, busy, waiting, own, reached = map(_number, row[4:12])
+        revision, before, last_turn, running, busy = map(_number, row[4:9])
+        waiting, own, reached = map(_number, row[13:16])
         now_ms = max(now_ms, int(row[3]))
         # Someone else may have changed the user after the statement began, before its lock.
         if revision != before:
             continue
         user = seen.users.setdefault(
-            user_id, _User(revision, last_turn, running, bool(busy), waiting)
+            user_id,
+            _User(revision, last_turn, running, bool(busy), waiting, inbox_of(*row[9:13])),
         )
         user.own[queue] = own
         seen.reached[queue] = reached
-        seen.made[user_id, queue, request_id] = row[12]
+        seen.made[user_id, queue, request_id] = row[16]
     return replace(seen, now_ms=now_ms)
 
 
@@ -298,6 +305,7 @@ class _Entry:
         self._seen = seen
         paying = {new.user_id for new in jobs if new.cost.estimated_micros}
         self._money = Reservations(session, sorted(paying & seen.users.keys()), seen.now_ms)
+        self._writers: dict[str, Writer] = {}
         self._events: list[Event] = []
         self._news: list[NewJob] = []
         self._made: dict[tuple[str, str], tuple[NewJob, Job]] = {}
@@ -369,12 +377,41 @@ class _Entry:
         user.waiting += 1
         row = _columns(new, next(self._ids), user.revision, turn, self._seen.now_ms)
         job = job_from_columns(row)
-        event = Event(user.revision, EventType.QUEUED, self._seen.now_ms, job)
+        beside = Beside(notifications=self._alerts(new.user_id, user))
+        event = Event(user.revision, EventType.QUEUED, self._seen.now_ms, job, beside)
         self.rows.append(row)
         self._news.append(new)
         self._events.append(event)
         self._made[new.key] = new, job
         return Accepted(job, event, turn=turn, running=user.running)
+
+    def _alerts(self, user_id: str, user: _User) -> tuple[NotificationChange, ...]:
+        """Tells the user whose budget has come to a percentage by the job accepted last."""
+        settings = user.inbox.settings
+        if not settings.makes(Kind.BUDGET_ALERT):
+            return ()
+        passed = self._money.passed(user_id, settings.budget_alert_percents)
+        if not passed:
+            return ()
+        writer = self._writers.setdefault(
+            user_id, Writer(self._session, user_id, user.inbox, user.revision)
+        )
+        writer.revision = user.revision
+        for budget, percent in passed:
+            writer.put(_alert(budget, percent, self._seen.now_ms))
+        return writer.done()
+
+
+def _alert(budget: Budget, percent: int, now_ms: int) -> Notification:
+    return budget_alert(
+        percent,
+        budget.period.adjective,
+        budget.reserved_micros + budget.spent_micros,
+        budget.limit_micros or 0,
+        budget.reset_time,
+        new_id(),
+        now_ms,
+    )
 
 
 def _stream(user_id: str, user: _User) -> dict[str, Any]:

@@ -87,10 +87,13 @@ _SETTLE = Statement("""
     ON CONFLICT (owner, span) DO UPDATE
         SET reserved = spending.reserved - :reserved, spent = spending.spent + :spent
 """)
-# Index of the next four: the primary key.
+# Index of the next five: the primary key.
 _USAGE = Statement("SELECT reserved, spent FROM spending WHERE owner = :owner AND span = :span")
+_ALERTED = Statement("""
+    UPDATE spending SET alerted = :percent WHERE owner = :owner AND span = :span
+""")
 _USAGES = Statement("""
-    SELECT owner, span, reserved, spent FROM spending
+    SELECT owner, span, reserved, spent, alerted FROM spending
     WHERE owner = ANY(:owners) AND span = ANY(:spans)
 """)
 _SET = Statement("""
@@ -147,6 +150,8 @@ class Reservations:
         # What is reserved for these jobs, by the name of each budget.
         self._micros: dict[str, dict[str, int]] = {}
         self._usage = _usages(session, self._budgets) if limits else {}
+        # The percentages that were passed, by owner and span.
+        self._alerted: dict[tuple[str, str], int] = {}
 
     def add(self, user_id: str, micros: int) -> None:
         """Reserves the estimate of a job in every span.
@@ -163,6 +168,22 @@ class Reservations:
             spans = self._micros.setdefault(budget.owner, {})
             spans[budget.span] = spans.get(budget.span, 0) + micros
 
+    def passed(self, user_id: str, percents: Sequence[int]) -> list[tuple[Budget, int]]:
+        """The user's own budgets that have come to one of the percentages for the first time, each
+        with the highest of them."""
+        found = []
+        for budget in self._budgets.get(user_id, ())[: len(Period)]:
+            if not budget.limit_micros:
+                continue
+            used, key = self._used(budget), (budget.owner, budget.span)
+            told = self._alerted.get(key, self._usage.get(key, (0, 0, 0))[2])
+            whole = (used.reserved_micros + used.spent_micros) * 100
+            reached = [p for p in percents if told < p and p * budget.limit_micros <= whole]
+            if reached:
+                self._alerted[key] = max(reached)
+                found.append((used, max(reached)))
+        return found
+
     def write(self) -> None:
         """Holds what was reserved, in the order of the locks.
 
@@ -176,6 +197,8 @@ class Reservations:
             micros = self._micros.get(budget.owner, {}).get(budget.span, 0)
             if micros:
                 self._hold(budget, micros)
+        for (owner, span), percent in sorted(self._alerted.items()):
+            self._session.later(_ALERTED, owner=owner, span=span, percent=percent)
 
     def _hold(self, budget: Budget, micros: int) -> None:
         values = {"owner": budget.owner, "span": budget.span, "micros": micros}
@@ -186,7 +209,7 @@ class Reservations:
 
     def _used(self, budget: Budget) -> Budget:
         """The budget with what is used of it, also by the jobs of this transaction."""
-        reserved, spent = self._usage.get((budget.owner, budget.span), (0, 0))
+        reserved, spent, _ = self._usage.get((budget.owner, budget.span), (0, 0, 0))
         held = self._micros.get(budget.owner, {}).get(budget.span, 0)
         return replace(budget, reserved_micros=reserved + held, spent_micros=spent)
 
@@ -306,12 +329,13 @@ def _limits(session: Session, users: Sequence[str]) -> dict[tuple[str, str], int
 
 def _usages(
     session: Session, budgets: Mapping[str, Sequence[Budget]]
-) -> dict[tuple[str, str], tuple[int, int]]:
-    """What is reserved and spent of the budgets, by owner and span."""
+) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """What is reserved and spent of the budgets, and at which percentage their users were told
+    last, by owner and span."""
     bind = [budget for each in budgets.values() for budget in each]
     owners, spans = sorted({b.owner for b in bind}), sorted({b.span for b in bind})
     rows = session.rows(_USAGES, owners=owners, spans=spans)
-    return {(owner, span): (int(reserved), int(spent)) for owner, span, reserved, spent in rows}
+    return {(owner, span): (int(r), int(spent), int(told)) for owner, span, r, spent, told in rows}
 
 
 def _budgets(session: Session, user_id: str, now_ms: int) -> list[Budget]:

@@ -203,6 +203,8 @@ class SpendingRow(Model):
     span = TextField()
     reserved = BigIntegerField()
     spent = BigIntegerField()
+    # The percentage of the budget at which its user was told last.
+    alerted = IntegerField(default=0)
 
     class Meta:
         table_name = "spending"

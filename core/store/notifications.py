@@ -170,7 +170,7 @@ class Writer:
 
     def __init__(self, session: Session, user_id: str, inbox: Inbox, revision: int) -> None:
         self._session = session
-        self._revision = revision
+        self.revision = revision
         self._user_id = user_id
         self._inbox = inbox
         self._unread, self._count = inbox.unread, inbox.count
@@ -178,7 +178,7 @@ class Writer:
 
     def put(self, notification: Notification, before: Told | None = None) -> None:
         """Writes a notification that is unread, in the place of another one if there is one."""
-        written = _columns(replace(notification, revision=self._revision))
+        written = _columns(replace(notification, revision=self.revision))
         self._session.later(_PUT, user_id=self._user_id, **written)
         self._unread += not (before and before.is_unread)
         self._count += before is None
@@ -207,11 +207,16 @@ class Writer:
         self._note(type, **what)
 
     def done(self) -> tuple[NotificationChange, ...]:
-        """Writes the counters, if they have changed; the changes in their order."""
+        """Writes the counters, if they have changed; the changes in their order.
+
+        The writer may go on, at another revision.
+        """
         unread, count = self._unread - self._inbox.unread, self._count - self._inbox.count
         if unread or count:
             self._session.later(_COUNT, user_id=self._user_id, unread=unread, count=count)
-        return tuple(self._changes)
+        self._inbox = replace(self._inbox, unread=self._unread, count=self._count)
+        changes, self._changes = tuple(self._changes), []
+        return changes
 
     def _note(self, type: ChangeType, **what: Any) -> None:
         self._changes.append(NotificationChange(type=type, unread_count=self._unread, **what))

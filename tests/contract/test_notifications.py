@@ -10,19 +10,31 @@ from core.announcements import Announcement
 from core.errors import Reason, RequestIdConflict
 from core.events import Beside, Event, UserChange
 from core.ids import new_id
-from core.jobs import JobFailure
+from core.jobs import Cost, CostState, JobFailure
 from core.notifications import Kind, Notification, NotificationSettings, Severity
-from core.store import Database, announcements, events, inbox, retention, transitions
+from core.store import (
+    Database,
+    accept,
+    announcements,
+    budgets,
+    events,
+    inbox,
+    retention,
+    transitions,
+)
+from core.store.accept import Accepted
+from core.store.budgets import Period
 from core.store.change import append_beside, lock_user
 from core.store.engine.sql import Statement
 from core.store.notifications import Writer
-from tests.making import accepted, new_media, started
+from tests.making import accepted, new_job, new_media, started
 
 COUNTED = Statement("""
     SELECT count(*), count(*) - count(read_time) FROM notification WHERE user_id = :user_id
 """)
 KEPT = Statement("SELECT notification_count, unread FROM user_stream WHERE user_id = :user_id")
 AGE = Statement("UPDATE notification SET create_time = 0 WHERE notification_id = ANY(:ids)")
+JOBS = Statement("SELECT job_id FROM job")
 FAR = Statement("UPDATE user_stream SET watched_time = :time WHERE user_id = 'alice'")
 FAILED = JobFailure(reason=Reason.CONTENT_FILTERED, message="The provider refused it.")
 
@@ -354,3 +366,57 @@ def test_settings_are_kept_and_cost_no_revision(db: Database) -> None:
     assert (kept.digest_after_ms, kept.budget_alert_percents) == (60_000, (90,))
     assert kept.kinds == tuple(Kind)
     assert events.revisions(db, ["alice"]).get("alice", 0) == 0
+
+
+def spend(db: Database, micros: int) -> list[str]:
+    """The titles of the alerts that a job of that price makes."""
+    made = accepted(db, cost=Cost(state=CostState.ESTIMATED, estimated_micros=micros))
+    assert made.event is not None
+    return [one["notification"]["title"] for one in said(made.event.change)]
+
+
+def test_each_share_of_a_budget_is_told_once_in_its_period(db: Database) -> None:
+    # Given a daily budget of 1.00 and a monthly one of 4.00
+    owner = budgets.owner_of("alice")
+    budgets.set_limit(db, owner, Period.DAY, 1_000_000)
+    budgets.set_limit(db, owner, Period.MONTH, 4_000_000)
+
+    # Then each share is told by the job that comes to it, and the highest of several
+    assert spend(db, 490_000) == []
+    assert spend(db, 10_000) == ["50 % of your daily budget is used"]
+    assert spend(db, 10_000) == []
+    assert spend(db, 490_000) == ["100 % of your daily budget is used"]
+    assert_counted(db)
+
+    # And what was given back and is used again is told no more
+    for (job_id,) in db.rows(JOBS):
+        transitions.cancel(db, "alice", job_id, "")
+    assert spend(db, 990_000) == []
+
+
+def test_a_user_is_warned_at_the_shares_that_it_wants(db: Database) -> None:
+    budgets.set_limit(db, budgets.owner_of("alice"), Period.DAY, 1_000_000)
+    want(db, budget_alert_percents=(10, 90))
+    assert spend(db, 100_000) == ["10 % of your daily budget is used"]
+    assert spend(db, 700_000) == []
+
+    want(db, kinds=(Kind.JOB_FAILED,))
+    assert spend(db, 150_000) == []
+
+
+def test_jobs_that_come_together_tell_each_share_once(db: Database) -> None:
+    # Given a budget for ten jobs, and eight that are accepted in one transaction
+    budgets.set_limit(db, budgets.owner_of("alice"), Period.DAY, 1_000_000)
+    price = Cost(state=CostState.ESTIMATED, estimated_micros=100_000)
+
+    made = accept.accept_all(db, [new_job("alice", cost=price) for _ in range(8)])
+
+    # Then two of their events tell, each with its own count
+    changes = [one.event.change for one in made if isinstance(one, Accepted) and one.event]
+    alerts = [alert for change in changes for alert in said(change)]
+    told_ = [(one["notification"]["title"], one["unread_count"]) for one in alerts]
+    assert told_ == [
+        ("50 % of your daily budget is used", 1),
+        ("80 % of your daily budget is used", 2),
+    ]
+    assert_counted(db)

@@ -41,6 +41,7 @@ from rushes.v1.media_service_pb2 import (
 from rushes.v1.model_pb2 import Model
 from rushes.v1.notification_pb2 import Notification, NotificationSettings
 from rushes.v1.notification_service_pb2 import (
+    CreateAnnouncementRequest,
     CreateNotificationRequest,
     DeleteNotificationsRequest,
     ListAnnouncementsRequest,
@@ -328,6 +329,23 @@ def next_page(request: Listing, token: str) -> Listing:
     following.CopyFrom(request)
     following.page_token = token
     return following
+
+
+def announcement_request(
+    title: str,
+    text: str,
+    severity: Notification.Severity | str | None,
+    uri: str,
+    expire_time: datetime | None,
+    request_id: str,
+) -> CreateAnnouncementRequest:
+    """A message to all users."""
+    values: dict[str, Any] = {"title": title, "text": text, "uri": uri, "request_id": request_id}
+    values["expire_time"] = to_timestamp(expire_time, "expire_time")
+    if severity is not None:
+        descriptor = Notification.Severity.DESCRIPTOR
+        values["severity"] = enum_number(severity, descriptor, "severity")
+    return filled(CreateAnnouncementRequest, values)
 
 
 def announcements_request(unread: bool, limit: int | None) -> ListAnnouncementsRequest:

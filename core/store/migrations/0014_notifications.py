@@ -7,6 +7,7 @@ TABLES = """
     ALTER TABLE user_stream ADD COLUMN notification_count INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE user_stream ADD COLUMN notification_settings TEXT NOT NULL DEFAULT '';
     ALTER TABLE user_stream ADD COLUMN watched_time BIGINT;
+    ALTER TABLE spending ADD COLUMN alerted INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN apply_to_view TEXT NOT NULL DEFAULT '';
     ALTER TABLE job ADD COLUMN wish BIGINT NOT NULL DEFAULT 0;
     CREATE TABLE notification (

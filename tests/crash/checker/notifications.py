@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tests.crash.checker.evidence import Evidence, Finding
 from tests.crash.history import Line
 
+ALERT = "BUDGET_ALERT"
 KINDS = {
     "RECONCILING": "JOB_RECONCILING",
     "SUCCEEDED": "JOB_SUCCEEDED",
@@ -24,13 +25,14 @@ def each_move_makes_one_notification(evidence: Evidence) -> Iterator[Finding]:
     unread: dict[str, set[str]] = defaultdict(set)
     for event in sorted(final.event, key=lambda event: event["revision"]):
         wanted = _wanted(evidence, event)
-        told = [one["kind"] for one in event["notifications"]]
+        told = [one["kind"] for one in event["notifications"] if one["kind"] != ALERT]
         if told != ([wanted] if wanted else []):
             yield Finding(f"{wanted or 'nothing'} was to be told, not {told}", [event])
-        unread[event["user_id"]] |= {event["job_id"]} if told else set()
-        count = len(unread[event["user_id"]])
-        if any(one["unread"] != count for one in event["notifications"]):
-            yield Finding(f"{count} are unread", [event])
+        for number, one in enumerate(event["notifications"]):
+            mine = unread[event["user_id"]]
+            mine.add(f"{event['revision']}.{number}" if one["kind"] == ALERT else event["job_id"])
+            if one["unread"] != len(mine):
+                yield Finding(f"{len(mine)} are unread", [event])
     for job_id, events in final.events_of.items():
         last = next((k for e in events[::-1] if (k := _wanted(evidence, e))), "")
         row = rows.get(job_id)

@@ -9,7 +9,13 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import Message
 
-from rushes.v1 import account_service_pb2, account_service_pb2_grpc, media_service_pb2_grpc
+from rushes.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
+    media_service_pb2_grpc,
+    notification_service_pb2,
+    notification_service_pb2_grpc,
+)
 from rushes.v1 import media_service_pb2 as pb
 from tests.unit.clients.making import a_job, change, current, details, response, synced
 
@@ -31,7 +37,9 @@ def refuse(
 
 
 class StandIn(
-    media_service_pb2_grpc.MediaServiceServicer, account_service_pb2_grpc.AccountServiceServicer
+    media_service_pb2_grpc.MediaServiceServicer,
+    account_service_pb2_grpc.AccountServiceServicer,
+    notification_service_pb2_grpc.NotificationServiceServicer,
 ):
     """Answers each call with what the test put into `answers`; keeps every request and token."""
 
@@ -45,6 +53,7 @@ class StandIn(
         self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
         media_service_pb2_grpc.add_MediaServiceServicer_to_server(self, self._server)
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(self, self._server)
+        notification_service_pb2_grpc.add_NotificationServiceServicer_to_server(self, self._server)
         self.address = f"localhost:{self._server.add_insecure_port('localhost:0')}"
         self._server.start()
 
@@ -88,6 +97,7 @@ def _unary(name: str) -> Any:
 for service in (
     pb.DESCRIPTOR.services_by_name["MediaService"],
     account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
+    notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
 ):
     for method in service.methods:
         if not method.server_streaming:

@@ -102,6 +102,31 @@ class InboxCalls(Connection):
         answer = self._call(self._notifications.CreateNotification, request)
         return answer.notification
 
+    def announce(
+        self,
+        title: str,
+        text: str = "",
+        *,
+        severity: Notification.Severity | str | None = None,
+        uri: str = "",
+        expire_time: datetime | None = None,
+        request_id: str | None = None,
+    ) -> Announcement:
+        """Says something to all users; the token needs the scope admin.
+
+        expire_time: when it is shown no more; None is never.
+        request_id: the same one with the same message gives the first one, for 7 days.
+        """
+        made = request_id or requests.new_request_id()
+        request = requests.announcement_request(title, text, severity, uri, expire_time, made)
+        answer = self._call(self._notifications.CreateAnnouncement, request)
+        return answer.announcement
+
+    def delete_announcement(self, announcement_id: str) -> None:
+        """Withdraws an announcement; the token needs the scope admin. Fine to repeat."""
+        request = pb.DeleteAnnouncementRequest(announcement_id=announcement_id)
+        self._call(self._notifications.DeleteAnnouncement, request)
+
     def announcements(
         self, *, unread: bool = False, limit: int | None = None
     ) -> Iterator[Announcement]:

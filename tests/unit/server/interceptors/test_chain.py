@@ -200,6 +200,8 @@ async def test_each_call_has_one_line_with_its_outcome_and_nothing_of_the_reques
             )
             call = stub.GetJob(pb.GetJobRequest(job_id=SECRET), metadata=as_user("alice"))
             await refusal_of(call)
+            # The caller may hear of the refusal before the line is written.
+            await wait_for_async(lambda: any(line.get("method") == "GetJob" for line in lines))
         finished = [line for line in lines if line["event"] == "rpc_finished"]
         assert [(line["method"], line["code"]) for line in finished] == [
             ("RetryJob", "OK"),
