@@ -195,7 +195,7 @@ def test_damaged_frames_end_their_own_connection_alone(
 ) -> None:
     seed = os.urandom(8).hex() if AT_RANDOM else reach.__name__
     chance, token = random.Random(seed), run.token("fuzzer")
-    # Some day a path is not UTF-8: the token is a part of what is damaged. See the test of it below.
+    # Some day a path is not UTF-8, because the token is a part of what is damaged: see below.
     dying = {"server-1"} if reach is server_of else set()
     lives = {name: run.child(name) for name in {"envoy", "server-1"} - dying}
     send_all(reach(run), [damaged(conversation(chance, token), chance)] * TOGETHER)
