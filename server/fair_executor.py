@@ -138,7 +138,8 @@ class FairExecutor(Executor):
                 raise RuntimeError("the executor is closed")
             self._queues.setdefault(owner, deque()).append(call)
             self._start_what_may()
-        call.future.add_done_callback(lambda future: self._forget_cancelled(call))
+        # Not the call itself, or it and what it was given would hold each other.
+        call.future.add_done_callback(partial(self._forget_cancelled, owner))
         return call.future
 
     def _start_what_may(self) -> None:
@@ -186,17 +187,18 @@ class FairExecutor(Executor):
                 del self._running[owner]
             self._start_what_may()
 
-    def _forget_cancelled(self, call: _Call) -> None:
-        if not call.future.cancelled():
+    def _forget_cancelled(self, owner: Hashable, future: "Future[Any]") -> None:
+        if not future.cancelled():
             return
         with self._lock:
-            queue = self._queues.get(call.owner)
-            if queue and call in queue:
+            queue = self._queues.get(owner, deque())
+            call = next((one for one in queue if one.future is future), None)
+            if call is not None:
                 queue.remove(call)
                 # Tells who waits for the future by other means than a callback.
-                call.future.set_running_or_notify_cancel()
+                future.set_running_or_notify_cancel()
                 if not queue:
-                    del self._queues[call.owner]
+                    del self._queues[owner]
 
 
 class _Share(Executor):

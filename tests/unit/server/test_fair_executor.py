@@ -1,7 +1,9 @@
 """Threads are shared out: whoever has many calls waits for himself."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 
@@ -207,3 +209,24 @@ def test_only_so_many_calls_rest(gate: Gate, monkeypatch: pytest.MonkeyPatch) ->
         # One has given its place away, and the two others keep theirs
         assert pool.waiting("dave") == 1
         gate.open()
+
+
+class Request:
+    """Something large that a call is given."""
+
+
+def test_what_a_call_was_given_is_freed_at_its_end(pool: FairExecutor) -> None:
+    # Given a process that collects garbage seldom
+    gc.disable()
+    try:
+        request = Request()
+        gone = weakref.ref(request)
+
+        # When a call with a request has ended
+        pool.of("alice").submit(lambda given: None, request).result(20)
+        del request
+
+        # Then nothing holds it
+        wait_for(lambda: gone() is None, "the request to be freed")
+    finally:
+        gc.enable()
