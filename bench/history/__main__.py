@@ -3,9 +3,10 @@
 Run it from the repository: `.venv/bin/python -m bench.history [--folder /tmp/history]`.
 One user has `--jobs` jobs with their events and media, 10,000 others have as many together, 65,000
 jobs wait and 50,000 run. The other database has 2,000 jobs of one user, so that its pages are as
-long. A server process stands on each. The calls on both take turns. They are measured as the
-databases were loaded, and again after ANALYZE. Filling takes some 10 minutes and 6 GiB for each
-kind of database; with `--folder` it is done once. Calls of workers and of upkeep are made in the
+long. A server process stands on each. The calls on both take turns, for the ratio, and then those
+on the long one are made in a row. They are measured as the databases were loaded, and again after
+ANALYZE. Filling takes some 10 minutes and 6 GiB for each kind of database; with `--folder` it is
+done once. Calls of workers and of upkeep are made in the
 process of the bench, the others by gRPC.
 """
 
@@ -52,7 +53,8 @@ def misses(_: Figures, row: Row) -> str:
         MOST_TIMES
     ):
         found.append(f"over {MOST_TIMES:.0f} ×")
-    if max(row[f"{stage}_ms"].median for stage in STAGES if f"{stage}_ms" in row.values) > most:
+    in_a_row = [row[f"{stage}_row_ms"] for stage in STAGES if f"{stage}_row_ms" in row.values]
+    if any(time.median > most for time in in_a_row):
         found.append(f"over {most:.0f} ms")
     return ", ".join(found)
 
@@ -60,9 +62,11 @@ def misses(_: Figures, row: Row) -> str:
 COLUMNS = [
     metric("short history, p50 ms", "short_ms", 2, range=False),
     metric("long, p50 ms", "loaded_ms", 2),
+    metric("in a row", "loaded_row_ms", 2),
     metric("most ms", "loaded_most_ms", 1, range=False),
     metric("× short", "loaded_times", 2),
     metric("analyzed, p50 ms", "analyzed_ms", 2),
+    metric("in a row, analyzed", "analyzed_row_ms", 2),
     metric("× short, analyzed", "analyzed_times", 2),
     metric("found", "found", range=False),
     metric("found in the short one", "short_found", range=False),
@@ -179,7 +183,7 @@ async def _measured(
 
 
 def _of_workers(side: Side, asked: argparse.Namespace) -> Iterator[tuple[str, Call]]:
-    for name, call in calls(side.db, asked.repetitions * asked.calls):
+    for name, call in calls(side.db, 2 * asked.repetitions * asked.calls):
         yield f"store: {name}", _in_thread(call)
 
 
@@ -191,25 +195,37 @@ def _in_thread(call: Callable[[], object]) -> Call:
 
 
 async def _pair(long: Call, short: Call, count: int, stage: str) -> Values:
-    """Calls on both in turns, and the medians."""
+    """Calls on both in turns, then calls on the long one in a row, and the medians.
+
+    In turns two servers and two databases push each other out of the caches of the processor,
+    which the ratio does not feel. In a row is what one server answers.
+    """
     ages: dict[Call, list[float]] = {long: [], short: []}
     brought: dict[Call, object] = {}
     for _ in range(count):
         for call in (short, long):
-            begun = time.perf_counter()
-            brought[call] = await call()
-            ages[call].append((time.perf_counter() - begun) * 1000)
+            age, brought[call] = await _timed(call)
+            ages[call].append(age)
     of_long, of_short = sorted(ages[long]), sorted(ages[short])
+    in_a_row = sorted([(await _timed(long))[0] for _ in range(count)])
     base = percentile(of_short, 0.5)
     values = {
         f"{stage}_ms": percentile(of_long, 0.5),
-        f"{stage}_most_ms": of_long[-1],
+        f"{stage}_row_ms": percentile(in_a_row, 0.5),
+        f"{stage}_most_ms": max(of_long[-1], in_a_row[-1]),
         f"{stage}_times": percentile(of_long, 0.5) / base,
     }
     if stage == STAGES[0]:
         values["short_ms"] = base
     counts = {"found": brought[long], "short_found": brought[short]}
     return values | {name: n for name, n in counts.items() if isinstance(n, int)}
+
+
+async def _timed(call: Call) -> tuple[float, object]:
+    """How long the call took, in ms, and what it brought."""
+    begun = time.perf_counter()
+    brought = await call()
+    return (time.perf_counter() - begun) * 1000, brought
 
 
 def _upkeep(pair: Pair, asked: argparse.Namespace, run: Run) -> list[Row]:

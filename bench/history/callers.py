@@ -32,6 +32,7 @@ from server.commands.requests import MediaList
 
 Caller = Callable[[], Awaitable[int]]
 SIZE = 20
+PROMPT = "a pixel"
 # It passes all layers of the server and a thread of its pool, and asks no database.
 FLOOR = "floor: ListPromptTemplates"
 _JOBS = {"RUNNING": ["RUNNING"], "FAILED": ["FAILED"], "FAILED, CANCELLED": ["FAILED", "CANCELLED"]}
@@ -88,6 +89,7 @@ class Side:
 
 async def callers(side: Side) -> list[tuple[str, Caller]]:
     """The calls by name. Those that read come first."""
+    await _cancel_made(side)
     waiting = await _generate(side, ONE)
     calls = [*_jobs(side, waiting), *_watches(side), *_media(side)]
     return [
@@ -258,9 +260,23 @@ async def _floor(side: Side) -> int:
     return 1
 
 
+async def _cancel_made(side: Side) -> None:
+    """Cancels what earlier runs made of the one user, or snapshots would grow from run to run."""
+    request = pb.ListJobsRequest(states=[job_pb2.Job.QUEUED], page_size=200)
+    while True:
+        page = await side.stub.ListJobs(request, metadata=side.headers())
+        for job in page.jobs:
+            if job.image.prompt == PROMPT:
+                cancel = pb.CancelJobRequest(job_id=job.job_id)
+                await side.stub.CancelJob(cancel, metadata=side.headers())
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
 async def _generate(side: Side, user: str) -> str:
     """The id of a new job of the user."""
-    request = pb.GenerateImageRequest(spec=job_pb2.ImageSpec(prompt="a pixel"))
+    request = pb.GenerateImageRequest(spec=job_pb2.ImageSpec(prompt=PROMPT))
     answer = await side.stub.GenerateImage(request, metadata=side.headers(user))
     return str(answer.job.job_id)
 

@@ -575,7 +575,8 @@ ViewRow.add_index(
         "CREATE INDEX view_deleted ON view (user_id, deleted_media_id) WHERE deleted_media_id <> ''"
     )
 )
-MediaRow.add_index(SQL("CREATE INDEX media_sha256 ON media (user_id, sha256)"))
+# The user comes last: SQLite without statistics takes an index that begins with him for lists.
+MediaRow.add_index(SQL("CREATE INDEX media_hash ON media (sha256, user_id)"))
 UploadRow.add_index(SQL("CREATE INDEX upload_user ON upload (user_id)"))
 UploadRow.add_index(
     SQL("CREATE UNIQUE INDEX upload_sha256 ON upload (user_id, sha256) WHERE sha256 <> ''")

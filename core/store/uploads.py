@@ -33,7 +33,7 @@ _BEGIN_ANEW = Statement("""
     DELETE FROM upload WHERE user_id = :user_id AND sha256 = :sha256 AND sha256 <> ''
     RETURNING {upload_columns}
 """)
-# Index: `media_sha256`.
+# Index: `media_hash`.
 _HAS = Statement("""
     SELECT {media_columns} FROM media
     WHERE user_id = :user_id AND sha256 = :sha256 AND size_bytes = :size_bytes

@@ -18,12 +18,15 @@ def test_a_row_says_what_it_misses() -> None:
     def said(cell: str, **values: float) -> str:
         return misses(Figures("history"), row_of(cell, "sqlite", RUN, [values]))
 
-    assert said("GetJob", loaded_ms=4, loaded_times=1.5, analyzed_ms=4, analyzed_times=2) == ""
     assert (
-        said("GetJob", loaded_ms=4, loaded_times=1, analyzed_ms=4, analyzed_times=9) == "over 2 ×"
+        said("GetJob", loaded_row_ms=4, loaded_times=1.5, analyzed_row_ms=4, analyzed_times=2) == ""
     )
-    assert said("GetJob", loaded_ms=6, loaded_times=3) == "over 2 ×, over 5 ms"
-    assert said("ListMedia, words: two", loaded_ms=6, loaded_times=1) == ""
+    assert (
+        said("GetJob", loaded_row_ms=4, loaded_times=1, analyzed_row_ms=4, analyzed_times=9)
+        == "over 2 ×"
+    )
+    assert said("GetJob", loaded_row_ms=6, loaded_times=3) == "over 2 ×, over 5 ms"
+    assert said("ListMedia, words: two", loaded_row_ms=6, loaded_times=1) == ""
 
 
 def test_a_folder_is_filled_once_and_only_for_one_size(tmp_path: Path) -> None:

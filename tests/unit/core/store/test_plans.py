@@ -67,6 +67,9 @@ TABLE = re.compile(
     r"(?:SCAN|BLOOM FILTER ON|SEARCH(?= \w+ USING AUTOMATIC)) (\w+)"
     r"(?: USING (?:COVERING )?INDEX (\w+))?"
 )
+# A search that finds all rows of a user. What doesn't sort them reads some, in their order.
+ALL_OF_A_USER = re.compile(r"SEARCH (\w+) USING (?:COVERING )?INDEX (\w+) \(user_id=\?\)$")
+SORTS = "USE TEMP B-TREE FOR ORDER BY"
 
 
 def all_statements() -> list[tuple[str, Statement]]:
@@ -123,7 +126,10 @@ def explained(db: Database) -> list[str]:
     for name, statement in all_statements():
         sql, values = statement.render(db.dialect)
         plan = ask(db, f"EXPLAIN QUERY PLAN {sql}", (None,) * len(values))
-        seen = [TABLE.match(row[3]) for row in plan]
+        sorting = {part for _, part, _, step in plan if step == SORTS}
+        seen = [TABLE.match(step) for _, _, _, step in plan]
+        users = [ALL_OF_A_USER.match(step) for _, part, _, step in plan if part in sorting]
+        seen += [match for match in users if match and match[1] not in ONE_ROW]
         named = aliases(sql, tables)
         scans = [(named[m[1]], m[2] or "") for m in seen if m and m[1] in named]
         found += wrong(scans, name)
