@@ -31,9 +31,13 @@ class View:
 
     def to_json(self) -> dict[str, Any]:
         """Its fields that are not empty."""
+        media = {"media": self.media.to_json()} if self.media else {}
+        return self.to_json_alone() | media
+
+    def to_json_alone(self) -> dict[str, Any]:
+        """Its fields that are not empty, without the item."""
         values: dict[str, Any] = {
             "view": self.view,
-            "media": self.media and self.media.to_json(),
             "looping": self.looping,
             "job_id": self.job_id,
             "apply_time": self.apply_time,

@@ -71,7 +71,51 @@ Answers leave out fields that have their default: 0, false, empty. Every error h
 the same port.
 """
 _LINES = "A stream: one JSON object a line, as it happens."
-_EVENTS = "The same as server-sent events."
+_EVENTS = """\
+With `accept: text/event-stream`, as an EventSource asks, the same as server-sent events. `event`
+is the kind of a message's events: `job`, `progress`, `synced`, `reset`, `end`, `notifications`,
+`views`, `announcement`, or `checkpoint` without events. `id` is the token to go on from, `data`
+this object in one line. A comment comes after 15 s of silence.
+"""
+_EVENTS_PATH = "/v1/jobs:watch"
+# What the HTTP process answers by itself: no method of a service has it.
+_TICKET = {
+    "operationId": "MakeStreamTicket",
+    "tags": ["Streams"],
+    "summary": "Make stream ticket",
+    "description": (
+        "A ticket for a page that can't send a header, such as one with an EventSource. It opens"
+        " `GET /v1/jobs:watch` once, as the caller, within 60 s. Scope jobs.read."
+    ),
+    "parameters": [],
+    "responses": {
+        "200": {
+            "description": "The answer.",
+            "content": {"application/json": {"schema": {"$ref": f"{SCHEMAS}StreamTicket"}}},
+        },
+        "default": {"$ref": "#/components/responses/Error"},
+    },
+}
+_OWN_SCHEMAS: dict[str, Schema] = {
+    "StreamTicket": {
+        "type": "object",
+        "required": ["ticket", "expireTime"],
+        "properties": {
+            "ticket": {"type": "string", "description": "For the parameter `ticket`."},
+            "expireTime": {**_WELL_KNOWN["google.protobuf.Timestamp"]},
+        },
+    }
+}
+_STREAMS = {"name": "Streams", "description": "Server-sent events for pages: `GET /v1/jobs:watch`."}
+_LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": (
+        "Of server-sent events: the `id` of the last message. A browser that connects again sends"
+        " it by itself; it wins over `resumeToken`."
+    ),
+}
 
 
 def make_openapi(descriptors: Path) -> str:
@@ -106,7 +150,8 @@ class _Document:
             for method in service.methods:
                 for number, rule in enumerate(_rules(method)):
                     self._add(method, rule, f"{method.name}{number + 1 if number else ''}")
-        self._schemas |= _error_schemas(self._enum(reasons))
+        self._paths["/v1/streams:ticket"] = {"post": _TICKET}
+        self._schemas |= _OWN_SCHEMAS | _error_schemas(self._enum(reasons))
         return {
             "openapi": "3.1.0",
             "info": {"title": "Rushes", "version": "v1", "description": _ABOUT},
@@ -115,13 +160,20 @@ class _Document:
             "tags": [
                 {"name": _tag(service), "description": self._comments.get(service.full_name, "")}
                 for service in services
-            ],
+            ]
+            + [_STREAMS],
             "paths": dict(sorted(self._paths.items())),
             "components": {
                 "schemas": dict(sorted(self._schemas.items())),
                 "responses": {"Error": _ERROR_RESPONSE},
                 "securitySchemes": {
-                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                    "ticket": {
+                        "type": "apiKey",
+                        "in": "query",
+                        "name": "ticket",
+                        "description": "For server-sent events alone: see `MakeStreamTicket`.",
+                    },
                 },
             },
         }
@@ -151,8 +203,13 @@ class _Document:
             operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
         else:
             operation["parameters"] += self._query(method.input_type, frozenset(variables))
+        answer = self._answer(method)
+        if path == _EVENTS_PATH:
+            operation["parameters"].append(_LAST_EVENT_ID)
+            operation["security"] = [{"bearer": []}, {"ticket": []}]
+            answer = _with_events(answer)
         operation["responses"] = {
-            "200": self._answer(method),
+            "200": answer,
             "default": {"$ref": "#/components/responses/Error"},
         }
         operations[verb] = operation
@@ -203,17 +260,9 @@ class _Document:
 
     def _answer(self, method: MethodDescriptor) -> Schema:
         schema = self._message(method.output_type)
-        if not method.server_streaming:
-            return {
-                "description": "The answer.",
-                "content": {"application/json": {"schema": schema}},
-            }
         return {
-            "description": f"{_LINES} With `accept: text/event-stream`: {_EVENTS.lower()}",
-            "content": {
-                "application/json": {"schema": schema},
-                "text/event-stream": {"schema": schema},
-            },
+            "description": _LINES if method.server_streaming else "The answer.",
+            "content": {"application/json": {"schema": schema}},
         }
 
     def _plain(self, field: FieldDescriptor) -> Schema:
@@ -268,6 +317,13 @@ class _Document:
             told.append(f"At most one of {names}.")
         text = "\n\n".join(one for one in told if one)
         return {"description": text} if text else {}
+
+
+def _with_events(answer: Schema) -> Schema:
+    """The answer of a stream that the HTTP process gives in its form, too."""
+    told = f"{answer['description']} {_EVENTS}".replace("\n", " ").strip()
+    lines = answer["content"]["application/json"]
+    return {"description": told, "content": {"application/json": lines, "text/event-stream": lines}}
 
 
 def _rules(method: MethodDescriptor) -> list[Any]:

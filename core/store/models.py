@@ -510,6 +510,12 @@ JobRow.add_index(
     SQL("CREATE INDEX job_poll ON job (next_run_time) WHERE state = 'RUNNING' AND step = 'POLL'")
 )
 JobRow.add_index(SQL("CREATE INDEX job_reached ON job (queue, turn) WHERE start_time IS NOT NULL"))
+JobRow.add_index(
+    SQL(
+        "CREATE INDEX job_view ON job (user_id, apply_to_view) "
+        "WHERE apply_to_view <> '' AND state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
+    )
+)
 JobRow.add_index(SQL("CREATE INDEX job_model ON job (model, end_time) WHERE state = 'SUCCEEDED'"))
 JobLabel.add_index(SQL("CREATE INDEX job_label_job ON job_label (job_id)"))
 SpendingRow.add_index(SQL("CREATE INDEX spending_day ON spending (span) WHERE length(span) > 7"))
@@ -569,6 +575,7 @@ AnnouncementRead.add_index(
     SQL("CREATE INDEX announcement_read_by ON announcement_read (announcement_id)")
 )
 ViewRow.add_index(SQL("CREATE INDEX view_shown ON view (user_id, view) WHERE media_id <> ''"))
+ViewRow.add_index(SQL("CREATE INDEX view_cleared ON view (apply_time) WHERE media_id = ''"))
 ViewRow.add_index(SQL("CREATE INDEX view_media ON view (user_id, media_id) WHERE media_id <> ''"))
 ViewRow.add_index(
     SQL(

@@ -1,9 +1,9 @@
 """Removes what is too old, or too much: changes, ended jobs, request ids, spending, usage,
-API keys, messages."""
+API keys, messages, cleared views."""
 
 from collections.abc import Callable
 
-from core.store import announcements, budgets, keys, notifications, usage_days
+from core.store import announcements, budgets, keys, notifications, usage_days, views
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
@@ -65,6 +65,7 @@ def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) 
         lambda session: session.run(_REQUESTS, part=_PART),
         lambda session: notifications.forget(session, _PART),
         lambda session: announcements.forget(session, _PART),
+        lambda session: views.forget(session, keep_ms, _PART),
     ]
     while parts:
         for part in [*parts]:

@@ -212,12 +212,15 @@ def page(
 
     def work(session: Session) -> tuple[list[Usage], Usage | None]:
         total = None if after else session.row(_total(query.user_id is None), **values)
-        rows = session.rows(_groups_of(query, after), **values, **more) if query.keys else []
+        groups = _groups_of(query, after)
+        rows = session.rows(groups, **{**values, **more}) if query.keys else []
         sums = None if total is None else _usage(("", "", "", "", *total))
         return [_usage(row) for row in rows], sums
 
     names = ("after_day", "after_less", "after_model", "after_label", "after_user")
     more = {"most": limit, **dict(zip(names, after or (), strict=False))}
+    if after and Key.DAY in query.keys:
+        more["first_day"] = max(query.first_day, str(after[0]))
     if Key.LABEL in query.keys:
         more |= {
             "from_ms": query.from_ms,
@@ -268,7 +271,7 @@ def _groups(keys: tuple[Key, ...], of_all: bool, goes_on: bool) -> Statement:
     """
     names = ", ".join(key if key in keys else f"'' AS {key}" for key in Key)
     sums = ", ".join(f"sum({name}) AS {name}" for name in _VALUES)
-    source = _jobs(of_all) if Key.LABEL in keys else f"usage_day WHERE {_of(of_all)}"
+    source = _jobs(of_all) if Key.LABEL in keys else _usage_of(of_all, by_day=Key.DAY in keys)
     position = "(day, less, model, label_value, user_id)"
     after = "(:after_day, :after_less, :after_model, :after_label, :after_user)"
     return Statement(f"""
@@ -279,6 +282,16 @@ def _groups(keys: tuple[Key, ...], of_all: bool, goes_on: bool) -> Statement:
         {f"WHERE {position} > {after}" if goes_on else ""}
         ORDER BY day, less, model, label_value, user_id LIMIT :most
     """)
+
+
+def _usage_of(of_all: bool, *, by_day: bool) -> str:
+    """Rows of usage. By day, a page needs no more days than it has groups, and the day that the one
+    before it ended in."""
+    of = _of(of_all)
+    if not by_day:
+        return f"usage_day WHERE {of}"
+    days = f"SELECT DISTINCT day FROM usage_day WHERE {of} ORDER BY day LIMIT :most + 1"
+    return f"usage_day WHERE {of} AND day <= (SELECT max(day) FROM ({days}) needed)"
 
 
 @functools.cache

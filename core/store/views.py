@@ -8,6 +8,7 @@ newest wish wins. Invariant: no view shows an item that is in the bin or gone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.jobs import Job, State
 from core.media import Media, MediaType
@@ -16,11 +17,13 @@ from core.store.engine.sql import Statement, columns, name_part, name_part_by_di
 from core.store.rows import MEDIA_NAMES, media_from_row
 from core.views import View, ViewChange, ViewChangeType
 
+# All of a view that shows something that can change, first its name: see `_VERSIONS`.
+Version = Row
 # So many views of a user may show something.
 MAX_SHOWING = 1000
+_VERSION = ("view", "wish", "apply_time", "media_id", "title", "starred", "labels")
 _NAMES = ("view", "looping", "job_id", "apply_time", "deleted_media_id")
 name_part("view_columns", columns(_NAMES, "view"))
-name_part("shown_columns", columns(_NAMES, "shown"))
 # The order of names, the same on both databases whatever their languages are.
 name_part_by_dialect("by_bytes", sqlite="COLLATE BINARY", postgres='COLLATE "C"')
 # Views that show something, by name. Indexes: `view_shown`, the primary key of the items.
@@ -29,16 +32,19 @@ _SHOWING = Statement("""
     FROM view JOIN media ON media.media_id = view.media_id
     WHERE view.user_id = :user_id AND view.media_id <> '' ORDER BY view.view {by_bytes}
 """)
-# A page of them. At most MAX_SHOWING are looked at. Indexes: as above.
-_PAGE = Statement("""
-    SELECT {shown_columns}, {media_columns}
-    FROM (
-        SELECT {view_columns}, view.media_id FROM view
-        WHERE user_id = :user_id AND media_id <> '' AND view {by_bytes} > :after
-            AND substr(view, 1, CAST(:prefix_length AS INTEGER)) = :prefix
-        ORDER BY view {by_bytes} LIMIT :limit
-    ) shown JOIN media ON media.media_id = shown.media_id
-    ORDER BY shown.view {by_bytes}
+# A page of them. At most MAX_SHOWING are looked at. Indexes of both: as above.
+_FROM_PAGE = """
+    FROM view JOIN media ON media.media_id = view.media_id
+    WHERE view.user_id = :user_id AND view.media_id <> '' AND view.view {by_bytes} > :after
+        AND (:prefix = '' OR substr(view.view, 1, CAST(:prefix_length AS INTEGER)) = :prefix)
+    ORDER BY view.view {by_bytes} LIMIT :limit
+"""
+_PAGE = Statement(f"SELECT {{view_columns}}, {{media_columns}}, view.wish {_FROM_PAGE}")
+# What tells which version of a view it is. Its row changes by a wish, and of an item that is not in
+# the bin these columns change alone: see `core.store.media`.
+_VERSIONS = Statement(f"""
+    SELECT view.view, view.wish, view.apply_time,
+        media.media_id, media.title, media.starred, media.labels {_FROM_PAGE}
 """)
 # Indexes: both primary keys.
 _GET = Statement("""
@@ -79,6 +85,25 @@ _FORMER = Statement("""
     WHERE user_id = :user_id AND deleted_media_id = :media_id AND deleted_media_id <> ''
     ORDER BY view {by_bytes}
 """)
+# Views that show nothing, those first that were cleared first. Two kinds stay: those that an
+# undeletion names, and those whose wish is newer than that of a job that may yet succeed. A view
+# that is applied meanwhile stays because of the conditions outside. Indexes: `view_cleared`, the
+# primary keys, `job_view`.
+_FORGET = Statement("""
+    DELETE FROM view
+    WHERE media_id = '' AND apply_time < {moment} - :keep_ms AND (user_id, view) IN (
+        SELECT user_id, view FROM view cleared
+        WHERE media_id = '' AND apply_time < {moment} - :keep_ms
+            AND NOT EXISTS (SELECT 1 FROM media WHERE media.media_id = cleared.deleted_media_id)
+            AND NOT EXISTS (
+                SELECT 1 FROM job
+                WHERE job.user_id = cleared.user_id AND job.apply_to_view = cleared.view
+                    AND job.apply_to_view <> ''
+                    AND job.state IN ('QUEUED', 'RUNNING', 'RECONCILING')
+            )
+        ORDER BY apply_time LIMIT :part
+    )
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +129,26 @@ def showing(session: Session, user_id: str) -> list[View]:
     return [view_from_row(row) for row in session.rows(_SHOWING, user_id=user_id)]
 
 
-def page(db: Database, user_id: str, *, prefix: str, after: str, limit: int) -> list[View]:
+def page(db: Database, user_id: str, *, prefix: str, after: str, limit: int) -> dict[Version, View]:
     """Views that show something and whose names begin so, by name, from the one `after`."""
-    values = {"prefix": prefix, "prefix_length": len(prefix), "after": after, "limit": limit}
-    return [view_from_row(row) for row in db.rows(_PAGE, user_id=user_id, **values)]
+    rows = db.rows(_PAGE, **_values(user_id, prefix, after, limit))
+    return {_version(row): view_from_row(row[:-1]) for row in rows}
+
+
+def versions(db: Database, user_id: str, *, prefix: str, after: str, limit: int) -> list[Version]:
+    """Of which versions the views of such a page are, at a third of the price of the page."""
+    return db.rows(_VERSIONS, **_values(user_id, prefix, after, limit))
+
+
+def _values(user_id: str, prefix: str, after: str, limit: int) -> dict[str, Any]:
+    page = {"prefix": prefix, "prefix_length": len(prefix), "after": after, "limit": limit}
+    return {"user_id": user_id, **page}
+
+
+def _version(row: Row) -> Version:
+    """Of a row of `_PAGE`."""
+    shown = dict(zip((*_NAMES, *MEDIA_NAMES, "wish"), row, strict=True))
+    return tuple(shown[name] for name in _VERSION)
 
 
 def get(db: Database | Session, user_id: str, view: str) -> View:
@@ -192,6 +233,14 @@ def clear_items(
 def former(db: Database, user_id: str, media_id: str) -> list[str]:
     """The names of the views that show nothing since the item was deleted."""
     return [row[0] for row in db.rows(_FORMER, user_id=user_id, media_id=media_id)]
+
+
+def forget(session: Session, keep_ms: int, part: int) -> int:
+    """Removes up to `part` rows of views that were cleared longer than `keep_ms` ago; how many.
+
+    No change is lost by it: a view without a row shows nothing, as it did before.
+    """
+    return session.run(_FORGET, keep_ms=keep_ms, part=part)
 
 
 def view_from_row(row: Row) -> View:

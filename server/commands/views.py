@@ -3,10 +3,13 @@
 import json
 import time
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from core.store import Database, view_calls
 from core.store import views as view_store
 from core.store.view_calls import Changed
+from core.store.views import Version
 from core.telling.changes import Changes
 from core.tokens import Tokens
 from core.views import View
@@ -30,23 +33,37 @@ class Views:
         self._tokens = tokens
         self._changes = changes
 
-    def page(self, user_id: str, wanted: ViewList) -> tuple[list[View], str]:
+    def page(self, user_id: str, wanted: ViewList) -> tuple[dict[Version, View], str]:
         """A page of views that show something, by name, and the token of the next.
 
         Raises:
             PageTokenInvalid: when the token is not one of this list.
         """
-        listing, now_ms = "views:" + json.dumps(wanted.prefix), int(time.time() * 1000)
-        token = wanted.page_token
+        found = view_store.page(self._db, user_id, **self._asked(user_id, wanted))
+        shown = dict(islice(found.items(), wanted.page_size))
+        return shown, self._next_token(user_id, wanted, list(found))
+
+    def versions(self, user_id: str, wanted: ViewList) -> tuple[list[Version], str]:
+        """The versions of the views of such a page, and the token of the next.
+
+        Raises:
+            PageTokenInvalid: when the token is not one of this list.
+        """
+        found = view_store.versions(self._db, user_id, **self._asked(user_id, wanted))
+        return found[: wanted.page_size], self._next_token(user_id, wanted, found)
+
+    def _asked(self, user_id: str, wanted: ViewList) -> dict[str, Any]:
+        """One more view than the page has, so that the next page is known to be there."""
+        token, now_ms = wanted.page_token, _now_ms()
+        listing = _listing(wanted)
         after = self._tokens.read_page(user_id, listing, token, now_ms)[0] if token else ""
-        size = wanted.page_size
-        found = view_store.page(
-            self._db, user_id, prefix=wanted.prefix, after=after, limit=size + 1
-        )
-        shown = found[:size]
-        if len(found) == len(shown):
-            return shown, ""
-        return shown, self._tokens.page(user_id, listing, [shown[-1].view], now_ms)
+        return {"prefix": wanted.prefix, "after": after, "limit": wanted.page_size + 1}
+
+    def _next_token(self, user_id: str, wanted: ViewList, found: list[Version]) -> str:
+        if len(found) <= wanted.page_size:
+            return ""
+        name = found[wanted.page_size - 1][0]
+        return self._tokens.page(user_id, _listing(wanted), [name], _now_ms())
 
     def get(self, user_id: str, view: str) -> View:
         """What the view shows."""
@@ -66,3 +83,11 @@ class Views:
     def clear(self, user_id: str, view: str) -> Changed:
         """Makes the view show nothing."""
         return self._changes.make_own(lambda db: view_calls.clear(db, user_id, view))
+
+
+def _listing(wanted: ViewList) -> str:
+    return "views:" + json.dumps(wanted.prefix)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

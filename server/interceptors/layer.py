@@ -85,11 +85,11 @@ def _make_handler(call: Call, behaviour: Behaviour, of: Handler) -> Handler:
     any_behaviour: Any = behaviour
     if call.streaming:
         return grpc.unary_stream_rpc_method_handler(any_behaviour, None, _or_bytes(of))
-    return grpc.unary_unary_rpc_method_handler(any_behaviour, None, of.response_serializer)
+    return grpc.unary_unary_rpc_method_handler(any_behaviour, None, _or_bytes(of))
 
 
 def _or_bytes(of: Handler) -> Callable[[Any], bytes]:
-    """A serializer that passes bytes on: a watch writes bytes that many watchers share."""
+    """A serializer that passes bytes on: watchers and pages share what is serialized once."""
     serialize: Any = of.response_serializer
 
     def serialize_or_pass(answer: Any) -> bytes:

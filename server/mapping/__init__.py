@@ -16,7 +16,7 @@ from core.events import QueueInfo, UserChange
 from core.jobs import Job
 from core.kinds import Record, record_from_json
 from core.media import Media
-from core.views import View, ViewChange, ViewChangeType
+from core.views import View
 from rushes.v1 import error_reason_pb2, job_pb2, media_pb2, model_pb2, view_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.read import Estimate
@@ -58,6 +58,10 @@ class Mapper:
         self._addresses = addresses
         self.currency = currency
         self._max_outputs = max_outputs
+
+    def expire_time_s(self, ttl_seconds: int | None = None) -> int:
+        """When addresses end that are made now, in seconds of the epoch."""
+        return self._addresses.expire_time_s(ttl_seconds)
 
     def job_to_proto(self, job: Job, queue: QueueInfo | None = None) -> job_pb2.Job:
         """A job as callers see it; `queue` is its place while it waits."""
@@ -209,30 +213,37 @@ class Mapper:
 
     def views_to_proto(self, views: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The fields of ViewEvents, of what `ViewChange.to_json` wrote."""
-        return [
-            {
-                "type": enum_value(view_pb2.ViewEvent.Type, one["type"]),
-                "view": self._view(one["view"]),
-            }
-            for one in views
-        ]
+        return [self._view_event(one["type"], one["view"]) for one in views]
 
-    def _view(self, values: dict[str, Any], ttl_seconds: int | None = None) -> dict[str, Any]:
+    def _view_event(self, type: str, values: dict[str, Any]) -> dict[str, Any]:
+        media = values.get("media")
+        view = self._view(values, Media.from_json(media) if media else None)
+        return {"type": enum_value(view_pb2.ViewEvent.Type, type), "view": view}
+
+    def _view(
+        self, values: dict[str, Any], media: Media | None, ttl_seconds: int | None = None
+    ) -> dict[str, Any]:
         names = ("view", "looping", "job_id", "deleted_media_id")
         fields: dict[str, Any] = {name: values[name] for name in names if name in values}
         fields["apply_time"] = timestamp(values.get("apply_time"))
-        if media := values.get("media"):
-            fields["media"] = self.media_fields(Media.from_json(media), ttl_seconds)
+        if media is not None:
+            fields["media"] = self.media_fields(media, ttl_seconds)
         return fields
 
     def view_to_proto(self, view: View, ttl_seconds: int | None = None) -> view_pb2.View:
         """A view with addresses that last `ttl_seconds`, or as long as is usual here."""
-        return view_pb2.View(**self._view(view.to_json(), ttl_seconds))
+        return view_pb2.View(**self._view(view.to_json_alone(), view.media, ttl_seconds))
 
     def current_views_to_proto(self, views: Iterable[View], now_ms: int) -> pb.WatchEvent:
         """What views show in a snapshot."""
-        changes = (ViewChange(type=ViewChangeType.CURRENT, view=view).to_json() for view in views)
-        return pb.WatchEvent(event_time=timestamp(now_ms), views=self.views_to_proto(changes))
+        shown = [
+            {
+                "type": view_pb2.ViewEvent.CURRENT,
+                "view": self._view(view.to_json_alone(), view.media),
+            }
+            for view in views
+        ]
+        return pb.WatchEvent(event_time=timestamp(now_ms), views=shown)
 
     def current_to_proto(
         self, job: Job, now_ms: int, queue: QueueInfo | None = None

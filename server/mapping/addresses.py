@@ -28,6 +28,9 @@ class Addresses(Protocol):
         """The addresses of the item, good for at least that long; None takes the installation's
         lifetime."""
 
+    def expire_time_s(self, ttl_seconds: int | None = None) -> int:
+        """When addresses end that are made now, in seconds of the epoch."""
+
 
 class BlobAddresses:
     """Addresses that the blob store signs. The clock is this host's, by which they are checked."""
@@ -43,12 +46,16 @@ class BlobAddresses:
         """The addresses of the item; a thumbnail only when it was made."""
         if media.delete_time is not None:
             return Signed()
-        expire = expire_time_s(self._clock(), ttl_seconds or self._default)
+        expire = self.expire_time_s(ttl_seconds)
         return Signed(
             self._url(media, Variant.CONTENT, media.mime_type, media.blob_key, expire),
             self._url(media, Variant.THUMBNAIL, "image/webp", media.thumbnail_key, expire),
             expire * 1000,
         )
+
+    def expire_time_s(self, ttl_seconds: int | None = None) -> int:
+        """When addresses end that are made now, in seconds of the epoch."""
+        return expire_time_s(self._clock(), ttl_seconds or self._default)
 
     def _url(self, media: Media, variant: Variant, mime_type: str, key: str, expire: int) -> str:
         if not key:

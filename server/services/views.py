@@ -1,10 +1,13 @@
 """ViewService: each RPC takes the caller, checks the request, runs one command, maps the answer."""
 
+from typing import Any
+
 from rushes.v1 import view_service_pb2 as pb
 from rushes.v1 import view_service_pb2_grpc as rpc
 from server.commands.views import Views
 from server.interceptors.layer import Context
 from server.mapping import Mapper
+from server.mapping.view_pages import ViewPages
 from server.parts import Parts
 from server.principal import require_principal
 from server.validation.views import ViewValidator
@@ -21,14 +24,16 @@ class ViewService(rpc.ViewServiceServicer):
         self._check = validator
         self._views = views
         self._map = mapper
+        self._pages = ViewPages(mapper)
 
-    def ListViews(self, request: pb.ListViewsRequest, context: Context) -> pb.ListViewsResponse:
+    def ListViews(self, request: pb.ListViewsRequest, context: Context) -> Any:
         wanted = self._check.list(request)
-        views, token = self._views.page(_user(), wanted)
-        ttl = wanted.url_ttl_seconds
-        return pb.ListViewsResponse(
-            views=[self._map.view_to_proto(view, ttl) for view in views], next_page_token=token
-        )
+        versions, token = self._views.versions(_user(), wanted)
+        page = self._pages.known(versions, token, wanted.url_ttl_seconds)
+        if page is None:
+            views, token = self._views.page(_user(), wanted)
+            page = self._pages.made(views, token, wanted.url_ttl_seconds)
+        return page
 
     def GetView(self, request: pb.GetViewRequest, context: Context) -> pb.GetViewResponse:
         view, ttl = self._check.get(request)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from core.errors import NotFound, ResourceLimitReached
 from core.events import Event, UserChange
 from core.media import Media, MediaType
-from core.store import Database, events, media, transitions, view_calls, views
+from core.store import Database, events, media, retention, transitions, view_calls, views
 from core.store.claims import Claim
 from core.store.engine.sql import Statement
 from core.store.view_calls import Changed
@@ -23,6 +24,7 @@ ADD = Statement("""
     VALUES ('alice', :view, :media_id, 0, 0, FALSE, '', '')
 """)
 CHANGES = Statement("SELECT revision FROM job_event WHERE user_id = :user_id ORDER BY revision")
+ROWS = Statement("SELECT view FROM view WHERE user_id = 'alice' ORDER BY view")
 KEEP_MS = 60_000
 
 
@@ -136,8 +138,10 @@ def test_lists_have_what_shows_something_by_name_and_prefix(db: Database) -> Non
     view_calls.clear(db, "alice", "gone")
 
     def names(prefix: str = "", after: str = "", limit: int = 9) -> list[str]:
-        found = views.page(db, "alice", prefix=prefix, after=after, limit=limit)
-        return [one.view for one in found]
+        asked: dict[str, Any] = {"prefix": prefix, "after": after, "limit": limit}
+        found = views.page(db, "alice", **asked)
+        assert list(found) == views.versions(db, "alice", **asked)
+        return [one.view for one in found.values()]
 
     # By bytes, whatever the database takes for the order of letters
     assert names() == ["Card/1", "a", "card", "card/10", "card/2", "card_"]
@@ -146,6 +150,82 @@ def test_lists_have_what_shows_something_by_name_and_prefix(db: Database) -> Non
     assert names("card/", after="card/10") == ["card/2"]
     found = events.snapshot(db, "alice", with_views=True)
     assert [one.view for one in found.views] == names()
+
+
+def test_each_change_of_a_view_or_its_item_makes_another_version_of_it(db: Database) -> None:
+    # Given a view
+    item = stored(db)
+    apply(db, "desk", item)
+
+    # When its item or what it shows changes, one thing after the other
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: media.update(db, "alice", item, title="waves", starred=None, labels={}),
+        lambda: media.update(db, "alice", item, title=None, starred=True, labels={}),
+        lambda: media.update(db, "alice", item, title=None, starred=None, labels={"a": "b"}),
+        lambda: apply(db, "desk", item, looping=False),
+        lambda: apply(db, "desk", stored(db)),
+        lambda: succeed(db, wish(db)),
+    ]
+    seen = {}
+    for change in changes:
+        change()
+        seen |= views.page(db, "alice", prefix="", after="", limit=9)
+
+    # Then each time it is another version, and a version is always the same view
+    assert len(seen) == len(changes) == len(set(map(repr, seen.values())))
+    assert views.versions(db, "alice", prefix="", after="", limit=9) == [list(seen)[-1]]
+
+
+def kept(db: Database, keep_ms: int = -KEEP_MS) -> list[str]:
+    """The views of which something is known after what is too old was forgotten."""
+    retention.forget(db, keep_ms)
+    return [row[0] for row in db.rows(ROWS)]
+
+
+def test_a_view_that_was_cleared_is_forgotten_in_time_and_one_that_shows_is_not(
+    db: Database,
+) -> None:
+    for name in ("shown", "cleared"):
+        apply(db, name, stored(db))
+    view_calls.clear(db, "alice", "cleared")
+
+    assert kept(db, KEEP_MS) == ["cleared", "shown"]
+    assert kept(db) == ["shown"]
+    assert views.get(db, "alice", "cleared") == View(view="cleared")
+
+
+def test_a_view_of_a_deleted_item_is_kept_while_the_item_can_come_back(db: Database) -> None:
+    # Given a view that a deletion cleared, long ago
+    item = stored(db)
+    apply(db, "desk", item)
+    media.bin(db, "alice", [item], KEEP_MS)
+
+    # Then an undeletion names it, until the item is erased
+    assert kept(db) == ["desk"]
+    media.unbin(db, "alice", item)
+    assert views.former(db, "alice", item) == ["desk"]
+    media.erase(db, "alice", [item])
+    assert kept(db) == []
+
+
+def test_a_cleared_view_is_kept_while_an_older_job_may_want_it(db: Database) -> None:
+    # Given a view that was cleared after a job was accepted that wants it
+    item = stored(db)
+    for name in ("desk", "wall"):
+        apply(db, name, item)
+    claim = wish(db, "desk")
+    for name in ("desk", "wall"):
+        view_calls.clear(db, "alice", name)
+
+    # When what is too old is forgotten before the job ends
+    assert kept(db) == ["desk"]
+
+    # Then the newest wish still wins, and after that it is forgotten
+    event, _ = succeed(db, claim)
+    assert said(event.change) == []
+    assert shown(db, "desk") == ""
+    assert kept(db) == []
 
 
 def test_at_most_a_thousand_views_show_something(db: Database) -> None:
@@ -358,6 +438,6 @@ def test_applying_and_deleting_at_once_leaves_no_view_with_what_is_deleted(db: D
         for one in done:
             with contextlib.suppress(NotFound):  # it was deleted first
                 one.result()
-        assert views.page(db, user_id, prefix="", after="", limit=9) == []
+        assert views.page(db, user_id, prefix="", after="", limit=9) == {}
         found = [row[0] for row in db.rows(CHANGES, user_id=user_id)]
         assert found == list(range(1, revision(db, user_id) + 1))

@@ -28,11 +28,14 @@ from rushes.errors import RushesError, reason_name
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import Cost, Job
 from rushes.v1.notification_pb2 import Notification, NotificationEvent
+from rushes.v1.view_pb2 import ViewEvent
 
 Line = dict[str, Any]
 
 USER, SECRET = "user-", "secret-"
 THIEF = "thief-"
+# What an event is that is about no job: notifications or views alone.
+BESIDE = "beside"
 _NAMES = re.compile(rb"(?:user|secret)-(\d+)")
 
 
@@ -79,14 +82,17 @@ def view_of(job: Job) -> Line:
 
 
 def event_of(event: pb.WatchEvent) -> Line:
-    """One event of a frame: `event` is its type, or progress, synced, reset, end."""
-    kind = event.WhichOneof("event") or "unknown"
-    if kind == "job":
-        name = pb.JobEvent.Type.Name(event.job.type)
-        told = {"revision": event.revision, "job": view_of(event.job.job)}
+    """One event of a frame: `event` is its type, or progress, synced, reset, end, or `beside`."""
+    kind = event.WhichOneof("event") or BESIDE
+    if kind in ("job", BESIDE):
+        told: Line = {"event": kind, "revision": event.revision}
+        if kind == "job":
+            told |= {"event": pb.JobEvent.Type.Name(event.job.type), "job": view_of(event.job.job)}
         if event.notifications:
             told["notifications"] = [_heard(one) for one in event.notifications]
-        return {"event": name, **told}
+        if event.views:
+            told["views"] = [_seen(one) for one in event.views]
+        return told
     if kind == "progress":
         tick = event.progress
         return {"event": kind, "job_id": tick.job_id, "attempt": tick.attempt}
@@ -98,11 +104,25 @@ def event_of(event: pb.WatchEvent) -> Line:
 
 
 def _heard(change: NotificationEvent) -> Line:
-    return {
+    told: Line = {
         "type": NotificationEvent.Type.Name(change.type),
-        "kind": Notification.Kind.Name(change.notification.kind),
         "unread": change.unread_count,
     }
+    if change.HasField("notification"):
+        one = change.notification
+        told |= {"kind": Notification.Kind.Name(one.kind), "id": one.notification_id}
+        told["made"] = one.create_time.ToMilliseconds()
+    if change.notification_ids:
+        told["ids"] = list(change.notification_ids)
+    if change.HasField("until_time"):
+        told["until"] = change.until_time.ToMilliseconds()
+    return told
+
+
+def _seen(change: ViewEvent) -> Line:
+    view = change.view
+    told = {"type": ViewEvent.Type.Name(change.type), "view": view.view}
+    return told | {"media_id": view.media.media_id}
 
 
 class Recorder:

@@ -12,13 +12,17 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from datetime import UTC
+from typing import Any, NamedTuple, TypeVar
 
+from core.store.engine.database import Database
+from core.store.engine.sql import Statement
 from rushes import AsyncClient, AsyncEventStream, is_done
 from rushes._async.seam import AsyncClock
 from rushes.errors import DeadlineExceeded, RushesError, Unavailable
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import WatchEvent
+from rushes.v1.notification_pb2 import Notification
 from tests.crash.history import THIEF, Recorder, user_name
 from tests.crash.plan import Ask, Mix, bursts
 from tests.crash.wiretap import tap
@@ -32,12 +36,32 @@ SLOW_SECONDS = 0.4
 RETRY_SECONDS = 0.5
 CHECKPOINT_SECONDS = 2.0
 THEFT_EVERY = 100
+READS_AT_ONCE = 20
+_HEADS = Statement("""
+    SELECT user_stream.user_id, user_stream.revision, coalesce(max(job.revision), 0)
+    FROM user_stream LEFT JOIN job ON job.user_id = user_stream.user_id
+    GROUP BY user_stream.user_id, user_stream.revision
+""")
+
+
+class Head(NamedTuple):
+    """A user's revision, and that of the last change of a job."""
+
+    revision: int = 0
+    of_jobs: int = 0
+
+
+def heads_of(db: Database) -> dict[str, Head]:
+    """What the watchers of each user are to be told."""
+    return {row[0]: Head(row[1], row[2]) for row in db.rows(_HEADS)}
 
 
 @dataclass
 class Watcher:
     """One watcher, and what it knows. `told` is None until something tells its revision.
 
+    in_snapshot: whether it knows no more than a snapshot told it, which says no revision but those
+    of its jobs.
     token: of what it has worked through: a watcher to whom nothing happens after SYNCED has none.
     """
 
@@ -47,6 +71,7 @@ class Watcher:
     comes_back: bool = False
     recent: bool = False
     told: int | None = None
+    in_snapshot: bool = True
     token: str = ""
     heard: bool = False
     unfinished: set[str] = field(default_factory=set)
@@ -55,20 +80,23 @@ class Watcher:
         """Takes what the SDK hands on."""
         self.heard = True
         if event.HasField("reset"):
-            self.told, self.unfinished = None, set()
+            self.told, self.in_snapshot, self.unfinished = None, True, set()
         if event.HasField("job"):
             self._learn_job(event.revision, event.job.job)
+        if event.revision:
+            self.told, self.in_snapshot = max(self.told or 0, event.revision), False
 
     def _learn_job(self, revision: int, job: Job) -> None:
         (self.unfinished.discard if is_done(job) else self.unfinished.add)(job.job_id)
-        # A snapshot of all jobs ends at the revision of the one that changed last.
-        known = revision or (job.revision if self.recent else 0)
-        if known:
-            self.told = max(self.told or 0, known)
+        # A snapshot of all jobs has the one that changed last.
+        if self.recent and not revision:
+            self.told = max(self.told or 0, job.revision)
 
-    def knows(self, head: int) -> bool:
+    def knows(self, head: Head) -> bool:
         """Whether it was told everything up to the revision."""
-        return not self.unfinished if self.told is None else self.told >= head
+        if self.told is None:
+            return not self.unfinished
+        return self.told >= (head.of_jobs if self.in_snapshot else head.revision)
 
 
 class Load:
@@ -127,12 +155,12 @@ class Load:
         self._set(self._stopping)
         return self.join(seconds)
 
-    def catch_up(self, heads: Mapping[str, int], seconds: float) -> bool:
+    def catch_up(self, heads: Mapping[str, Head], seconds: float) -> bool:
         """Waits until every watcher knows its user's revision; the slow ones hurry now."""
         self._set(self._calm)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self._failure is None:
-            if all(watcher.knows(heads.get(watcher.user, 0)) for watcher in self.watchers):
+            if all(watcher.knows(heads.get(watcher.user, Head())) for watcher in self.watchers):
                 return True
             time.sleep(0.1)
         return False
@@ -209,6 +237,21 @@ class Load:
         if ask.look_after is not None:
             await pause(self._stopping, ask.look_after)
             await self._insist(lambda: client.get_job(job_id))
+        if ask.read_after is not None:
+            await pause(self._stopping, ask.read_after)
+            await self._read(client, up_to_now=ask.reads_all)
+
+    async def _read(self, client: AsyncClient, *, up_to_now: bool) -> None:
+        """Marks what is unread as read: the newest by name, or all that is there."""
+        unread = await self._insist(lambda: _unread(client))
+        if not unread:
+            return
+        if up_to_now:
+            newest = max(one.create_time.ToDatetime(UTC) for one in unread)
+            await self._insist(lambda: client.mark_read(until=newest))
+        else:
+            names = [one.notification_id for one in unread]
+            await self._insist(lambda: client.mark_read(names))
 
     async def _send(self, ask: Ask) -> Job:
         client = self._clients[ask.user]
@@ -246,7 +289,7 @@ class Load:
                     resume_token=watcher.token,
                     recent=RECENT_SECONDS if watcher.recent else 0,
                     checkpoint_interval=CHECKPOINT_SECONDS,
-                    include=["NOTIFICATIONS"],
+                    include=["NOTIFICATIONS", "VIEWS"],
                 )
                 try:
                     await self._follow(watcher, watch, session)
@@ -274,8 +317,12 @@ class Load:
         place = {"watch": watcher.name, "session": session}
         if event.HasField("reset"):
             self._recorder.write("applied", **place, reset=True)
-        elif event.HasField("job") and event.revision:
+        elif event.revision:
             self._recorder.write("applied", **place, revision=event.revision)
+
+
+async def _unread(client: AsyncClient) -> list[Notification]:
+    return [one async for one in client.notifications(unread=True, limit=READS_AT_ONCE)]
 
 
 async def _peek(client: AsyncClient, token: str) -> WatchEvent:

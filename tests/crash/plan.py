@@ -30,7 +30,7 @@ WORDS = {
     "sim:no-cancel": 10,
     "sim:slow": 10,
 }
-DUPLICATES, CANCELS, LOOKS = 0.10, 0.05, 0.05
+DUPLICATES, CANCELS, LOOKS, READS = 0.10, 0.05, 0.05, 0.15
 VIEWS = 3
 BURST_SECONDS = (0.2, 1.0)
 BURST_RATE = (50, 200)
@@ -49,6 +49,8 @@ class Ask:
     cancel_after: float | None = None
     only_if_free: bool = False
     look_after: float | None = None
+    read_after: float | None = None
+    reads_all: bool = False
 
     @property
     def is_video(self) -> bool:
@@ -109,6 +111,8 @@ def _ask(dice: random.Random, tail: str, users: int, mix: Mix) -> Ask:
         cancel_after=dice.uniform(0, 2) if dice.random() < CANCELS else None,
         only_if_free=dice.random() < 0.3,
         look_after=dice.uniform(0, 3) if dice.random() < LOOKS else None,
+        read_after=dice.uniform(0, 3) if dice.random() < READS else None,
+        reads_all=dice.random() < 0.3,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.crash.checker import Final, Violation, check
 from tests.crash.checker.usage import COUNTS, NAMES
-from tests.crash.history import Line
+from tests.crash.history import BESIDE, Line
 
 USER, OTHER = "user-01", "user-02"
 WATCH = "watch-01"
@@ -73,6 +73,18 @@ class Story:
             }
         )
         told["job"].pop("estimated")
+        return told
+
+    def read(self, user: str, **how: Any) -> Line:
+        """The user marks all notifications as read; the change as a frame carries it."""
+        stream = next(s for s in self.final.stream if s["user_id"] == user)
+        stream |= {"revision": stream["revision"] + 1, "unread": 0}
+        for row in self.final.notification:
+            row["read_time"] = self.now_ms if row["user_id"] == user else row["read_time"]
+        told = {"event": BESIDE, "revision": stream["revision"]}
+        told["notifications"] = [{"type": "READ", "unread": 0, **how}]
+        kept = {"kind": "event", "user_id": user, "job_id": "", "event_time": self._tick_ms()}
+        self.final.beside.append({**kept, "views": [], **copy.deepcopy(told)})
         return told
 
     def intend(self, job_id: str, number: int = 1) -> Line:
@@ -174,11 +186,14 @@ class Story:
         if not mine:
             stream["unread"] += 1
             stream["notification_count"] += 1
+        name = f"n-{row['job_id']}"
         names = {"user_id": row["user_id"], "job_id": row["job_id"], "notification": kind}
+        names |= {"notification_id": name, "read_time": None}
         others = [one for one in self.final.notification if one not in mine]
         self.final.notification[:] = [*others, {"kind": "notification", **names}]
         type = "UPDATED" if mine else "CREATED"
-        return [{"type": type, "kind": kind, "unread": stream["unread"]}]
+        told = {"type": type, "kind": kind, "unread": stream["unread"]}
+        return [told | {"id": name, "made": self.now_ms}]
 
     def _keep(self, row: Line, stream: Line) -> None:
         """Keeps what waits and runs; no story has two jobs of one user that wait."""
@@ -199,6 +214,8 @@ class Story:
 
 TABLES = tuple(Final.__dataclass_fields__)
 SYNCED = {"event": "synced"}
+# What a snapshot says of the one notification of `Told`.
+UNREAD = {"event": "beside", "revision": 0, "notifications": [{"type": "CURRENT", "unread": 1}]}
 RESET = {"event": "reset", "cause": ""}
 
 

@@ -29,7 +29,7 @@ from tests.crash.checker import (
 from tests.crash.faults import Fault, Frozen, Killed
 from tests.crash.history import Recorder
 from tests.crash.installation import FAST, Installation, Process
-from tests.crash.load import Load
+from tests.crash.load import Load, heads_of
 from tests.crash.nemesis import (
     Lane,
     Span,
@@ -58,7 +58,6 @@ STALL_PAUSE = (0.5, 3.0)
 OUTAGE_PAUSE = (1.0, 6.0)
 JOBS_PER_SECOND = 5
 _UNFINISHED = Statement("SELECT count(*) FROM job WHERE end_time IS NULL")
-_HEADS = Statement("SELECT user_id, revision FROM user_stream")
 
 
 @dataclass(frozen=True)
@@ -311,8 +310,7 @@ def hear_all(house: Installation, load: Load, db: Database) -> None:
     """
     with ThreadPoolExecutor(len(house.workers)) as together:
         list(together.map(Process.stop, house.workers))
-    heads: Mapping[str, int] = dict(db.rows(_HEADS))
-    load.catch_up(heads, CATCH_UP_SECONDS)
+    load.catch_up(heads_of(db), CATCH_UP_SECONDS)
 
 
 def _warm_up(house: Installation) -> None:

@@ -15,7 +15,7 @@ from tests.crash.checker import (
     find_secrets,
 )
 from tests.crash.history import Line, Recorder
-from tests.crash.story import OTHER, PRICE, RESET, SYNCED, USER, WATCH, Told, current
+from tests.crash.story import OTHER, PRICE, RESET, SYNCED, UNREAD, USER, WATCH, Told, current
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_gap_in_the_database_is_i10(told: Told) -> None:
 
 def test_a_reset_with_a_snapshot_is_no_gap(told: Told) -> None:
     told.frames()[2]["events"].clear()
-    told.frames()[3]["events"][:] = [RESET, current(told.events[2]), SYNCED]
+    told.frames()[3]["events"][:] = [RESET, current(told.events[2]), UNREAD, SYNCED]
     assert told.story.check() == []
 
 
@@ -429,6 +429,40 @@ def test_a_watcher_who_heard_of_another_notification_is_i17(told: Told) -> None:
     assert "I17" in {violation.invariant for violation in told.story.check()}
 
 
+def read(told: Told, **how: object) -> Line:
+    """The user has read everything; the change."""
+    told.story.history.pop()
+    change = told.story.read(USER, **how)
+    told.tell(change)
+    told.story.say("end")
+    return change
+
+
+@pytest.mark.parametrize("how", [{"ids": ["n-a"]}, {"until": 2**60}])
+def test_a_reading_that_is_told_breaks_nothing(told: Told, how: Line) -> None:
+    read(told, **how)
+    assert told.story.check() == []
+
+
+def test_a_reading_that_reads_nothing_is_i17(told: Told) -> None:
+    read(told, ids=["another"])
+    assert ("I17", "a reading that read nothing took a revision") in named(told)
+
+
+def test_a_reading_that_is_not_kept_is_i17(told: Told) -> None:
+    read(told, ids=["n-a"])
+    told.story.final.notification[0]["read_time"] = None
+    expect(told, "I17", 1)
+
+
+def test_a_watcher_who_ends_with_another_count_is_i17(told: Told) -> None:
+    # Given a watcher whose last snapshot says nothing of what is unread
+    told.frames()[3]["events"][:] = [RESET, current(told.events[2]), SYNCED]
+    told.frames()[-1]["events"][:] = [{"event": "synced"}]
+    found = {violation.message for violation in told.story.check()}
+    assert f"{WATCH} was told of 0 unread ones, not 1" in found
+
+
 USAGE = {
     "no usage of it": {"day": "2026-11-20"},
     "another model": {"model": "builtin-image"},
@@ -466,7 +500,8 @@ def apply(told: Told) -> Line:
         if event["job_id"] == ended["job_id"]:
             event["view"] = "desk"
     media_id = ended["job"]["outputs"][0]
-    ended["views"] = [{"type": "APPLIED", "media_id": media_id}]
+    ended["views"] = [{"type": "APPLIED", "view": "desk", "media_id": media_id}]
+    told.frames()[-1]["events"][0]["views"] = ended["views"]
     row = {"kind": "view", "user_id": ended["user_id"], "view": "desk", "media_id": media_id}
     told.story.final.view.append(row)
     return row
@@ -486,6 +521,22 @@ def test_a_view_that_is_not_kept_is_i23(told: Told) -> None:
     apply(told)
     told.story.final.view.clear()
     expect(told, "I23", 1)
+
+
+def test_a_watcher_who_was_not_told_of_a_view_is_i23(told: Told) -> None:
+    apply(told)
+    del told.frames()[-1]["events"][0]["views"]
+    expect(told, "I23", 2)
+
+
+def test_a_snapshot_that_lacks_a_view_is_i23(told: Told) -> None:
+    # Given a watcher who is told to begin anew after the end
+    apply(told)
+    told.story.history.pop()
+    told.story.frame(WATCH, USER, RESET, current(told.events[-1]), UNREAD, SYNCED)
+    told.story.say("end")
+    found = {message.partition(" saw ")[0] for name, message in named(told) if name == "I23"}
+    assert found == {WATCH}
 
 
 def test_a_success_that_should_have_applied_is_i23(told: Told) -> None:

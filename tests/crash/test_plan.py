@@ -4,7 +4,7 @@ from collections import Counter
 
 from core.catalog.simulated import Word
 from tests.crash.history import SECRET, is_user
-from tests.crash.plan import CANCELS, DUPLICATES, WORDS, Ask, Mix, bursts
+from tests.crash.plan import CANCELS, DUPLICATES, READS, WORDS, Ask, Mix, bursts
 
 TOTAL = 4000
 
@@ -22,12 +22,15 @@ def test_it_asks_as_often_as_it_was_told_each_under_a_name_of_its_own() -> None:
     assert len({ask.request_id for ask in asks(7)}) == TOTAL
 
 
-def test_some_are_repeated_and_some_are_cancelled() -> None:
+def test_some_are_repeated_some_are_cancelled_and_some_read_what_they_were_told() -> None:
     found = asks(7)
     repeated = sum(ask.copies > 1 for ask in found) / TOTAL
     cancelled = sum(ask.cancel_after is not None for ask in found) / TOTAL
     assert abs(repeated - DUPLICATES) < 0.02
     assert abs(cancelled - CANCELS) < 0.02
+    reads = [ask for ask in found if ask.read_after is not None]
+    assert abs(len(reads) / TOTAL - READS) < 0.02
+    assert {ask.reads_all for ask in reads} == {True, False}
 
 
 def test_bursts_have_50_to_200_submits_a_second() -> None:

@@ -14,7 +14,8 @@ from tests.crash.history import Recorder
 
 def tap(client: AsyncClient, recorder: Recorder, user: str, watch: str = "") -> AsyncClient:
     """The client, whose calls are recorded as the user's, and whose streams as that watch."""
-    client._stub = _TappedStub(client._stub, recorder, user, watch)  # type: ignore[assignment]
+    for name in ("_stub", "_notifications"):
+        setattr(client, name, _TappedStub(getattr(client, name), recorder, user, watch))
     return client
 
 

@@ -181,6 +181,26 @@ def test_lists_go_page_by_page_by_name(house: House) -> None:
     assert alice.refused("ListViews", pb.ListViewsRequest(page_size=-1)).fields == ("page_size",)
 
 
+def test_a_list_that_is_asked_for_again_has_what_changed_meanwhile(house: House) -> None:
+    # Given two views, listed twice
+    alice, item = house.caller("alice"), film(house)
+    for name in ("a", "b"):
+        apply(house, name, item)
+    assert listed(house) == listed(house)
+    assert [view.media.media_id for view in listed(house).views] == [item, item]
+
+    # When the item and one of the views change
+    changed = {"media_id": item, "title": "waves", "starred": True}
+    alice.call("UpdateMedia", media_pb.UpdateMediaRequest(**changed))
+    apply(house, "b", item, looping=False)
+
+    # Then the list has them as each view by itself
+    first, second = listed(house).views
+    assert (first, second) == (get(house, "a"), get(house, "b"))
+    assert (first.media.title, first.media.starred) == ("waves", True)
+    assert (first.looping, second.looping) == (True, False)
+
+
 def test_addresses_last_as_long_as_was_asked_for(house: House) -> None:
     apply(house, "desk", film(house))
     now = time.time()
@@ -319,6 +339,22 @@ def test_a_watch_begins_with_what_views_show_and_resumes_with_their_changes(hous
     assert told(plain) == []
     back.close()
     plain.close()
+
+
+def test_a_watch_that_goes_on_is_told_of_a_view_that_was_forgotten_since(house: House) -> None:
+    apply(house, "desk", film(house))
+    watch = Watch(house, include=[VIEWS])
+    watch.until("synced")
+    token = watch.responses[-1].resume_token
+    watch.close()
+
+    clear(house, "desk")
+    assert house.db.write(lambda session: view_store.forget(session, -60_000, 9)) == 1
+
+    back = Watch(house, resume_token=token, include=[VIEWS])
+    back.until("synced")
+    assert told(back) == [("CLEARED", "desk", "")]
+    back.close()
 
 
 def test_a_loop_goes_with_nothing_that_sets_its_end(house: House) -> None:

@@ -55,7 +55,7 @@ def operations() -> dict[str, Any]:
     return {
         one.definition.raw["operationId"]: one
         for one in found
-        if "text/event-stream" not in str(one.definition.raw["responses"]["200"])
+        if "A stream: " not in one.definition.raw["responses"]["200"]["description"]
     }
 
 

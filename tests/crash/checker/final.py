@@ -24,7 +24,7 @@ from core.store.models import (
     UserStream,
     ViewRow,
 )
-from tests.crash.history import Line
+from tests.crash.history import BESIDE, Line
 
 TABLES = {
     "job": JobRow,
@@ -44,10 +44,14 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Final:
-    """Rows as lines whose `kind` is their table; `blobs` are {"key", "size", "sha256"}."""
+    """Rows as lines whose `kind` is their table; `blobs` are {"key", "size", "sha256"}.
+
+    `event` are changes of jobs, and `beside` those of notifications or views alone.
+    """
 
     job: list[Line] = field(default_factory=list)
     event: list[Line] = field(default_factory=list)
+    beside: list[Line] = field(default_factory=list)
     intent: list[Line] = field(default_factory=list)
     spending: list[Line] = field(default_factory=list)
     budget: list[Line] = field(default_factory=list)
@@ -80,9 +84,14 @@ class Final:
         return found
 
     @cached_property
+    def changes(self) -> list[Line]:
+        """All changes of users, in order."""
+        return sorted([*self.event, *self.beside], key=lambda row: row["revision"])
+
+    @cached_property
     def event_at(self) -> dict[tuple[str, int], Line]:
-        """User and revision to the event there."""
-        return {(row["user_id"], row["revision"]): row for row in self.event}
+        """User and revision to the change there."""
+        return {(row["user_id"], row["revision"]): row for row in self.changes}
 
     @cached_property
     def intents_of(self) -> dict[str, list[Line]]:
@@ -109,6 +118,8 @@ def collect(database_url: str, data_dir: Path, ledger: Path | None = None) -> Fi
         rows = {table: _rows(db, table) for table in TABLES}
     finally:
         db.close()
+    rows["beside"] = [row for row in rows["event"] if row["event"] == BESIDE]
+    rows["event"] = [row for row in rows["event"] if row["event"] != BESIDE]
     return Final(**rows, ledger=_ledger(ledger), blob=_blobs(data_dir / "blobs"))
 
 
@@ -142,21 +153,31 @@ def _rows(db: Database, table: str) -> list[Line]:
 
 def _event(row: Line) -> Line:
     payload = json.loads(row.pop("payload"))
-    told = [
-        {
-            "type": one["type"],
-            "kind": one.get("notification", {}).get("kind", ""),
-            "unread": one["unread_count"],
-        }
-        for one in payload.get("notifications", [])
-    ]
-    shown = [
-        {"type": one["type"], "media_id": one["view"].get("media", {}).get("media_id", "")}
-        for one in payload.get("views", [])
-    ]
-    told = {"notifications": told, "views": shown}
-    told |= {"view": payload["job"].get("apply_to_view", "")}
-    return {**row, "event": payload["type"], "job": job_view(payload["job"]), **told}
+    told = {
+        "notifications": [_heard(one) for one in payload.get("notifications", [])],
+        "views": [_seen(one) for one in payload.get("views", [])],
+    }
+    job = payload.get("job")
+    if job is None:
+        return {**row, "event": BESIDE, **told}
+    told["view"] = job.get("apply_to_view", "")
+    return {**row, "event": payload["type"], "job": job_view(job), **told}
+
+
+def _heard(change: Line) -> Line:
+    """What `history` says of a change of notifications."""
+    told = {"type": change["type"], "unread": change["unread_count"]}
+    if one := change.get("notification"):
+        told |= {"kind": one["kind"], "id": one["notification_id"], "made": one["create_time"]}
+    names = {"notification_ids": "ids", "until_time": "until"}
+    return told | {names[name]: value for name, value in change.items() if name in names}
+
+
+def _seen(change: Line) -> Line:
+    """What `history` says of a change of views."""
+    view = change["view"]
+    media_id = view.get("media", {}).get("media_id", "")
+    return {"type": change["type"], "view": view["view"], "media_id": media_id}
 
 
 def _notification(row: Line) -> Line:

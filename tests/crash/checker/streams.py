@@ -34,7 +34,8 @@ class Snapshot:
 class Watch:
     """One watcher, over all its connections. `at` is None until its snapshot is complete.
 
-    `view` is what it knows of each job; `since` are its connects and disconnects after `at`.
+    `view` is what it knows of each job, `shown` the item of each view, and `unread` how many
+    notifications are unread; `since` are its connects and disconnects after `at`.
     """
 
     name: str
@@ -44,11 +45,13 @@ class Watch:
     open: bool = False
     must_reset: bool = False
     view: dict[str, Line] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+    unread: int = 0
     since: list[Line] = field(default_factory=list)
 
     def forget(self, recent: int) -> None:
         """Begins anew, with a snapshot."""
-        self.at, self.view = None, {}
+        self.at, self.view, self.shown, self.unread = None, {}, {}, 0
         self.snapshot = Snapshot(self.user, recent)
 
     def reach(self, point: Point) -> None:
@@ -111,6 +114,10 @@ class Streams:
 
     def _event(self, watch: Watch, frame: Line, event: Line) -> None:
         kind = event["event"]
+        for one in event.get("notifications", ()):
+            watch.unread = one["unread"]
+        for one in event.get("views", ()):
+            watch.shown[one["view"]] = one["media_id"]
         if kind == "reset":
             watch.forget(watch.snapshot.recent)
         elif kind == "CURRENT":
@@ -122,7 +129,7 @@ class Streams:
             if job and job["state"] in TERMINAL:
                 trace = watch.trace(frame, event)
                 self.repeats.append(Finding("progress came after the job's end", trace))
-        elif "job" in event:
+        elif event.get("revision"):
             self._change(watch, frame, event)
 
     def _current(self, watch: Watch, frame: Line, event: Line) -> None:
@@ -152,7 +159,8 @@ class Streams:
             what = f"{watch.name} was told revision {revision} after {at.revision}"
             self.gaps.append(Finding(what, watch.trace(frame, event)))
         watch.reach(Point(revision, only(frame, event)))
-        watch.view[event["job"]["job_id"]] = event["job"]
+        if job := event.get("job"):
+            watch.view[job["job_id"]] = job
 
     def _token(self, watch: Watch, frame: Line) -> None:
         """What the frame's token stands for; the same token always stands for the same."""

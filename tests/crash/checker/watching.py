@@ -50,7 +50,7 @@ def watchers_end_with_the_truth(evidence: Evidence) -> Iterator[Finding]:
 
 def _kept_without_a_gap(evidence: Evidence) -> Iterator[Finding]:
     kept = defaultdict(list)
-    for event in sorted(evidence.final.event, key=lambda event: event["revision"]):
+    for event in evidence.final.changes:
         kept[event["user_id"]].append(event)
     for user, events in kept.items():
         for number, event in enumerate(events, 1):
@@ -64,7 +64,9 @@ def _kept_without_a_gap(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _same_event(told: Line, kept: Line | None) -> bool:
-    return kept is not None and told["event"] == kept["event"] and _same(told["job"], kept["job"])
+    if kept is None or told["event"] != kept["event"]:
+        return False
+    return "job" not in kept or _same(told["job"], kept["job"])
 
 
 def _same(told: Line, kept: Line) -> bool:

@@ -21,7 +21,7 @@ from tests.crash.checker import (
 )
 from tests.crash.history import Recorder
 from tests.crash.installation import Installation, Process
-from tests.crash.load import Load
+from tests.crash.load import Load, heads_of
 from tests.crash.plan import Mix
 from tests.services import wait_for
 
@@ -33,7 +33,6 @@ ANSWER_SECONDS, ANSWER_SECONDS_WITH_A_BUG = 60.0, 15.0
 QUIET_SECONDS = 60.0
 CATCH_UP_SECONDS = 8.0
 UNFINISHED = Statement("SELECT count(*) FROM job WHERE end_time IS NULL")
-_HEADS = Statement("SELECT user_id, revision FROM user_stream")
 
 IMAGES = Mix({"simulator-image": 70, "builtin-image": 30}, {"": 1})
 FILMS = Mix({"builtin-video": 1}, {"": 1})
@@ -236,7 +235,7 @@ def end(trial: Trial) -> list[Violation]:
             trial.revive()
             time.sleep(0.2)
         seconds, unfinished = time.monotonic() - begun, left[0] if left else 0
-        load.catch_up(dict(db.rows(_HEADS)), CATCH_UP_SECONDS)
+        load.catch_up(heads_of(db), CATCH_UP_SECONDS)
     trial.recorder.end()
     load.close()
     house.close()

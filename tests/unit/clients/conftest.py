@@ -1,6 +1,8 @@
 """The stand-in servers, and the command line as a process."""
 
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +63,22 @@ class CommandLine:
             text=True,
             encoding="utf-8",
         )
+
+    def on_terminal(self, *arguments: str) -> str:
+        """What it prints on a terminal of a hundred columns, without colours."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rushes.cli", *arguments],
+            cwd=self.folder,
+            env=self.environment | {"TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1"},
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        assert process.wait(DEADLINE_SECONDS) == 0
+        printed = os.read(ours, 100_000).decode()
+        os.close(ours)
+        return re.sub(r"\x1b\[[0-9;]*m", "", printed)
 
     def interrupt(self, process: subprocess.Popen[str]) -> Result:
         """Ctrl-C."""

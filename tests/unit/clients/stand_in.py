@@ -15,6 +15,8 @@ from rushes.v1 import (
     media_service_pb2_grpc,
     notification_service_pb2,
     notification_service_pb2_grpc,
+    view_service_pb2,
+    view_service_pb2_grpc,
 )
 from rushes.v1 import media_service_pb2 as pb
 from tests.unit.clients.making import a_job, change, current, details, response, synced
@@ -40,6 +42,7 @@ class StandIn(
     media_service_pb2_grpc.MediaServiceServicer,
     account_service_pb2_grpc.AccountServiceServicer,
     notification_service_pb2_grpc.NotificationServiceServicer,
+    view_service_pb2_grpc.ViewServiceServicer,
 ):
     """Answers each call with what the test put into `answers`; keeps every request and token."""
 
@@ -54,6 +57,7 @@ class StandIn(
         media_service_pb2_grpc.add_MediaServiceServicer_to_server(self, self._server)
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(self, self._server)
         notification_service_pb2_grpc.add_NotificationServiceServicer_to_server(self, self._server)
+        view_service_pb2_grpc.add_ViewServiceServicer_to_server(self, self._server)
         self.address = f"localhost:{self._server.add_insecure_port('localhost:0')}"
         self._server.start()
 
@@ -98,6 +102,7 @@ for service in (
     pb.DESCRIPTOR.services_by_name["MediaService"],
     account_service_pb2.DESCRIPTOR.services_by_name["AccountService"],
     notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"],
+    view_service_pb2.DESCRIPTOR.services_by_name["ViewService"],
 ):
     for method in service.methods:
         if not method.server_streaming:

@@ -2,11 +2,6 @@
 
 import asyncio
 import json
-import os
-import pty
-import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +16,7 @@ from rushes.v1.budget_pb2 import Budget
 from tests.unit.clients.conftest import CommandLine
 from tests.unit.clients.making import JOB_ID as KEY_ID
 from tests.unit.clients.making import OTHER_ID, usd
-from tests.unit.clients.stand_in import DEADLINE_SECONDS, StandIn, refuse
+from tests.unit.clients.stand_in import StandIn, refuse
 
 Code = grpc.StatusCode
 By = pb.GetUsageRequest
@@ -281,18 +276,7 @@ def test_tables_fit_into_a_hundred_columns(
         budgets=[Budget(period="MONTH", limit=usd("12345.678901"), spent=usd("12345.678901"))]
     )
     server.answers["ListApiKeys"] = pb.ListApiKeysResponse(api_keys=[a_key(label="x" * 100)])
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rushes.cli", *command],
-        cwd=cli.folder,
-        env=cli.environment | {"TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1"},
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    assert process.wait(DEADLINE_SECONDS) == 0
-    printed = re.sub(r"\x1b\[[0-9;]*m", "", os.read(ours, 100_000).decode())
-    os.close(ours)
+    printed = cli.on_terminal(*command)
 
     assert max(map(len, printed.splitlines())) <= 100, printed
     assert "…" not in printed.splitlines()[0]

@@ -5,13 +5,18 @@ import json
 import grpc
 
 from rushes.v1 import media_service_pb2 as pb
+from rushes.v1.media_pb2 import Media
+from rushes.v1.notification_pb2 import Announcement, AnnouncementEvent, Notification
+from rushes.v1.view_pb2 import View
 from tests.unit.clients.conftest import CommandLine
 from tests.unit.clients.making import (
     CLIP,
     JOB_ID,
+    MEDIA_ID,
     OTHER_ID,
     a_clip,
     a_job,
+    change,
     current,
     progress,
     response,
@@ -42,6 +47,64 @@ def test_json_has_one_event_per_line(cli: CommandLine, server: StandIn) -> None:
     assert kinds == ["job", "synced", "job", "progress", "job"]
     assert events[-1]["job"]["job"]["jobId"] == JOB_ID
     assert done.err == ""
+
+
+def beside() -> list[pb.WatchEvent]:
+    """What a watch brings that includes all: two changes with a job, and some without."""
+    told = Notification(notification_id="n", title="Your video is ready", text="in 3 s")
+    shown = View(view="card/42", media=Media(media_id=MEDIA_ID))
+    job = change(a_job("SUCCEEDED", revision=2), "SUCCEEDED")
+    job.notifications.add(type="UPDATED", notification=told, unread_count=3)
+    job.views.add(type="APPLIED", view=shown)
+    alone = pb.WatchEvent(revision=3)
+    alone.notifications.add(type="READ", notification_ids=["n", "m"], unread_count=1)
+    alone.views.add(type="CLEARED", view=View(view="card/42"))
+    new = Announcement(announcement_id="a", title="Closed on Sunday\x1b[2J")
+    said = [
+        pb.WatchEvent(announcement=AnnouncementEvent(type="CREATED", announcement=new)),
+        pb.WatchEvent(announcement=AnnouncementEvent(type="DELETED", announcement_ids=["a"])),
+    ]
+    deleted = pb.WatchEvent(revision=4)
+    deleted.notifications.add(type="DELETED", until_time={"seconds": 5}, unread_count=0)
+    return [job, alone, *said, deleted]
+
+
+def test_what_is_included_is_a_line_each(cli: CommandLine, server: StandIn) -> None:
+    # Given a watch that brings everything
+    first = [current(a_job()), synced()]
+    server.watches = [lambda request, context: iter([response(*first, *beside(), token="t")])]
+
+    # When all of it is asked for
+    done = cli("watch", "--include", "notifications", "--include", "views", "--until-done")
+
+    # Then each change is a line, which nothing can colour
+    assert done.out.splitlines() == [
+        f"Job {JOB_ID} queued",
+        f"Job {JOB_ID} succeeded",
+        "Notification: Your video is ready (in 3 s), 3 unread",
+        f"View card/42 shows {MEDIA_ID}",
+        "2 notifications read, 1 unread",
+        "View card/42 shows nothing",
+        "Announcement: Closed on Sunday\N{REPLACEMENT CHARACTER}[2J",
+        "Announcement deleted: a",
+        "All deleted, 0 unread",
+    ]
+    [request] = server.sent(pb.WatchJobsRequest)
+    assert list(request.include) == [pb.WatchJobsRequest.NOTIFICATIONS, pb.WatchJobsRequest.VIEWS]
+
+
+def test_what_is_included_is_json_too_and_an_unknown_part_is_code_2(
+    cli: CommandLine, server: StandIn
+) -> None:
+    server.watches = [lambda request, context: iter([response(synced(), *beside(), token="t")])]
+    done = cli("watch", "--include", "views", "--until-done", "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert events[1]["views"][0]["view"]["view"] == "card/42"
+    assert events[2]["notifications"][0]["unreadCount"] == 1
+    assert events[3]["announcement"]["type"] == "CREATED"
+
+    assert cli("watch", "--include", "jobs").code == 2
+    assert cli("watch", JOB_ID, "--out", "waves.mp4", "--include", "views").code == 2
 
 
 def test_a_break_is_told_once_and_bridged(cli: CommandLine, server: StandIn) -> None:

@@ -9,7 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from rushes import AsyncClient, Client, errors
 from rushes.v1 import notification_service_pb2 as pb
+from rushes.v1 import view_service_pb2 as view_pb
+from rushes.v1.media_pb2 import Media
 from rushes.v1.notification_pb2 import Announcement, Notification, NotificationSettings
+from rushes.v1.view_pb2 import View
 from tests.unit.clients.conftest import CommandLine
 from tests.unit.clients.making import JOB_ID as FIRST_ID
 from tests.unit.clients.making import OTHER_ID
@@ -162,3 +165,21 @@ def test_read_wants_ids_or_all(
     done = cli(*arguments)
     assert (done.code, server.requests) == (2, [])
     assert "--all" in done.err
+
+
+@pytest.mark.parametrize("command", [("notifications",), ("views",)])
+def test_tables_fit_into_a_hundred_columns(
+    cli: CommandLine, server: StandIn, command: tuple[str, ...]
+) -> None:
+    told = Notification(notification_id=FIRST_ID, kind="JOB_RECONCILING", title="t" * 120)
+    told.text = "t" * 1000
+    server.answers["ListNotifications"] = pb.ListNotificationsResponse(notifications=[told])
+    shown = View(view="v" * 128, media=Media(media_id=FIRST_ID, title="t" * 120), looping=True)
+    server.answers["ListViews"] = view_pb.ListViewsResponse(views=[shown])
+
+    printed = cli.on_terminal(*command)
+
+    assert max(map(len, printed.splitlines())) <= 100, printed
+    assert "…" not in printed.splitlines()[0]
+    if command[0] == "views":
+        assert FIRST_ID in printed

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from rushes import RushesError, is_done
+from rushes.cli.beside import lines_beside
 from rushes.cli.output import clean, note
 from rushes.cli.words import describe, describe_change, doing, left_text, queue_text
 from rushes.v1.job_pb2 import Job
@@ -47,20 +48,23 @@ class Lines:
         return None
 
     def show(self, event: WatchEvent) -> None:
-        """Writes the job's state when it has changed."""
+        """Writes the job's state when it has changed, and what the event tells beside it."""
         self._cut_off = False
-        if not event.HasField("job"):
-            return
-        job = event.job.job
-        if self._states.get(job.job_id) != job.state:
-            self._states[job.job_id] = job.state
-            self._write(f"Job {job.job_id} {describe_change(job)}")
+        if event.HasField("job"):
+            self._change(event.job.job)
+        for line in lines_beside(event):
+            self._write(line)
 
     def trouble(self, error: RushesError, delay: float) -> None:
         """Says once that the connection is gone."""
         if not self._cut_off:
             self._cut_off = True
             note("The connection broke; trying again.")
+
+    def _change(self, job: Job) -> None:
+        if self._states.get(job.job_id) != job.state:
+            self._states[job.job_id] = job.state
+            self._write(f"Job {job.job_id} {describe_change(job)}")
 
 
 class Bars:
@@ -90,7 +94,7 @@ class Bars:
         self._progress.stop()
 
     def show(self, event: WatchEvent) -> None:
-        """Moves the bar of the event's job."""
+        """Moves the bar of the event's job; what the event tells beside it leaves lines above."""
         kind = event.WhichOneof("event")
         if kind == "reset":
             for job_id in list(self._tasks):
@@ -103,6 +107,8 @@ class Bars:
             self._advance(event.progress)
         elif kind == "job":
             self._change(event.job.job)
+        for line in lines_beside(event):
+            self._console.print(Text(clean(line)))
 
     def trouble(self, error: RushesError, delay: float) -> None:
         """Says on every bar that the connection is gone."""

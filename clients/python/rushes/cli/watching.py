@@ -1,5 +1,6 @@
 """`rushes watch`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,13 @@ from rushes.cli.saving import check_out
 from rushes.cli.session import Session
 
 
+class Part(StrEnum):
+    """What a watch can show beside jobs."""
+
+    NOTIFICATIONS = "notifications"
+    VIEWS = "views"
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command to `app`."""
     command(app, "watch")(watch)
@@ -29,6 +37,13 @@ def watch(
     ] = None,
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only jobs with this label.")
+    ] = None,
+    include: Annotated[
+        list[Part] | None,
+        typer.Option(
+            metavar="PART",
+            help="Also show notifications (and announcements) or views. Repeatable.",
+        ),
     ] = None,
     until_done: Annotated[
         bool,
@@ -45,6 +60,8 @@ def watch(
     labels = parse_labels(label or ())
     if out is not None and len(job_ids or ()) != 1:
         raise Refusal("--out: name the one job whose result is to be saved.")
+    if out is not None and include:
+        raise Refusal("--out: follows the one job alone; leave out --include.")
     check_out(out)
     with session.client() as client:
         wanted = [job_id_of(client, text) for text in job_ids or ()]
@@ -58,6 +75,7 @@ def watch(
             watching = client.watch(
                 job_ids=wanted,
                 labels=labels,
+                include=[part.upper() for part in include or ()],
                 until_done=until_done or bool(wanted),
                 outage=OUTAGE_SECONDS,
                 on_retry=screen.trouble,

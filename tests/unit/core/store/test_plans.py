@@ -31,7 +31,7 @@ SMALL = {
 # be read whole, in its order up to a limit or by who counts what is live.
 LIVE = {
     *("job_waiting", "job_due", "job_poll", "job_flow", "job_unfinished"),
-    *("job_uncertain", "intent_unsettled", "flow_first"),
+    *("job_uncertain", "intent_unsettled", "flow_first", "job_view"),
 }
 # They have some hundreds of each user's items, or a thousand, or the keys of each user that are not
 # purged yet.
@@ -60,6 +60,12 @@ READS = {
 # These have small tables.
 OTHERS = ("engine",)
 ROWS = 2_000_000
+# Views that were cleared, of which the fill makes none.
+VIEWS = """
+    INSERT INTO view (user_id, view, media_id, apply_time, wish, looping, job_id, deleted_media_id)
+    SELECT 'user-' || n, 'desk', '', n, 0, FALSE, '', '' FROM generate_series(1, 3000) n
+    RETURNING view
+"""
 # The values of which PostgreSQL can't tell by their places that they are numbers.
 NUMBERS = re.compile("spent|most|.*_ms")
 # SQLite also reads a table whole to make a filter or an index of it for this one statement.
@@ -181,6 +187,7 @@ def large(
     name = postgres.new_database(postgres_template)
     fill(postgres.url(name), Size(of_one=1500, of_others=1500, others=50, queued=200, running=100))
     db = open_database(read_settings(database_url=postgres.url(name)))
+    assert ask(db, VIEWS)
     if request.param == "analyzed":
         with db.peewee.connection_context():
             db.peewee.execute_sql("ANALYZE")

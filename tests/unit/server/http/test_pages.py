@@ -53,8 +53,21 @@ def test_it_has_every_method_with_its_path_and_comment() -> None:
         assert ("requestBody" in said) == (binding.body is not None)
         in_path = {one["name"] for one in said["parameters"] if one["in"] == "path"}
         assert in_path == set(re.findall(r"\{(\w+)", binding.template))
-    assert sum(len(each) for each in DOCUMENT["paths"].values()) == len(BINDINGS)
+    own = DOCUMENT["paths"].keys() & {"/v1/streams:ticket"}
+    assert sum(len(each) for each in DOCUMENT["paths"].values()) == len(BINDINGS) + len(own)
     assert "OK means that the job is durable" in str(DOCUMENT["paths"]["/v1/videos:generate"])
+
+
+def test_it_has_the_tickets_and_what_they_open() -> None:
+    ticket = DOCUMENT["paths"]["/v1/streams:ticket"]["post"]
+    watch = DOCUMENT["paths"]["/v1/jobs:watch"]["get"]
+    schema = ticket["responses"]["200"]["content"]["application/json"]["schema"]
+
+    assert problems({"ticket": "x", "expireTime": "2026-11-30T20:00:00Z"}, schema) == []
+    assert problems({"ticket": "x"}, schema)
+    assert watch["security"] == [{"bearer": []}, {"ticket": []}]
+    assert "text/event-stream" in watch["responses"]["200"]["content"]
+    assert "Last-Event-ID" in {one["name"] for one in watch["parameters"]}
 
 
 def test_every_answer_of_protobufs_json_fits_its_schema() -> None:

@@ -59,6 +59,9 @@ class Signer:
     def sign(self, media: Media, ttl_seconds: int | None = None) -> Signed:
         return Signed(f"u/{media.media_id}", f"t/{media.media_id}", 5000 + (ttl_seconds or 0))
 
+    def expire_time_s(self, ttl_seconds: int | None = None) -> int:
+        return 5 + (ttl_seconds or 0)
+
 
 MAPPER = Mapper(Signer(), "EUR", 4)
 MEDIA = Media(

@@ -37,6 +37,9 @@ class NoAddresses:
     def sign(self, media: Any, ttl_seconds: int | None = None) -> Signed:
         return Signed("", "", None)
 
+    def expire_time_s(self, ttl_seconds: int | None = None) -> int:
+        return 0
+
 
 class Seen:
     """What one watcher was sent."""
