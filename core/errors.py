@@ -11,7 +11,7 @@ RushesError
     ├── NotFound
     ├── FieldInvalid · CapabilityUnsupported · InputInvalid · PageTokenInvalid · ResumeTokenInvalid
     ├── RequestIdConflict · JobStateInvalid · ModelRetired · MethodUnimplemented
-    ├── ProviderNotConfigured
+    ├── ProviderNotConfigured · FeatureDisabled
     ├── CostAboveLimit · BudgetExceeded · PriceUnknown
     ├── QueueFull · TooManyWatches · RateLimited · StorageFull · ResourceLimitReached
     ├── UploadIncomplete · UploadMismatch
@@ -275,6 +275,19 @@ class ProviderNotConfigured(RequestError):
     def __init__(self, provider: str, setting: str) -> None:
         super().__init__(
             f"The provider {provider} needs {setting}.", provider=provider, setting=setting
+        )
+
+
+class FeatureDisabled(RequestError):
+    """The operator of this server has switched this off."""
+
+    reason = Reason.FEATURE_DISABLED
+
+    def __init__(self, feature: str, setting: str) -> None:
+        super().__init__(
+            f"The operator of this server has switched {feature} off.",
+            feature=feature,
+            setting=setting,
         )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.jobs import EventType, Job
+from core.media import MediaType
 from core.money import amount
 from core.times import iso
 
@@ -167,6 +168,10 @@ _TITLES = {
     Kind.JOB_CANCELLED: "Your {kind} was cancelled",
 }
 _MAX_TEXT = 1000
+_SHARED_TITLES = {
+    MediaType.IMAGE: "An image was shared with you",
+    MediaType.VIDEO: "A video was shared with you",
+}
 
 
 def of_job(kind: Kind, job: Job, notification_id: str, now_ms: int) -> Notification:
@@ -205,6 +210,22 @@ def budget_alert(
         severity=Severity.WARNING if percent < 100 else Severity.ERROR,
         title=f"{percent} % of your {period} budget is used",
         text=f"{used} of {limit} is spent or reserved. It begins anew at {iso(reset_time)}.",
+        create_time=now_ms,
+    )
+
+
+def media_shared(
+    share_id: str, type: MediaType, message: str, sender: str, notification_id: str, now_ms: int
+) -> Notification:
+    """Says that the sender shared an item; `message` is the sender's own text."""
+    return Notification(
+        notification_id=notification_id,
+        kind=Kind.MEDIA_SHARED,
+        severity=Severity.INFO,
+        title=_SHARED_TITLES[type],
+        text=message,
+        action=Action(label="View", target="share_id", value=share_id),
+        sender=sender,
         create_time=now_ms,
     )
 

@@ -4,6 +4,10 @@
 
 An address of an upload lets its holder send the bytes of one item:
 `{address}/uploads/{media_id}?expire_time={seconds}&signature={base64url}`
+
+The addresses of a link let whoever has one look at the item of one share, until that ends. They
+have one signature, for the page and for the bytes:
+`{address}/shares/{share_id}[/{content|thumbnail}]?expire_time={seconds}&signature={base64url}`
 """
 
 import base64
@@ -26,6 +30,8 @@ class Variant(StrEnum):
 
 # What an upload's address is signed for. It is no variant, so that it opens nothing to be read.
 _UPLOAD = "upload"
+# What the addresses of a link are signed for.
+_SHARE = "share"
 
 
 class AddressSigner:
@@ -56,6 +62,24 @@ class AddressSigner:
             CredentialsInvalid, CredentialsExpired: as `verify`.
         """
         self._verify(media_id, _UPLOAD, expire_time, signature, now_s)
+
+    def share_url(self, share_id: str, expire_time_s: int, variant: Variant | None = None) -> str:
+        """The address of a link until `expire_time_s`: of its page, or of a variant of its item."""
+        path = f"{share_id}/{variant}" if variant else share_id
+        return f"{self._address}/shares/{path}?{self.share_query(share_id, expire_time_s)}"
+
+    def share_query(self, share_id: str, expire_time_s: int) -> str:
+        """What opens all addresses of the link."""
+        signature = self._signature(share_id, _SHARE, str(expire_time_s))
+        return f"expire_time={expire_time_s}&signature={signature}"
+
+    def verify_share(self, share_id: str, expire_time: str, signature: str, now_s: float) -> int:
+        """The seconds of the epoch until which the addresses of the link are good.
+
+        Raises:
+            CredentialsInvalid, CredentialsExpired: as `verify`.
+        """
+        return self._verify(share_id, _SHARE, expire_time, signature, now_s)
 
     def verify(
         self,

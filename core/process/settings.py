@@ -161,6 +161,10 @@ class Settings(BaseSettings):
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
     user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
     max_api_keys: Count = _setting(50, "API keys of one user that work at the same time.")
+    share_links: bool = _setting(True, "Whether users may share items by link.")
+    max_shares: Count = _setting(1000, "Shares of one user that last at the same time.")
+    share_days: Count = _setting(30, "Days for which a share lasts when no end is asked for.")
+    max_share_days: Count = _setting(366, "Days for which a share may last at most.")
     max_watches: Count = _setting(20, "Open watches of one user per server process.")
     user_watch_opens_per_second: Count = _setting(
         5, "Watches that one user may open per second, per server process."
@@ -398,6 +402,8 @@ class Settings(BaseSettings):
                 "RUSHES_RETENTION_DAYS must be at least RUSHES_REQUEST_ID_DAYS: a job that is"
                 " forgotten can't be found again"
             )
+        if self.share_days > self.max_share_days:
+            raise ValueError("RUSHES_SHARE_DAYS must be at most RUSHES_MAX_SHARE_DAYS")
         hosts = _names(self.plain_http_hosts)
         if self.jwt_jwks_url and not may_carry_keys(self.jwt_jwks_url, hosts):
             # Who answers at this address can speak for every user.

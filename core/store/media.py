@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import NotFound
 from core.events import Beside, UserChange
 from core.media import Media
-from core.store import postings, usage, views
+from core.store import postings, shares, usage, views
 from core.store.change import append_beside, hold, lock_user
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
@@ -186,12 +186,15 @@ def _change(
 
 
 def _deleted(session: Session, user_id: str, items: list[Media]) -> Deleted:
-    """Clears the views that show items which this transaction deletes, in one change.
+    """Clears the views that show items which this transaction deletes, in one change, and revokes
+    their shares.
 
-    The user was locked before the items. Whoever applies an item locks its user and then reads it,
-    so no view can show one of these after this.
+    The user was locked before the items. Whoever applies or shares an item locks its user and then
+    reads it, so no view and no share can show one of these after this.
     """
-    shown = views.showing_items(session, user_id, [media.media_id for media in items])
+    media_ids = [media.media_id for media in items]
+    shares.revoke_items(session, media_ids)
+    shown = views.showing_items(session, user_id, media_ids)
     if not shown:
         return Deleted(items)
     locked = lock_user(session, user_id)

@@ -411,6 +411,26 @@ class ViewRow(Model):
         primary_key = CompositeKey("user_id", "view")
 
 
+class ShareRow(Model):
+    """A share with a user, or by a link without `user_id` (`core.store.shares`)."""
+
+    share_id = TextField(primary_key=True)
+    media_id = TextField()
+    media_type = TextField()
+    owner_user_id = TextField()
+    user_id = TextField(default="")
+    message = TextField(default="")
+    with_recipe = BooleanField(default=False)
+    create_time = BigIntegerField()
+    expire_time = BigIntegerField()
+    revoke_time = BigIntegerField(null=True)
+    end_time = BigIntegerField()
+    ended = BooleanField(default=False)
+
+    class Meta:
+        table_name = "share"
+
+
 class MediaSegment(Model):
     """Ordinals that one user's items got together, and from when until when these items are."""
 
@@ -584,6 +604,38 @@ ViewRow.add_index(
 )
 # The user comes last: SQLite without statistics takes an index that begins with him for lists.
 MediaRow.add_index(SQL("CREATE INDEX media_hash ON media (sha256, user_id)"))
+ShareRow.add_index(SQL("CREATE INDEX share_owner ON share (owner_user_id, create_time, share_id)"))
+ShareRow.add_index(
+    SQL(
+        "CREATE INDEX share_lasting ON share (owner_user_id, create_time, share_id) WHERE NOT ended"
+    )
+)
+ShareRow.add_index(SQL("CREATE INDEX share_item ON share (media_id, create_time, share_id)"))
+ShareRow.add_index(
+    SQL(
+        "CREATE INDEX share_item_lasting ON share (media_id, create_time, share_id) WHERE NOT ended"
+    )
+)
+ShareRow.add_index(
+    SQL(
+        "CREATE INDEX share_with ON share (user_id, create_time, share_id)"
+        " WHERE user_id <> '' AND NOT ended"
+    )
+)
+ShareRow.add_index(
+    SQL(
+        "CREATE INDEX share_with_type ON share (user_id, media_type, create_time, share_id)"
+        " WHERE user_id <> '' AND NOT ended"
+    )
+)
+ShareRow.add_index(
+    SQL(
+        "CREATE INDEX share_with_item ON share (user_id, media_id)"
+        " WHERE user_id <> '' AND NOT ended"
+    )
+)
+ShareRow.add_index(SQL("CREATE INDEX share_expired ON share (end_time) WHERE NOT ended"))
+ShareRow.add_index(SQL("CREATE INDEX share_ended ON share (end_time) WHERE ended"))
 UploadRow.add_index(SQL("CREATE INDEX upload_user ON upload (user_id)"))
 UploadRow.add_index(
     SQL("CREATE UNIQUE INDEX upload_sha256 ON upload (user_id, sha256) WHERE sha256 <> ''")

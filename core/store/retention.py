@@ -1,9 +1,9 @@
 """Removes what is too old, or too much: changes, ended jobs, request ids, spending, usage,
-API keys, messages, cleared views."""
+API keys, shares, messages, cleared views."""
 
 from collections.abc import Callable
 
-from core.store import announcements, budgets, keys, notifications, usage_days, views
+from core.store import announcements, budgets, keys, notifications, shares, usage_days, views
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
@@ -62,6 +62,8 @@ def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) 
         lambda session: budgets.forget(session, _PART),
         lambda session: usage_days.forget(session, _PART),
         lambda session: keys.forget(session, _PART),
+        lambda session: shares.end(session, _PART),
+        lambda session: shares.forget(session, _PART),
         lambda session: session.run(_REQUESTS, part=_PART),
         lambda session: notifications.forget(session, _PART),
         lambda session: announcements.forget(session, _PART),

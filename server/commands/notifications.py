@@ -10,9 +10,12 @@ from core.announcements import Announcement
 from core.errors import NotFound, field_invalid
 from core.ids import new_id
 from core.notifications import Action, Kind, Notification, NotificationSettings, Severity
-from core.store import Database, announcements, inbox, jobs, media
+from core.store import Database, announcements, inbox, jobs, media, shares
 from core.telling.changes import Changes
 from core.tokens import ResumePoint, Tokens
+
+# What the targets of an action are, that must be the user's.
+_TARGETS = {"job_id": "job", "media_id": "media item", "share_id": "share"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,11 +234,12 @@ class Notifications:
                 jobs.get(self._db, new.user_id, action.value)
             elif action.target == "media_id":
                 media.get(self._db, new.user_id, action.value)
+            elif action.target == "share_id":
+                shares.get(self._db, new.user_id, action.value)
             else:
                 raise field_invalid(field, "is not supported by this version yet")
         except NotFound:
-            what = "job" if action.target == "job_id" else "media item"
-            raise NotFound(what, field) from None
+            raise NotFound(_TARGETS[action.target], field) from None
 
     def _position(self, user_id: str, listing: str, token: str) -> list[Any]:
         return self._tokens.read_page(user_id, listing, token, _now_ms()) if token else []

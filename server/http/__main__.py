@@ -14,11 +14,11 @@ from core.process import failpoints
 from core.process.keys import read_or_make_key
 from core.process.role import run_role
 from core.process.settings import Settings
-from core.store import Database, media, open_database
+from core.store import Database, media, open_database, shares
 from core.telling.stream import connect
 from server.commands.uploads import Intake
 from server.fair_executor import FairExecutor
-from server.http.app import make_app
+from server.http.app import make_app, no_link
 from server.http.bindings import Bindings, our_services
 from server.http.bodies import Bodies
 from server.http.credentials import Credentials
@@ -82,6 +82,7 @@ async def _serve(
         streams=streams,
         checks=Bodies(Bindings(our_services())),
         dock=make_dock(settings, db, blobs, pool, writers, finishers),
+        find_link=partial(shares.find_link, db) if settings.share_links else no_link,
     )
     await serve(
         app,

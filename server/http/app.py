@@ -16,6 +16,7 @@ from starlette.routing import Route
 from core.blobs import AddressSigner, Blobs
 from core.errors import NotFound, Reason, RequestError
 from core.media import Media
+from core.shares import SharedItem
 from server.http import bodies
 from server.http.access_log import AccessLog
 from server.http.bodies import Bodies
@@ -26,10 +27,15 @@ from server.http.heads import Heads
 from server.http.media import Shelf, serve_media
 from server.http.pages import page_routes
 from server.http.refusals import SAFE, refuse, refuse_error
+from server.http.shares import serve_page, serve_shared
 from server.http.streams import Streams
 from server.http.uploads import Dock, receive_upload
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+def no_link(share_id: str) -> None:
+    """Finds nothing, where links are not allowed."""
 
 
 def make_app(
@@ -43,14 +49,21 @@ def make_app(
     streams: Streams,
     checks: Bodies,
     dock: Dock | None = None,
+    find_link: Callable[[str], SharedItem | None] = no_link,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application. `find` looks an item up, whichever user has it, and runs in `pool`. Without
-    a `dock` it takes no uploads."""
+    """The application. `find` looks an item up, whichever user has it, and `find_link` the item of
+    a share by link; both run in `pool`. Without a `dock` it takes no uploads."""
     shelf = Shelf(find=find, blobs=blobs, signer=signer, pool=pool, now=now, downloads=downloads)
 
     async def media(request: Request) -> Response:
         return await serve_media(request, shelf)
+
+    async def shared(request: Request) -> Response:
+        return await serve_shared(request, shelf, find_link)
+
+    async def page(request: Request) -> Response:
+        return await serve_page(request, shelf, find_link)
 
     async def upload(request: Request) -> Response:
         if dock is None:
@@ -69,6 +82,8 @@ def make_app(
             Route("/v1/jobs:watch", streams.serve, methods=["GET"]),
             Route("/v1/streams:ticket", ticket, methods=["POST"]),
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
+            Route("/shares/{share_id}", page, methods=["GET"]),
+            Route("/shares/{share_id}/{variant}", shared, methods=["GET"]),
             Route("/uploads/{media_id}", upload, methods=["PUT", "HEAD"]),
             Route("/ready", ready, methods=["GET"]),
             Route(f"{bodies.PREFIX}/{{path:path}}", checks.answer, methods=bodies.METHODS),

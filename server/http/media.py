@@ -23,7 +23,7 @@ from server.http.refusals import refuse, refuse_error
 # A picture opened as a page of its own runs nothing and loads nothing but itself; browsers draw
 # their own player with inline styles.
 _POLICY = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
-_SAFETY = {
+SAFETY = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
@@ -47,7 +47,9 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Blob:
+class Blob:
+    """The bytes of a variant of an item, and how they are served."""
+
     owner: str
     key: str
     size: int
@@ -63,7 +65,7 @@ async def serve_media(request: Request, shelf: Shelf) -> Response:
         NotFound: when the item is unknown, in the bin, or erased.
         RateLimited: when too many downloads are under way.
     """
-    variant = _variant(request)
+    variant = variant_of(request)
     media_id = request.path_params["media_id"]
     query = request.query_params
     now = shelf.now()
@@ -76,17 +78,20 @@ async def serve_media(request: Request, shelf: Shelf) -> Response:
     loop = asyncio.get_running_loop()
     blob = await loop.run_in_executor(shelf.pool, _look_up, shelf, media_id, variant)
     headers = {
-        **_SAFETY,
+        **SAFETY,
         "ETag": blob.etag,
         "Cache-Control": f"private, max-age={int(expire_time_s - now)}, immutable",
-        "Content-Disposition": _disposition(blob, query.get("download") == "1"),
+        "Content-Disposition": disposition(blob, query.get("download") == "1"),
     }
-    return await _respond(request, shelf, blob, headers)
+    return await respond(request, shelf, blob, headers)
 
 
-async def _respond(
-    request: Request, shelf: Shelf, blob: _Blob, headers: dict[str, str]
-) -> Response:
+async def respond(request: Request, shelf: Shelf, blob: Blob, headers: dict[str, str]) -> Response:
+    """The bytes of a blob, whole or a range of them, or that nothing has changed.
+
+    Raises:
+        RateLimited: when too many downloads are under way.
+    """
     if matches(request.headers.get("if-none-match"), blob.etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if request.method == "HEAD":  # has no ranges: RFC 9110, 14.2
@@ -113,23 +118,37 @@ async def _respond(
         )
 
 
-def _variant(request: Request) -> Variant:
+def variant_of(request: Request) -> Variant:
+    """The variant that the path names.
+
+    Raises:
+        NotFound: when there is no such variant.
+    """
     try:
         return Variant(request.path_params["variant"])
     except ValueError:
         raise NotFound("page") from None
 
 
-def _span(request: Request, blob: _Blob) -> Span | None:
+def _span(request: Request, blob: Blob) -> Span | None:
     if not range_applies(request.headers.get("if-range"), blob.etag):
         return None
     return parse_range(request.headers.get("range"), blob.size)
 
 
-def _look_up(shelf: Shelf, media_id: str, variant: Variant) -> _Blob:
+def _look_up(shelf: Shelf, media_id: str, variant: Variant) -> Blob:
     media = shelf.find(media_id)
     if media is None or media.delete_time is not None:
         raise NotFound("media item")
+    return blob_of(shelf, media, variant)
+
+
+def blob_of(shelf: Shelf, media: Media, variant: Variant) -> Blob:
+    """The bytes of an item that is in the library. May block.
+
+    Raises:
+        NotFound: when they are gone, or were never made.
+    """
     if variant is Variant.CONTENT:
         key, mime_type, etag = media.blob_key, media.mime_type, f'"{media.sha256}"'
     else:
@@ -142,11 +161,11 @@ def _look_up(shelf: Shelf, media_id: str, variant: Variant) -> _Blob:
     except BlobMissing:
         raise NotFound("media item") from None
     known = mime_type if mime_type in EXTENSIONS else UNKNOWN
-    name = f"{media_id}.{EXTENSIONS.get(known, 'bin')}"
-    return _Blob(owner=media.user_id, key=key, size=size, mime_type=known, etag=etag, name=name)
+    name = f"{media.media_id}.{EXTENSIONS.get(known, 'bin')}"
+    return Blob(owner=media.user_id, key=key, size=size, mime_type=known, etag=etag, name=name)
 
 
-def _open(shelf: Shelf, blob: _Blob, span: Span) -> Iterator[bytes]:
+def _open(shelf: Shelf, blob: Blob, span: Span) -> Iterator[bytes]:
     try:
         return shelf.blobs.stream(blob.key, span.start, span.end)
     except BlobMissing:
@@ -159,6 +178,7 @@ def _close(pieces: Iterator[bytes]) -> None:
         close()
 
 
-def _disposition(blob: _Blob, download: bool) -> str:
+def disposition(blob: Blob, download: bool) -> str:
+    """Whether a browser shows the bytes or saves them, and under which name."""
     kind = "attachment" if download or blob.mime_type == UNKNOWN else "inline"
     return f'{kind}; filename="{blob.name}"'

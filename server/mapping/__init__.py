@@ -119,13 +119,18 @@ class Mapper:
             fields["queue"] = _queue(queue)
         return fields
 
-    def media_to_proto(self, media: Media, ttl_seconds: int | None = None) -> media_pb2.Media:
-        """A media item with addresses that last `ttl_seconds`, or as long as is usual here."""
-        return media_pb2.Media(**self.media_fields(media, ttl_seconds))
+    def media_to_proto(
+        self, media: Media, ttl_seconds: int | None = None, until_ms: int | None = None
+    ) -> media_pb2.Media:
+        """A media item with addresses that last `ttl_seconds`, or as long as is usual here, and
+        never after `until_ms`."""
+        return media_pb2.Media(**self.media_fields(media, ttl_seconds, until_ms))
 
-    def media_fields(self, media: Media, ttl_seconds: int | None = None) -> Any:
+    def media_fields(
+        self, media: Media, ttl_seconds: int | None = None, until_ms: int | None = None
+    ) -> Any:
         """The same as the fields of an item, for a message that has several."""
-        signed = self._addresses.sign(media, ttl_seconds)
+        signed = self._addresses.sign(media, ttl_seconds, until_ms)
         return {
             "media_id": media.media_id,
             "user_id": media.user_id,

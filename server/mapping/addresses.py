@@ -24,9 +24,11 @@ class Signed:
 class Addresses(Protocol):
     """Makes the addresses under which an item can be fetched for a while."""
 
-    def sign(self, media: Media, ttl_seconds: int | None = None) -> Signed:
+    def sign(
+        self, media: Media, ttl_seconds: int | None = None, until_ms: int | None = None
+    ) -> Signed:
         """The addresses of the item, good for at least that long; None takes the installation's
-        lifetime."""
+        lifetime. They are never good after `until_ms`."""
 
     def expire_time_s(self, ttl_seconds: int | None = None) -> int:
         """When addresses end that are made now, in seconds of the epoch."""
@@ -42,11 +44,15 @@ class BlobAddresses:
         self._default = default_ttl_seconds
         self._clock = clock
 
-    def sign(self, media: Media, ttl_seconds: int | None = None) -> Signed:
+    def sign(
+        self, media: Media, ttl_seconds: int | None = None, until_ms: int | None = None
+    ) -> Signed:
         """The addresses of the item; a thumbnail only when it was made."""
         if media.delete_time is not None:
             return Signed()
         expire = self.expire_time_s(ttl_seconds)
+        if until_ms is not None:
+            expire = min(expire, until_ms // 1000)
         return Signed(
             self._url(media, Variant.CONTENT, media.mime_type, media.blob_key, expire),
             self._url(media, Variant.THUMBNAIL, "image/webp", media.thumbnail_key, expire),

@@ -22,6 +22,7 @@ from rushes.v1 import (
     notification_service_pb2_grpc,
     reporter_service_pb2,
     share_service_pb2,
+    share_service_pb2_grpc,
     view_service_pb2,
     view_service_pb2_grpc,
     webhook_service_pb2,
@@ -30,6 +31,7 @@ from server.parts import Parts
 from server.services.account import build_account_service
 from server.services.media import build_media_service
 from server.services.notifications import build_notification_service
+from server.services.shares import build_share_service
 from server.services.views import build_view_service
 
 
@@ -68,6 +70,11 @@ SERVICES = (
         build_view_service,
         view_service_pb2_grpc.add_ViewServiceServicer_to_server,
     ),
+    Service(
+        share_service_pb2.DESCRIPTOR.services_by_name["ShareService"],
+        build_share_service,
+        share_service_pb2_grpc.add_ShareServiceServicer_to_server,
+    ),
 )
 # Of the contract, but not built yet: each method answers METHOD_UNIMPLEMENTED.
 PLANNED: tuple[ServiceDescriptor, ...] = (
@@ -75,6 +82,5 @@ PLANNED: tuple[ServiceDescriptor, ...] = (
     analysis_service_pb2.DESCRIPTOR.services_by_name["AnalysisService"],
     assistant_service_pb2.DESCRIPTOR.services_by_name["AssistantService"],
     reporter_service_pb2.DESCRIPTOR.services_by_name["ReporterService"],
-    share_service_pb2.DESCRIPTOR.services_by_name["ShareService"],
     webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
 )

@@ -34,6 +34,8 @@ MAY_NAME = {
     "GetUsage": {"user_id", "start_time", "end_time"},
     "GetBudget": {"user_id"},
     "CreateApiKey": {"scopes"},
+    # With whom, and the words to that user.
+    "CreateShare": {"user_id", "message"},
 }
 ANSWERS = [job_pb2.Job, media_pb2.Media, job_pb2.Cost, job_pb2.JobError, job_pb2.QueueInfo]
 

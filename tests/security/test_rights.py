@@ -20,6 +20,7 @@ from core.ids import new_id
 from core.scopes import Scope
 from core.store import keys
 from rushes.v1 import notification_service_pb2 as notification_pb
+from rushes.v1 import share_service_pb2 as share_pb
 from tests.house import House
 from tests.making import kept_key
 from tests.rpc.requests import image, store_picture
@@ -186,6 +187,11 @@ def of_kind(house: House, user: str, path: tuple[FieldDescriptor, ...]) -> str:
         return str(made.notification.notification_id)
     if path[-1].name == "api_key_id":
         return kept_key(house.db, user)[0].api_key_id
+    if path[-1].name == "share_id":
+        request = share_pb.CreateShareRequest(
+            media_id=store_picture(house.caller(user)), user_id="somebody"
+        )
+        return str(house.caller(user).call("CreateShare", request).share.share_id)
     raise AssertionError(f"make something that {path[-1].full_name} names")
 
 

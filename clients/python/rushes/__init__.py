@@ -55,12 +55,15 @@ from rushes.v1.media_service_pb2 import EstimateCostResponse as _EstimateCostRes
 from rushes.v1.media_service_pb2 import JobEvent, ProgressEvent, WatchEvent
 from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.v1.notification_pb2 import Announcement, Notification, NotificationSettings
+from rushes.v1.share_service_pb2 import ListSharedMediaResponse as _ListSharedMediaResponse
+from rushes.v1.share_service_pb2 import Share
 from rushes.v1.view_pb2 import View
 from rushes.values import media_input
 from rushes.watch_protocol import is_done
 
 __version__ = "0.1.0"
 Estimate = _EstimateCostResponse.Estimate
+SharedMedia = _ListSharedMediaResponse.SharedMedia
 
 __all__ = [
     "Announcement",
@@ -109,6 +112,8 @@ __all__ = [
     "QueueInfo",
     "RushesError",
     "RushesWarning",
+    "Share",
+    "SharedMedia",
     "TooManyWatches",
     "Unavailable",
     "UnsupportedByModel",

@@ -49,6 +49,11 @@ from rushes.v1.notification_service_pb2 import (
     MarkNotificationsReadRequest,
     UpdateNotificationSettingsRequest,
 )
+from rushes.v1.share_service_pb2 import (
+    CreateShareRequest,
+    ListSharedMediaRequest,
+    ListSharesRequest,
+)
 from rushes.v1.view_service_pb2 import ApplyViewRequest, GetViewRequest, ListViewsRequest
 from rushes.values import (
     content_size,
@@ -72,6 +77,8 @@ Listing = TypeVar(
     GetUsageRequest,
     ListApiKeysRequest,
     ListViewsRequest,
+    ListSharesRequest,
+    ListSharedMediaRequest,
 )
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -399,6 +406,46 @@ def view_request(view: str, url_ttl: Seconds | None) -> GetViewRequest:
 def apply_view_request(view: str, media_id: str, looping: bool | None) -> ApplyViewRequest:
     """Makes a view show a media item."""
     return filled(ApplyViewRequest, {"view": view, "media_id": media_id, "looping": looping})
+
+
+def share_request(
+    media_id: str, user_id: str, expire: datetime | None, message: str, with_recipe: bool
+) -> CreateShareRequest:
+    """A share with a user."""
+    values = {
+        "media_id": media_id,
+        "user_id": user_id,
+        "expire_time": to_timestamp(expire, "expire_time"),
+        "message": message,
+        "with_recipe": with_recipe,
+    }
+    return filled(CreateShareRequest, values)
+
+
+def share_link_request(media_id: str, expire: datetime | None) -> CreateShareRequest:
+    """A share by link."""
+    expire_time = to_timestamp(expire, "expire_time")
+    return filled(
+        CreateShareRequest, {"media_id": media_id, "link": True, "expire_time": expire_time}
+    )
+
+
+def shares_request(media_id: str, ended: bool, limit: int | None) -> ListSharesRequest:
+    """The first page of the caller's shares with others."""
+    values = {"media_id": media_id, "ended": ended, "page_size": _page_size(limit)}
+    return filled(ListSharesRequest, values)
+
+
+def shared_media_request(
+    type: Media.Type | str | None, limit: int | None, url_ttl: Seconds | None
+) -> ListSharedMediaRequest:
+    """The first page of what others share with the caller."""
+    values = {
+        "type": None if type is None else enum_number(type, Media.Type.DESCRIPTOR, "type"),
+        "page_size": _page_size(limit),
+        "url_ttl": to_duration(url_ttl, "url_ttl"),
+    }
+    return filled(ListSharedMediaRequest, values)
 
 
 def _page_size(limit: int | None) -> int:

@@ -10,6 +10,7 @@ from rushes._async.inbox_calls import AsyncInboxCalls
 from rushes._async.job_calls import AsyncJobCalls
 from rushes._async.job_handle import AsyncJobHandle
 from rushes._async.seam import run_blocking
+from rushes._async.share_calls import AsyncShareCalls
 from rushes._async.view_calls import AsyncViewCalls
 from rushes.download import PathTarget, check_folder
 from rushes.errors import InvalidArgument, Unavailable, warn
@@ -31,7 +32,9 @@ from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class AsyncClient(AsyncJobCalls, AsyncInboxCalls, AsyncAccountCalls, AsyncViewCalls):
+class AsyncClient(
+    AsyncJobCalls, AsyncInboxCalls, AsyncAccountCalls, AsyncViewCalls, AsyncShareCalls
+):
     """Talks to one Rushes server. Use it with `async with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.

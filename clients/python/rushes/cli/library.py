@@ -1,6 +1,5 @@
 """`rushes ls`, `rm`, `undelete`, `update`, `download`: the media library."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from rushes.cli.commands import command
 from rushes.cli.exits import Refusal
 from rushes.cli.ids import job_or_media_id_of, media_id_of
 from rushes.cli.inputs import MAX_LIMIT, check_number, limit_option, out_option, parse_labels
+from rushes.cli.options import TypeName
 from rushes.cli.output import say, say_json, say_table, shorten, table_time
 from rushes.cli.saving import check_out, save_outputs
 from rushes.cli.session import Session
@@ -19,13 +19,6 @@ from rushes.v1.job_pb2 import Job
 from rushes.v1.media_pb2 import Media
 
 MediaIds = Annotated[list[str], typer.Argument(metavar="MEDIA_ID", help="IDs, or how they begin.")]
-
-
-class TypeName(StrEnum):
-    """Types to ask for."""
-
-    IMAGE = "image"
-    VIDEO = "video"
 
 
 def register(app: typer.Typer) -> None:

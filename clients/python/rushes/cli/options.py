@@ -25,6 +25,13 @@ Prompt = Annotated[
 ]
 
 
+class TypeName(StrEnum):
+    """Types of media to ask for."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+
+
 class Quality(StrEnum):
     """Steps of quality that pick a model."""
 

@@ -29,7 +29,7 @@ from rushes.v1 import media_pb2 as rushes_dot_v1_dot_media__pb2
 from rushes.v1 import recipe_pb2 as rushes_dot_v1_dot_recipe__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drushes/v1/share_service.proto\x12\trushes.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15rushes/v1/media.proto\x1a\x16rushes/v1/recipe.proto\"\x9e\x02\n\x05Share\x12\x10\n\x08share_id\x18\x01 \x01(\t\x12\x10\n\x08media_id\x18\x02 \x01(\t\x12\x15\n\rowner_user_id\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x10\n\x08link_url\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x13\n\x0bwith_recipe\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xad\x01\n\x12\x43reateShareRequest\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x11\n\x07user_id\x18\x02 \x01(\tH\x00\x12\x0e\n\x04link\x18\x03 \x01(\x08H\x00\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x13\n\x0bwith_recipe\x18\x06 \x01(\x08\x42\x0b\n\trecipient\"6\n\x13\x43reateShareResponse\x12\x1f\n\x05share\x18\x01 \x01(\x0b\x32\x10.rushes.v1.Share\"[\n\x11ListSharesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08media_id\x18\x03 \x01(\t\x12\r\n\x05\x65nded\x18\x04 \x01(\x08\"O\n\x12ListSharesResponse\x12 \n\x06shares\x18\x01 \x03(\x0b\x32\x10.rushes.v1.Share\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x16ListSharedMediaRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12#\n\x04type\x18\x03 \x01(\x0e\x32\x15.rushes.v1.Media.Type\x12*\n\x07url_ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xec\x01\n\x17ListSharedMediaResponse\x12\x44\n\x0cshared_media\x18\x01 \x03(\x0b\x32..rushes.v1.ListSharedMediaResponse.SharedMedia\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x1ar\n\x0bSharedMedia\x12\x1f\n\x05share\x18\x01 \x01(\x0b\x32\x10.rushes.v1.Share\x12\x1f\n\x05media\x18\x02 \x01(\x0b\x32\x10.rushes.v1.Media\x12!\n\x06recipe\x18\x03 \x01(\x0b\x32\x11.rushes.v1.Recipe\"&\n\x12RevokeShareRequest\x12\x10\n\x08share_id\x18\x01 \x01(\t\"6\n\x13RevokeShareResponse\x12\x1f\n\x05share\x18\x01 \x01(\x0b\x32\x10.rushes.v1.Share2\xbc\x03\n\x0cShareService\x12\x63\n\x0b\x43reateShare\x12\x1d.rushes.v1.CreateShareRequest\x1a\x1e.rushes.v1.CreateShareResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/shares:\x01*\x12]\n\nListShares\x12\x1c.rushes.v1.ListSharesRequest\x1a\x1d.rushes.v1.ListSharesResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/shares\x12q\n\x0fListSharedMedia\x12!.rushes.v1.ListSharedMediaRequest\x1a\".rushes.v1.ListSharedMediaResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/sharedMedia\x12u\n\x0bRevokeShare\x12\x1d.rushes.v1.RevokeShareRequest\x1a\x1e.rushes.v1.RevokeShareResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/shares/{share_id}:revoke:\x01*B#Z!rushes.dev/gen/rushes/v1;rushesv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drushes/v1/share_service.proto\x12\trushes.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15rushes/v1/media.proto\x1a\x16rushes/v1/recipe.proto\"\xb0\x02\n\x05Share\x12\x10\n\x08share_id\x18\x01 \x01(\t\x12\x10\n\x08media_id\x18\x02 \x01(\t\x12\x15\n\rowner_user_id\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x10\n\x08link_url\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x13\n\x0bwith_recipe\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08page_url\x18\x0b \x01(\t\"\xad\x01\n\x12\x43reateShareRequest\x12\x10\n\x08media_id\x18\x01 \x01(\t\x12\x11\n\x07user_id\x18\x02 \x01(\tH\x00\x12\x0e\n\x04link\x18\x03 \x01(\x08H\x00\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x13\n\x0bwith_recipe\x18\x06 \x01(\x08\x42\x0b\n\trecipient\"6\n\x13\x43reateShareResponse\x12\x1f\n\x05share\x18\x01 \x01(\x0b\x32\x10.rushes.v1.Share\"[\n\x11ListSharesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08media_id\x18\x03 \x01(\t\x12\r\n\x05\x65nded\x18\x04 \x01(\x08\"O\n\x12ListSharesResponse\x12 \n\x06shares\x18\x01 \x03(\x0b\x32\x10.rushes.v1.Share\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x16ListSharedMediaRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12#\n\x04type\x18\x03 \x01(\x0e\x32\x15.rushes.v1.Media.Type\x12*\n\x07url_ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xec\x01\n\x17ListSharedMediaResponse\x12\x44\n\x0cshared_media\x18\x01 \x03(\x0b\x32..rushes.v1.ListSharedMediaResponse.SharedMedia\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x1ar\n\x0bSharedMedia\x12\x1f\n\x05share\x18\x01 \x01(\x0b\x32\x10.rushes.v1.Share\x12\x1f\n\x05media\x18\x02 \x01(\x0b\x32\x10.rushes.v1.Media\x12!\n\x06recipe\x18\x03 \x01(\x0b\x32\x11.rushes.v1.Recipe\"&\n\x12RevokeShareRequest\x12\x10\n\x08share_id\x18\x01 \x01(\t\"6\n\x13RevokeShareResponse\x12\x1f\n\x05share\x18\x01 \x01(\x0b\x32\x10.rushes.v1.Share2\xbc\x03\n\x0cShareService\x12\x63\n\x0b\x43reateShare\x12\x1d.rushes.v1.CreateShareRequest\x1a\x1e.rushes.v1.CreateShareResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/shares:\x01*\x12]\n\nListShares\x12\x1c.rushes.v1.ListSharesRequest\x1a\x1d.rushes.v1.ListSharesResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/shares\x12q\n\x0fListSharedMedia\x12!.rushes.v1.ListSharedMediaRequest\x1a\".rushes.v1.ListSharedMediaResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/sharedMedia\x12u\n\x0bRevokeShare\x12\x1d.rushes.v1.RevokeShareRequest\x1a\x1e.rushes.v1.RevokeShareResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/shares/{share_id}:revoke:\x01*B#Z!rushes.dev/gen/rushes/v1;rushesv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,25 +46,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHARESERVICE'].methods_by_name['RevokeShare']._loaded_options = None
   _globals['_SHARESERVICE'].methods_by_name['RevokeShare']._serialized_options = b'\202\323\344\223\002!\"\034/v1/shares/{share_id}:revoke:\001*'
   _globals['_SHARE']._serialized_start=187
-  _globals['_SHARE']._serialized_end=473
-  _globals['_CREATESHAREREQUEST']._serialized_start=476
-  _globals['_CREATESHAREREQUEST']._serialized_end=649
-  _globals['_CREATESHARERESPONSE']._serialized_start=651
-  _globals['_CREATESHARERESPONSE']._serialized_end=705
-  _globals['_LISTSHARESREQUEST']._serialized_start=707
-  _globals['_LISTSHARESREQUEST']._serialized_end=798
-  _globals['_LISTSHARESRESPONSE']._serialized_start=800
-  _globals['_LISTSHARESRESPONSE']._serialized_end=879
-  _globals['_LISTSHAREDMEDIAREQUEST']._serialized_start=882
-  _globals['_LISTSHAREDMEDIAREQUEST']._serialized_end=1026
-  _globals['_LISTSHAREDMEDIARESPONSE']._serialized_start=1029
-  _globals['_LISTSHAREDMEDIARESPONSE']._serialized_end=1265
-  _globals['_LISTSHAREDMEDIARESPONSE_SHAREDMEDIA']._serialized_start=1151
-  _globals['_LISTSHAREDMEDIARESPONSE_SHAREDMEDIA']._serialized_end=1265
-  _globals['_REVOKESHAREREQUEST']._serialized_start=1267
-  _globals['_REVOKESHAREREQUEST']._serialized_end=1305
-  _globals['_REVOKESHARERESPONSE']._serialized_start=1307
-  _globals['_REVOKESHARERESPONSE']._serialized_end=1361
-  _globals['_SHARESERVICE']._serialized_start=1364
-  _globals['_SHARESERVICE']._serialized_end=1808
+  _globals['_SHARE']._serialized_end=491
+  _globals['_CREATESHAREREQUEST']._serialized_start=494
+  _globals['_CREATESHAREREQUEST']._serialized_end=667
+  _globals['_CREATESHARERESPONSE']._serialized_start=669
+  _globals['_CREATESHARERESPONSE']._serialized_end=723
+  _globals['_LISTSHARESREQUEST']._serialized_start=725
+  _globals['_LISTSHARESREQUEST']._serialized_end=816
+  _globals['_LISTSHARESRESPONSE']._serialized_start=818
+  _globals['_LISTSHARESRESPONSE']._serialized_end=897
+  _globals['_LISTSHAREDMEDIAREQUEST']._serialized_start=900
+  _globals['_LISTSHAREDMEDIAREQUEST']._serialized_end=1044
+  _globals['_LISTSHAREDMEDIARESPONSE']._serialized_start=1047
+  _globals['_LISTSHAREDMEDIARESPONSE']._serialized_end=1283
+  _globals['_LISTSHAREDMEDIARESPONSE_SHAREDMEDIA']._serialized_start=1169
+  _globals['_LISTSHAREDMEDIARESPONSE_SHAREDMEDIA']._serialized_end=1283
+  _globals['_REVOKESHAREREQUEST']._serialized_start=1285
+  _globals['_REVOKESHAREREQUEST']._serialized_end=1323
+  _globals['_REVOKESHARERESPONSE']._serialized_start=1325
+  _globals['_REVOKESHARERESPONSE']._serialized_end=1379
+  _globals['_SHARESERVICE']._serialized_start=1382
+  _globals['_SHARESERVICE']._serialized_end=1826
 # @@protoc_insertion_point(module_scope)

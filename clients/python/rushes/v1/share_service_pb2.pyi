@@ -14,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Share(_message.Message):
-    __slots__ = ("share_id", "media_id", "owner_user_id", "user_id", "link_url", "message", "with_recipe", "create_time", "expire_time", "revoke_time")
+    __slots__ = ("share_id", "media_id", "owner_user_id", "user_id", "link_url", "message", "with_recipe", "create_time", "expire_time", "revoke_time", "page_url")
     SHARE_ID_FIELD_NUMBER: _ClassVar[int]
     MEDIA_ID_FIELD_NUMBER: _ClassVar[int]
     OWNER_USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class Share(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     REVOKE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PAGE_URL_FIELD_NUMBER: _ClassVar[int]
     share_id: str
     media_id: str
     owner_user_id: str
@@ -35,7 +36,8 @@ class Share(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     expire_time: _timestamp_pb2.Timestamp
     revoke_time: _timestamp_pb2.Timestamp
-    def __init__(self, share_id: _Optional[str] = ..., media_id: _Optional[str] = ..., owner_user_id: _Optional[str] = ..., user_id: _Optional[str] = ..., link_url: _Optional[str] = ..., message: _Optional[str] = ..., with_recipe: bool = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    page_url: str
+    def __init__(self, share_id: _Optional[str] = ..., media_id: _Optional[str] = ..., owner_user_id: _Optional[str] = ..., user_id: _Optional[str] = ..., link_url: _Optional[str] = ..., message: _Optional[str] = ..., with_recipe: bool = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_url: _Optional[str] = ...) -> None: ...
 
 class CreateShareRequest(_message.Message):
     __slots__ = ("media_id", "user_id", "link", "expire_time", "message", "with_recipe")

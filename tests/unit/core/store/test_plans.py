@@ -39,6 +39,8 @@ BOUNDED = {
     *("media_unindexed", "notification_user", "notification_unread", "view_shown"),
     "view_media",
     *("api_key_user", "api_key_working"),
+    # Shares that last, and those that have ended since the last housekeeping.
+    "share_with",
 }
 # By these columns an index is searched, and only by these all rows of a user are found.
 SEARCHED = re.compile(r"\(+(\w+)(?:\)::\w+)? (?:[<>=]|<=|>=) ")
@@ -60,12 +62,22 @@ READS = {
 # These have small tables.
 OTHERS = ("engine",)
 ROWS = 2_000_000
-# Views that were cleared, of which the fill makes none.
-VIEWS = """
+# Of what the fill makes none: views that were cleared, and shares with users.
+ADDED = (
+    """
     INSERT INTO view (user_id, view, media_id, apply_time, wish, looping, job_id, deleted_media_id)
     SELECT 'user-' || n, 'desk', '', n, 0, FALSE, '', '' FROM generate_series(1, 3000) n
     RETURNING view
-"""
+    """,
+    """
+    INSERT INTO share (
+        share_id, media_id, media_type, owner_user_id, user_id, create_time, expire_time, end_time
+    )
+    SELECT 's' || n, 'm' || n, 'IMAGE', 'user-' || n %% 50, 'user-' || n %% 49, n, n, n
+    FROM generate_series(1, 3000) n
+    RETURNING share_id
+    """,
+)
 # The values of which PostgreSQL can't tell by their places that they are numbers.
 NUMBERS = re.compile("spent|most|.*_ms")
 # SQLite also reads a table whole to make a filter or an index of it for this one statement.
@@ -187,7 +199,8 @@ def large(
     name = postgres.new_database(postgres_template)
     fill(postgres.url(name), Size(of_one=1500, of_others=1500, others=50, queued=200, running=100))
     db = open_database(read_settings(database_url=postgres.url(name)))
-    assert ask(db, VIEWS)
+    for made in ADDED:
+        assert ask(db, made)
     if request.param == "analyzed":
         with db.peewee.connection_context():
             db.peewee.execute_sql("ANALYZE")

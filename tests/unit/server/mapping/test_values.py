@@ -56,7 +56,9 @@ BESIDE = {f"rushes.v1.WatchEvent.{name}" for name in ("notifications", "views", 
 
 
 class Signer:
-    def sign(self, media: Media, ttl_seconds: int | None = None) -> Signed:
+    def sign(
+        self, media: Media, ttl_seconds: int | None = None, until_ms: int | None = None
+    ) -> Signed:
         return Signed(f"u/{media.media_id}", f"t/{media.media_id}", 5000 + (ttl_seconds or 0))
 
     def expire_time_s(self, ttl_seconds: int | None = None) -> int:

@@ -34,7 +34,9 @@ FAR = 2**52
 
 
 class NoAddresses:
-    def sign(self, media: Any, ttl_seconds: int | None = None) -> Signed:
+    def sign(
+        self, media: Any, ttl_seconds: int | None = None, until_ms: int | None = None
+    ) -> Signed:
         return Signed("", "", None)
 
     def expire_time_s(self, ttl_seconds: int | None = None) -> int:
