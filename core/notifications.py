@@ -59,6 +59,10 @@ class Action:
     target: str
     value: str
 
+    def to_json(self) -> dict[str, str]:
+        """Its fields."""
+        return {"label": self.label, "target": self.target, "value": self.value}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
@@ -82,7 +86,7 @@ class Notification:
     def to_json(self) -> dict[str, Any]:
         """Its fields that are not empty."""
         values = {name: getattr(self, name) for name in _NAMES}
-        values["action"] = self.action and dataclasses.asdict(self.action)
+        values["action"] = self.action and self.action.to_json()
         values["counts"] = dict(self.counts)
         return {name: value for name, value in values.items() if value}
 

@@ -6,7 +6,7 @@ transactions that write rows keep it, under the user's lock.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.ids import new_id
@@ -34,7 +34,6 @@ NAMES = (
 name_part("notification_columns", ", ".join(f"notification.{name}" for name in NAMES))
 # What a lock of a user reads of its row, as the columns of the alias `u`.
 name_part("inbox", "u.unread, u.notification_count, u.notification_settings, u.watched_time")
-# Writes a notification, or what takes its place. Index: the primary key.
 _PUT = Statement("""
     INSERT INTO notification (
         notification_id, user_id, kind, severity, title, text, action, job_id, batch_id, sender,
@@ -43,10 +42,13 @@ _PUT = Statement("""
         :notification_id, :user_id, :kind, :severity, :title, :text, :action, :job_id, :batch_id,
         :sender, :counts, :create_time, :revision
     )
-    ON CONFLICT (notification_id) DO UPDATE SET kind = excluded.kind, severity = excluded.severity,
-        title = excluded.title, text = excluded.text, action = excluded.action,
-        counts = excluded.counts, create_time = excluded.create_time,
-        revision = excluded.revision, read_time = NULL
+""")
+# What takes the place of one. Index: the primary key.
+_REPLACE = Statement("""
+    UPDATE notification SET kind = :kind, severity = :severity, title = :title, text = :text,
+        action = :action, counts = :counts, create_time = :create_time, revision = :revision,
+        read_time = NULL
+    WHERE notification_id = :notification_id
 """)
 # Index of these: the primary key.
 _COUNT = Statement("""
@@ -178,8 +180,11 @@ class Writer:
 
     def put(self, notification: Notification, before: Told | None = None) -> None:
         """Writes a notification that is unread, in the place of another one if there is one."""
-        written = _columns(replace(notification, revision=self.revision))
-        self._session.later(_PUT, user_id=self._user_id, **written)
+        values = _columns(notification) | {"revision": self.revision}
+        if before is None:
+            self._session.later(_PUT, user_id=self._user_id, **values)
+        else:
+            self._session.later(_REPLACE, **values)
         self._unread += not (before and before.is_unread)
         self._count += before is None
         type = ChangeType.CREATED if before is None else ChangeType.UPDATED
@@ -262,6 +267,6 @@ def notification_from_row(row: Row) -> Notification:
 def _columns(notification: Notification) -> dict[str, Any]:
     values = {name: getattr(notification, name) for name in NAMES if name != "read_time"}
     action = notification.action
-    values["action"] = json.dumps(asdict(action)) if action else ""
+    values["action"] = json.dumps(action.to_json()) if action else ""
     values["counts"] = json.dumps(dict(notification.counts)) if notification.counts else ""
     return values
