@@ -85,6 +85,8 @@ class Deliverer(LoopPart):
         self._under_way: dict[asyncio.Task[None], str] = {}
         # Of the webhooks that take nothing, one delivery at a time is tried.
         self._failing: dict[str, int] = {}
+        # After a look at very many, the next one waits.
+        self._rest_until = 0.0
         self._tried: list[Tried] = []
         self._gone: set[str] = set()
         # Whose webhook was removed.
@@ -145,17 +147,24 @@ class Deliverer(LoopPart):
     async def _round(self) -> float:
         """One round. Returns the seconds until the next one, which a try that ends brings on."""
         await self._write_down()
-        most = min(self._at_once - len(self._under_way), MOST_CLAIMED)
-        if most <= 0:
+        room = self._at_once - len(self._under_way)
+        if room <= 0:
             return self._look_seconds
         counts = Counter(self._under_way.values())
-        claimed, pause = await self._in_pool(self._claim, counts, most)
-        for one in claimed:
-            self._begin(one)
+        ids, pause = await self._in_pool(self._look, counts)
+        for first in range(0, min(len(ids), room), MOST_CLAIMED):
+            part = ids[first : min(first + MOST_CLAIMED, room)]
+            for one in await self._in_pool(deliveries.claim, self._db, part, self._lease_ms):
+                self._begin(one)
+            await self._write_down()
+            if self._loop.stopping:
+                break
         return pause
 
-    def _claim(self, counts: Counter[str], most: int) -> tuple[list[Claimed], float]:
+    def _look(self, counts: Counter[str]) -> tuple[list[str], float]:
         """What is due and has room, and in how many seconds to look again."""
+        if (rest := self._rest_until - time.monotonic()) > 0:
+            return [], rest
         # A look costs less than a claim that finds nothing.
         next_ms = deliveries.next_try_ms(self._db)
         if next_ms is None or next_ms > 0:
@@ -163,13 +172,11 @@ class Deliverer(LoopPart):
             return [], min(ms / 1000, self._look_seconds)
         begun = time.monotonic()
         ids, flooded = deliveries.look(self._db, counts, self._failing, self._of_webhook, WINDOW)
+        ended = time.monotonic()
+        if flooded:
+            self._rest_until = ended + min((ended - begun) / _LOOK_SHARE, self._look_seconds)
         # All that is due may be of webhooks that have enough under way.
-        pause = (time.monotonic() - begun) / _LOOK_SHARE if flooded else 0
-        if not ids:
-            return [], max(pause, self._look_seconds)
-        if pause:
-            time.sleep(min(pause, self._look_seconds))
-        return deliveries.claim(self._db, ids[:most], self._lease_ms), 0
+        return ids, 0 if ids else self._look_seconds
 
     def _begin(self, claimed: Claimed) -> None:
         webhook = claimed.webhook
@@ -188,6 +195,9 @@ class Deliverer(LoopPart):
     def _ended(self, task: "asyncio.Task[None]") -> None:
         del self._under_way[task]
         self._woken.set()
+        # What such a try came to is unknown: its delivery is due again after its lease.
+        if not task.cancelled() and (error := task.exception()):
+            log.error("delivery_try_crashed", error=type(error).__name__)
 
     async def _try(self, claimed: Claimed) -> None:
         delivery = claimed.delivery
