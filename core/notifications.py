@@ -234,6 +234,20 @@ def media_shared(
     )
 
 
+def webhook_disabled(url: str, cause: str, notification_id: str, now_ms: int) -> Notification:
+    """Says that a webhook gets nothing any more, and why."""
+    return Notification(
+        notification_id=notification_id,
+        kind=Kind.WEBHOOK_DISABLED,
+        severity=Severity.ERROR,
+        title="A webhook was disabled",
+        text=f"{url} {cause}. Enable it again when it works; what happens meanwhile is not sent."[
+            -_MAX_TEXT:
+        ],
+        create_time=now_ms,
+    )
+
+
 def digest_of(counts: Mapping[str, int], notification_id: str, now_ms: int) -> Notification:
     """The digest that stands for so many notifications of each kind."""
     total = sum(counts.values())

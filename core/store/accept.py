@@ -21,7 +21,7 @@ from core.media import Media
 from core.notifications import Kind, Notification, NotificationChange, budget_alert
 from core.process import failpoints
 from core.specs import Spec, spec_to_json
-from core.store import flows, usage_days
+from core.store import flows, outbox, usage_days
 from core.store.budgets import Budget, Reservations
 from core.store.change import append_all
 from core.store.engine.database import Database, Session, Undo
@@ -59,6 +59,7 @@ _LOOK = Statement("""
         (SELECT u.revision FROM user_stream u WHERE u.user_id = asked.user_id),
         user_stream.last_turn, user_stream.running, user_stream.busy, user_stream.unread,
         user_stream.notification_count, user_stream.notification_settings, user_stream.watched_time,
+        user_stream.webhooks,
         (SELECT sum(flow.waiting) FROM flow WHERE flow.user_id = asked.user_id),
         (
             SELECT max(flow.last_turn) FROM flow
@@ -274,18 +275,18 @@ def _look(session: Session, jobs: Sequence[NewJob], *, waits: bool) -> _Seen:
     for row in session.rows(_LOOK, asked=json.dumps(values)):
         user_id, queue, request_id = row[:3]
         revision, before, last_turn, running, busy = map(_number, row[4:9])
-        waiting, own, reached = map(_number, row[13:16])
+        waiting, own, reached = map(_number, row[14:17])
         now_ms = max(now_ms, int(row[3]))
         # Someone else may have changed the user after the statement began, before its lock.
         if revision != before:
             continue
         user = seen.users.setdefault(
             user_id,
-            _User(revision, last_turn, running, bool(busy), waiting, inbox_of(*row[9:13])),
+            _User(revision, last_turn, running, bool(busy), waiting, inbox_of(*row[9:14])),
         )
         user.own[queue] = own
         seen.reached[queue] = reached
-        seen.made[user_id, queue, request_id] = row[16]
+        seen.made[user_id, queue, request_id] = row[17]
     return replace(seen, now_ms=now_ms)
 
 
@@ -307,6 +308,7 @@ class _Entry:
         self._money = Reservations(session, sorted(paying & seen.users.keys()), seen.now_ms)
         self._writers: dict[str, Writer] = {}
         self._events: list[Event] = []
+        self._deliveries: list[dict[str, Any]] = []
         self._news: list[NewJob] = []
         self._made: dict[tuple[str, str], tuple[NewJob, Job]] = {}
         # Ids of one millisecond have no order by themselves.
@@ -344,6 +346,7 @@ class _Entry:
         if requests:
             later(_REMEMBER, requests=json.dumps(requests))
         append_all(self._session, [event.change for event in self._events])
+        outbox.write(self._session, self._deliveries)
         usage_days.accepted(self._session, self.rows)
         self._money.write()
 
@@ -379,6 +382,9 @@ class _Entry:
         job = job_from_columns(row)
         beside = Beside(notifications=self._alerts(new.user_id, user))
         event = Event(user.revision, EventType.QUEUED, self._seen.now_ms, job, beside)
+        if sent := outbox.of_event(event, user.inbox.hooks):
+            self._deliveries += sent
+            event = replace(event, deliveries=len(sent))
         self.rows.append(row)
         self._news.append(new)
         self._events.append(event)

@@ -26,6 +26,7 @@ from core.notifications import (
 )
 from core.store.engine.database import Row, Session
 from core.store.engine.sql import Statement, name_part
+from core.webhooks import Hook, hooks_from_json
 
 NAMES = (
     *("notification_id", "kind", "severity", "title", "text", "action", "job_id", "batch_id"),
@@ -33,7 +34,10 @@ NAMES = (
 )
 name_part("notification_columns", ", ".join(f"notification.{name}" for name in NAMES))
 # What a lock of a user reads of its row, as the columns of the alias `u`.
-name_part("inbox", "u.unread, u.notification_count, u.notification_settings, u.watched_time")
+name_part(
+    "inbox",
+    "u.unread, u.notification_count, u.notification_settings, u.watched_time, u.webhooks",
+)
 _PUT = Statement("""
     INSERT INTO notification (
         notification_id, user_id, kind, severity, title, text, action, job_id, batch_id, sender,
@@ -107,16 +111,17 @@ SNAPSHOT_UNREAD = 100
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """What a user's row says of its notifications, read under the user's lock.
+    """What a user's row says of its notifications and webhooks, read under the user's lock.
 
     `watched_time` is when a watch with notifications was open last, in milliseconds of the
-    database, and None where that was never kept.
+    database, and None where that was never kept. `hooks` are the webhooks that are on.
     """
 
     unread: int
     count: int
     settings: NotificationSettings
     watched_time: int | None
+    hooks: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +132,12 @@ class Told:
     is_unread: bool
 
 
-def inbox_of(unread: int, count: int, settings: str, watched_time: int | None) -> Inbox:
+def inbox_of(
+    unread: int, count: int, settings: str, watched_time: int | None, webhooks: str
+) -> Inbox:
     """The inbox by the columns of `{inbox}`."""
-    return Inbox(unread, count, settings_from_json(settings), watched_time)
+    hooks = hooks_from_json(webhooks)
+    return Inbox(unread, count, settings_from_json(settings), watched_time, hooks)
 
 
 def follow(

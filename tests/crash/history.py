@@ -9,6 +9,7 @@ Every line has `t` (monotonic, ns), `wall` (ms of the epoch) and `kind`:
     frame       watch, user, token, events, names              a response, before the SDK sees it
     disconnect  watch, user, code, reason                      why the stream ended
     applied     watch, session, revision or reset              what the SDK handed on
+    delivered   user, delivery_id, type, revision, job_id, ...  what the user's webhook received
     fault       fault, target, detail                          what the nemesis did
     end                                                        all is quiet, all was told
 

@@ -57,7 +57,11 @@ DEATH_PAUSE = (0.1, 0.6)
 STALL_PAUSE = (0.5, 3.0)
 OUTAGE_PAUSE = (1.0, 6.0)
 JOBS_PER_SECOND = 5
-_UNFINISHED = Statement("SELECT count(*) FROM job WHERE end_time IS NULL")
+# A delivery that failed twice is tried again only after minutes.
+_UNFINISHED = Statement("""
+    SELECT (SELECT count(*) FROM job WHERE end_time IS NULL)
+        + (SELECT count(*) FROM delivery WHERE state = 'PENDING' AND try_count < 2)
+""")
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,7 @@ class Episode:
         self._recorder.fault("calm")
 
     def _wait_for_quiet(self, load: Load) -> None:
-        """Until every job has ended, and everyone who watches knows."""
+        """Until every job has ended, each delivery was tried, and everyone who watches knows."""
         begun, left = time.monotonic(), 1
         with closing(connect(self._house.database_url, 2)) as db:
             while left and time.monotonic() - begun < QUIET_SECONDS:

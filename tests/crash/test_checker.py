@@ -558,3 +558,68 @@ def test_an_older_wish_that_wins_is_i23(told: Told) -> None:
 
 def named(told: Told) -> set[tuple[str, str]]:
     return {(violation.invariant, violation.message) for violation in told.story.check()}
+
+
+def send(told: Told, status: int = 204) -> Line:
+    """Gives the user of the story a webhook for ends, which has got the end; the delivery."""
+    ended = told.story.final.event[-1]
+    final, hook = told.story.final, {"kind": "webhook", "user_id": USER, "webhook_id": "hook"}
+    final.webhook.append(hook | {"kinds": "JOB_SUCCEEDED"})
+    row = {"kind": "delivery", "delivery_id": "id-1", "webhook_id": "hook", "user_id": USER}
+    row |= {"delivery": "JOB_SUCCEEDED", "revision": ended["revision"], "job_id": ended["job_id"]}
+    final.delivery.append(row | {"state": "SUCCEEDED"})
+    came = {"delivery_id": "id-1", "type": "job.succeeded", "revision": ended["revision"]}
+    came |= {"user": USER, "job_id": ended["job_id"], "names": [USER], "status": status}
+    told.story.say("delivered", **came)
+    return final.delivery[-1]
+
+
+def test_a_delivery_that_came_breaks_nothing(told: Told) -> None:
+    send(told)
+    assert told.story.check() == []
+    # Nor does one that comes again
+    told.story.history.append(told.line("delivered"))
+    assert told.story.check() == []
+
+
+def test_an_event_without_its_delivery_is_i24(told: Told) -> None:
+    send(told)
+    told.drop(told.line("delivered"))
+    told.story.final.delivery.clear()
+    expect(told, "I24", 1)
+
+
+def test_two_deliveries_of_one_event_are_i24(told: Told) -> None:
+    told.story.final.delivery.append(send(told) | {"delivery_id": "id-2", "state": "PENDING"})
+    expect(told, "I24", 3)
+
+
+def test_a_delivery_of_nothing_that_happened_is_i24(told: Told) -> None:
+    row = send(told)
+    told.story.final.delivery.append(
+        row | {"delivery_id": "id-2", "revision": 99, "state": "FAILED"}
+    )
+    expect(told, "I24", 1)
+
+
+def test_a_delivery_that_nobody_took_is_i24(told: Told) -> None:
+    send(told, status=500)
+    expect(told, "I24", 1)
+
+
+def test_a_delivery_with_another_id_is_i24(told: Told) -> None:
+    send(told)
+    told.story.history.append(told.line("delivered") | {"delivery_id": "id-2"})
+    expect(told, "I24", 1)
+
+
+def test_a_delivery_that_says_something_else_is_i24(told: Told) -> None:
+    send(told)
+    told.story.history.append(told.line("delivered") | {"type": "job.failed"})
+    expect(told, "I24", 2)
+
+
+def test_a_delivery_that_speaks_of_somebody_else_is_i24(told: Told) -> None:
+    send(told)
+    told.line("delivered")["names"].append(OTHER)
+    expect(told, "I24", 1)

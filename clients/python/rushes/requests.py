@@ -55,6 +55,13 @@ from rushes.v1.share_service_pb2 import (
     ListSharesRequest,
 )
 from rushes.v1.view_service_pb2 import ApplyViewRequest, GetViewRequest, ListViewsRequest
+from rushes.v1.webhook_service_pb2 import (
+    CreateWebhookRequest,
+    ListWebhookDeliveriesRequest,
+    UpdateWebhookRequest,
+    Webhook,
+    WebhookDelivery,
+)
 from rushes.values import (
     content_size,
     enum_number,
@@ -79,6 +86,7 @@ Listing = TypeVar(
     ListViewsRequest,
     ListSharesRequest,
     ListSharedMediaRequest,
+    ListWebhookDeliveriesRequest,
 )
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -446,6 +454,62 @@ def shared_media_request(
         "url_ttl": to_duration(url_ttl, "url_ttl"),
     }
     return filled(ListSharedMediaRequest, values)
+
+
+def create_webhook_request(
+    url: str,
+    kinds: Iterable[Webhook.Kind | str],
+    labels: Mapping[str, str] | None,
+    description: str,
+) -> CreateWebhookRequest:
+    """The call for a new webhook."""
+    values = {
+        "url": url,
+        "kinds": _webhook_kinds(kinds),
+        "labels": label_filter(labels),
+        "description": description,
+    }
+    return filled(CreateWebhookRequest, values)
+
+
+def update_webhook_request(
+    webhook_id: str,
+    url: str | None,
+    kinds: Iterable[Webhook.Kind | str] | None,
+    labels: Mapping[str, str] | None,
+    description: str | None,
+    enabled: bool | None,
+) -> UpdateWebhookRequest:
+    """A change of what is given; it may be empty."""
+    given: dict[str, Any] = {
+        "url": url,
+        "kinds": None if kinds is None else _webhook_kinds(kinds),
+        "labels": None if labels is None else label_filter(labels),
+        "description": description,
+    }
+    if enabled is not None:
+        given["state"] = Webhook.ENABLED if enabled else Webhook.DISABLED
+    given = {name: value for name, value in given.items() if value is not None}
+    request = UpdateWebhookRequest(webhook_id=webhook_id, webhook=filled(Webhook, given))
+    request.update_mask.paths.extend(given)
+    return request
+
+
+def webhook_deliveries_request(
+    webhook_id: str, states: Iterable[WebhookDelivery.State | str], limit: int | None
+) -> ListWebhookDeliveriesRequest:
+    """The first page of deliveries."""
+    descriptor = WebhookDelivery.State.DESCRIPTOR
+    values = {
+        "webhook_id": webhook_id,
+        "states": [enum_number(state, descriptor, "states") for state in items_of(states)],
+        "page_size": _page_size(limit),
+    }
+    return filled(ListWebhookDeliveriesRequest, values)
+
+
+def _webhook_kinds(kinds: Iterable[Webhook.Kind | str]) -> list[int]:
+    return [enum_number(kind, Webhook.Kind.DESCRIPTOR, "kinds") for kind in items_of(kinds)]
 
 
 def _page_size(limit: int | None) -> int:

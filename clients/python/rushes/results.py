@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rushes.v1.account_service_pb2 import ApiKey, Usage
 from rushes.v1.job_pb2 import Job
+from rushes.v1.webhook_service_pb2 import Webhook
 
 
 @dataclass(frozen=True)
@@ -28,4 +29,12 @@ class NewApiKey:
     """An API key with its secret, which is not shown again, nor by `repr`."""
 
     api_key: ApiKey
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class NewWebhookSecret:
+    """A webhook with its secret, which is not shown again, nor by `repr`."""
+
+    webhook: Webhook
     secret: str = field(repr=False)

@@ -25,6 +25,7 @@
 | I21 | flows and counts are what the jobs say (`find_mends`) | `flows` |
 | I22 | usage is what the jobs and the books say | `usage` |
 | I23 | each view shows what the newest wish put there | `views` |
+| I24 | each delivery comes at least once, with one id | `deliveries` |
 
 It trusts nothing of what it checks: the ledger is the provider's, the frames are as they were on
 the wire, and the legal moves are drawn anew.
@@ -36,6 +37,7 @@ from tests.crash.checker.accepting import (
     jobs_end_once,
 )
 from tests.crash.checker.books import the_books_are_right
+from tests.crash.checker.deliveries import deliveries_come_at_least_once
 from tests.crash.checker.evidence import NEVER_RESUBMIT, Check, Evidence, Violation
 from tests.crash.checker.final import Final, collect
 from tests.crash.checker.flows import find_mends, flows_say_what_the_jobs_say
@@ -95,6 +97,7 @@ CHECKS: dict[str, Check] = {
     "I21": flows_say_what_the_jobs_say,
     "I22": usage_is_what_the_jobs_say,
     "I23": views_follow_the_newest_wish,
+    "I24": deliveries_come_at_least_once,
 }
 
 

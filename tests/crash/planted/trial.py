@@ -32,7 +32,11 @@ START_SECONDS = 30.0
 ANSWER_SECONDS, ANSWER_SECONDS_WITH_A_BUG = 60.0, 15.0
 QUIET_SECONDS = 60.0
 CATCH_UP_SECONDS = 8.0
-UNFINISHED = Statement("SELECT count(*) FROM job WHERE end_time IS NULL")
+# A delivery that failed twice is tried again only after minutes.
+UNFINISHED = Statement("""
+    SELECT (SELECT count(*) FROM job WHERE end_time IS NULL)
+        + (SELECT count(*) FROM delivery WHERE state = 'PENDING' AND try_count < 2)
+""")
 
 IMAGES = Mix({"simulator-image": 70, "builtin-image": 30}, {"": 1})
 FILMS = Mix({"builtin-video": 1}, {"": 1})
@@ -152,6 +156,9 @@ RECIPES = {
     "untold_end": Recipe({"I17"}, total=20),
     "older_wish_wins": Recipe({"I23"}),
     "untold_view": Recipe({"I23"}, total=20),
+    "outbox_outside": Recipe({"I24"}, kill_workers, total=40),
+    "any_answer_takes": Recipe({"I24"}, total=40),
+    "id_of_each_try": Recipe({"I24"}, total=20),
     "prompt_in_log": Recipe({"I20"}, mix=TROUBLED, total=40),
 }
 

@@ -12,6 +12,7 @@ from rushes._async.job_handle import AsyncJobHandle
 from rushes._async.seam import run_blocking
 from rushes._async.share_calls import AsyncShareCalls
 from rushes._async.view_calls import AsyncViewCalls
+from rushes._async.webhook_calls import AsyncWebhookCalls
 from rushes.download import PathTarget, check_folder
 from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
@@ -33,7 +34,12 @@ from rushes.watch_protocol import EventHandler
 
 
 class AsyncClient(
-    AsyncJobCalls, AsyncInboxCalls, AsyncAccountCalls, AsyncViewCalls, AsyncShareCalls
+    AsyncJobCalls,
+    AsyncInboxCalls,
+    AsyncAccountCalls,
+    AsyncViewCalls,
+    AsyncShareCalls,
+    AsyncWebhookCalls,
 ):
     """Talks to one Rushes server. Use it with `async with`, or call `close()`.
 

@@ -13,6 +13,7 @@ from rushes._sync.job_handle import JobHandle
 from rushes._sync.seam import run_blocking
 from rushes._sync.share_calls import ShareCalls
 from rushes._sync.view_calls import ViewCalls
+from rushes._sync.webhook_calls import WebhookCalls
 from rushes.download import PathTarget, check_folder
 from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
@@ -33,7 +34,14 @@ from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class Client(JobCalls, InboxCalls, AccountCalls, ViewCalls, ShareCalls):
+class Client(
+    JobCalls,
+    InboxCalls,
+    AccountCalls,
+    ViewCalls,
+    ShareCalls,
+    WebhookCalls,
+):
     """Talks to one Rushes server. Use it with `with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.
