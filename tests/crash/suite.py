@@ -44,6 +44,7 @@ from tests.crash.nemesis import (
 from tests.crash.plan import Mix
 from tests.crash.proxy import Network
 from tests.crash.recovery import Recovery
+from tests.crash.sharing import Sharer
 from tests.services import Postgres, wait_for
 
 SERVERS, WORKERS = 2, 3
@@ -152,6 +153,7 @@ class Episode:
                 WORKERS,
                 server_count=SERVERS,
                 network=Network(),
+                serves_links=True,
                 env=dict(self._scenario.env),
                 fresh=self._scenario.fresh,
             )
@@ -180,17 +182,21 @@ class Episode:
             ease=15.0,
         )
         keeper = Keeper(house, recorder)
+        sharer = Sharer(house, recorder, scenario.seed)
         recovery = Recovery(house.database_url)
         try:
             load.start()
             wait_for(lambda: all(w.heard for w in load.watchers), "all to watch", WATCH_SECONDS)
             keeper.start()
+            sharer.start()
             self._release_the_nemesis(recovery)
             load.stop()
             self._calm_down()
+            sharer.stop()
             self._wait_for_quiet(load)
             recorder.end()
         finally:
+            sharer.stop()
             keeper.stop()
             recovery.stop()
             load.close()

@@ -623,3 +623,65 @@ def test_a_delivery_that_speaks_of_somebody_else_is_i24(told: Told) -> None:
     send(told)
     told.line("delivered")["names"].append(OTHER)
     expect(told, "I24", 1)
+
+
+def linked(told: Told, *, expires: int = 2**60) -> Line:
+    """The line of a link that is shared now."""
+    return told.story.say("link", share="s", media="m", expires=expires)
+
+
+def look(told: Told, status: int) -> None:
+    """Somebody looks, and is answered at once."""
+    line = told.story.say("look", share="s", status=status)
+    line["asked"], line["asked_ms"] = line["t"], line["wall"]
+
+
+def ended(told: Told, how: str = "revoke") -> None:
+    for kind in ("ending", "ended"):
+        told.story.say(kind, share="s", how=how)
+
+
+def test_a_link_that_is_served_until_its_end_breaks_nothing(told: Told) -> None:
+    linked(told)
+    look(told, 200)
+    told.story.say("ending", share="s", how="revoke")
+    look(told, 200)
+    look(told, 404)
+    told.story.say("ended", share="s", how="revoke")
+    look(told, 404)
+    look(told, 0)
+    look(told, 503)
+    assert told.story.check() == []
+
+
+@pytest.mark.parametrize("status", [200, 206, 304])
+def test_a_link_that_is_served_after_it_was_ended_is_i25(told: Told, status: int) -> None:
+    linked(told)
+    ended(told)
+    look(told, status)
+    expect(told, "I25", 3)
+
+
+def test_a_link_that_is_served_after_its_time_is_i25(told: Told) -> None:
+    linked(told, expires=0)
+    look(told, 200)
+    expect(told, "I25", 2)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_link_that_lasts_and_is_not_served_is_i25(told: Told, status: int) -> None:
+    linked(told)
+    look(told, status)
+    ended(told)
+    expect(told, "I25", 2)
+
+
+@pytest.mark.parametrize(("end", "found"), [(5, False), (6, True)])
+def test_a_share_that_outlives_its_item_is_i25(told: Told, end: int, found: bool) -> None:
+    [item] = told.story.final.media
+    told.story.final.media[0] = item | {"delete_time": 5}
+    share = {"kind": "share", "share_id": "s", "media_id": item["media_id"]}
+    told.story.final.share.append(share | {"end_time": end, "ended": False})
+    assert bool(told.story.check()) is found
+    if found:
+        expect(told, "I25", 2)

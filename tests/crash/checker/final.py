@@ -20,6 +20,7 @@ from core.store.models import (
     MediaRow,
     NotificationRow,
     RequestKey,
+    ShareRow,
     SpendingRow,
     UsageDay,
     UserStream,
@@ -43,6 +44,7 @@ TABLES = {
     "view": ViewRow,
     "webhook": WebhookRow,
     "delivery": DeliveryRow,
+    "share": ShareRow,
 }
 
 
@@ -68,6 +70,7 @@ class Final:
     view: list[Line] = field(default_factory=list)
     webhook: list[Line] = field(default_factory=list)
     delivery: list[Line] = field(default_factory=list)
+    share: list[Line] = field(default_factory=list)
     ledger: list[Line] = field(default_factory=list)
     blob: list[Line] = field(default_factory=list)
 

@@ -354,6 +354,26 @@ BUGS = {
             ),
         ),
     ),
+    "remembered_link": Bug(
+        "What a link shows is kept by the process that serves it.",
+        (
+            Edit(
+                "server/http/shares.py",
+                "item = find(share_id)\n",
+                f"item = {CODE}.remembered(share_id, find)\n",
+            ),
+        ),
+    ),
+    "shares_outlive_the_bin": Bug(
+        "The bin hides an item, and forgets that it is shared.",
+        (
+            Edit(
+                "core/store/media.py",
+                "    shares.revoke_items(session, media_ids)\n",
+                "",
+            ),
+        ),
+    ),
     "uncounted_end": Bug(
         "A job that is reconciled counts as running for ever.",
         (
