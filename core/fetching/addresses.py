@@ -1,5 +1,6 @@
 """Which addresses may be fetched: their form, and the IP addresses behind their names."""
 
+import functools
 import ipaddress
 import re
 import socket
@@ -68,6 +69,7 @@ def parse_address(text: str) -> Address:
     return Address(host=parts.hostname or "", target=_target(parts))
 
 
+@functools.lru_cache(4096)
 def parse_receiver(text: str, *, loopback: bool) -> Receiver:
     """The parts of an address that is posted to: https to a host that its DNS name names, or with
     `loopback` http or https to this machine and nothing else.

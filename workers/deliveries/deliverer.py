@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import structlog
+import uvloop
 
 from core.errors import RushesError
 from core.events import UserChange
@@ -80,7 +81,8 @@ class Deliverer(LoopPart):
         self._lease_ms = lease_ms
         self._look_seconds = look_seconds
         self._pool = ThreadPoolExecutor(THREADS, "deliverer")
-        self._asyncio = asyncio.new_event_loop()
+        # With uvloop a try costs less CPU than with asyncio's own loop.
+        self._asyncio = uvloop.new_event_loop()
         self._woken = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], str] = {}
         # Of the webhooks that take nothing, one delivery at a time is tried.
