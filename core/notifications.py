@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from core.jobs import EventType, Job
+from core.jobs import EventType, Job, State
 from core.media import MediaType
 from core.money import amount
 from core.times import iso
@@ -193,6 +193,33 @@ def of_job(kind: Kind, job: Job, notification_id: str, now_ms: int) -> Notificat
         text=text[:_MAX_TEXT],
         action=action,
         job_id=job.job_id,
+        create_time=now_ms,
+    )
+
+
+def of_batch(
+    ends: Mapping[State, int], batch_id: str, notification_id: str, now_ms: int
+) -> Notification:
+    """The notification of a batch of which so many jobs have come to each end."""
+    total, ready = sum(ends.values()), ends.get(State.SUCCEEDED, 0)
+    failed = ends.get(State.FAILED, 0)
+    words = {State.SUCCEEDED: "ready", State.FAILED: "failed", State.CANCELLED: "cancelled"}
+    said = [f"{ends[state]} {word}" for state, word in words.items() if ends.get(state)]
+    if ready == total:
+        severity = Severity.SUCCESS
+    elif failed:
+        severity = Severity.WARNING if ready else Severity.ERROR
+    else:
+        severity = Severity.INFO
+    jobs = "1 job" if total == 1 else f"{total} jobs"
+    return Notification(
+        notification_id=notification_id,
+        kind=Kind.BATCH_ENDED,
+        severity=severity,
+        title=f"Your batch of {jobs} {'is ready' if ready == total else 'has ended'}",
+        text=", ".join(said) + ".",
+        action=Action(label="View batch", target="batch_id", value=batch_id),
+        batch_id=batch_id,
         create_time=now_ms,
     )
 

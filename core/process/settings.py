@@ -157,6 +157,7 @@ class Settings(BaseSettings):
         10, "Time in which the addresses of one request are fetched together, in seconds."
     )
     max_labels: Count = _setting(32, "Labels of one job or media item.")
+    max_batch_jobs: Count = _setting(100, "Jobs of one batch.")
     max_outputs: Count = _setting(4, "Outputs of one job.")
     max_page_size: Count = _setting(1000, "Largest page of a list.")
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")

@@ -121,6 +121,8 @@ class JobRow(Model):
     # The view that the first output is applied to, and the revision at which that was wished.
     apply_to_view = TextField(default="")
     wish = BigIntegerField(default=0)
+    # The same for all jobs of one batch; empty: of none.
+    batch_id = TextField(default="")
     final_prompt = TextField(default="")
     create_time = BigIntegerField()
     start_time = BigIntegerField(null=True)
@@ -536,6 +538,9 @@ JobRow.add_index(SQL("CREATE INDEX job_user ON job (user_id, create_time, job_id
 JobRow.add_index(SQL("CREATE INDEX job_user_state ON job (user_id, state, create_time, job_id)"))
 JobRow.add_index(
     SQL("CREATE INDEX job_user_ended ON job (user_id, end_time) WHERE end_time IS NOT NULL")
+)
+JobRow.add_index(
+    SQL("CREATE INDEX job_batch ON job (batch_id, create_time, job_id) WHERE batch_id <> ''")
 )
 JobRow.add_index(SQL("CREATE INDEX job_uncertain ON job (job_id) WHERE cost_state = 'UNCERTAIN'"))
 JobRow.add_index(

@@ -21,6 +21,7 @@ from core.notifications import (
     NotificationSettings,
     Severity,
     digest_of,
+    of_batch,
     of_job,
     settings_from_json,
 )
@@ -66,6 +67,11 @@ _DIGEST = Statement("""
     SELECT notification_id, counts FROM notification
     WHERE user_id = :user_id AND read_time IS NULL AND kind = 'DIGEST'
     ORDER BY revision DESC, notification_id DESC LIMIT 1
+""")
+# How many jobs of a batch are in each state. Index: `job_batch`.
+_OF_BATCH = Statement("""
+    SELECT state, count(*) FROM job {by_job_batch}
+    WHERE batch_id = :batch_id AND batch_id <> '' GROUP BY state
 """)
 # Unread ones, the newest first. Index: `notification_unread`.
 _UNREAD = Statement("""
@@ -151,8 +157,11 @@ def follow(
 ) -> tuple[NotificationChange, ...]:
     """Writes what a move of a job does to its user's notifications, and gives the changes.
 
-    `told` is the notification that the job has already. The user is locked.
+    `told` is the notification that the job has already. The user is locked, and the job's row is
+    written as it is after the move. Jobs of a batch make one together, at the end of the last.
     """
+    if job.batch_id:
+        return _follow_batch(session, inbox, before, job, now_ms)
     kind = JOB_KINDS.get(type)
     if kind is None or not inbox.settings.makes(kind):
         return ()
@@ -166,6 +175,23 @@ def follow(
     else:
         notification_id = told.notification_id if told else new_id()
         writer.put(of_job(kind, job, notification_id, now_ms), told)
+    return writer.done()
+
+
+def _follow_batch(
+    session: Session, inbox: Inbox, before: State, job: Job, now_ms: int
+) -> tuple[NotificationChange, ...]:
+    """Every end holds the user's lock, so exactly one of them finds that all have ended."""
+    if before.terminal or not job.state.terminal or not inbox.settings.makes(Kind.BATCH_ENDED):
+        return ()
+    ends = {State(row[0]): int(row[1]) for row in session.rows(_OF_BATCH, batch_id=job.batch_id)}
+    if not all(state.terminal for state in ends):
+        return ()
+    writer = Writer(session, job.user_id, inbox, job.revision)
+    if _is_away(inbox, now_ms):
+        writer.gather(Kind.BATCH_ENDED, now_ms)
+    else:
+        writer.put(of_batch(ends, job.batch_id, new_id(), now_ms))
     return writer.done()
 
 

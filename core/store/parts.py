@@ -13,6 +13,7 @@ from core.store.models import (
     DeliveryRow,
     FlowRow,
     JobEvent,
+    JobLabel,
     JobRow,
     RequestKey,
     UsageDay,
@@ -64,7 +65,10 @@ name_part("left_alone_providers", "SELECT circuit.provider FROM circuit WHERE {l
 
 # SQLite follows these hints. Without them SQLite may take another index that has the jobs in the
 # wanted order, which means all jobs that ever were. PostgreSQL chooses by itself.
-for index in ("job_flow", "job_unfinished", "job_user", "job_user_state", "job_user_ended"):
+for index in (
+    *("job_flow", "job_unfinished", "job_user", "job_user_state", "job_user_ended"),
+    "job_batch",
+):
     name_part_by_dialect(f"by_{index}", sqlite=f"INDEXED BY {index}", postgres="")
 # The job is one of an index of those that have not ended. Index: `job_unfinished`.
 name_part("unfinished", "job.state IN ('QUEUED', 'RUNNING', 'RECONCILING')")
@@ -242,6 +246,7 @@ _given("users", UserStream, "user_id", "revision", "last_turn")
 _given("jobs", JobRow)
 _given("flows", FlowRow)
 _given("requests", RequestKey)
+_given("labels", JobLabel)
 _given("changes", JobEvent)
 _given("usage", UsageDay)
 _given(

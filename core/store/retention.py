@@ -39,6 +39,13 @@ _OLD_JOBS = Statement("""
                 AND request_key.job_id = job.job_id
                 AND request_key.expire_time > {now}
         )
+        AND NOT EXISTS (
+            SELECT 1 FROM request_key
+            WHERE request_key.user_id = job.user_id
+                AND request_key.request_id = 'batch:' || job.request_id
+                AND request_key.job_id = job.batch_id
+                AND request_key.expire_time > {now}
+        )
     ORDER BY end_time LIMIT :part {for_update}
 """)
 # Index: the primary key.

@@ -22,8 +22,8 @@ from tests.rpc.requests import image, video
 METHODS = {method.full_name: method for one in SERVICES for method in one.descriptor.methods}
 # Methods and fields of the contract that this version refuses, whatever is in them.
 PLANNED = (
-    *("BatchGenerate.", "GetRecipe.", "EstimateCost.analysis.", "ListJobs.batch_id"),
-    *("WatchJobs.batch_id", "RetryJob.video.", "RetryJob.image.", "RetryJob.seed_media_id"),
+    *("GetRecipe.", "EstimateCost.analysis."),
+    *("RetryJob.video.", "RetryJob.image.", "RetryJob.seed_media_id"),
     "CreateNotification.action.batch_id",
 )
 # A caller who may all that there is, so that nothing but what it names can be the reason.

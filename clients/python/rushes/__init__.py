@@ -45,8 +45,8 @@ from rushes.errors import (
     Unavailable,
     UnsupportedByModel,
 )
-from rushes.requests import image_spec, video_spec
-from rushes.results import JobResult, NewApiKey, NewWebhookSecret, UsageResult
+from rushes.requests import image_job, image_spec, video_job, video_spec
+from rushes.results import Batch, JobResult, NewApiKey, NewWebhookSecret, UsageResult
 from rushes.v1.account_service_pb2 import ApiKey, Usage
 from rushes.v1.budget_pb2 import Budget
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, Progress, QueueInfo, VideoSpec
@@ -72,6 +72,7 @@ __all__ = [
     "AsyncClient",
     "AsyncEventStream",
     "AsyncJobHandle",
+    "Batch",
     "Budget",
     "BudgetExceeded",
     "Cancelled",
@@ -126,8 +127,10 @@ __all__ = [
     "WatchEvent",
     "Webhook",
     "WebhookDelivery",
+    "image_job",
     "image_spec",
     "is_done",
     "media_input",
+    "video_job",
     "video_spec",
 ]

@@ -116,6 +116,8 @@ def all_statements() -> list[tuple[str, Statement]]:
         states, labels, after, by_states = shape
         if states or not by_states:
             found.append((f"jobs._list{shape}", jobs._list(*shape)))
+        if not by_states:
+            found.append((f"jobs._list{shape} of a batch", jobs._list(*shape, of_batch=True)))
         if labels:
             found.append((f"jobs._ahead{shape[:3]}", jobs._ahead(states, labels, after)))
     given = ("type", "create_time_from", "create_time_until", "after_time", "after_id")
