@@ -65,6 +65,7 @@ OTHERS = ("engine",)
 ROWS = 2_000_000
 # Of what the fill makes none: views that were cleared, shares with users, webhooks.
 ADDED = (
+    "UPDATE job SET batch_id = substr(job_id, 1, 35) RETURNING job_id",
     """
     INSERT INTO view (user_id, view, media_id, apply_time, wish, looping, job_id, deleted_media_id)
     SELECT 'user-' || n, 'desk', '', n, 0, FALSE, '', '' FROM generate_series(1, 3000) n
