@@ -20,6 +20,7 @@ from core.ids import new_id
 from core.scopes import Scope
 from core.store import deliveries, keys
 from core.webhooks import DeliveryState
+from rushes.v1 import media_service_pb2 as media_pb
 from rushes.v1 import notification_service_pb2 as notification_pb
 from rushes.v1 import share_service_pb2 as share_pb
 from rushes.v1 import webhook_service_pb2 as webhook_pb
@@ -189,6 +190,9 @@ def of_kind(house: House, user: str, path: tuple[FieldDescriptor, ...]) -> str:
         return str(made.notification.notification_id)
     if path[-1].name == "api_key_id":
         return kept_key(house.db, user)[0].api_key_id
+    if path[-1].name == "batch_id":
+        batch = media_pb.BatchGenerateRequest(requests=[{"image": {"prompt": "a boat"}}])
+        return str(house.caller(user).call("BatchGenerate", batch).batch_id)
     if path[-1].name == "share_id":
         request = share_pb.CreateShareRequest(
             media_id=store_picture(house.caller(user)), user_id="somebody"

@@ -323,8 +323,8 @@ def message_request(
 def jobs_request(
     states: Iterable[Job.State | str],
     labels: Mapping[str, str] | None,
-    batch_id: str,
     limit: int | None,
+    batch_id: str = "",
 ) -> ListJobsRequest:
     """The first page of jobs; every label and any of the states must match."""
     values = {

@@ -314,11 +314,30 @@ def ends_without_it(request, context):  # type: ignore[no-untyped-def]
     yield response(synced())
 
 
-def test_a_job_has_one_model(cli: CommandLine, server: StandIn) -> None:
-    done = cli("generate", "video", "sea", "--model", "a", "--model", "b")
+def test_several_models_make_one_batch(cli: CommandLine, server: StandIn) -> None:
+    server.answers["BatchGenerate"] = pb.BatchGenerateResponse(
+        batch_id="batch-1", jobs=[a_job(model="a"), a_job(model="b")]
+    )
+    how = ("--label", "set=x", "--max-cost", "2", "--request-id", "r", "--no-wait")
+    done = cli("generate", "video", "sea", "--model", "a", "--model", "b", *how)
+
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 2
+    [request] = server.requests
+    assert [one.video.model for one in request.requests] == ["a", "b"]
+    assert (request.request_id, dict(request.labels)) == ("r", {"set": "x"})
+    assert request.max_cost.units == 2
+    assert not any(one.options.ListFields() for one in request.requests)
+
+
+@pytest.mark.parametrize("refused", [("--apply-to", "desk"), ("--out", "x.mp4")])
+def test_what_a_batch_can_t_share_is_refused(
+    cli: CommandLine, server: StandIn, refused: tuple[str, str]
+) -> None:
+    done = cli("generate", "video", "sea", "--model", "a", "--model", "b", *refused)
 
     assert (done.code, done.out) == (2, "")
-    assert "rushes estimate" in done.err
+    assert refused[0] in done.err
     assert not server.requests
 
 

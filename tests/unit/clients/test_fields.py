@@ -16,7 +16,7 @@ GROUPS: list[tuple[type, Any, set[str]]] = [
     (ImageFields, ImageSpec, {"prompt"}),
     (JobFields, pb.JobOptions, set()),
     (LibraryFilter, pb.ListMediaRequest, {"page_size", "page_token"}),
-    (WatchFilter, pb.WatchJobsRequest, {"batch_id"}),
+    (WatchFilter, pb.WatchJobsRequest, set()),
 ]
 METHODS: list[tuple[str, list[type]]] = [
     ("generate_video", [VideoFields, JobFields]),

@@ -212,7 +212,7 @@ class AsyncClient(
         labels: all of them must match.
         batch_id: only those of this batch.
         """
-        request = requests.jobs_request(states, labels, batch_id, limit)
+        request = requests.jobs_request(states, labels, limit, batch_id)
         pages = self._pages(self._stub.ListJobs, request)
         return first(limit, (job async for page in pages for job in page.jobs))
 
