@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.jobs import State
 from server.watch.lines import JOBS
 
 CHECKPOINT_MS = (1_000, 15_000, 60_000)  # least, usual, most
 PROGRESS_MS = (50, 250, 60_000)
+# The least of a watch over all users.
+ALL_PROGRESS_MS = 250
 
 
 class HasLabels(Protocol):
@@ -50,3 +53,23 @@ class WatchQuery:
         if self.job_ids and job.job_id not in self.job_ids:
             return False
         return not self.labels or self.labels <= job.labels.items()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllQuery:
+    """A parsed WatchAllJobsRequest. Times in milliseconds; an empty filter lets all jobs pass."""
+
+    states: frozenset[State]
+    user_ids: frozenset[str]
+    models: frozenset[str]
+    progress_ms: int | None
+    checkpoint_ms: int
+    prompts: bool
+
+    def wants(self, user_id: str, model: str, state: State) -> bool:
+        """Whether a job passes the filters."""
+        return (
+            state in self.states
+            and (not self.user_ids or user_id in self.user_ids)
+            and (not self.models or model in self.models)
+        )
