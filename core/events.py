@@ -49,7 +49,7 @@ class UserChange:
 
     `kind` says what the payload is. The payload is JSON and is decoded only where it is needed.
     `time` is in milliseconds of the database. `job_id` is the job that the change is about, or
-    empty.
+    empty. `deliveries` counts what its transaction has written for webhooks.
     """
 
     user_id: str
@@ -58,13 +58,15 @@ class UserChange:
     time: int
     payload: str
     job_id: str = ""
+    deliveries: int = 0
 
 
 @dataclass(frozen=True)
 class Event:
     """A state change of a job, with the whole job after it.
 
-    `event_time` is in milliseconds of the database.
+    `event_time` is in milliseconds of the database. `deliveries` counts what its transaction has
+    written for webhooks.
     """
 
     revision: int
@@ -72,6 +74,7 @@ class Event:
     event_time: int
     job: Job
     beside: Beside = NOTHING_BESIDE
+    deliveries: int = 0
 
     @functools.cached_property
     def payload(self) -> str:

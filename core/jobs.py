@@ -191,6 +191,8 @@ class Job:
     request_id: str = ""
     # View of the user that the first output is applied to on success.
     apply_to_view: str = ""
+    # The same for all jobs of one batch; empty: of none.
+    batch_id: str = ""
     final_prompt: str = ""
     create_time: int
     start_time: int | None = None
@@ -251,6 +253,7 @@ _PLAIN = (
     "retry_of",
     "request_id",
     "apply_to_view",
+    "batch_id",
     "final_prompt",
     "create_time",
     "start_time",

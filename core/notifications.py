@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from core.jobs import EventType, Job
+from core.jobs import EventType, Job, State
 from core.media import MediaType
 from core.money import amount
 from core.times import iso
@@ -59,6 +59,10 @@ class Action:
     target: str
     value: str
 
+    def to_json(self) -> dict[str, str]:
+        """Its fields."""
+        return {"label": self.label, "target": self.target, "value": self.value}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
@@ -82,7 +86,7 @@ class Notification:
     def to_json(self) -> dict[str, Any]:
         """Its fields that are not empty."""
         values = {name: getattr(self, name) for name in _NAMES}
-        values["action"] = self.action and dataclasses.asdict(self.action)
+        values["action"] = self.action and self.action.to_json()
         values["counts"] = dict(self.counts)
         return {name: value for name, value in values.items() if value}
 
@@ -193,6 +197,33 @@ def of_job(kind: Kind, job: Job, notification_id: str, now_ms: int) -> Notificat
     )
 
 
+def of_batch(
+    ends: Mapping[State, int], batch_id: str, notification_id: str, now_ms: int
+) -> Notification:
+    """The notification of a batch of which so many jobs have come to each end."""
+    total, ready = sum(ends.values()), ends.get(State.SUCCEEDED, 0)
+    failed = ends.get(State.FAILED, 0)
+    words = {State.SUCCEEDED: "ready", State.FAILED: "failed", State.CANCELLED: "cancelled"}
+    said = [f"{ends[state]} {word}" for state, word in words.items() if ends.get(state)]
+    if ready == total:
+        severity = Severity.SUCCESS
+    elif failed:
+        severity = Severity.WARNING if ready else Severity.ERROR
+    else:
+        severity = Severity.INFO
+    jobs = "1 job" if total == 1 else f"{total} jobs"
+    return Notification(
+        notification_id=notification_id,
+        kind=Kind.BATCH_ENDED,
+        severity=severity,
+        title=f"Your batch of {jobs} {'is ready' if ready == total else 'has ended'}",
+        text=", ".join(said) + ".",
+        action=Action(label="View batch", target="batch_id", value=batch_id),
+        batch_id=batch_id,
+        create_time=now_ms,
+    )
+
+
 def budget_alert(
     percent: int,
     period: str,
@@ -226,6 +257,20 @@ def media_shared(
         text=message,
         action=Action(label="View", target="share_id", value=share_id),
         sender=sender,
+        create_time=now_ms,
+    )
+
+
+def webhook_disabled(url: str, cause: str, notification_id: str, now_ms: int) -> Notification:
+    """Says that a webhook gets nothing any more, and why."""
+    return Notification(
+        notification_id=notification_id,
+        kind=Kind.WEBHOOK_DISABLED,
+        severity=Severity.ERROR,
+        title="A webhook was disabled",
+        text=f"{url} {cause}. Enable it again when it works; what happens meanwhile is not sent."[
+            -_MAX_TEXT:
+        ],
         create_time=now_ms,
     )
 

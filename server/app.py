@@ -21,6 +21,7 @@ from core.telling.changes import Changes, Teller
 from core.telling.stream import RedisStream, connect
 from core.telling.wakeups import JobQueue
 from core.tokens import Tokens
+from core.webhooks import Secrets
 from server.commands.read import Read
 from server.fair_executor import FairExecutor
 from server.health import Health
@@ -78,6 +79,7 @@ class ServerApp:
             blobs=blobs,
             signer=AddressSigner(settings.address, signing_key),
             tokens=tokens,
+            secrets=Secrets(signing_key),
             catalog=catalog,
             prompts=prompts,
             queues=queues,

@@ -10,6 +10,7 @@ from core.store import Database
 from core.store.places import Queues
 from core.telling.changes import Changes
 from core.tokens import Tokens
+from core.webhooks import Secrets
 from server.commands.read import Read
 from server.fair_executor import FairExecutor
 from server.mapping import Mapper
@@ -27,6 +28,7 @@ class Parts:
     blobs: Blobs
     signer: AddressSigner
     tokens: Tokens
+    secrets: Secrets
     catalog: Catalog
     prompts: Prompts
     queues: Queues

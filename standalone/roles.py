@@ -186,6 +186,7 @@ def _environment(site: Site, redis_url: str, **more: str) -> dict[str, str]:
         "RUSHES_DRAIN_CALL_SECONDS": DRAIN_CALL_SECONDS,
         "RUSHES_DRAIN_RUN_SECONDS": f"{_drain_run_seconds(site.settings):g}",
         "RUSHES_SIMULATOR": "true",
+        "RUSHES_WEBHOOKS": "loopback",
     }
     chosen = {
         "RUSHES_DATA_DIR": str(site.data),

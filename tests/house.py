@@ -143,7 +143,7 @@ class House:
 
     def count_rows(self) -> dict[str, int]:
         """How many rows the tables of what callers make have."""
-        tables = ("job", "job_event", "media", "request_key", "api_key")
+        tables = ("job", "job_event", "media", "request_key", "api_key", "webhook")
         cursors = {t: self.db.peewee.execute_sql(f"SELECT count(*) FROM {t}") for t in tables}
         return {table: cursor.fetchone()[0] for table, cursor in cursors.items()}
 

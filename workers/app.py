@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import socket
 import threading
@@ -20,15 +21,20 @@ from core.catalog.models import read_catalog
 from core.process import failpoints
 from core.process.keys import read_or_make_key
 from core.process.settings import Settings
+from core.sending import open_sender
 from core.store import Database, open_database
 from core.store.durations import Durations
 from core.telling.changes import Changes, Teller
 from core.telling.reads import TIMEOUT_SECONDS
 from core.telling.stream import RedisStream, connect
 from core.telling.wakeups import JobQueue, open_broker
+from core.tokens import Tokens
+from core.webhooks import Secrets
 from workers.actors import WAIT_MS, Listener
 from workers.backoff import Backoff
 from workers.circuits import Circuits
+from workers.deliveries.deliverer import Deliverer
+from workers.deliveries.waker import WAIT_SECONDS, DeliveryWaker
 from workers.endings import Endings
 from workers.loop import LoopPart
 from workers.polls.paces import FRESH_SECONDS, Paces
@@ -55,6 +61,8 @@ log = structlog.get_logger()
 
 MIB = 1024 * 1024
 LEFT_SECONDS = 24 * 3600
+# Files that a process opens besides the sockets of deliveries.
+OTHER_FILES = 384
 
 
 class Part(Protocol):
@@ -112,6 +120,7 @@ class WorkerApp:
             *([Statistics(base.db, base.worker_id)] if settings.metrics_listen else []),
             _rescuer(base, pipeline, on_drain),
             poller,
+            *_deliverers(base),
         ]
         self._parts: list[Part] = [*self._loops, listener]
 
@@ -300,6 +309,34 @@ def _housekeeper(base: _Base) -> Housekeeper:
     kept = open_kept(base.settings, base.blobs)
     days, most = base.settings.retention_days, base.settings.user_concurrency
     return Housekeeper(base.db, base.blobs, kept, base.worker_id, days, most)
+
+
+def _deliverers(base: _Base) -> list[LoopPart]:
+    """What sends deliveries to webhooks, and what wakes it; nothing where there are none."""
+    settings = base.settings
+    if settings.webhooks == "off":
+        return []
+    # The one mapping of events to what callers see. A worker without webhooks does without it.
+    from server.mapping import Mapper
+    from server.mapping.addresses import BlobAddresses
+    from server.mapping.webhooks import Bodies
+
+    signing_key = read_or_make_key(settings.signing_key_path)
+    addresses = BlobAddresses(base.blobs, settings.signed_url_ttl_seconds)
+    mapper = Mapper(addresses, settings.currency, settings.max_outputs)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    deliverer = Deliverer(
+        db=base.db,
+        changes=base.changes,
+        sender=open_sender(settings, Secrets(signing_key)),
+        bodies=Bodies(mapper, Tokens(signing_key)),
+        at_once=max(min(settings.max_webhook_tries, files - OTHER_FILES), 16),
+        at_once_of_webhook=settings.max_tries_of_webhook,
+        lease_ms=int((settings.webhook_try_seconds + 2 * settings.lease_seconds) * 1000),
+        look_seconds=settings.rescue_seconds,
+    )
+    waiting = connect(settings, WAIT_SECONDS + TIMEOUT_SECONDS)
+    return [deliverer, DeliveryWaker(waiting, deliverer.nudge)]
 
 
 def _work_folder(settings: Settings) -> Path:

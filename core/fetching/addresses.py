@@ -1,14 +1,17 @@
 """Which addresses may be fetched: their form, and the IP addresses behind their names."""
 
+import functools
 import ipaddress
 import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 MAX_CHARACTERS = 2048
-PORT = 443
+PORT, PLAIN_PORT = 443, 80
+# Below, other services than those of users listen.
+_FIRST_FREE_PORT = 1024
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 # All IP addresses of a host name.
 Resolve = Callable[[str], list[IPAddress]]
@@ -33,12 +36,70 @@ class Address:
     target: str
 
 
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """An address that is posted to. `target` is its path with the query."""
+
+    secure: bool
+    host: str
+    port: int
+    target: str
+
+    @property
+    def authority(self) -> str:
+        """What the header `Host` says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = PORT if self.secure else PLAIN_PORT
+        return host if self.port == usual else f"{host}:{self.port}"
+
+
 def parse_address(text: str) -> Address:
     """The parts of an https address that names a host and nothing unusual.
 
     Raises:
         ValueError: saying what an address must be.
     """
+    parts, port = _split(text)
+    if parts.scheme != "https":
+        raise ValueError("must begin with https://")
+    if port not in (None, PORT):
+        raise ValueError(f"must have no port other than {PORT}")
+    if not _NAME.fullmatch(parts.hostname or ""):
+        raise ValueError("must name a host by its DNS name")
+    return Address(host=parts.hostname or "", target=_target(parts))
+
+
+@functools.lru_cache(4096)
+def parse_receiver(text: str, *, loopback: bool) -> Receiver:
+    """The parts of an address that is posted to: https to a host that its DNS name names, or with
+    `loopback` http or https to this machine and nothing else.
+
+    Raises:
+        ValueError: saying what an address must be.
+    """
+    parts, port = _split(text)
+    host = parts.hostname or ""
+    if loopback:
+        if parts.scheme not in ("http", "https"):
+            raise ValueError("must begin with http:// or https://")
+        if not _is_this_machine(host):
+            raise ValueError("must name this machine: localhost, 127.0.0.1 or [::1]")
+    else:
+        if parts.scheme != "https":
+            raise ValueError("must begin with https://")
+        if not _NAME.fullmatch(host):
+            raise ValueError("must name a host by its DNS name")
+        if port not in (None, PORT) and port < _FIRST_FREE_PORT:
+            raise ValueError(f"must have port {PORT}, or one from {_FIRST_FREE_PORT} on")
+    if port == 0:
+        raise ValueError("must have no port 0")
+    secure = parts.scheme == "https"
+    usual = PORT if secure else PLAIN_PORT
+    return Receiver(secure=secure, host=host, port=port or usual, target=_target(parts))
+
+
+def _split(text: str) -> tuple[SplitResult, int | None]:
+    """The parts of an address without anything that programs read in different ways."""
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"must have at most {MAX_CHARACTERS} characters")
     if not _PLAIN.fullmatch(text) or "\\" in text:
@@ -48,16 +109,23 @@ def parse_address(text: str) -> Address:
         port = parts.port
     except ValueError:
         raise ValueError("must be an address such as https://host/path") from None
-    if parts.scheme != "https":
-        raise ValueError("must begin with https://")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must have no user name and no password")
-    if port not in (None, PORT) or parts.netloc.endswith(":"):
-        raise ValueError(f"must have no port other than {PORT}")
-    if not _NAME.fullmatch(parts.hostname or ""):
-        raise ValueError("must name a host by its DNS name")
+    if parts.netloc.endswith(":"):
+        raise ValueError("must have no colon without a port")
+    return parts, port
+
+
+def _target(parts: SplitResult) -> str:
     query = f"?{parts.query}" if parts.query else ""
-    return Address(host=parts.hostname or "", target=(parts.path or "/") + query)
+    return (parts.path or "/") + query
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def resolve(host: str) -> list[IPAddress]:

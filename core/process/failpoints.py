@@ -40,6 +40,8 @@ NAMES = (
     "settle.before_commit",
     "settle.after_commit",
     "cancel.after_commit",
+    "delivery.after_send",
+    "delivery.before_commit",
     "rescue.middle",
     "watch.before_send",
     "watch.in_snapshot",

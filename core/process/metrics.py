@@ -70,6 +70,11 @@ CHARGES_ABOVE_ESTIMATE = _counter(
     "provider",
 )
 
+# Webhooks, in the worker that sends.
+DELIVERIES = _counter(
+    "rushes_webhook_tries_total", "Tries to deliver to a webhook: taken or failed.", "outcome"
+)
+
 # Calls, in each server.
 CALLS = _counter("rushes_calls_total", "gRPC calls that ended.", "method", "code")
 CALL_SECONDS = _histogram("rushes_call_seconds", "Time of unary gRPC calls.", "method")

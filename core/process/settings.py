@@ -25,6 +25,7 @@ from core.process.urls import is_address, is_host, is_listener, is_origin, may_c
 from core.specs import QUEUE_NAME
 
 RESUBMIT_POLICIES = ("never_resubmit", "resubmit_after_lookup")
+WEBHOOKS = ("off", "loopback", "public")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 MAX_SIGNED_URL_TTL_SECONDS = 24 * 3600
@@ -156,6 +157,7 @@ class Settings(BaseSettings):
         10, "Time in which the addresses of one request are fetched together, in seconds."
     )
     max_labels: Count = _setting(32, "Labels of one job or media item.")
+    max_batch_jobs: Count = _setting(100, "Jobs of one batch.")
     max_outputs: Count = _setting(4, "Outputs of one job.")
     max_page_size: Count = _setting(1000, "Largest page of a list.")
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
@@ -165,6 +167,21 @@ class Settings(BaseSettings):
     max_shares: Count = _setting(1000, "Shares of one user that last at the same time.")
     share_days: Count = _setting(30, "Days for which a share lasts when no end is asked for.")
     max_share_days: Count = _setting(366, "Days for which a share may last at most.")
+    webhooks: str = _setting(
+        "off",
+        "Where users may have events sent: off, loopback (to this machine alone, also by plain"
+        " http), or public (https to public addresses); `make up` takes loopback.",
+    )
+    max_webhooks: Count = _setting(20, "Webhooks of one user.")
+    webhook_try_seconds: Seconds = _setting(
+        10, "Time in which a webhook's receiver has to take a delivery, in seconds."
+    )
+    max_webhook_tries: Count = _setting(
+        10_000, "Deliveries that a worker process sends at once, as far as it may open sockets."
+    )
+    max_tries_of_webhook: Count = _setting(
+        10, "Deliveries of one webhook that a worker process sends at once; one while it fails."
+    )
     max_watches: Count = _setting(20, "Open watches of one user per server process.")
     user_watch_opens_per_second: Count = _setting(
         5, "Watches that one user may open per second, per server process."
@@ -376,6 +393,13 @@ class Settings(BaseSettings):
         if not url.startswith("unix://") and not is_address(url, ("redis", "rediss")):
             raise ValueError("use redis://host, rediss://host or unix:///path")
         return url
+
+    @field_validator("webhooks")
+    @classmethod
+    def _check_webhooks(cls, webhooks: str) -> str:
+        if webhooks not in WEBHOOKS:
+            raise ValueError(f"use one of {', '.join(WEBHOOKS)}")
+        return webhooks
 
     @field_validator("resubmit_policy")
     @classmethod

@@ -6,9 +6,9 @@ all jobs at once. So callers who come together share the round trips and the wai
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee
 
@@ -21,7 +21,7 @@ from core.media import Media
 from core.notifications import Kind, Notification, NotificationChange, budget_alert
 from core.process import failpoints
 from core.specs import Spec, spec_to_json
-from core.store import flows, usage_days
+from core.store import flows, outbox, usage_days
 from core.store.budgets import Budget, Reservations
 from core.store.change import append_all
 from core.store.engine.database import Database, Session, Undo
@@ -37,6 +37,16 @@ _FIND_REQUEST = Statement("""
     FROM request_key JOIN job ON job.job_id = request_key.job_id
     WHERE request_key.user_id = :user_id AND request_key.request_id = :request_id
         AND request_key.expire_time > {now}
+""")
+# The jobs of the batch that a request_id made, in their order, while it is remembered.
+# Indexes: the primary key of the requests, `job_batch`.
+_FIND_BATCH = Statement("""
+    SELECT request_key.fingerprint, {job_columns}
+    FROM request_key
+    JOIN job ON job.batch_id = request_key.job_id AND job.batch_id <> ''
+    WHERE request_key.user_id = :user_id AND request_key.request_id = :request_id
+        AND request_key.expire_time > {now}
+    ORDER BY job.create_time, job.job_id
 """)
 # Makes the rows of users who have none, for the locks. Index: the primary key.
 _KNOW = Statement("""
@@ -59,6 +69,7 @@ _LOOK = Statement("""
         (SELECT u.revision FROM user_stream u WHERE u.user_id = asked.user_id),
         user_stream.last_turn, user_stream.running, user_stream.busy, user_stream.unread,
         user_stream.notification_count, user_stream.notification_settings, user_stream.watched_time,
+        user_stream.webhooks,
         (SELECT sum(flow.waiting) FROM flow WHERE flow.user_id = asked.user_id),
         (
             SELECT max(flow.last_turn) FROM flow
@@ -85,7 +96,7 @@ _ADVANCE = Statement("""
 _INSERT_JOBS = Statement(
     "INSERT INTO job ({job_names}) SELECT {job_names} FROM ({given_jobs}) given"
 )
-# Remembers which jobs the request_ids made; one that was forgotten may be used again.
+# Remembers which jobs and batches the request_ids made; one that was forgotten may be used again.
 # Index: the primary key.
 _REMEMBER = Statement("""
     INSERT INTO request_key (user_id, request_id, fingerprint, job_id, expire_time)
@@ -94,6 +105,7 @@ _REMEMBER = Statement("""
     ON CONFLICT (user_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint,
         job_id = excluded.job_id, expire_time = excluded.expire_time
 """)
+T = TypeVar("T")
 _DEFAULTS = {f.column_name: f.default for f in JobRow._meta.sorted_fields}
 
 
@@ -115,6 +127,7 @@ class NewJob:
     final_prompt: str = ""
     retry_of: str = ""
     apply_to_view: str = ""
+    batch_id: str = ""
     inputs: tuple[Media, ...] = ()
     queue: str = ""  # empty: the queue of its kind
 
@@ -124,9 +137,15 @@ class NewJob:
         return self.queue or KINDS[self.spec.kind].queue
 
     @property
+    def request_key(self) -> str:
+        """The request_id as it is remembered. Batches have request_ids of their own: no caller can
+        write this one."""
+        return batch_key(self.request_id) if self.batch_id else self.request_id
+
+    @property
     def key(self) -> tuple[str, str]:
         """What equal requests share."""
-        return self.user_id, self.request_id
+        return self.user_id, self.request_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +174,7 @@ def accept(db: Database, new: NewJob) -> Accepted:
         QueueFull: when too many jobs of the user wait.
         BudgetExceeded: when a budget has no room for the estimate.
     """
-    [outcome] = _commit(db, [new], waits=True)
+    [outcome] = _commit(db, [new], lambda entry: [entry.outcome(new)], waits=True)
     assert outcome is not None
     if isinstance(outcome, RequestError):
         raise outcome
@@ -169,10 +188,22 @@ def accept_all(db: Database, jobs: Sequence[NewJob]) -> list[Outcome | None]:
     by `accept`: another transaction holds its user.
     """
     try:
-        return _commit(db, jobs, waits=False)
+        return _commit(db, jobs, lambda entry: [entry.outcome(new) for new in jobs], waits=False)
     except (BudgetExceeded, peewee.DatabaseError):
         # A budget ran out meanwhile, or a job can't be stored. Nobody knows whose that was.
         return [None] * len(jobs)
+
+
+def accept_batch(db: Database, jobs: Sequence[NewJob]) -> list[Accepted]:
+    """Makes the jobs of one batch durable, all or none, or finds those that its request_id made.
+
+    They are of one user, and share the batch_id and the request_id. What they cost is reserved as
+    one sum.
+
+    Raises:
+        RequestIdConflict, QueueFull, BudgetExceeded: as `accept` does; then none is stored.
+    """
+    return _commit(db, jobs, lambda entry: entry.batch(jobs), waits=True)
 
 
 def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) -> Job | None:
@@ -187,13 +218,27 @@ def find_request(db: Database, user_id: str, request_id: str, fingerprint: str) 
     return db.read(lambda session: _find(session, user_id, request_id, fingerprint))
 
 
-def refuse_full_queue(waiting: int, max_queued: int) -> None:
-    """Refuses one more job of a user of whom so many jobs wait, when as many may.
+def find_batch(db: Database, user_id: str, request_id: str, fingerprint: str) -> list[Job]:
+    """The jobs of the batch that the request_id made, in their order; none when it made none.
 
     Raises:
-        QueueFull: when too many jobs of the user wait.
+        RequestIdConflict: when it belongs to another batch.
     """
-    if waiting >= max_queued:
+    return db.read(lambda session: _find_batch(session, user_id, request_id, fingerprint))
+
+
+def batch_key(request_id: str) -> str:
+    """The request_id of a batch as it is remembered."""
+    return f"batch:{request_id}"
+
+
+def refuse_full_queue(waiting: int, max_queued: int, more: int = 1) -> None:
+    """Refuses `more` jobs of a user of whom so many jobs wait, when `max_queued` may.
+
+    Raises:
+        QueueFull: when too many jobs of the user would wait.
+    """
+    if waiting + more > max_queued:
         raise QueueFull(limit=max_queued)
 
 
@@ -207,15 +252,29 @@ def _find(session: Session, user_id: str, request_id: str, fingerprint: str) -> 
     return job
 
 
-def _commit(db: Database, jobs: Sequence[NewJob], *, waits: bool) -> list[Outcome | None]:
-    """Accepts the jobs in one transaction, and gives what came of each.
+def _find_batch(session: Session, user_id: str, request_id: str, fingerprint: str) -> list[Job]:
+    rows = session.rows(_FIND_BATCH, user_id=user_id, request_id=batch_key(request_id))
+    jobs = jobs_from_rows(session, [row[1:] for row in rows])
+    if rows and rows[0][0] != fingerprint:
+        raise RequestIdConflict(batch_id=jobs[0].batch_id)
+    return jobs
 
-    None came of the jobs of a user whom another transaction holds, unless it `waits` for that.
+
+def _commit(
+    db: Database,
+    jobs: Sequence[NewJob],
+    outcomes_of: Callable[["_Entry"], list[T]],
+    *,
+    waits: bool,
+) -> list[T]:
+    """Accepts jobs in one transaction, and gives what came of them.
+
+    Nothing comes of the jobs of a user whom another transaction holds, unless it `waits` for that.
     """
 
-    def work(session: Session) -> list[Outcome | None]:
+    def work(session: Session) -> list[T]:
         entry = _Entry(session, jobs, _look(session, jobs, waits=waits))
-        outcomes = [entry.outcome(new) for new in jobs]
+        outcomes = outcomes_of(entry)
         if not entry.rows:
             raise Undo(outcomes)
         entry.write()
@@ -274,18 +333,18 @@ def _look(session: Session, jobs: Sequence[NewJob], *, waits: bool) -> _Seen:
     for row in session.rows(_LOOK, asked=json.dumps(values)):
         user_id, queue, request_id = row[:3]
         revision, before, last_turn, running, busy = map(_number, row[4:9])
-        waiting, own, reached = map(_number, row[13:16])
+        waiting, own, reached = map(_number, row[14:17])
         now_ms = max(now_ms, int(row[3]))
         # Someone else may have changed the user after the statement began, before its lock.
         if revision != before:
             continue
         user = seen.users.setdefault(
             user_id,
-            _User(revision, last_turn, running, bool(busy), waiting, inbox_of(*row[9:13])),
+            _User(revision, last_turn, running, bool(busy), waiting, inbox_of(*row[9:14])),
         )
         user.own[queue] = own
         seen.reached[queue] = reached
-        seen.made[user_id, queue, request_id] = row[16]
+        seen.made[user_id, queue, request_id] = row[17]
     return replace(seen, now_ms=now_ms)
 
 
@@ -294,7 +353,7 @@ def _number(value: Any) -> int:
 
 
 def _asked(new: NewJob) -> _Asked:
-    return new.user_id, new.queue_name, new.request_id
+    return new.user_id, new.queue_name, new.request_key
 
 
 class _Entry:
@@ -307,6 +366,7 @@ class _Entry:
         self._money = Reservations(session, sorted(paying & seen.users.keys()), seen.now_ms)
         self._writers: dict[str, Writer] = {}
         self._events: list[Event] = []
+        self._deliveries: list[dict[str, Any]] = []
         self._news: list[NewJob] = []
         self._made: dict[tuple[str, str], tuple[NewJob, Job]] = {}
         # Ids of one millisecond have no order by themselves.
@@ -322,6 +382,22 @@ class _Entry:
         except RequestError as error:
             return error
 
+    def batch(self, jobs: Sequence[NewJob]) -> list[Accepted]:
+        """What comes of the jobs of one batch, all or none.
+
+        Raises:
+            RequestIdConflict, QueueFull, BudgetExceeded: see `accept_batch`.
+        """
+        first = jobs[0]
+        if first.request_id and self._seen.made[_asked(first)]:
+            known = first.user_id, first.request_id, first.fingerprint
+            if found := _find_batch(self._session, *known):
+                return [Accepted(job, None, deduplicated=True) for job in found]
+        user = self._seen.users[first.user_id]
+        refuse_full_queue(user.waiting, first.max_queued, len(jobs))
+        self._money.add(first.user_id, sum(new.cost.estimated_micros for new in jobs))
+        return [self._entered(new, user) for new in jobs]
+
     def write(self) -> None:
         """Writes what was accepted, in the order of the locks: users, jobs, events, budgets."""
         later = self._session.later
@@ -331,19 +407,18 @@ class _Entry:
         flows.enter(
             self._session, [(row, self._seen.users[row["user_id"]].busy) for row in self.rows]
         )
-        for new, row in zip(self._news, self.rows, strict=True):
-            labels = (new.user_id, row["job_id"], self._seen.now_ms, new.labels)
-            insert_labels(self._session, *labels)
-            for media in new.inputs:
-                insert_media(self._session, media)
-        requests = [
-            _request(new, row, self._seen.now_ms)
-            for new, row in zip(self._news, self.rows, strict=True)
-            if new.request_id
-        ]
+        entered = list(zip(self._news, self.rows, strict=True))
+        insert_labels(self._session, [(row, new.labels) for new, row in entered])
+        for media in (media for new in self._news for media in new.inputs):
+            insert_media(self._session, media)
+        # The jobs of a batch share one.
+        requests = {
+            new.key: _request(new, row, self._seen.now_ms) for new, row in entered if new.request_id
+        }
         if requests:
-            later(_REMEMBER, requests=json.dumps(requests))
+            later(_REMEMBER, requests=json.dumps(list(requests.values())))
         append_all(self._session, [event.change for event in self._events])
+        outbox.write(self._session, self._deliveries)
         usage_days.accepted(self._session, self.rows)
         self._money.write()
 
@@ -371,6 +446,10 @@ class _Entry:
     def _accepted(self, new: NewJob, user: _User) -> Accepted:
         refuse_full_queue(user.waiting, new.max_queued)
         self._money.add(new.user_id, new.cost.estimated_micros)
+        return self._entered(new, user)
+
+    def _entered(self, new: NewJob, user: _User) -> Accepted:
+        """A job that nothing speaks against, after those before it."""
         queue = new.queue_name
         turn = next_turn(self._seen.reached[queue], user.last_turn, user.own[queue])
         user.revision, user.last_turn, user.own[queue] = user.revision + 1, turn, turn
@@ -379,6 +458,9 @@ class _Entry:
         job = job_from_columns(row)
         beside = Beside(notifications=self._alerts(new.user_id, user))
         event = Event(user.revision, EventType.QUEUED, self._seen.now_ms, job, beside)
+        if sent := outbox.of_event(event, user.inbox.hooks):
+            self._deliveries += sent
+            event = replace(event, deliveries=len(sent))
         self.rows.append(row)
         self._news.append(new)
         self._events.append(event)
@@ -421,9 +503,9 @@ def _stream(user_id: str, user: _User) -> dict[str, Any]:
 def _request(new: NewJob, row: dict[str, Any], now_ms: int) -> dict[str, Any]:
     return {
         "user_id": new.user_id,
-        "request_id": new.request_id,
+        "request_id": new.request_key,
         "fingerprint": new.fingerprint,
-        "job_id": row["job_id"],
+        "job_id": new.batch_id or row["job_id"],
         "expire_time": now_ms + new.request_ttl_ms,
     }
 
@@ -450,6 +532,7 @@ def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> di
         "request_id": new.request_id,
         "apply_to_view": new.apply_to_view,
         "wish": revision,
+        "batch_id": new.batch_id,
         "final_prompt": new.final_prompt,
         "retry_of": new.retry_of,
         "create_time": now,

@@ -4,7 +4,8 @@ The order of the statements is the lock order. The revision comes first, because
 user's mutex. Then comes the job, by compare-and-set on state and fence, then the event, and the
 budgets last. The modules `accept`, `transitions` and `submits` say which changes there are.
 
-What a move does to the notifications and views of the user stands in the job's event. Other durable
+What a move does to the notifications and views of the user stands in the job's event. What it sends
+to webhooks goes into the outbox. Other durable
 changes of a user use the same revision: they call `bump`, write their own tables, and `append` one
 change.
 """
@@ -12,7 +13,7 @@ change.
 import functools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from core.errors import LeaseLost, Reason
@@ -21,7 +22,7 @@ from core.jobs import Cost, CostState, EventType, Job, Stage, State, Step, move
 from core.kinds import Result
 from core.media import Media
 from core.process import failpoints
-from core.store import budgets, flows, usage_days
+from core.store import budgets, flows, outbox, usage_days
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 from core.store.flows import Load
@@ -159,14 +160,14 @@ def lock(session: Session, user_id: str, job_id: str) -> Locked | None:
     if row is None:
         return None
     now_ms, revision, running, busy = row[:4]
-    notification_id, is_unread, has_outputs = row[8:11]
+    notification_id, is_unread, has_outputs = row[9:12]
     told = Told(notification_id, bool(is_unread)) if notification_id else None
     return locked_job(
         now_ms,
         revision,
         Load(running, bool(busy)),
-        inbox_of(*row[4:8]),
-        dict(zip(JOB_NAMES, row[11:], strict=True)),
+        inbox_of(*row[4:9]),
+        dict(zip(JOB_NAMES, row[12:], strict=True)),
         told=told,
         has_outputs=bool(has_outputs),
     )
@@ -258,7 +259,9 @@ def apply(
         ),
         views=applied_by(session, job, locked.columns["wish"], locked.now_ms),
     )
-    return append_event(session, Event(locked.revision, type, locked.now_ms, job, beside))
+    event = Event(locked.revision, type, locked.now_ms, job, beside)
+    sent = outbox.write(session, outbox.of_event(event, locked.inbox.hooks))
+    return append_event(session, replace(event, deliveries=sent) if sent else event)
 
 
 def end(
@@ -310,14 +313,16 @@ def lock_user(session: Session, user_id: str) -> LockedUser:
     bump(session, user_id)
     row = session.row(_LOCK_USER, user_id=user_id)
     assert row is not None
-    return LockedUser(user_id, int(row[1]), int(row[0]), inbox_of(*row[2:6]))
+    return LockedUser(user_id, int(row[1]), int(row[0]), inbox_of(*row[2:7]))
 
 
 def append_beside(session: Session, locked: LockedUser, beside: Beside) -> UserChange:
     """Writes the one change of a transaction that has locked a user."""
     change = user_change(locked.user_id, locked.revision, locked.now_ms, beside)
     append(session, change)
-    return change
+    about = locked.user_id, locked.revision, locked.now_ms, beside
+    sent = outbox.write(session, outbox.of_beside(*about, locked.inbox.hooks))
+    return replace(change, deliveries=sent) if sent else change
 
 
 def append(session: Session, change: UserChange) -> None:

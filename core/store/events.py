@@ -67,6 +67,12 @@ _NAMED_IDS = Statement(f"""
     SELECT job_id, {STANDS} FROM job WHERE user_id || '' = :user_id AND job_id = ANY(:job_ids)
     ORDER BY create_time, job_id
 """)
+# The user's jobs of a batch. Index: `job_batch`.
+_BATCH_IDS = Statement(f"""
+    SELECT job_id, {STANDS} FROM job {{by_job_batch}}
+    WHERE batch_id = :batch_id AND batch_id <> '' AND user_id || '' = :user_id
+    ORDER BY create_time, job_id
+""")
 # The last event of a job up to a revision. Index: `job_event_job`.
 _LAST_EVENT = Statement("""
     SELECT payload FROM job_event
@@ -100,20 +106,29 @@ def snapshot(
     user_id: str,
     *,
     job_ids: Sequence[str] = (),
+    batch_id: str = "",
     recent_ms: int = 0,
     with_notifications: bool = False,
     with_views: bool = False,
 ) -> Snapshot:
-    """The user's unfinished jobs and those ended within `recent_ms`, oldest first; or `job_ids`.
+    """The user's unfinished jobs and those ended within `recent_ms`, oldest first; or `job_ids`;
+    or those of the batch.
 
     One transaction reads all of it: statements of different moments would repeat or miss a change.
+
+    Raises:
+        NotFound: when the user has no such batch.
     """
     statement = _NAMED_IDS if job_ids else _RECENT_IDS if recent_ms else _UNFINISHED_IDS
     values: dict[str, Any] = {"unfinished": _UNFINISHED, "recent_ms": recent_ms}
-    values |= {"user_id": user_id, "job_ids": list(job_ids)}
+    values |= {"user_id": user_id, "job_ids": list(job_ids), "batch_id": batch_id}
 
     def work(session: Session) -> Snapshot:
-        rows = session.rows(statement, **values)
+        of_batch = session.rows(_BATCH_IDS, **values) if batch_id else []
+        if batch_id and not of_batch:
+            raise NotFound("batch", "batch_id")
+        only_batch = batch_id and not job_ids
+        rows = of_batch if only_batch else session.rows(statement, **values)
         ids = [row[0] for row in rows]
         first, later = ids[:SNAPSHOT_JOBS], ids[SNAPSHOT_JOBS:]
         missing = tuple(sorted(set(job_ids) - set(ids)))

@@ -72,21 +72,26 @@ def list_page(
     *,
     states: Sequence[State] = (),
     labels: Mapping[str, str] | None = None,
+    batch_id: str = "",
     after: tuple[int, str] | None = None,
     limit: int,
 ) -> tuple[list[Job], ResumePoint]:
     """Jobs, newest first, after the position (create_time, job_id), and where the user stands.
 
+    With `batch_id` only those of that batch.
+
     Both come from one moment, so a watch from that point misses nothing.
     """
     wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
-    values: dict[str, object] = {"user_id": user_id, "limit": limit}
+    values: dict[str, object] = {"user_id": user_id, "limit": limit, "batch_id": batch_id}
     values |= {f"state_{i}": state for i, state in enumerate(sorted(set(states)))}
     if after is not None:
         values |= {"after_time": after[0], "after_id": after[1]}
     # What is read ahead only chooses the way, so it need not be of the same moment.
-    ordered, by_states = _narrowest(db, frozenset(states), wanted, values)
-    statement = _list(len(set(states)), len(wanted), after is not None, by_states)
+    narrowest = (wanted, False) if batch_id else _narrowest(db, frozenset(states), wanted, values)
+    ordered, by_states = narrowest
+    shape = len(set(states)), len(wanted), after is not None
+    statement = _list(*shape, by_states, of_batch=bool(batch_id))
     rows = db.rows(statement, **values, **{f"label_{i}": one for i, one in enumerate(ordered)})
     point = ResumePoint(known_epoch(rows[0]), int(rows[0][1]))
     return jobs_from_joined([row[2:] for row in rows if row[2] is not None]), point
@@ -147,11 +152,15 @@ def _ahead(state_count: int, label_count: int, after: bool) -> Statement:
 
 
 @functools.cache
-def _list(state_count: int, label_count: int, after: bool, by_states: bool) -> Statement:
+def _list(
+    state_count: int, label_count: int, after: bool, by_states: bool, of_batch: bool = False
+) -> Statement:
     """The statement of `list_page` for filters of this shape; it has no filter that is not asked
     for. It goes along one index that has the wanted order.
     """
-    if by_states:
+    if of_batch:
+        page = _list_of_batch(state_count, label_count, after)
+    elif by_states:
         page = _list_by_states(state_count, label_count, after)
     elif label_count:
         page = _list_by_labels(state_count, label_count, after)
@@ -173,6 +182,19 @@ def _list_all(after: bool) -> str:
     return f"""
         SELECT {{job_columns}} FROM job {{by_job_user}}
         WHERE job.user_id = :user_id {_after("job", after)}
+        ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
+    """
+
+
+def _list_of_batch(state_count: int, label_count: int, after: bool) -> str:
+    """Looks at each job of the batch, which are few. Index: `job_batch`. `|| ''` keeps PostgreSQL
+    from reading all jobs of the user, which the index `job_user` has in the same order."""
+    states = ", ".join(f":state_{i}" for i in range(state_count))
+    return f"""
+        SELECT {{job_columns}} FROM job {{by_job_batch}}
+        WHERE job.batch_id = :batch_id AND job.batch_id <> '' AND job.user_id || '' = :user_id
+            {f"AND job.state || '' IN ({states})" if states else ""}
+            {_labels(label_count)} {_after("job", after)}
         ORDER BY job.create_time DESC, job.job_id DESC LIMIT :limit
     """
 

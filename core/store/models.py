@@ -36,6 +36,8 @@ class UserStream(Model):
     notification_settings = TextField(default="")
     # When a watch with notifications was open last; kept only where a digest may be made.
     watched_time = BigIntegerField(null=True)
+    # Which webhooks are on, as JSON (`core.webhooks.Hook`); empty for none.
+    webhooks = TextField(default="")
 
     class Meta:
         table_name = "user_stream"
@@ -119,6 +121,8 @@ class JobRow(Model):
     # The view that the first output is applied to, and the revision at which that was wished.
     apply_to_view = TextField(default="")
     wish = BigIntegerField(default=0)
+    # The same for all jobs of one batch; empty: of none.
+    batch_id = TextField(default="")
     final_prompt = TextField(default="")
     create_time = BigIntegerField()
     start_time = BigIntegerField(null=True)
@@ -247,6 +251,54 @@ class ApiKeyRow(Model):
 
     class Meta:
         table_name = "api_key"
+
+
+class WebhookRow(Model):
+    """An address that gets a user's events (`core.webhooks.Webhook`)."""
+
+    webhook_id = TextField(primary_key=True)
+    user_id = TextField()
+    url = TextField()
+    kinds = TextField()
+    labels = TextField()
+    description = TextField()
+    state = TextField()
+    create_time = BigIntegerField()
+    enable_time = BigIntegerField()
+    success_time = BigIntegerField(null=True)
+    failing_time = BigIntegerField(null=True)
+    failure_count = IntegerField(default=0)
+    salt = TextField()
+    former_salt = TextField(default="")
+    former_until = BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "webhook"
+
+
+class DeliveryRow(Model):
+    """The outbox: one kind of one event for one webhook (`core.webhooks.Delivery`)."""
+
+    delivery_id = TextField(primary_key=True)
+    webhook_id = TextField()
+    user_id = TextField()
+    kind = TextField()
+    revision = BigIntegerField()
+    job_id = TextField()
+    state = TextField()
+    create_time = BigIntegerField()
+    next_try_time = BigIntegerField(null=True)
+    fence = IntegerField(default=0)
+    once = BooleanField(default=False)
+    try_count = IntegerField(default=0)
+    try_time = BigIntegerField(null=True)
+    response_status = IntegerField(default=0)
+    response_text = TextField(default="")
+    response_ms = BigIntegerField(null=True)
+    error = TextField(default="")
+
+    class Meta:
+        table_name = "delivery"
 
 
 class CircuitRow(Model):
@@ -504,6 +556,9 @@ JobRow.add_index(SQL("CREATE INDEX job_user_state ON job (user_id, state, create
 JobRow.add_index(
     SQL("CREATE INDEX job_user_ended ON job (user_id, end_time) WHERE end_time IS NOT NULL")
 )
+JobRow.add_index(
+    SQL("CREATE INDEX job_batch ON job (batch_id, create_time, job_id) WHERE batch_id <> ''")
+)
 JobRow.add_index(SQL("CREATE INDEX job_uncertain ON job (job_id) WHERE cost_state = 'UNCERTAIN'"))
 JobRow.add_index(
     SQL("CREATE INDEX job_waiting ON job (queue, turn, job_id) WHERE state = 'QUEUED'")
@@ -572,6 +627,20 @@ ApiKeyRow.add_index(SQL("CREATE UNIQUE INDEX api_key_secret ON api_key (secret_h
 ApiKeyRow.add_index(SQL("CREATE INDEX api_key_user ON api_key (user_id, create_time, api_key_id)"))
 ApiKeyRow.add_index(SQL("CREATE INDEX api_key_working ON api_key (user_id, end_time)"))
 ApiKeyRow.add_index(SQL("CREATE INDEX api_key_end ON api_key (end_time)"))
+WebhookRow.add_index(SQL("CREATE INDEX webhook_user ON webhook (user_id, create_time, webhook_id)"))
+DeliveryRow.add_index(
+    SQL("CREATE INDEX delivery_due ON delivery (next_try_time) WHERE state = 'PENDING'")
+)
+DeliveryRow.add_index(
+    SQL(
+        "CREATE INDEX delivery_pending ON delivery (webhook_id, next_try_time)"
+        " WHERE state = 'PENDING'"
+    )
+)
+DeliveryRow.add_index(
+    SQL("CREATE INDEX delivery_webhook ON delivery (webhook_id, state, create_time, delivery_id)")
+)
+DeliveryRow.add_index(SQL("CREATE INDEX delivery_time ON delivery (create_time)"))
 IntentRow.add_index(
     SQL(
         "CREATE INDEX intent_unsettled ON intent (create_time) WHERE outcome IN ('OPEN', 'UNKNOWN')"

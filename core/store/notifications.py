@@ -6,7 +6,7 @@ transactions that write rows keep it, under the user's lock.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.ids import new_id
@@ -21,11 +21,13 @@ from core.notifications import (
     NotificationSettings,
     Severity,
     digest_of,
+    of_batch,
     of_job,
     settings_from_json,
 )
 from core.store.engine.database import Row, Session
 from core.store.engine.sql import Statement, name_part
+from core.webhooks import Hook, hooks_from_json
 
 NAMES = (
     *("notification_id", "kind", "severity", "title", "text", "action", "job_id", "batch_id"),
@@ -33,8 +35,10 @@ NAMES = (
 )
 name_part("notification_columns", ", ".join(f"notification.{name}" for name in NAMES))
 # What a lock of a user reads of its row, as the columns of the alias `u`.
-name_part("inbox", "u.unread, u.notification_count, u.notification_settings, u.watched_time")
-# Writes a notification, or what takes its place. Index: the primary key.
+name_part(
+    "inbox",
+    "u.unread, u.notification_count, u.notification_settings, u.watched_time, u.webhooks",
+)
 _PUT = Statement("""
     INSERT INTO notification (
         notification_id, user_id, kind, severity, title, text, action, job_id, batch_id, sender,
@@ -43,10 +47,13 @@ _PUT = Statement("""
         :notification_id, :user_id, :kind, :severity, :title, :text, :action, :job_id, :batch_id,
         :sender, :counts, :create_time, :revision
     )
-    ON CONFLICT (notification_id) DO UPDATE SET kind = excluded.kind, severity = excluded.severity,
-        title = excluded.title, text = excluded.text, action = excluded.action,
-        counts = excluded.counts, create_time = excluded.create_time,
-        revision = excluded.revision, read_time = NULL
+""")
+# What takes the place of one. Index: the primary key.
+_REPLACE = Statement("""
+    UPDATE notification SET kind = :kind, severity = :severity, title = :title, text = :text,
+        action = :action, counts = :counts, create_time = :create_time, revision = :revision,
+        read_time = NULL
+    WHERE notification_id = :notification_id
 """)
 # Index of these: the primary key.
 _COUNT = Statement("""
@@ -60,6 +67,11 @@ _DIGEST = Statement("""
     SELECT notification_id, counts FROM notification
     WHERE user_id = :user_id AND read_time IS NULL AND kind = 'DIGEST'
     ORDER BY revision DESC, notification_id DESC LIMIT 1
+""")
+# How many jobs of a batch are in each state. Index: `job_batch`.
+_OF_BATCH = Statement("""
+    SELECT state, count(*) FROM job {by_job_batch}
+    WHERE batch_id = :batch_id AND batch_id <> '' GROUP BY state
 """)
 # Unread ones, the newest first. Index: `notification_unread`.
 _UNREAD = Statement("""
@@ -105,16 +117,17 @@ SNAPSHOT_UNREAD = 100
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """What a user's row says of its notifications, read under the user's lock.
+    """What a user's row says of its notifications and webhooks, read under the user's lock.
 
     `watched_time` is when a watch with notifications was open last, in milliseconds of the
-    database, and None where that was never kept.
+    database, and None where that was never kept. `hooks` are the webhooks that are on.
     """
 
     unread: int
     count: int
     settings: NotificationSettings
     watched_time: int | None
+    hooks: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +138,12 @@ class Told:
     is_unread: bool
 
 
-def inbox_of(unread: int, count: int, settings: str, watched_time: int | None) -> Inbox:
+def inbox_of(
+    unread: int, count: int, settings: str, watched_time: int | None, webhooks: str
+) -> Inbox:
     """The inbox by the columns of `{inbox}`."""
-    return Inbox(unread, count, settings_from_json(settings), watched_time)
+    hooks = hooks_from_json(webhooks)
+    return Inbox(unread, count, settings_from_json(settings), watched_time, hooks)
 
 
 def follow(
@@ -141,8 +157,11 @@ def follow(
 ) -> tuple[NotificationChange, ...]:
     """Writes what a move of a job does to its user's notifications, and gives the changes.
 
-    `told` is the notification that the job has already. The user is locked.
+    `told` is the notification that the job has already. The user is locked, and the job's row is
+    written as it is after the move. Jobs of a batch make one together, at the end of the last.
     """
+    if job.batch_id:
+        return _follow_batch(session, inbox, before, job, now_ms)
     kind = JOB_KINDS.get(type)
     if kind is None or not inbox.settings.makes(kind):
         return ()
@@ -156,6 +175,23 @@ def follow(
     else:
         notification_id = told.notification_id if told else new_id()
         writer.put(of_job(kind, job, notification_id, now_ms), told)
+    return writer.done()
+
+
+def _follow_batch(
+    session: Session, inbox: Inbox, before: State, job: Job, now_ms: int
+) -> tuple[NotificationChange, ...]:
+    """Every end holds the user's lock, so exactly one of them finds that all have ended."""
+    if before.terminal or not job.state.terminal or not inbox.settings.makes(Kind.BATCH_ENDED):
+        return ()
+    ends = {State(row[0]): int(row[1]) for row in session.rows(_OF_BATCH, batch_id=job.batch_id)}
+    if not all(state.terminal for state in ends):
+        return ()
+    writer = Writer(session, job.user_id, inbox, job.revision)
+    if _is_away(inbox, now_ms):
+        writer.gather(Kind.BATCH_ENDED, now_ms)
+    else:
+        writer.put(of_batch(ends, job.batch_id, new_id(), now_ms))
     return writer.done()
 
 
@@ -178,8 +214,11 @@ class Writer:
 
     def put(self, notification: Notification, before: Told | None = None) -> None:
         """Writes a notification that is unread, in the place of another one if there is one."""
-        written = _columns(replace(notification, revision=self.revision))
-        self._session.later(_PUT, user_id=self._user_id, **written)
+        values = _columns(notification) | {"revision": self.revision}
+        if before is None:
+            self._session.later(_PUT, user_id=self._user_id, **values)
+        else:
+            self._session.later(_REPLACE, **values)
         self._unread += not (before and before.is_unread)
         self._count += before is None
         type = ChangeType.CREATED if before is None else ChangeType.UPDATED
@@ -262,6 +301,6 @@ def notification_from_row(row: Row) -> Notification:
 def _columns(notification: Notification) -> dict[str, Any]:
     values = {name: getattr(notification, name) for name in NAMES if name != "read_time"}
     action = notification.action
-    values["action"] = json.dumps(asdict(action)) if action else ""
+    values["action"] = json.dumps(action.to_json()) if action else ""
     values["counts"] = json.dumps(dict(notification.counts)) if notification.counts else ""
     return values

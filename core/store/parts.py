@@ -9,7 +9,16 @@ from typing import Any
 
 from core.store.engine.sql import columns, name_part, name_part_by_dialect
 from core.store.intents import INTENT_NAMES
-from core.store.models import FlowRow, JobEvent, JobRow, RequestKey, UsageDay, UserStream
+from core.store.models import (
+    DeliveryRow,
+    FlowRow,
+    JobEvent,
+    JobLabel,
+    JobRow,
+    RequestKey,
+    UsageDay,
+    UserStream,
+)
 from core.store.rows import JOB_NAMES, MEDIA_NAMES
 
 
@@ -56,7 +65,10 @@ name_part("left_alone_providers", "SELECT circuit.provider FROM circuit WHERE {l
 
 # SQLite follows these hints. Without them SQLite may take another index that has the jobs in the
 # wanted order, which means all jobs that ever were. PostgreSQL chooses by itself.
-for index in ("job_flow", "job_unfinished", "job_user", "job_user_state", "job_user_ended"):
+for index in (
+    *("job_flow", "job_unfinished", "job_user", "job_user_state", "job_user_ended"),
+    "job_batch",
+):
     name_part_by_dialect(f"by_{index}", sqlite=f"INDEXED BY {index}", postgres="")
 # The job is one of an index of those that have not ended. Index: `job_unfinished`.
 name_part("unfinished", "job.state IN ('QUEUED', 'RUNNING', 'RECONCILING')")
@@ -238,8 +250,48 @@ _given("users", UserStream, "user_id", "revision", "last_turn")
 _given("jobs", JobRow)
 _given("flows", FlowRow)
 _given("requests", RequestKey)
+_given("labels", JobLabel)
 _given("changes", JobEvent)
 _given("usage", UsageDay)
+_given(
+    "deliveries",
+    DeliveryRow,
+    *("delivery_id", "webhook_id", "user_id", "kind", "revision", "job_id", "state"),
+    *("create_time", "next_try_time"),
+)
+# What came of tries of deliveries, and how their webhooks fare.
+name_part_by_dialect(
+    "given_tries",
+    sqlite="""
+    SELECT json_extract(value, '$.delivery_id') AS delivery_id,
+        json_extract(value, '$.fence') AS fence, json_extract(value, '$.state') AS state,
+        json_extract(value, '$.pause_ms') AS pause_ms, json_extract(value, '$.tries') AS tries,
+        json_extract(value, '$.response_status') AS response_status,
+        json_extract(value, '$.response_text') AS response_text,
+        json_extract(value, '$.response_ms') AS response_ms,
+        json_extract(value, '$.error') AS error
+    FROM json_each(:tries)
+    """,
+    postgres="""
+    SELECT * FROM json_to_recordset(CAST(:tries AS json)) AS rows(
+        delivery_id TEXT, fence INTEGER, state TEXT, pause_ms BIGINT, tries INTEGER,
+        response_status INTEGER, response_text TEXT, response_ms BIGINT, error TEXT
+    )
+    """,
+)
+name_part_by_dialect(
+    "given_fares",
+    sqlite="""
+    SELECT json_extract(value, '$.webhook_id') AS webhook_id,
+        json_extract(value, '$.taken') AS taken, json_extract(value, '$.failures') AS failures
+    FROM json_each(:fares)
+    """,
+    postgres="""
+    SELECT * FROM json_to_recordset(CAST(:fares AS json)) AS rows(
+        webhook_id TEXT, taken INTEGER, failures INTEGER
+    )
+    """,
+)
 # The day (UTC) in which the job was accepted, and the value of its label; empty without it.
 name_part_by_dialect(
     "job_day",

@@ -36,7 +36,7 @@ _HEADS = Statement("""
 """)
 # The users' jobs that have not ended. Index: `job_user_state`.
 _LIVE = Statement("""
-    SELECT user_id, job_id, state, labels FROM job
+    SELECT user_id, job_id, state, labels, batch_id FROM job
     WHERE user_id = ANY(:user_ids) AND state = ANY(:unfinished)
 """)
 # The changes above the revision of each return, at most `limit` of each: a user has one change at
@@ -65,6 +65,7 @@ class LiveJob(NamedTuple):
     job_id: str
     state: State
     labels_json: str
+    batch_id: str
 
     @property
     def labels(self) -> dict[str, str]:
@@ -98,8 +99,8 @@ def _replays(session: Session, returns: Sequence[Return], limit: int) -> list[Re
     heads = {row[0]: row[1:] for row in session.rows(_HEADS, user_ids=user_ids)}
     live: dict[str, dict[str, LiveJob]] = {user_id: {} for user_id in user_ids}
     for user_id, *row in session.rows(_LIVE, user_ids=user_ids, unfinished=_UNFINISHED):
-        job_id, state, labels = row
-        live[user_id][job_id] = LiveJob(job_id, State(state), labels)
+        job_id, state, labels, batch_id = row
+        live[user_id][job_id] = LiveJob(job_id, State(state), labels, batch_id)
     found = []
     for one in returns:
         head, oldest = heads.get(one.user_id, (0, None))

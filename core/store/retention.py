@@ -1,9 +1,18 @@
 """Removes what is too old, or too much: changes, ended jobs, request ids, spending, usage,
-API keys, shares, messages, cleared views."""
+API keys, shares, messages, cleared views, deliveries to webhooks."""
 
 from collections.abc import Callable
 
-from core.store import announcements, budgets, keys, notifications, shares, usage_days, views
+from core.store import (
+    announcements,
+    budgets,
+    deliveries,
+    keys,
+    notifications,
+    shares,
+    usage_days,
+    views,
+)
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
@@ -28,6 +37,13 @@ _OLD_JOBS = Statement("""
             WHERE request_key.user_id = job.user_id
                 AND request_key.request_id = job.request_id
                 AND request_key.job_id = job.job_id
+                AND request_key.expire_time > {now}
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM request_key
+            WHERE request_key.user_id = job.user_id
+                AND request_key.request_id = 'batch:' || job.request_id
+                AND request_key.job_id = job.batch_id
                 AND request_key.expire_time > {now}
         )
     ORDER BY end_time LIMIT :part {for_update}
@@ -68,6 +84,7 @@ def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) 
         lambda session: notifications.forget(session, _PART),
         lambda session: announcements.forget(session, _PART),
         lambda session: views.forget(session, keep_ms, _PART),
+        lambda session: deliveries.forget(session, keep_ms, _PART),
     ]
     while parts:
         for part in [*parts]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -37,9 +37,9 @@ _OUTPUTS = Statement("""
 _INSERT_MEDIA = Statement("""
     INSERT INTO media ({media_names}, terms) VALUES ({media_values}, :terms)
 """)
-_INSERT_LABEL = Statement("""
+_INSERT_LABELS = Statement("""
     INSERT INTO job_label (user_id, label, create_time, job_id)
-    VALUES (:user_id, :label, :create_time, :job_id)
+    SELECT user_id, label, create_time, job_id FROM ({given_labels}) given
 """)
 
 
@@ -86,6 +86,7 @@ def job_from_columns(r: Mapping[str, Any], outputs: Sequence[Media] = ()) -> Job
         retry_of=r["retry_of"],
         request_id=r["request_id"],
         apply_to_view=r["apply_to_view"],
+        batch_id=r["batch_id"],
         final_prompt=r["final_prompt"],
         create_time=r["create_time"],
         start_time=r["start_time"],
@@ -176,14 +177,14 @@ def terms_of(title: str, prompt: str) -> str:
 
 
 def insert_labels(
-    session: Session, user_id: str, job_id: str, create_time: int, labels: Mapping[str, str]
+    session: Session, labelled: Iterable[tuple[Mapping[str, Any], Mapping[str, str]]]
 ) -> None:
-    """Writes the rows by which the labels of a job are found."""
-    for key, value in labels.items():
-        session.later(
-            _INSERT_LABEL,
-            user_id=user_id,
-            label=f"{key}={value}",
-            create_time=create_time,
-            job_id=job_id,
-        )
+    """Writes the rows by which jobs are found by their labels; each job by its columns."""
+    labels = [
+        {name: row[name] for name in ("user_id", "create_time", "job_id")}
+        | {"label": f"{key}={value}"}
+        for row, of_job in labelled
+        for key, value in of_job.items()
+    ]
+    if labels:
+        session.later(_INSERT_LABELS, labels=json.dumps(labels))

@@ -91,9 +91,9 @@ def _lock_startable(
     if row is None:
         return None
     now_ms, revision, seen_at, running, busy = row[:5]
-    columns = dict(zip(JOB_NAMES, row[9:], strict=True))
+    columns = dict(zip(JOB_NAMES, row[10:], strict=True))
     load = Load(running, bool(busy))
-    locked = locked_job(now_ms, revision + 1, load, inbox_of(*row[5:9]), columns)
+    locked = locked_job(now_ms, revision + 1, load, inbox_of(*row[5:10]), columns)
     # The load is that of now only if nothing of the user has changed since.
     room = revision == seen_at and running < user_concurrency
     # A claim that was lost counts as an attempt, and the job may have no more of those.

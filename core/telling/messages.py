@@ -3,6 +3,7 @@
 Keys: all are under Dramatiq's namespace `{rushes}`; the braces keep them on one node of a cluster.
 `{rushes}:<queue>` lists the messages that no worker took yet, `{rushes}:<queue>.msgs` has what they
 say. `{rushes}:<queue>:wake` has an entry for each new message.
+`{rushes}:deliveries:wake` has an entry for each change that has made deliveries to webhooks.
 """
 
 import uuid
@@ -14,6 +15,7 @@ import redis
 NAMESPACE = "{rushes}"
 ACTOR = "run_next"
 MAX_WAKES = 64
+DELIVERIES_KEY = f"{NAMESPACE}:deliveries:wake"
 # Queues messages as Dramatiq does, and an entry for a consumer that waits. Without looking first,
 # a caller would need a second round trip to keep the queue short. It is sent whole each time,
 # because a Redis that was wiped knows no script; it is shorter than the message.
@@ -38,6 +40,12 @@ def add_wake_ups(client: redis.Redis, queue: str, count: int = 1) -> None:
     arguments = (MAX_WAKES, *messages)
     # Not by the method `eval`, which a cluster's pipeline lacks.
     client.execute_command("EVAL", _WAKE_UPS, len(keys), *keys, *arguments, **_node(client, queue))
+
+
+def add_delivery_wake_up(pipe: redis.Redis) -> None:
+    """Says that deliveries to webhooks wait, to one worker that waits for that."""
+    pipe.rpush(DELIVERIES_KEY, 1)
+    pipe.ltrim(DELIVERIES_KEY, -MAX_WAKES, -1)
 
 
 def _message(queue: str) -> tuple[str, bytes]:

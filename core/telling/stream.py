@@ -27,7 +27,7 @@ from core.errors import DependencyUnavailable, SettingsInvalid
 from core.events import JOB_KIND, Event, ProgressTick, UserChange
 from core.jobs import progress_to_json
 from core.process.settings import Settings
-from core.telling.messages import add_wake_ups
+from core.telling.messages import add_delivery_wake_up, add_wake_ups
 from core.telling.reads import READ_COUNT, TIMEOUT_SECONDS, Reads
 
 # Rows of every other kind are durable changes, each at a revision of its user.
@@ -92,6 +92,7 @@ class EventStream(Protocol):
 
     def publish(self, event: Event, wakes: str = "") -> None:
         """Tells an event of a job, and wakes a worker of the queue `wakes` in the same round trip.
+        Where its change has made deliveries to webhooks, that wakes a worker for them too.
 
         Raises:
             DependencyUnavailable: when the stream can't be reached.
@@ -206,12 +207,20 @@ class RedisStream:
                 self._add(pipe, event_row(event))
             for queue, count in Counter(wakes for _, wakes in told if wakes).items():
                 add_wake_ups(pipe, queue, count)
+            if any(event.deliveries for event, _ in told):
+                add_delivery_wake_up(pipe)
             pipe.execute()
 
     def publish_change(self, change: UserChange) -> None:
         """Tells a change that is about no job."""
-        with reaching("event stream"):
-            self._add(self._client, change_row(change))
+        if not change.deliveries:
+            with reaching("event stream"):
+                self._add(self._client, change_row(change))
+            return
+        with reaching("event stream"), self._client.pipeline(transaction=False) as pipe:
+            self._add(pipe, change_row(change))
+            add_delivery_wake_up(pipe)
+            pipe.execute()
 
     def publish_progress(self, tick: ProgressTick) -> None:
         """Tells how far a run is."""

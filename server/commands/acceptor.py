@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from core.errors import DependencyUnavailable, RequestError
 from core.events import QueueInfo
-from core.store.accept import Accepted, NewJob, accept, accept_all
+from core.store.accept import Accepted, NewJob, accept, accept_all, accept_batch
 from core.store.places import New, Queues
 from core.telling.changes import Changes
 from server.fair_executor import FairExecutor
@@ -75,6 +75,15 @@ class Acceptor:
         if isinstance(call.outcome, BaseException):
             raise call.outcome
         return call.outcome or self._alone(new)
+
+    def accept_batch(self, jobs: Sequence[NewJob]) -> list[Placed]:
+        """Accepts the jobs of a batch, all or none, tells their events and reads their places.
+
+        Raises what `core.store.accept.accept_batch` does.
+        """
+        accepted = self._changes.make_all(lambda db: accept_batch(db, jobs))
+        places = self._places(accepted)
+        return [Placed(one, places.get(one.job.job_id)) for one in accepted]
 
     def _wait(self, call: _Call) -> None:
         """Waits until the call has an outcome or leads.

@@ -12,7 +12,8 @@ from core.fetching import Fetcher, FetchRefused
 from core.media import Media, MediaType, media_type_of
 from core.store import Database
 from core.store import media as media_store
-from server.commands.requests import Inline, Remote
+from core.store.accept import NewJob
+from server.commands.requests import Inline, Remote, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class Prepared:
 
     media: tuple[Media, ...] = ()
     blobs: tuple[tuple[str, bytes], ...] = ()
+
+    def of(self, new: NewJob, asked: Submission) -> NewJob:
+        """The job with those of the items that it asked for."""
+        wanted = {one.media_id for one in asked.inline} | {one.media_id for one in asked.remote}
+        return replace(new, inputs=tuple(one for one in self.media if one.media_id in wanted))
 
 
 _MIB = 1024 * 1024
@@ -40,11 +46,14 @@ def check_given(
         NotFound: when the user has no such item; it names the field.
         InputInvalid: when it is in the bin, or is not what the field takes.
     """
+    # A batch often gives the same item to each of its jobs.
+    known: dict[str, Media] = {}
     for field, media_id in given:
         try:
-            media = media_store.get(db, user_id, media_id)
+            media = known.get(media_id) or media_store.get(db, user_id, media_id)
         except NotFound:
             raise NotFound("media item", field) from None
+        known[media_id] = media
         if media.delete_time is not None:
             raise InputInvalid(field, "it is in the bin; undelete it first")
         wanted = _type_of(field)

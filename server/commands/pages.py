@@ -7,7 +7,7 @@ from typing import TypeVar
 from core.events import UserChange
 from core.jobs import Job
 from core.media import Media
-from core.specs import spec_to_json
+from core.specs import Spec, spec_to_json
 
 T = TypeVar("T")
 MAX_PAGE_BYTES = 3 * 1024 * 1024
@@ -30,11 +30,16 @@ def cut(items: Sequence[T], most: int, size: Callable[[T], int]) -> list[T]:
 
 def job_bytes(job: Job) -> int:
     """About how long a job is on the wire."""
-    asked = [value for value in spec_to_json(job.spec).values() if isinstance(value, str)]
-    own = _JOB_BYTES + _length(*asked, job.final_prompt, job.cancel_reason) + _labels(job.labels)
+    own = asked_bytes(job.spec, job.final_prompt, job.labels) + _length(job.cancel_reason)
     if job.result is not None:
         own += _length(json.dumps(job.result.to_json()))
     return own + sum(map(media_bytes, job.outputs))
+
+
+def asked_bytes(spec: Spec, final_prompt: str, labels: Mapping[str, str]) -> int:
+    """The same of a job that has made nothing yet."""
+    texts = [value for value in spec_to_json(spec).values() if isinstance(value, str)]
+    return _JOB_BYTES + _length(*texts, final_prompt) + _labels(labels)
 
 
 def media_bytes(media: Media) -> int:

@@ -122,13 +122,16 @@ class Read:
         Raises:
             PageTokenInvalid: when the token is not one of this list.
         """
-        listing = "jobs:" + json.dumps([wanted.states, sorted(wanted.labels.items())])
+        listing = "jobs:" + json.dumps(
+            [wanted.states, sorted(wanted.labels.items()), wanted.batch_id]
+        )
         after = self._position(user_id, listing, wanted.page_token)
         found, point = job_store.list_page(
             self._db,
             user_id,
             states=wanted.states,
             labels=wanted.labels,
+            batch_id=wanted.batch_id,
             after=(after[0], after[1]) if after else None,
             limit=wanted.page_size + 1,
         )

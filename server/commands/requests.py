@@ -59,6 +59,16 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Jobs to make, all or none. `max_cost_micros` binds all together."""
+
+    submissions: tuple[Submission, ...]
+    request_id: str = ""
+    max_cost_micros: int | None = None
+    validate_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
     """A job to cancel, and the caller's reason."""
 
@@ -93,6 +103,7 @@ class JobList:
     page_token: str = ""
     states: tuple[State, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    batch_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,7 @@ class Submit:
         self._queues = queues
         self._blobs = blobs
         self._catalog = catalog
-        self._acceptor = Acceptor(changes, queues, pool)
+        self.acceptor = Acceptor(changes, queues, pool)
         self._pool = pool
         self._fetches = Shares(FETCHES_AT_ONCE)
         self._new_fetcher = fetcher or partial(
@@ -108,15 +108,15 @@ class Submit:
             QueueFull: when too many of the user's jobs are queued.
             BudgetExceeded: when it would exceed a budget.
         """
-        fingerprint = _fingerprint(asked.options, _spec_as_asked(asked))
+        fingerprint = fingerprint_of(asked.options, spec_as_asked(asked))
 
         def work() -> Submitted:
-            new = self._new_job(
+            new = self.new_job(
                 user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
             )
-            self._check_given(user_id, asked.given)
-            prepared = self._prepared(new, asked)
-            return self._accept(replace(new, inputs=prepared.media), prepared, asked.options)
+            self.check_given(user_id, asked.given)
+            prepared = self.prepared([new], [asked])
+            return self._accept(prepared.of(new, asked), prepared, asked.options)
 
         # Bytes would be decoded and stored for nothing.
         first = bool(asked.inline or asked.remote) or asked.options.validate_only
@@ -132,7 +132,7 @@ class Submit:
             ModelRetired: when its model is shut down, or not in the catalog any more.
             RequestIdConflict and what follows it: as in `submit`.
         """
-        fingerprint = _fingerprint(options, {"retry_of": job_id})
+        fingerprint = fingerprint_of(options, {"retry_of": job_id})
 
         def work() -> Submitted:
             return self._retry(user_id, job_id, options, fingerprint)
@@ -149,24 +149,39 @@ class Submit:
         if model is None or model.ability(job.kind) is None:
             text = f"This server no longer has the model {job.spec.model}; use another."
             raise ModelRetired(text, model=job.spec.model, replacement="")
-        self._check_given(user_id, [("job_id", media_id) for media_id in job.spec.inputs])
+        self.check_given(user_id, [("job_id", media_id) for media_id in job.spec.inputs])
         options = replace(options, labels=options.labels or job.labels)
-        new = self._new_job(user_id, model, job.spec, job.final_prompt, options, fingerprint)
+        new = self.new_job(user_id, model, job.spec, job.final_prompt, options, fingerprint)
         return self._accept(replace(new, retry_of=job_id), Prepared(), options)
 
-    def _check_given(self, user_id: str, given: Iterable[tuple[str, str]]) -> None:
+    def check_given(self, user_id: str, given: Iterable[tuple[str, str]]) -> None:
+        """Refuses inputs that can't be used; `given` holds fields with their media ids.
+
+        Raises:
+            NotFound, InputInvalid: see `submit`.
+        """
         check_given(self._db, user_id, given, self._settings.max_input_video_megabytes)
 
-    def _prepared(self, new: NewJob, asked: Submission) -> Prepared:
-        """The inputs that are new, fetched and decoded. That costs most, so whatever else may
-        refuse comes before."""
-        if not (asked.inline or asked.remote):
+    def prepared(self, jobs: Sequence[NewJob], asked: Sequence[Submission]) -> Prepared:
+        """The inputs that are new, fetched and decoded, of jobs of one user. That costs most, so
+        whatever else may refuse comes before."""
+        inline = [item for one in asked for item in one.inline]
+        remote = [item for one in asked for item in one.remote]
+        if not (inline or remote):
             return Prepared()
+        user_id = jobs[0].user_id
+        self.refuse_no_room(user_id, sum(len(item.content) for item in inline))
+        self.refuse_beyond_limits(jobs)
+        inline += self._fetched(user_id, remote)
+        return prepare_inline(user_id, inline, self._input_limits, self._db.now_ms())
+
+    def refuse_no_room(self, user_id: str, more_bytes: int) -> None:
+        """
+        Raises:
+            StorageFull: when a disk is too full, or the user's items take all that they may.
+        """
         self._room.refuse_full()
-        self._quota.refuse_full(new.user_id, sum(len(item.content) for item in asked.inline))
-        self._refuse_beyond_limits(new)
-        inline = [*asked.inline, *self._fetched(new.user_id, asked.remote)]
-        return prepare_inline(new.user_id, inline, self._input_limits, self._db.now_ms())
+        self._quota.refuse_full(user_id, more_bytes)
 
     def _fetched(self, user_id: str, remote: Sequence[Remote]) -> list[Inline]:
         """What the addresses hold now. The job keeps these bytes: each of its runs, and a repeated
@@ -214,7 +229,7 @@ class Submit:
         warnings = self._catalog.warnings(job.spec.model)
         return Submitted(job=job, queue=place, deduplicated=True, warnings=warnings)
 
-    def _new_job(
+    def new_job(
         self,
         user_id: str,
         model: Model,
@@ -223,6 +238,12 @@ class Submit:
         options: Options,
         fingerprint: str,
     ) -> NewJob:
+        """A job that passed every check of its own.
+
+        Raises:
+            ModelRetired, ProviderNotConfigured, FieldInvalid, PriceUnknown, CostAboveLimit: see
+                `submit`.
+        """
         cost = self._cost(model, spec, final_prompt, options.max_cost_micros)
         finish_within_ms = options.finish_within_ms or self._usual_finish_ms(spec)
         if options.start_within_ms is not None and options.start_within_ms > finish_within_ms:
@@ -273,53 +294,56 @@ class Submit:
         return replace(done, warnings=self._catalog.warnings(new.spec.model))
 
     def _accepted(self, new: NewJob, prepared: Prepared, options: Options) -> Submitted:
-        self._room.refuse_full()
-        self._quota.refuse_full(new.user_id, sum(media.size_bytes for media in new.inputs))
+        self.refuse_no_room(new.user_id, sum(media.size_bytes for media in new.inputs))
         if options.validate_only:
             return self._validated(new)
-        self._store(prepared)
+        self.store(prepared)
         try:
-            placed = self._acceptor.accept(new)
+            placed = self.acceptor.accept(new)
         except (QueueFull, RequestIdConflict, BudgetExceeded):
             # Only after one of these refusals is it certain that no row names the blobs. After any
             # other error the purge finds them.
-            self._erase(prepared)
+            self.erase(prepared)
             raise
         if placed.accepted.event is None:
-            self._erase(prepared)
+            self.erase(prepared)
             return self._repeated(placed.accepted.job)
         return Submitted(job=placed.accepted.job, queue=placed.place)
 
-    def _refuse_beyond_limits(self, new: NewJob) -> None:
-        """Refuses what `accept` would refuse; only `accept` is sure of it.
+    def refuse_beyond_limits(self, jobs: Sequence[NewJob]) -> None:
+        """Refuses what `accept` would refuse of jobs of one user; only `accept` is sure of it.
 
         Raises:
             QueueFull, BudgetExceeded: see `submit`.
         """
-        refuse_full_queue(read_next(self._db, new.user_id, new.queue_name).waiting, new.max_queued)
-        short = budgets.shortage(self._db, new.user_id, new.cost.estimated_micros)
+        first, micros = jobs[0], sum(new.cost.estimated_micros for new in jobs)
+        waiting = read_next(self._db, first.user_id, first.queue_name).waiting
+        refuse_full_queue(waiting, first.max_queued, len(jobs))
+        short = budgets.shortage(self._db, first.user_id, micros)
         if short is not None:
-            raise budgets.exceeded(short, new.cost.estimated_micros)
+            raise budgets.exceeded(short, micros)
 
     def _validated(self, new: NewJob) -> Submitted:
-        self._refuse_beyond_limits(new)
+        self.refuse_beyond_limits([new])
         place = self._queues.next_place(new.user_id, new.queue_name, new.provider, new.spec.model)
-        return Submitted(job=_as_it_would_be(new, self._db.now_ms()), queue=place)
+        return Submitted(job=as_it_would_be(new, self._db.now_ms()), queue=place)
 
-    def _store(self, prepared: Prepared) -> None:
+    def store(self, prepared: Prepared) -> None:
+        """Writes the blobs of new inputs, all or none."""
         try:
             for key, data in prepared.blobs:
                 self._blobs.put_bytes(key, data)
         except RushesError:
-            self._erase(prepared)
+            self.erase(prepared)
             raise
 
-    def _erase(self, prepared: Prepared) -> None:
+    def erase(self, prepared: Prepared) -> None:
+        """Removes them again; what is left the purge finds."""
         with contextlib.suppress(DependencyUnavailable):
             self._blobs.delete([key for key, _ in prepared.blobs])
 
 
-def _fingerprint(options: Options, request: dict[str, Any]) -> str:
+def fingerprint_of(options: Options, request: dict[str, Any]) -> str:
     """A digest of all that a request asks for: equal ones may share a request_id."""
     chosen = {name: getattr(options, name) for name in _CHOSEN}
     # Options that were not chosen are left out, so that an option of a later version does not
@@ -329,7 +353,7 @@ def _fingerprint(options: Options, request: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _spec_as_asked(asked: Submission) -> dict[str, Any]:
+def spec_as_asked(asked: Submission) -> dict[str, Any]:
     """The spec with digests of inline bytes and with addresses in place of ids that are new each
     time."""
     names = {i.media_id: f"sha256:{hashlib.sha256(i.content).hexdigest()}" for i in asked.inline}
@@ -351,7 +375,7 @@ def _renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
     return spec_from_values(type(spec), renamed)
 
 
-def _as_it_would_be(new: NewJob, now_ms: int) -> Job:
+def as_it_would_be(new: NewJob, now_ms: int) -> Job:
     """The job as it would be. Nothing is stored, so neither it nor its inline bytes have ids."""
     return Job(
         job_id="",

@@ -37,6 +37,7 @@ _ASKED = (
     "retry_of",
     "request_id",
     "apply_to_view",
+    "batch_id",
     "final_prompt",
 )
 _ASKED_TIMES = ("create_time", "start_deadline", "finish_deadline")

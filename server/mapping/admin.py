@@ -37,8 +37,13 @@ _OWNERS = {EACH_USER: budget_pb2.Budget.EACH_USER, INSTALLATION: budget_pb2.Budg
 class _NoAddresses:
     """Signs nothing: the bytes are the user's."""
 
-    def sign(self, media: Media, ttl_seconds: int | None = None) -> Signed:
+    def sign(
+        self, media: Media, ttl_seconds: int | None = None, until_ms: int | None = None
+    ) -> Signed:
         return Signed()
+
+    def expire_time_s(self, ttl_seconds: int | None = None) -> int:
+        return 0
 
 
 class AdminMapper:

@@ -27,6 +27,7 @@ from rushes.v1 import (
     view_service_pb2,
     view_service_pb2_grpc,
     webhook_service_pb2,
+    webhook_service_pb2_grpc,
 )
 from server.parts import Parts
 from server.services.account import build_account_service
@@ -35,6 +36,7 @@ from server.services.media import build_media_service
 from server.services.notifications import build_notification_service
 from server.services.shares import build_share_service
 from server.services.views import build_view_service
+from server.services.webhooks import build_webhook_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,15 @@ SERVICES = (
         build_admin_service,
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server,
     ),
+    Service(
+        webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
+        build_webhook_service,
+        webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server,
+    ),
 )
 # Of the contract, but not built yet: each method answers METHOD_UNIMPLEMENTED.
 PLANNED: tuple[ServiceDescriptor, ...] = (
     analysis_service_pb2.DESCRIPTOR.services_by_name["AnalysisService"],
     assistant_service_pb2.DESCRIPTOR.services_by_name["AssistantService"],
     reporter_service_pb2.DESCRIPTOR.services_by_name["ReporterService"],
-    webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
 )

@@ -12,6 +12,7 @@ from core.scopes import Scope
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
 from rushes.v1 import recipe_pb2
+from server.commands.batches import SubmitBatch
 from server.commands.cancel import Cancel
 from server.commands.library import Library
 from server.commands.read import Read
@@ -20,7 +21,7 @@ from server.commands.uploads import BeginUpload
 from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.mapping.models import template_to_proto
-from server.mapping.values import timestamp
+from server.mapping.values import money, timestamp
 from server.parts import Parts
 from server.principal import require_principal, require_scope
 from server.validation import Validator
@@ -43,6 +44,7 @@ class MediaService(rpc.MediaServiceServicer):
         catalog: Catalog,
         prompts: Prompts,
         submit: Submit,
+        batches: SubmitBatch,
         cancel: Cancel,
         read: Read,
         library: Library,
@@ -54,6 +56,7 @@ class MediaService(rpc.MediaServiceServicer):
         self._catalog = catalog
         self._prompts = prompts
         self._submit = submit
+        self._batches = batches
         self._cancel = cancel
         self._read = read
         self._library = library
@@ -83,7 +86,15 @@ class MediaService(rpc.MediaServiceServicer):
     def BatchGenerate(
         self, request: pb.BatchGenerateRequest, context: Context
     ) -> pb.BatchGenerateResponse:
-        raise MethodUnimplemented(method="BatchGenerate")
+        done = self._batches.submit(_user(), self._check.batch_generate(request))
+        placed = zip(done.jobs, done.places, strict=True)
+        return pb.BatchGenerateResponse(
+            batch_id=done.batch_id,
+            jobs=[self._map.job_fields(*one) for one in placed],
+            deduplicated=done.deduplicated,
+            warnings=done.warnings,
+            estimated=money(done.estimated_micros, self._map.currency),
+        )
 
     def EstimateCost(
         self, request: pb.EstimateCostRequest, context: Context
@@ -219,6 +230,7 @@ def build_media_service(parts: Parts) -> MediaService:
         catalog=parts.catalog,
         prompts=parts.prompts,
         submit=submit,
+        batches=SubmitBatch(parts.db, parts.queues, parts.catalog, submit),
         cancel=Cancel(parts.queues, parts.changes),
         read=parts.read,
         library=Library(parts.db, parts.blobs, parts.tokens, parts.changes, parts.settings),

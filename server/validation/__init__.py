@@ -3,6 +3,7 @@
 Each becomes a value of `server.commands.requests`, or FieldInvalid naming all wrong fields.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -17,7 +18,9 @@ from core.process.settings import Settings
 from core.specs import Spec
 from rushes.v1 import job_pb2, media_pb2
 from rushes.v1 import media_service_pb2 as pb
+from server.commands.refusals import naming_request
 from server.commands.requests import (
+    Batch,
     Cancellation,
     Candidate,
     JobEventList,
@@ -30,7 +33,7 @@ from server.commands.requests import (
     Unpriced,
 )
 from server.validation import fields as f
-from server.validation.inputs import forget_bytes
+from server.validation.inputs import forget_bytes, refuse_bytes
 from server.validation.problems import Problems
 from server.validation.specs import READERS, Draft, Known
 from server.watch.lines import JOBS, NOTIFICATIONS, VIEWS
@@ -57,6 +60,41 @@ class Validator:
     def generate_image(self, request: pb.GenerateImageRequest) -> Submission:
         """The image job that is asked for."""
         return self._generate("image", request)
+
+    def batch_generate(self, request: pb.BatchGenerateRequest) -> Batch:
+        """The jobs that are asked for together.
+
+        A wrong field is named with its request: "requests[3].spec.prompt". An error that names no
+        field has the number of its request as `index` in its metadata.
+        """
+        problems, most = Problems(), self._settings.max_batch_jobs
+        if not 1 <= len(request.requests) <= most:
+            raise field_invalid("requests", f"must be from 1 to {most}")
+        paths = [f"requests[{number}]" for number in range(len(request.requests))]
+        specs = [
+            _spec_of_request(problems, *one) for one in zip(paths, request.requests, strict=True)
+        ]
+        labels = f.check_labels(problems, "labels", request.labels, self._settings.max_labels)
+        batch = Batch(
+            submissions=(),
+            request_id=f.check_request_id(problems, "request_id", request.request_id),
+            max_cost_micros=self._max_cost(problems, request, "max_cost"),
+            validate_only=request.validate_only,
+        )
+        problems.raise_wrong()
+        whole = [(f"{path}.spec", spec) for path, (_, spec) in zip(paths, specs, strict=True)]
+        refuse_bytes(whole, self._settings.max_inline_bytes)
+        read = []
+        for path, (kind, spec), one in zip(paths, specs, request.requests, strict=True):
+            part = problems.part()
+            draft = READERS[kind](self._known, part, spec, f"{path}.spec").read()
+            read.append((part, draft, self._options_in_batch(part, one.options, path, labels)))
+        problems.raise_wrong()
+        submissions = []
+        for number, one_read in enumerate(read):
+            with naming_request(number):
+                submissions.append(self._checked(*one_read))
+        return replace(batch, submissions=tuple(submissions))
 
     def estimate_cost(self, request: pb.EstimateCostRequest) -> list[Candidate | Unpriced]:
         """The candidates to price, one entry per model, in the order of the request.
@@ -104,10 +142,12 @@ class Validator:
         ]
         labels = self._label_filter(problems, request.labels)
         size, token = self._page(problems, request)
-        _refuse_planned(problems, request, "batch_id")
+        batch_id = f.check_optional_id(problems, "batch_id", request.batch_id)
         problems.raise_wrong()
         states = tuple(sorted({State(name) for name in names}))
-        return JobList(page_size=size, page_token=token, states=states, labels=labels)
+        return JobList(
+            page_size=size, page_token=token, states=states, labels=labels, batch_id=batch_id
+        )
 
     def list_job_events(self, request: pb.ListJobEventsRequest) -> JobEventList:
         """Which events to list."""
@@ -139,8 +179,8 @@ class Validator:
             progress_ms=_span(problems, request, "progress_interval", PROGRESS_MS),
             until_done=request.until_done,
             parts=_included(problems, request.include),
+            batch_id=f.check_optional_id(problems, "batch_id", request.batch_id),
         )
-        _refuse_planned(problems, request, "batch_id")
         problems.raise_wrong()
         return watch
 
@@ -224,7 +264,9 @@ class Validator:
         return self._submission(problems, draft, request.options)
 
     def _submission(self, problems: Problems, draft: Draft, options: pb.JobOptions) -> Submission:
-        checked = self._options(problems, options)
+        return self._checked(problems, draft, self._options(problems, options))
+
+    def _checked(self, problems: Problems, draft: Draft, options: Options) -> Submission:
         problems.raise_wrong()
         if draft.model and problems.unsupported_fields:
             # MODEL_RETIRED says more than what the model could not do. Without such fields Submit
@@ -236,7 +278,7 @@ class Validator:
             model=model,
             spec=spec,
             final_prompt=draft.final_prompt,
-            options=checked,
+            options=options,
             inline=draft.inline,
             remote=draft.remote,
             given=draft.given,
@@ -279,26 +321,42 @@ class Validator:
             unsupported_fields=unsupported,
         )
 
-    def _options(self, problems: Problems, options: pb.JobOptions) -> Options:
+    def _options(
+        self, problems: Problems, options: pb.JobOptions, path: str = "options"
+    ) -> Options:
         most = self._settings.max_labels
         longest = self._settings.max_finish_seconds * 1000
         return Options(
-            request_id=f.check_request_id(problems, "options.request_id", options.request_id),
-            labels=f.check_labels(problems, "options.labels", options.labels, most),
-            max_cost_micros=self._max_cost(problems, options),
-            start_within_ms=_limit(problems, options, "start_within", longest),
-            finish_within_ms=_limit(problems, options, "finish_within", longest),
+            request_id=f.check_request_id(problems, f"{path}.request_id", options.request_id),
+            labels=f.check_labels(problems, f"{path}.labels", options.labels, most),
+            max_cost_micros=self._max_cost(problems, options, f"{path}.max_cost"),
+            start_within_ms=_limit(problems, options, path, "start_within", longest),
+            finish_within_ms=_limit(problems, options, path, "finish_within", longest),
             validate_only=options.validate_only,
             apply_to_view=f.check_view(
-                problems, "options.apply_to_view", options.apply_to_view, needed=False
+                problems, f"{path}.apply_to_view", options.apply_to_view, needed=False
             ),
         )
 
-    def _max_cost(self, problems: Problems, options: pb.JobOptions) -> int | None:
-        if not options.HasField("max_cost"):
+    def _options_in_batch(
+        self, problems: Problems, options: pb.JobOptions, path: str, labels: dict[str, str]
+    ) -> Options:
+        """The options of one request; its own label wins over one of the batch."""
+        for field in ("request_id", "validate_only"):
+            if getattr(options, field):
+                problems.wrong(f"{path}.options.{field}", "is the batch's; set it there")
+        own = self._options(problems, options, f"{path}.options")
+        merged = {**labels, **own.labels}
+        if len(merged) > self._settings.max_labels:
+            text = f"has {len(merged)} labels together with those of the batch"
+            most = self._settings.max_labels
+            problems.wrong(f"{path}.options.labels", f"{text}; at most {most} are allowed")
+        return replace(own, labels=merged)
+
+    def _max_cost(self, problems: Problems, message: Any, field: str) -> int | None:
+        if not message.HasField("max_cost"):
             return None
-        field, currency = "options.max_cost", self._settings.currency
-        return f.read_money(problems, field, options.max_cost, currency)
+        return f.read_money(problems, field, message.max_cost, self._settings.currency)
 
     def _largest(self, mime_type: str) -> int:
         """Bytes that an upload of this type may have; one whose type is not known has most."""
@@ -326,6 +384,17 @@ def _whole(draft: Draft) -> tuple[Model, Spec]:
     if draft.model is None or draft.spec is None:
         raise AssertionError("a draft without a spec has problems")
     return draft.model, draft.spec
+
+
+def _spec_of_request(
+    problems: Problems, path: str, request: pb.BatchGenerateRequest.Request
+) -> tuple[str, Message]:
+    """The kind and the spec of a request of a batch; the problems know it when there is none."""
+    kind = request.WhichOneof("spec")
+    if kind is None:
+        problems.wrong(f"{path}.spec", "video or image must be set")
+        return "", request
+    return str(kind), getattr(request, kind)
 
 
 def _included(problems: Problems, include: Any) -> int:
@@ -363,11 +432,13 @@ def _span(problems: Problems, request: Message, field: str, limits: tuple[int, i
     return min(max(ms or 0, least), most)
 
 
-def _limit(problems: Problems, options: pb.JobOptions, name: str, most: int) -> int | None:
+def _limit(
+    problems: Problems, options: pb.JobOptions, path: str, name: str, most: int
+) -> int | None:
     """Milliseconds of a deadline that the caller chose; None when there is none."""
     if not options.HasField(name):
         return None
-    return f.check_deadline(problems, f"options.{name}", getattr(options, name), most)
+    return f.check_deadline(problems, f"{path}.{name}", getattr(options, name), most)
 
 
 def _time(problems: Problems, request: Message, field: str) -> int | None:

@@ -72,10 +72,22 @@ def check_text(
 def check_id(problems: Problems, field: str, value: str) -> str:
     """Allows the form of a UUID. The field's name says whose id it is: `job_id`, `media_ids`."""
     if not is_id(value):
-        whose = {"job_id": "job", "api_key_id": "API key", "share_id": "share"}
+        whose = {
+            "job_id": "job",
+            "api_key_id": "API key",
+            "share_id": "share",
+            "webhook_id": "webhook",
+            "delivery_id": "delivery",
+            "batch_id": "batch",
+        }
         what = next((name for part, name in whose.items() if part in field), "media")
         problems.wrong(field, f"not a valid {what} ID" if value else "must be set")
     return value
+
+
+def check_optional_id(problems: Problems, field: str, value: str) -> str:
+    """Allows nothing, or the form of a UUID."""
+    return check_id(problems, field, value) if value else ""
 
 
 def check_ids(problems: Problems, field: str, values: Iterable[str]) -> tuple[str, ...]:

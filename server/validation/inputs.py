@@ -1,6 +1,6 @@
 """Images and videos given as input: by id of the library, as bytes in the request, by address."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from google.protobuf.message import Message
 
@@ -23,18 +23,36 @@ def forget_bytes(spec: Message, path: str, most: int) -> None:
         FieldInvalid: when they are more than `most` together, naming the field that is too much.
     """
     total = 0
+    for field, item in _contents(spec, path):
+        content = item.content
+        total += len(content)
+        if total > most:
+            raise field_invalid(field, _too_much(most))
+        item.content = content[:1]
+
+
+def refuse_bytes(specs: Iterable[tuple[str, Message]], most: int) -> None:
+    """Refuses specs, each given with its path, of which the inline bytes are too many together.
+
+    Raises:
+        FieldInvalid: when they are more than `most`, naming the field that is too much.
+    """
+    total = 0
+    for field, item in (one for path, spec in specs for one in _contents(spec, path)):
+        total += len(item.content)
+        if total > most:
+            raise field_invalid(field, _too_much(most))
+
+
+def _contents(spec: Message, path: str) -> Iterator[tuple[str, job_pb2.MediaInput]]:
+    """The inputs of a spec that are inline bytes, each with the path of its bytes."""
     for field in (one for one in spec.DESCRIPTOR.fields if one.message_type is _INPUT):
         value = getattr(spec, field.name)
         items = value if field.is_repeated else [value] if spec.HasField(field.name) else []
         for number, item in enumerate(items):
-            if item.WhichOneof("source") != "content":
-                continue
-            content = item.content
-            total += len(content)
-            if total > most:
+            if item.WhichOneof("source") == "content":
                 place = f"{field.name}[{number}]" if field.is_repeated else field.name
-                raise field_invalid(f"{path}.{place}.content", _too_much(most))
-            item.content = content[:1]
+                yield f"{path}.{place}.content", item
 
 
 class InputReader:

@@ -14,6 +14,12 @@ class Problems:
         self._of_model: list[FieldViolation] = []
         self._unsupported: list[tuple[str, str]] = []
 
+    def part(self) -> "Problems":
+        """Collects wrong fields together with this one, and by itself what a model can't honour."""
+        part = Problems()
+        part._wrong, part._of_model = self._wrong, self._of_model
+        return part
+
     def wrong(self, field: str, description: str, *, of_model: bool = False) -> None:
         """The field is malformed or out of every limit; with `of_model` another model would do."""
         violation = FieldViolation(field, description)

@@ -75,6 +75,7 @@ class LineJob(NamedTuple):
     state: State
     labels: dict[str, str]
     event_time: int
+    batch_id: str = ""
 
 
 class LineMaker:
@@ -113,7 +114,11 @@ class LineMaker:
             return Line(revision, parts, make)
         job = values["job"]
         said = LineJob(
-            job["job_id"], _STATES[job["state"]], job.get("labels", {}), values["event_time"]
+            job["job_id"],
+            _STATES[job["state"]],
+            job.get("labels", {}),
+            values["event_time"],
+            job.get("batch_id", ""),
         )
         line = Line(revision, parts | JOBS, make, said)
         # Most watchers want the job alone.

@@ -12,7 +12,7 @@ PROGRESS_MS = (50, 250, 60_000)
 ALL_PROGRESS_MS = 250
 
 
-class HasLabels(Protocol):
+class Filtered(Protocol):
     """A job, as far as the filters look at it."""
 
     @property
@@ -22,6 +22,10 @@ class HasLabels(Protocol):
     @property
     def labels(self) -> dict[str, str]:
         """The job's labels."""
+
+    @property
+    def batch_id(self) -> str:
+        """The batch that it is of, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class WatchQuery:
     checkpoint_ms: int
     progress_ms: int
     until_done: bool
+    batch_id: str = ""
     # The parts of changes that the watch sends, as a sum of those in `lines`.
     parts: int = JOBS
 
@@ -46,11 +51,13 @@ class WatchQuery:
     @property
     def filtered(self) -> bool:
         """Whether the watch asks for some of the jobs only."""
-        return bool(self.job_ids or self.labels)
+        return bool(self.job_ids or self.labels or self.batch_id)
 
-    def wants(self, job: HasLabels) -> bool:
+    def wants(self, job: Filtered) -> bool:
         """Whether the job passes the filters."""
         if self.job_ids and job.job_id not in self.job_ids:
+            return False
+        if self.batch_id and job.batch_id != self.batch_id:
             return False
         return not self.labels or self.labels <= job.labels.items()
 

@@ -65,6 +65,7 @@ class Reader:
                 self._db,
                 user_id,
                 job_ids=sorted(query.job_ids),
+                batch_id=query.batch_id,
                 recent_ms=query.recent_ms,
                 with_notifications=bool(query.parts & NOTIFICATIONS),
                 with_views=bool(query.parts & VIEWS),

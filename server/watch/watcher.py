@@ -126,8 +126,8 @@ class Watcher(Outlet):
             return await self._reset(feed, "the history is another one")
         if not point.whole:
             return await self._reset(feed, "the snapshot was not complete")
-        if self._query.job_ids:
-            await self._read_snapshot()  # which refuses jobs that the user does not have
+        if self._query.job_ids or self._query.batch_id:
+            await self._read_snapshot()  # which refuses what the user does not have
         missed = await self._reader.missed(self._principal.user_id, point.revision)
         feed.begin_at(missed.head, {job.job_id: job.state for job in missed.live.values()})
         if not missed.is_whole:

@@ -9,7 +9,12 @@ Every line has `t` (monotonic, ns), `wall` (ms of the epoch) and `kind`:
     frame       watch, user, token, events, names              a response, before the SDK sees it
     disconnect  watch, user, code, reason                      why the stream ended
     applied     watch, session, revision or reset              what the SDK handed on
+    delivered   user, delivery_id, type, revision, job_id, ...  what the user's webhook received
     fault       fault, target, detail                          what the nemesis did
+    link        share, media, expires                          an item is shared by link (ms)
+    ending      share, how                                     somebody is about to end the share
+    ended       share, how                                     the server said that it has ended
+    look        share, asked, asked_ms, status                 what a visitor of the link got
     end                                                        all is quiet, all was told
 
 `names` are the users of whom the raw bytes speak, by their id or by the secret in their prompts.

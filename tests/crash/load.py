@@ -25,6 +25,7 @@ from rushes.v1.media_service_pb2 import WatchEvent
 from rushes.v1.notification_pb2 import Notification
 from tests.crash.history import THIEF, Recorder, user_name
 from tests.crash.plan import Ask, Mix, bursts
+from tests.crash.receiving import KINDS, Receiving
 from tests.crash.wiretap import tap
 
 T = TypeVar("T")
@@ -136,6 +137,7 @@ class Load:
             )
             for number in range(watchers)
         ]
+        self._receiving = Receiving(recorder)
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self._failure: BaseException | None = None
         self._ready, self._submitted = threading.Event(), threading.Event()
@@ -174,6 +176,7 @@ class Load:
         self._set(self._stopping)
         self._set(self._leaving)
         self._thread.join()
+        self._receiving.close()
         if self._failure is not None:
             raise self._failure
 
@@ -199,6 +202,9 @@ class Load:
         watches = [asyncio.create_task(self._watch(watcher)) for watcher in self.watchers]
         self._ready.set()
         try:
+            await asyncio.gather(
+                *(self._insist(lambda user=u: self._hook(user)) for u in self._users)
+            )
             await self._submit_all()
             self._submitted.set()
             await _until(self._leaving, watches)
@@ -208,6 +214,10 @@ class Load:
             await asyncio.gather(*watches, return_exceptions=True)
             for client in self._clients.values():
                 await client.close()
+
+    async def _hook(self, user: str) -> None:
+        """Has the user's events sent; one that was made without an answer gets them too."""
+        await self._clients[user].create_webhook(self._receiving.url(user), KINDS)
 
     async def _submit_all(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -126,10 +126,13 @@ class Lane(threading.Thread):
 
 def deaths(house: Installation) -> list[Evil]:
     """SIGKILL of one process of ours."""
-    return [
+    evils = [
         Evil(85, lambda dice: Killed(_victim(dice, house.workers)), (0.0, 0.2)),
         Evil(15, lambda dice: Killed(_victim(dice, house.servers)), (0.0, 0.3)),
     ]
+    if (http := house.http) is not None:
+        evils.append(Evil(5, lambda _: Killed(http), (0.0, 0.3)))
+    return evils
 
 
 def _victim(dice: random.Random, processes: Sequence[Process]) -> Process:

@@ -112,6 +112,7 @@ class Story:
         for key in keys.values():
             self.final.blob.append({"kind": "blob", "key": key, "size": 3, "sha256": "abc"})
         item = {"kind": "media", "media_id": media_id, "job_id": job_id, "user_id": user}
+        item["delete_time"] = None
         item |= {"output_index": 0, "size_bytes": 3, "sha256": "abc"}
         self.final.media.append(item | keys)
         return media_id

@@ -44,6 +44,7 @@ from tests.crash.nemesis import (
 from tests.crash.plan import Mix
 from tests.crash.proxy import Network
 from tests.crash.recovery import Recovery
+from tests.crash.sharing import Sharer
 from tests.services import Postgres, wait_for
 
 SERVERS, WORKERS = 2, 3
@@ -57,7 +58,11 @@ DEATH_PAUSE = (0.1, 0.6)
 STALL_PAUSE = (0.5, 3.0)
 OUTAGE_PAUSE = (1.0, 6.0)
 JOBS_PER_SECOND = 5
-_UNFINISHED = Statement("SELECT count(*) FROM job WHERE end_time IS NULL")
+# A delivery that failed twice is tried again only after minutes.
+_UNFINISHED = Statement("""
+    SELECT (SELECT count(*) FROM job WHERE end_time IS NULL)
+        + (SELECT count(*) FROM delivery WHERE state = 'PENDING' AND try_count < 2)
+""")
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ class Episode:
                 WORKERS,
                 server_count=SERVERS,
                 network=Network(),
+                serves_links=True,
                 env=dict(self._scenario.env),
                 fresh=self._scenario.fresh,
             )
@@ -176,17 +182,21 @@ class Episode:
             ease=15.0,
         )
         keeper = Keeper(house, recorder)
+        sharer = Sharer(house, recorder, scenario.seed)
         recovery = Recovery(house.database_url)
         try:
             load.start()
             wait_for(lambda: all(w.heard for w in load.watchers), "all to watch", WATCH_SECONDS)
             keeper.start()
+            sharer.start()
             self._release_the_nemesis(recovery)
             load.stop()
             self._calm_down()
+            sharer.stop()
             self._wait_for_quiet(load)
             recorder.end()
         finally:
+            sharer.stop()
             keeper.stop()
             recovery.stop()
             load.close()
@@ -239,7 +249,7 @@ class Episode:
         self._recorder.fault("calm")
 
     def _wait_for_quiet(self, load: Load) -> None:
-        """Until every job has ended, and everyone who watches knows."""
+        """Until every job has ended, each delivery was tried, and everyone who watches knows."""
         begun, left = time.monotonic(), 1
         with closing(connect(self._house.database_url, 2)) as db:
             while left and time.monotonic() - begun < QUIET_SECONDS:

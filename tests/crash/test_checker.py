@@ -558,3 +558,130 @@ def test_an_older_wish_that_wins_is_i23(told: Told) -> None:
 
 def named(told: Told) -> set[tuple[str, str]]:
     return {(violation.invariant, violation.message) for violation in told.story.check()}
+
+
+def send(told: Told, status: int = 204) -> Line:
+    """Gives the user of the story a webhook for ends, which has got the end; the delivery."""
+    ended = told.story.final.event[-1]
+    final, hook = told.story.final, {"kind": "webhook", "user_id": USER, "webhook_id": "hook"}
+    final.webhook.append(hook | {"kinds": "JOB_SUCCEEDED"})
+    row = {"kind": "delivery", "delivery_id": "id-1", "webhook_id": "hook", "user_id": USER}
+    row |= {"delivery": "JOB_SUCCEEDED", "revision": ended["revision"], "job_id": ended["job_id"]}
+    final.delivery.append(row | {"state": "SUCCEEDED"})
+    came = {"delivery_id": "id-1", "type": "job.succeeded", "revision": ended["revision"]}
+    came |= {"user": USER, "job_id": ended["job_id"], "names": [USER], "status": status}
+    told.story.say("delivered", **came)
+    return final.delivery[-1]
+
+
+def test_a_delivery_that_came_breaks_nothing(told: Told) -> None:
+    send(told)
+    assert told.story.check() == []
+    # Nor does one that comes again
+    told.story.history.append(told.line("delivered"))
+    assert told.story.check() == []
+
+
+def test_an_event_without_its_delivery_is_i24(told: Told) -> None:
+    send(told)
+    told.drop(told.line("delivered"))
+    told.story.final.delivery.clear()
+    expect(told, "I24", 1)
+
+
+def test_two_deliveries_of_one_event_are_i24(told: Told) -> None:
+    told.story.final.delivery.append(send(told) | {"delivery_id": "id-2", "state": "PENDING"})
+    expect(told, "I24", 3)
+
+
+def test_a_delivery_of_nothing_that_happened_is_i24(told: Told) -> None:
+    row = send(told)
+    told.story.final.delivery.append(
+        row | {"delivery_id": "id-2", "revision": 99, "state": "FAILED"}
+    )
+    expect(told, "I24", 1)
+
+
+def test_a_delivery_that_nobody_took_is_i24(told: Told) -> None:
+    send(told, status=500)
+    expect(told, "I24", 1)
+
+
+def test_a_delivery_with_another_id_is_i24(told: Told) -> None:
+    send(told)
+    told.story.history.append(told.line("delivered") | {"delivery_id": "id-2"})
+    expect(told, "I24", 1)
+
+
+def test_a_delivery_that_says_something_else_is_i24(told: Told) -> None:
+    send(told)
+    told.story.history.append(told.line("delivered") | {"type": "job.failed"})
+    expect(told, "I24", 2)
+
+
+def test_a_delivery_that_speaks_of_somebody_else_is_i24(told: Told) -> None:
+    send(told)
+    told.line("delivered")["names"].append(OTHER)
+    expect(told, "I24", 1)
+
+
+def linked(told: Told, *, expires: int = 2**60) -> Line:
+    """The line of a link that is shared now."""
+    return told.story.say("link", share="s", media="m", expires=expires)
+
+
+def look(told: Told, status: int) -> None:
+    """Somebody looks, and is answered at once."""
+    line = told.story.say("look", share="s", status=status)
+    line["asked"], line["asked_ms"] = line["t"], line["wall"]
+
+
+def ended(told: Told, how: str = "revoke") -> None:
+    for kind in ("ending", "ended"):
+        told.story.say(kind, share="s", how=how)
+
+
+def test_a_link_that_is_served_until_its_end_breaks_nothing(told: Told) -> None:
+    linked(told)
+    look(told, 200)
+    told.story.say("ending", share="s", how="revoke")
+    look(told, 200)
+    look(told, 404)
+    told.story.say("ended", share="s", how="revoke")
+    look(told, 404)
+    look(told, 0)
+    look(told, 503)
+    assert told.story.check() == []
+
+
+@pytest.mark.parametrize("status", [200, 206, 304])
+def test_a_link_that_is_served_after_it_was_ended_is_i25(told: Told, status: int) -> None:
+    linked(told)
+    ended(told)
+    look(told, status)
+    expect(told, "I25", 3)
+
+
+def test_a_link_that_is_served_after_its_time_is_i25(told: Told) -> None:
+    linked(told, expires=0)
+    look(told, 200)
+    expect(told, "I25", 2)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_link_that_lasts_and_is_not_served_is_i25(told: Told, status: int) -> None:
+    linked(told)
+    look(told, status)
+    ended(told)
+    expect(told, "I25", 2)
+
+
+@pytest.mark.parametrize(("end", "found"), [(5, False), (6, True)])
+def test_a_share_that_outlives_its_item_is_i25(told: Told, end: int, found: bool) -> None:
+    [item] = told.story.final.media
+    told.story.final.media[0] = item | {"delete_time": 5}
+    share = {"kind": "share", "share_id": "s", "media_id": item["media_id"]}
+    told.story.final.share.append(share | {"end_time": end, "ended": False})
+    assert bool(told.story.check()) is found
+    if found:
+        expect(told, "I25", 2)

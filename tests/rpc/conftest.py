@@ -24,7 +24,7 @@ def house_loop() -> Iterator[LoopThread]:
 def house(house_loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[House]:
     """A server with an empty database, and callers for it."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    opened = open_house(house_loop, tmp_path / "data", valkey.url)
+    opened = open_house(house_loop, tmp_path / "data", valkey.url, webhooks="loopback")
     yield opened
     close_house(house_loop, opened)
     structlog.reset_defaults()

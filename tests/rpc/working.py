@@ -19,6 +19,8 @@ def worker(house: House, queues: str = "") -> Iterator["subprocess.Popen[bytes]"
         "RUSHES_RESCUE_SECONDS": "0.1",
         "RUSHES_LOG_LEVEL": "ERROR",
     }
+    if house.settings.webhooks != "off":
+        ours["RUSHES_WEBHOOKS"] = house.settings.webhooks
     if house.settings.models_file:
         ours["RUSHES_MODELS_FILE"] = str(house.settings.models_file)
     command = [sys.executable, "-m", "workers", *(("--queues", queues) if queues else ())]

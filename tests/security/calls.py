@@ -8,11 +8,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from core.ids import new_id
 from core.scopes import Scope
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import notification_service_pb2 as notification_pb
 from rushes.v1 import share_service_pb2 as share_pb
 from rushes.v1 import view_service_pb2 as view_pb
+from rushes.v1 import webhook_service_pb2 as webhook_pb
 from server.services import SERVICES
 from tests.house import House, read_refusal
 from tests.rpc.requests import image, video
@@ -20,8 +22,8 @@ from tests.rpc.requests import image, video
 METHODS = {method.full_name: method for one in SERVICES for method in one.descriptor.methods}
 # Methods and fields of the contract that this version refuses, whatever is in them.
 PLANNED = (
-    *("BatchGenerate.", "GetRecipe.", "EstimateCost.analysis.", "ListJobs.batch_id"),
-    *("WatchJobs.batch_id", "RetryJob.video.", "RetryJob.image.", "RetryJob.seed_media_id"),
+    *("GetRecipe.", "EstimateCost.analysis."),
+    *("RetryJob.video.", "RetryJob.image.", "RetryJob.seed_media_id"),
     "CreateNotification.action.batch_id",
 )
 # A caller who may all that there is, so that nothing but what it names can be the reason.
@@ -38,6 +40,13 @@ NEEDED: dict[str, Callable[[], Message]] = {
     "ApplyView": lambda: view_pb.ApplyViewRequest(view="desk"),
     "ClearView": lambda: view_pb.ClearViewRequest(view="desk"),
     "CreateShare": lambda: share_pb.CreateShareRequest(user_id="somebody"),
+    "CreateWebhook": lambda: webhook_pb.CreateWebhookRequest(
+        url="http://localhost:9/", kinds=[webhook_pb.Webhook.JOB_CANCELLED]
+    ),
+    "UpdateWebhook": lambda: webhook_pb.UpdateWebhookRequest(webhook={"description": "mine now"}),
+    "RedeliverWebhook": lambda: webhook_pb.RedeliverWebhookRequest(
+        webhook_id=new_id(), delivery_id=new_id()
+    ),
     "CreateAnnouncement": lambda: notification_pb.CreateAnnouncementRequest(title="Hello"),
 }
 

@@ -55,6 +55,8 @@ def served(house_loop: LoopThread, valkey_server: Valkey) -> Iterator[House]:
             valkey_server.url,
             user_requests_per_second=100_000,
             max_queued_jobs=100_000,
+            webhooks="loopback",
+            max_webhooks=1000,
         )
         yield made
         close_house(house_loop, made)

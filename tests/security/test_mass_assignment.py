@@ -36,6 +36,9 @@ MAY_NAME = {
     "CreateApiKey": {"scopes"},
     # With whom, and the words to that user.
     "CreateShare": {"user_id", "message"},
+    # Of a webhook only what an update may change is taken, and `state` is such a field.
+    "UpdateWebhook": {"state", "create_time", "url"},
+    "CreateWebhook": {"url"},
 }
 ANSWERS = [job_pb2.Job, media_pb2.Media, job_pb2.Cost, job_pb2.JobError, job_pb2.QueueInfo]
 

@@ -18,9 +18,11 @@ from google.protobuf.message import Message
 from core import api_keys
 from core.ids import new_id
 from core.scopes import Scope
-from core.store import keys
+from core.store import deliveries, keys
+from core.webhooks import DeliveryState
 from rushes.v1 import notification_service_pb2 as notification_pb
 from rushes.v1 import share_service_pb2 as share_pb
+from rushes.v1 import webhook_service_pb2 as webhook_pb
 from tests.house import House
 from tests.making import kept_key
 from tests.rpc.requests import image, store_picture
@@ -192,6 +194,16 @@ def of_kind(house: House, user: str, path: tuple[FieldDescriptor, ...]) -> str:
             media_id=store_picture(house.caller(user)), user_id="somebody"
         )
         return str(house.caller(user).call("CreateShare", request).share.share_id)
+    if path[-1].name in ("webhook_id", "delivery_id"):
+        made = webhook_pb.CreateWebhookRequest(
+            url="http://localhost:9/", kinds=[webhook_pb.Webhook.JOB_QUEUED]
+        )
+        webhook_id = str(house.caller(user).call("CreateWebhook", made).webhook.webhook_id)
+        if path[-1].name == "webhook_id":
+            return webhook_id
+        house.caller(user).call("GenerateImage", image())
+        states = tuple(DeliveryState)
+        return deliveries.page(house.db, webhook_id, states=states, limit=1)[0].delivery_id
     raise AssertionError(f"make something that {path[-1].full_name} names")
 
 

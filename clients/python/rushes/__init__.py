@@ -45,8 +45,8 @@ from rushes.errors import (
     Unavailable,
     UnsupportedByModel,
 )
-from rushes.requests import image_spec, video_spec
-from rushes.results import JobResult, NewApiKey, UsageResult
+from rushes.requests import image_job, image_spec, video_job, video_spec
+from rushes.results import Batch, JobResult, NewApiKey, NewWebhookSecret, UsageResult
 from rushes.v1.account_service_pb2 import ApiKey, Usage
 from rushes.v1.budget_pb2 import Budget
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, Progress, QueueInfo, VideoSpec
@@ -58,6 +58,7 @@ from rushes.v1.notification_pb2 import Announcement, Notification, NotificationS
 from rushes.v1.share_service_pb2 import ListSharedMediaResponse as _ListSharedMediaResponse
 from rushes.v1.share_service_pb2 import Share
 from rushes.v1.view_pb2 import View
+from rushes.v1.webhook_service_pb2 import Webhook, WebhookDelivery
 from rushes.values import media_input
 from rushes.watch_protocol import is_done
 
@@ -71,6 +72,7 @@ __all__ = [
     "AsyncClient",
     "AsyncEventStream",
     "AsyncJobHandle",
+    "Batch",
     "Budget",
     "BudgetExceeded",
     "Cancelled",
@@ -99,6 +101,7 @@ __all__ = [
     "Model",
     "ModelRetired",
     "NewApiKey",
+    "NewWebhookSecret",
     "NotAllowed",
     "NotFound",
     "NotSignedIn",
@@ -122,8 +125,12 @@ __all__ = [
     "VideoSpec",
     "View",
     "WatchEvent",
+    "Webhook",
+    "WebhookDelivery",
+    "image_job",
     "image_spec",
     "is_done",
     "media_input",
+    "video_job",
     "video_spec",
 ]

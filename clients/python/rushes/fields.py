@@ -154,6 +154,7 @@ class WatchFilter(TypedDict, total=False):
 
     job_ids: only these jobs.
     labels: only jobs with all of these labels.
+    batch_id: only the jobs of this batch.
     recent: seconds; also shows jobs that ended within this time.
     until_done: ends once no matching job is unfinished.
     resume_token: goes on where an earlier watch was.
@@ -164,6 +165,7 @@ class WatchFilter(TypedDict, total=False):
 
     job_ids: Sequence[str] | None
     labels: Mapping[str, str] | None
+    batch_id: str | None
     recent: Seconds | None
     until_done: bool | None
     resume_token: str | None

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any, TypeVar, Unpack
 
 from rushes.arguments import check_names, filled
+from rushes.errors import InvalidArgument
 from rushes.fields import (
+    Amount,
     ImageFields,
     ImageJob,
     JobFields,
@@ -23,10 +25,11 @@ from rushes.v1.account_service_pb2 import (
     GetUsageRequest,
     ListApiKeysRequest,
 )
-from rushes.v1.job_pb2 import ImageSpec, Job, VideoSpec
+from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import (
     BatchDeleteMediaRequest,
+    BatchGenerateRequest,
     EstimateCostRequest,
     GenerateImageRequest,
     GenerateVideoRequest,
@@ -55,6 +58,13 @@ from rushes.v1.share_service_pb2 import (
     ListSharesRequest,
 )
 from rushes.v1.view_service_pb2 import ApplyViewRequest, GetViewRequest, ListViewsRequest
+from rushes.v1.webhook_service_pb2 import (
+    CreateWebhookRequest,
+    ListWebhookDeliveriesRequest,
+    UpdateWebhookRequest,
+    Webhook,
+    WebhookDelivery,
+)
 from rushes.values import (
     content_size,
     enum_number,
@@ -79,6 +89,7 @@ Listing = TypeVar(
     ListViewsRequest,
     ListSharesRequest,
     ListSharedMediaRequest,
+    ListWebhookDeliveriesRequest,
 )
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -119,6 +130,70 @@ def image_request(prompt: str, fields: ImageJob) -> GenerateImageRequest:
     return GenerateImageRequest(spec=image_spec(prompt, **spec), options=job_options(options))
 
 
+def video_job(prompt: str, **fields: Unpack[VideoJob]) -> BatchGenerateRequest.Request:
+    """A video job of a batch; its request_id and `validate_only` are the batch's."""
+    check_names(fields, VideoJob.__optional_keys__)
+    spec, options = _parted(fields)
+    return BatchGenerateRequest.Request(
+        video=video_spec(prompt, **spec), options=_options_in_batch(options)
+    )
+
+
+def image_job(prompt: str, **fields: Unpack[ImageJob]) -> BatchGenerateRequest.Request:
+    """An image job of a batch; its request_id and `validate_only` are the batch's."""
+    check_names(fields, ImageJob.__optional_keys__)
+    spec, options = _parted(fields)
+    return BatchGenerateRequest.Request(
+        image=image_spec(prompt, **spec), options=_options_in_batch(options)
+    )
+
+
+def batch_request(
+    jobs: Iterable[BatchGenerateRequest.Request],
+    request_id: str | None,
+    labels: Mapping[str, str] | None,
+    max_cost: Amount | None,
+    validate_only: bool,
+) -> BatchGenerateRequest:
+    """The call for several jobs, with copies of them."""
+    values = {
+        "requests": items_of(jobs),
+        "request_id": request_id or new_request_id(),
+        "labels": to_labels(labels),
+        "max_cost": to_money(max_cost, "max_cost"),
+        "validate_only": validate_only,
+    }
+    return filled(BatchGenerateRequest, values)
+
+
+def inputs_to_upload(request: BatchGenerateRequest) -> list[MediaInput]:
+    """The inputs that are to be uploaded, because a request can't hold all of them; the largest
+    come first."""
+    inputs = [one for job in request.requests for one in _inputs_of(job)]
+    large = []
+    total = sum(len(one.content) for one in inputs)
+    for one in sorted(inputs, key=lambda one: -len(one.content)):
+        if total <= INLINE_BYTES:
+            break
+        total -= len(one.content)
+        large.append(one)
+    return large
+
+
+def _inputs_of(job: BatchGenerateRequest.Request) -> list[MediaInput]:
+    spec = job.video if job.HasField("video") else job.image
+    named = {name for name in _INPUTS if name in spec.DESCRIPTOR.fields_by_name}
+    singles = [getattr(spec, name) for name in sorted(named) if spec.HasField(name)]
+    return [*singles, *spec.references]
+
+
+def _options_in_batch(fields: JobFields) -> JobOptions:
+    for name in ("request_id", "validate_only"):
+        if fields.get(name):
+            raise InvalidArgument(name, "is the batch's; give it to generate_batch")
+    return _options(fields)
+
+
 def retry_request(job_id: str, fields: JobFields) -> RetryJobRequest:
     """The call for a new job from an ended one's spec."""
     return RetryJobRequest(job_id=job_id, options=job_options(fields))
@@ -126,9 +201,15 @@ def retry_request(job_id: str, fields: JobFields) -> RetryJobRequest:
 
 def job_options(fields: JobFields) -> JobOptions:
     """Options that always name a request_id, so that the call may be repeated."""
+    options = _options(fields)
+    options.request_id = options.request_id or new_request_id()
+    return options
+
+
+def _options(fields: JobFields) -> JobOptions:
     check_names(fields, _JOB_NAMES)
     values = {
-        "request_id": fields.get("request_id") or new_request_id(),
+        "request_id": fields.get("request_id") or "",
         "labels": to_labels(fields.get("labels")),
         "max_cost": to_money(fields.get("max_cost"), "max_cost"),
         "start_within": to_duration(fields.get("start_within"), "start_within"),
@@ -158,6 +239,7 @@ def watch_request(wanted: WatchFilter) -> WatchJobsRequest:
         ),
         "progress_interval": to_duration(wanted.get("progress_interval"), "progress_interval"),
         "until_done": bool(wanted.get("until_done")),
+        "batch_id": wanted.get("batch_id") or "",
         "include": [
             enum_number(one, WatchJobsRequest.Include.DESCRIPTOR, "include")
             for one in items_of(wanted.get("include"))
@@ -241,12 +323,14 @@ def message_request(
 def jobs_request(
     states: Iterable[Job.State | str],
     labels: Mapping[str, str] | None,
+    batch_id: str,
     limit: int | None,
 ) -> ListJobsRequest:
     """The first page of jobs; every label and any of the states must match."""
     values = {
         "states": [enum_number(s, Job.State.DESCRIPTOR, "states") for s in items_of(states)],
         "labels": label_filter(labels),
+        "batch_id": batch_id,
         "page_size": _page_size(limit),
     }
     return filled(ListJobsRequest, values)
@@ -446,6 +530,62 @@ def shared_media_request(
         "url_ttl": to_duration(url_ttl, "url_ttl"),
     }
     return filled(ListSharedMediaRequest, values)
+
+
+def create_webhook_request(
+    url: str,
+    kinds: Iterable[Webhook.Kind | str],
+    labels: Mapping[str, str] | None,
+    description: str,
+) -> CreateWebhookRequest:
+    """The call for a new webhook."""
+    values = {
+        "url": url,
+        "kinds": _webhook_kinds(kinds),
+        "labels": label_filter(labels),
+        "description": description,
+    }
+    return filled(CreateWebhookRequest, values)
+
+
+def update_webhook_request(
+    webhook_id: str,
+    url: str | None,
+    kinds: Iterable[Webhook.Kind | str] | None,
+    labels: Mapping[str, str] | None,
+    description: str | None,
+    enabled: bool | None,
+) -> UpdateWebhookRequest:
+    """A change of what is given; it may be empty."""
+    given: dict[str, Any] = {
+        "url": url,
+        "kinds": None if kinds is None else _webhook_kinds(kinds),
+        "labels": None if labels is None else label_filter(labels),
+        "description": description,
+    }
+    if enabled is not None:
+        given["state"] = Webhook.ENABLED if enabled else Webhook.DISABLED
+    given = {name: value for name, value in given.items() if value is not None}
+    request = UpdateWebhookRequest(webhook_id=webhook_id, webhook=filled(Webhook, given))
+    request.update_mask.paths.extend(given)
+    return request
+
+
+def webhook_deliveries_request(
+    webhook_id: str, states: Iterable[WebhookDelivery.State | str], limit: int | None
+) -> ListWebhookDeliveriesRequest:
+    """The first page of deliveries."""
+    descriptor = WebhookDelivery.State.DESCRIPTOR
+    values = {
+        "webhook_id": webhook_id,
+        "states": [enum_number(state, descriptor, "states") for state in items_of(states)],
+        "page_size": _page_size(limit),
+    }
+    return filled(ListWebhookDeliveriesRequest, values)
+
+
+def _webhook_kinds(kinds: Iterable[Webhook.Kind | str]) -> list[int]:
+    return [enum_number(kind, Webhook.Kind.DESCRIPTOR, "kinds") for kind in items_of(kinds)]
 
 
 def _page_size(limit: int | None) -> int:

@@ -64,9 +64,10 @@ def _player(media: Media, title: str, content: str, thumbnail: str) -> str:
     if media.type is MediaType.IMAGE:
         return f'<img src="{escape(content)}" alt="{escape(title)}" {size}>'
     poster = f' poster="{escape(thumbnail)}"' if media.thumbnail_key else ""
+    shape = "wide" if media.width >= media.height else "tall"
     return (
-        f'<video src="{escape(content)}"{poster} {size} controls playsinline preload="metadata">'
-        "</video>"
+        f'<video src="{escape(content)}"{poster} {size} class="{shape}"'
+        ' controls playsinline preload="metadata"></video>'
     )
 
 

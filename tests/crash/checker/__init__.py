@@ -25,6 +25,8 @@
 | I21 | flows and counts are what the jobs say (`find_mends`) | `flows` |
 | I22 | usage is what the jobs and the books say | `usage` |
 | I23 | each view shows what the newest wish put there | `views` |
+| I24 | each delivery comes at least once, with one id | `deliveries` |
+| I25 | nothing is served after a share's end | `shares` |
 
 It trusts nothing of what it checks: the ledger is the provider's, the frames are as they were on
 the wire, and the legal moves are drawn anew.
@@ -36,6 +38,7 @@ from tests.crash.checker.accepting import (
     jobs_end_once,
 )
 from tests.crash.checker.books import the_books_are_right
+from tests.crash.checker.deliveries import deliveries_come_at_least_once
 from tests.crash.checker.evidence import NEVER_RESUBMIT, Check, Evidence, Violation
 from tests.crash.checker.final import Final, collect
 from tests.crash.checker.flows import find_mends, flows_say_what_the_jobs_say
@@ -50,6 +53,7 @@ from tests.crash.checker.money import (
 from tests.crash.checker.notifications import each_move_makes_one_notification
 from tests.crash.checker.privacy import errors_tell_no_secret, find_secrets, users_are_apart
 from tests.crash.checker.progress import Holdings, check_leaks, check_quiet
+from tests.crash.checker.shares import nothing_is_served_after_a_share_s_end
 from tests.crash.checker.snapshots import snapshots_equal_replays
 from tests.crash.checker.usage import usage_is_what_the_jobs_say
 from tests.crash.checker.views import views_follow_the_newest_wish
@@ -95,6 +99,8 @@ CHECKS: dict[str, Check] = {
     "I21": flows_say_what_the_jobs_say,
     "I22": usage_is_what_the_jobs_say,
     "I23": views_follow_the_newest_wish,
+    "I24": deliveries_come_at_least_once,
+    "I25": nothing_is_served_after_a_share_s_end,
 }
 
 

@@ -12,6 +12,7 @@ from core.store.engine.database import Database, connect
 from core.store.engine.sql import Statement, columns
 from core.store.models import (
     BudgetRow,
+    DeliveryRow,
     FlowRow,
     IntentRow,
     JobEvent,
@@ -19,10 +20,12 @@ from core.store.models import (
     MediaRow,
     NotificationRow,
     RequestKey,
+    ShareRow,
     SpendingRow,
     UsageDay,
     UserStream,
     ViewRow,
+    WebhookRow,
 )
 from tests.crash.history import BESIDE, Line
 
@@ -39,6 +42,9 @@ TABLES = {
     "notification": NotificationRow,
     "usage": UsageDay,
     "view": ViewRow,
+    "webhook": WebhookRow,
+    "delivery": DeliveryRow,
+    "share": ShareRow,
 }
 
 
@@ -62,6 +68,9 @@ class Final:
     notification: list[Line] = field(default_factory=list)
     usage: list[Line] = field(default_factory=list)
     view: list[Line] = field(default_factory=list)
+    webhook: list[Line] = field(default_factory=list)
+    delivery: list[Line] = field(default_factory=list)
+    share: list[Line] = field(default_factory=list)
     ledger: list[Line] = field(default_factory=list)
     blob: list[Line] = field(default_factory=list)
 
@@ -145,9 +154,9 @@ def _rows(db: Database, table: str) -> list[Line]:
     names = tuple(f.column_name for f in model._meta.sorted_fields)
     found = db.rows(Statement(f"SELECT {columns(names)} FROM {model._meta.table_name}"))
     lines = [{**dict(zip(names, row, strict=True)), "kind": table} for row in found]
-    if table == "notification":
+    if table in ("notification", "delivery"):
         kinds = [row[names.index("kind")] for row in found]
-        lines = [line | {"notification": k} for line, k in zip(lines, kinds, strict=True)]
+        lines = [line | {table: kind} for line, kind in zip(lines, kinds, strict=True)]
     return [UNFOLD[table](line) for line in lines] if table in UNFOLD else lines
 
 
@@ -197,7 +206,18 @@ def _media(row: Line) -> Line:
     return {n: v for n, v in row.items() if n not in ("prompt", "revised_prompt", "labels")}
 
 
-UNFOLD = {"event": _event, "job": _job, "media": _media, "notification": _notification}
+def _webhook(row: Line) -> Line:
+    """Without what its secrets are made of."""
+    return {n: v for n, v in row.items() if n not in ("salt", "former_salt")}
+
+
+UNFOLD = {
+    "event": _event,
+    "webhook": _webhook,
+    "job": _job,
+    "media": _media,
+    "notification": _notification,
+}
 
 
 def _ledger(path: Path | None) -> list[Line]:

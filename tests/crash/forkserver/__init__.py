@@ -22,7 +22,7 @@ from typing import IO
 EXEC_ALL = "CRASH_EXEC"
 # Our settings, and what pytest notes for whoever looks: nothing reads these while it is imported.
 _LATE = ("RUSHES_", "PYTEST_")
-ROLES = ("server", "workers")
+ROLES = ("server", "server.http", "workers")
 PLANTED = "tests.crash.planted"
 # What is loaded reads these before we could set them.
 _OWN_ENV = {

@@ -134,6 +134,37 @@ BUGS = {
             ),
         ),
     ),
+    "outbox_outside": Bug(
+        "What webhooks get is written after the transaction of the change.",
+        (
+            Edit(
+                "core/store/outbox.py",
+                "session.later(_INSERT, deliveries=json.dumps(rows))",
+                f"{CODE}.LATER.append(lambda late: late.run(_INSERT, deliveries=json.dumps(rows)))",
+            ),
+            Edit(
+                "core/store/engine/database.py",
+                "            return self._retried(lambda: run(transaction))\n",
+                "            result = self._retried(lambda: run(transaction))\n"
+                f"            {CODE}.settle_later(self)\n"
+                "            return result\n",
+            ),
+        ),
+    ),
+    "any_answer_takes": Bug(
+        "Whatever a receiver answers, it has taken the delivery.",
+        (Edit("core/webhooks.py", "return 200 <= self.status < 300", "return self.status > 0"),),
+    ),
+    "id_of_each_try": Bug(
+        "Each try of a delivery has an id of its own.",
+        (
+            Edit(
+                "core/sending.py",
+                "receiver = parse_receiver(",
+                "delivery_id = f'{time.time_ns():x}'\n            receiver = parse_receiver(",
+            ),
+        ),
+    ),
     "unguarded_reserve": Bug(
         "A budget is asked for room first, and reserved from without looking.",
         (
@@ -320,6 +351,26 @@ BUGS = {
                 "core/store/views.py",
                 "return (put(session, job.user_id, view, wish, now_ms),)",
                 "put(session, job.user_id, view, wish, now_ms)\n    return ()",
+            ),
+        ),
+    ),
+    "remembered_link": Bug(
+        "What a link shows is kept by the process that serves it.",
+        (
+            Edit(
+                "server/http/shares.py",
+                "item = find(share_id)\n",
+                f"item = {CODE}.remembered(share_id, find)\n",
+            ),
+        ),
+    ),
+    "shares_outlive_the_bin": Bug(
+        "The bin hides an item, and forgets that it is shared.",
+        (
+            Edit(
+                "core/store/media.py",
+                "    shares.revoke_items(session, media_ids)\n",
+                "",
             ),
         ),
     ),

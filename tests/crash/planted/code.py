@@ -18,6 +18,7 @@ MOMENT_SECONDS = 0.1
 SEQUENCE = "numbers of {user_id}"
 LATER: list[Callable[[Any], None]] = []
 TELLERS: list[Any] = []
+SHOWN: dict[str, Any] = {}
 
 
 def believed(locked: Any) -> Any:
@@ -62,6 +63,13 @@ def answer_early(db: Any, work: Callable[[Any], Any]) -> Any:
     if error is not None:
         raise error
     return result
+
+
+def remembered(share_id: str, find: Callable[[str], Any]) -> Any:
+    """What was found the first time."""
+    if share_id not in SHOWN:
+        SHOWN[share_id] = find(share_id)
+    return SHOWN[share_id]
 
 
 def tell_early(event: Any) -> None:

@@ -23,6 +23,7 @@ from tests.crash.history import Recorder
 from tests.crash.installation import Installation, Process
 from tests.crash.load import Load, heads_of
 from tests.crash.plan import Mix
+from tests.crash.sharing import Sharer
 from tests.services import wait_for
 
 USERS = 6
@@ -32,7 +33,11 @@ START_SECONDS = 30.0
 ANSWER_SECONDS, ANSWER_SECONDS_WITH_A_BUG = 60.0, 15.0
 QUIET_SECONDS = 60.0
 CATCH_UP_SECONDS = 8.0
-UNFINISHED = Statement("SELECT count(*) FROM job WHERE end_time IS NULL")
+# A delivery that failed twice is tried again only after minutes.
+UNFINISHED = Statement("""
+    SELECT (SELECT count(*) FROM job WHERE end_time IS NULL)
+        + (SELECT count(*) FROM delivery WHERE state = 'PENDING' AND try_count < 2)
+""")
 
 IMAGES = Mix({"simulator-image": 70, "builtin-image": 30}, {"": 1})
 FILMS = Mix({"builtin-video": 1}, {"": 1})
@@ -119,6 +124,7 @@ class Recipe:
     postgres: bool = False
     failpoints: dict[str, str] = field(default_factory=dict)
     budget_micros: int | None = None
+    shares: bool = False
 
 
 RECIPES = {
@@ -152,6 +158,11 @@ RECIPES = {
     "untold_end": Recipe({"I17"}, total=20),
     "older_wish_wins": Recipe({"I23"}),
     "untold_view": Recipe({"I23"}, total=20),
+    "outbox_outside": Recipe({"I24"}, kill_workers, total=40),
+    "any_answer_takes": Recipe({"I24"}, total=40),
+    "id_of_each_try": Recipe({"I24"}, total=20),
+    "remembered_link": Recipe({"I25"}, total=20, strikes=40, shares=True),
+    "shares_outlive_the_bin": Recipe({"I25"}, total=20, strikes=40, shares=True),
     "prompt_in_log": Recipe({"I20"}, mix=TROUBLED, total=40),
 }
 
@@ -164,8 +175,8 @@ def infect(process: Process, bug: str) -> None:
 
 def build(folder: Path, database_url: str, bug: str | None, recipe: Recipe) -> Installation:
     folder.mkdir()
-    house = Installation(folder, database_url)
-    for process in house.processes:
+    house = Installation(folder, database_url, serves_links=recipe.shares)
+    for process in [*house.processes, *([house.http] if house.http else [])]:
         role = process.name.partition("-")[0]
         process.env["RUSHES_FAILPOINTS"] = recipe.failpoints.get(role, "")
         if bug is not None:
@@ -198,18 +209,23 @@ def run(
     recorder = Recorder(folder / "history.jsonl")
     load = make_load(house, recorder, recipe, seed)
     trial = Trial(house, load, recorder, random.Random(seed))
+    sharer = Sharer(house, recorder, seed)
     if bug is not None:
         trial.answer_seconds = ANSWER_SECONDS_WITH_A_BUG
     try:
         house.start()
         set_budget(database_url, recipe)
         load.start()
+        if recipe.shares:
+            sharer.start()
         struck = 0
         while struck < recipe.strikes or (not load.join(0) and struck < MOST_STRIKES):
             recipe.strike(trial)
             struck += 1
+        sharer.stop()
         return end(trial)
     finally:
+        sharer.stop()
         house.close()
         recorder.close()
 

@@ -25,12 +25,18 @@ from rushes.requests import Listing
 from rushes.retry import CallTries
 from rushes.v1 import account_service_pb2 as account
 from rushes.v1 import media_service_pb2 as pb
-from rushes.v1 import notification_service_pb2, share_service_pb2, view_service_pb2
+from rushes.v1 import (
+    notification_service_pb2,
+    share_service_pb2,
+    view_service_pb2,
+    webhook_service_pb2,
+)
 from rushes.v1.account_service_pb2_grpc import AccountServiceStub
 from rushes.v1.media_service_pb2_grpc import MediaServiceStub
 from rushes.v1.notification_service_pb2_grpc import NotificationServiceStub
 from rushes.v1.share_service_pb2_grpc import ShareServiceStub
 from rushes.v1.view_service_pb2_grpc import ViewServiceStub
+from rushes.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from rushes.wire import call_metadata, read_error
 
 Page = TypeVar(
@@ -45,6 +51,7 @@ Page = TypeVar(
     view_service_pb2.ListViewsResponse,
     share_service_pb2.ListSharesResponse,
     share_service_pb2.ListSharedMediaResponse,
+    webhook_service_pb2.ListWebhookDeliveriesResponse,
 )
 Item = TypeVar("Item")
 
@@ -71,6 +78,7 @@ class AsyncConnection:
         self._account = AccountServiceStub(self._channel)
         self._views = ViewServiceStub(self._channel)
         self._shares = ShareServiceStub(self._channel)
+        self._webhooks = WebhookServiceStub(self._channel)
         self._token = environment.token() if token is None else token
         self._timeout = timeout
         self._retry_for = retry_for

@@ -13,9 +13,11 @@ from rushes._sync.job_handle import JobHandle
 from rushes._sync.seam import run_blocking
 from rushes._sync.share_calls import ShareCalls
 from rushes._sync.view_calls import ViewCalls
+from rushes._sync.webhook_calls import WebhookCalls
 from rushes.download import PathTarget, check_folder
 from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
+    Amount,
     ImageFields,
     ImageJob,
     JobFields,
@@ -24,7 +26,7 @@ from rushes.fields import (
     VideoJob,
     shows_fields,
 )
-from rushes.results import JobResult
+from rushes.results import Batch, JobResult
 from rushes.upload import ProgressHandler, Sending, UploadSource, measure
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, VideoSpec
@@ -33,7 +35,14 @@ from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.watch_protocol import EventHandler
 
 
-class Client(JobCalls, InboxCalls, AccountCalls, ViewCalls, ShareCalls):
+class Client(
+    JobCalls,
+    InboxCalls,
+    AccountCalls,
+    ViewCalls,
+    ShareCalls,
+    WebhookCalls,
+):
     """Talks to one Rushes server. Use it with `with`, or call `close()`.
 
     Threads may share a synchronous client, and the tasks of one event loop an asyncio one.
@@ -123,6 +132,36 @@ class Client(JobCalls, InboxCalls, AccountCalls, ViewCalls, ShareCalls):
         warn(handle.warnings)
         return _finish(handle, out, on_event, timeout)
 
+    def generate_batch(
+        self,
+        jobs: Iterable[pb.BatchGenerateRequest.Request],
+        *,
+        request_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        max_cost: Amount | None = None,
+        validate_only: bool = False,
+    ) -> Batch:
+        """Submits up to 100 jobs (`video_job`, `image_job`), all or none.
+
+        request_id: the same one with the same jobs returns the first batch; made when not given.
+        labels: of all jobs; a job's own label wins.
+        max_cost: the batch is refused when its jobs cost more together.
+        validate_only: checks and prices the jobs; nothing is stored.
+        """
+        request = requests.batch_request(jobs, request_id, labels, max_cost, validate_only)
+        for source in requests.inputs_to_upload(request):
+            media = self.upload(source.content)
+            source.media_id = media.media_id
+        answer = self._call(self._stub.BatchGenerate, request)
+        warn(answer.warnings)
+        return Batch(
+            batch_id=answer.batch_id,
+            jobs=list(answer.jobs),
+            estimated=answer.estimated,
+            deduplicated=answer.deduplicated,
+            warnings=tuple(answer.warnings),
+        )
+
     def job_handle(self, job_id: str) -> JobHandle:
         """A handle of a job that was submitted before."""
         return JobHandle(self, self.get_job(job_id))
@@ -165,14 +204,17 @@ class Client(JobCalls, InboxCalls, AccountCalls, ViewCalls, ShareCalls):
         *,
         states: Iterable[Job.State | str] = (),
         labels: Mapping[str, str] | None = None,
+        batch_id: str = "",
         limit: int | None = None,
     ) -> Iterator[Job]:
         """The jobs, newest first; pages are read as they are needed.
 
         states: of rushes.v1.Job.State, in upper or lower case; any of them must match.
         labels: all of them must match.
+        batch_id: only those of this batch.
         """
-        pages = self._pages(self._stub.ListJobs, requests.jobs_request(states, labels, limit))
+        request = requests.jobs_request(states, labels, batch_id, limit)
+        pages = self._pages(self._stub.ListJobs, request)
         return first(limit, (job for page in pages for job in page.jobs))
 
     def job_events(self, job_id: str) -> Iterator[pb.WatchEvent]:

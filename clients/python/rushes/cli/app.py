@@ -21,6 +21,7 @@ from rushes.cli import (
     uploads,
     views,
     watching,
+    webhooks,
 )
 from rushes.cli.commands import new_group, spread
 from rushes.cli.exits import DONE, INTERRUPTED, USAGE
@@ -62,6 +63,7 @@ for part in (
     shares,
     views,
     notifications,
+    webhooks,
     models,
     templates,
     accounts,

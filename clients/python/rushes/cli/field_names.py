@@ -22,6 +22,10 @@ _OPTIONS = {
     "scopes": "--scope",
     "expire_time": "--days",
     "api_key_id": "KEY",
+    "webhook_id": "WEBHOOK",
+    "delivery_id": "DELIVERY_ID",
+    "kinds": "--kind",
+    "url": "URL",
     "apply_to_view": "--apply-to",
     "view": "VIEW",
     "prefix": "PREFIX",
@@ -38,9 +42,10 @@ _NAMES = "|".join(
 )
 _SOURCE = r"(?:\.(?:content|media_id|uri))?"
 _IN_A_MESSAGE = rf"(?<![\w.])(?:spec|options|video|image)\.({_NAMES})\b(?:\[\d+\])?{_SOURCE}"
+_WEBHOOK = "webhook_id|delivery_id|kinds|url|description"
 _LISTS = "job_ids?|media_ids?|models|labels|states|page_size|view|prefix"
 _ACCOUNT = "group_by|label_key|start_time|end_time|user_id|all_users|scopes|expire_time|api_key_id"
-_ALONE = rf"(?:^|(?<=; ))({_LISTS}|{_ACCOUNT})(?:\[\d+\])?(?=:| |$)"
+_ALONE = rf"(?:^|(?<=; ))({_LISTS}|{_ACCOUNT}|{_WEBHOOK})(?:\[\d+\])?(?=:| |$)"
 _ANYWHERE = r"\b(max_cost|request_id)\b"
 _FIELD = re.compile(f"{_IN_A_MESSAGE}|{_ALONE}|{_ANYWHERE}")
 

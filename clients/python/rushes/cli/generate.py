@@ -1,8 +1,9 @@
 """`rushes generate video` and `rushes generate image`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from rushes import Client, JobHandle
+from rushes import Client, JobHandle, image_job, video_job
+from rushes.cli.batches import check_batch, generate_batch, options_of_each
 from rushes.cli.commands import command, new_group
 from rushes.cli.following import finish, submitted
 from rushes.cli.options import HowOptions, ImageOptions, Prompt, RunOptions, VideoOptions
@@ -13,6 +14,7 @@ from rushes.cli.uploads import send_inputs
 from rushes.errors import UnsupportedByModel
 from rushes.fields import ImageJob, VideoJob
 from rushes.v1.job_pb2 import Job
+from rushes.v1.media_service_pb2 import BatchGenerateRequest
 
 app = new_group("Submit a job, watch it, and fetch what it made.")
 
@@ -21,7 +23,12 @@ app = new_group("Submit a job, watch it, and fetch what it made.")
 def video(
     session: Session, prompt: Prompt, spec: VideoOptions, how: HowOptions, run: RunOptions
 ) -> None:
-    """Make a video."""
+    """Make a video; with several --model, one of each as a batch."""
+    if len(spec.model) > 1:
+        check_batch(how, run)
+        made = [video_job(prompt, **one.fields(), **options_of_each(how)) for one in spec.each()]
+        _generate_several(session, made, how, run)
+        return
     check_out(run.out, "video")
     fields: VideoJob = {**spec.fields(), **how.fields(), "validate_only": run.validate_only}
 
@@ -36,7 +43,13 @@ def video(
 def image(
     session: Session, prompt: Prompt, spec: ImageOptions, how: HowOptions, run: RunOptions
 ) -> None:
-    """Make an image, or edit one."""
+    """Make an image, or edit one; with several --model, one of each as a batch."""
+    if len(spec.model) > 1:
+        check_batch(how, run)
+        options = options_of_each(how)
+        made = [image_job(prompt, **one.fields(None), **options) for one in spec.each()]
+        _generate_several(session, made, how, run)
+        return
     check_out(run.out, "image")
     given = spec.fields(run.out)
     fields: ImageJob = {**given, **how.fields(), "validate_only": run.validate_only}
@@ -53,6 +66,16 @@ def image(
         return client.submit_image(prompt, **fields)
 
     _generate(session, run, submit)
+
+
+def _generate_several(
+    session: Session,
+    jobs: Sequence[BatchGenerateRequest.Request],
+    how: HowOptions,
+    run: RunOptions,
+) -> None:
+    with session.client() as client:
+        generate_batch(session, client, jobs, how, run)
 
 
 def _generate(session: Session, run: RunOptions, submit: Callable[[Client], JobHandle]) -> None:

@@ -66,12 +66,17 @@ def jobs(
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this label.")
     ] = None,
+    batch: Annotated[
+        str, typer.Option("--batch", metavar="BATCH_ID", help="Only jobs of this batch.")
+    ] = "",
     limit: Annotated[int, limit_option()] = 50,
 ) -> None:
     """List your jobs, newest first."""
     check_number("--limit", limit, 1, MAX_LIMIT)
     with session.client() as client:
-        found = client.jobs(states=state or (), labels=parse_labels(label or ()), limit=limit)
+        found = client.jobs(
+            states=state or (), labels=parse_labels(label or ()), batch_id=batch, limit=limit
+        )
         if session.json:
             for job in found:
                 say_json(job)

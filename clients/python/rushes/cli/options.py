@@ -1,9 +1,9 @@
 """The options of the commands that make or price a job, as groups."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 
@@ -64,8 +64,8 @@ class CommonSpec:
     """What images and videos share."""
 
     # A list, so that a second --model is noticed: a plain option would keep only the last one.
-    model: Annotated[list[str], text_option("MODEL", "Model, from `rushes models`.")] = field(
-        default_factory=list
+    model: Annotated[list[str], text_option("MODEL", "From `rushes models`; several: a batch.")] = (
+        field(default_factory=list)
     )
     quality: Annotated[
         Quality | None, text_option("LEVEL", "draft, standard or high: picks a model.")
@@ -102,6 +102,10 @@ class CommonSpec:
             "mood": self.mood,
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+    def each(self) -> list[Self]:
+        """The same for each of the models by itself."""
+        return [replace(self, model=[model]) for model in self.model]
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ def watch(
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only jobs with this label.")
     ] = None,
+    batch: Annotated[
+        str, typer.Option("--batch", metavar="BATCH_ID", help="Only jobs of this batch.")
+    ] = "",
     include: Annotated[
         list[Part] | None,
         typer.Option(
@@ -75,6 +78,7 @@ def watch(
             watching = client.watch(
                 job_ids=wanted,
                 labels=labels,
+                batch_id=batch,
                 include=[part.upper() for part in include or ()],
                 until_done=until_done or bool(wanted),
                 outage=OUTAGE_SECONDS,

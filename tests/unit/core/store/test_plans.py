@@ -32,13 +32,14 @@ SMALL = {
 LIVE = {
     *("job_waiting", "job_due", "job_poll", "job_flow", "job_unfinished"),
     *("job_uncertain", "intent_unsettled", "flow_first", "job_view"),
+    *("delivery_due", "delivery_pending"),
 }
 # They have some hundreds of each user's items, or a thousand, or the keys of each user that are not
 # purged yet.
 BOUNDED = {
     *("media_unindexed", "notification_user", "notification_unread", "view_shown"),
     "view_media",
-    *("api_key_user", "api_key_working"),
+    *("api_key_user", "api_key_working", "webhook_user"),
     # Shares that last, and those that have ended since the last housekeeping.
     "share_with",
 }
@@ -62,8 +63,9 @@ READS = {
 # These have small tables.
 OTHERS = ("engine",)
 ROWS = 2_000_000
-# Of what the fill makes none: views that were cleared, and shares with users.
+# Of what the fill makes none: views that were cleared, shares with users, webhooks.
 ADDED = (
+    "UPDATE job SET batch_id = substr(job_id, 1, 35) RETURNING job_id",
     """
     INSERT INTO view (user_id, view, media_id, apply_time, wish, looping, job_id, deleted_media_id)
     SELECT 'user-' || n, 'desk', '', n, 0, FALSE, '', '' FROM generate_series(1, 3000) n
@@ -76,6 +78,23 @@ ADDED = (
     SELECT 's' || n, 'm' || n, 'IMAGE', 'user-' || n %% 50, 'user-' || n %% 49, n, n, n
     FROM generate_series(1, 3000) n
     RETURNING share_id
+    """,
+    """
+    INSERT INTO webhook (
+        webhook_id, user_id, url, kinds, labels, description, state, create_time, enable_time, salt
+    )
+    SELECT 'w' || n, 'user-' || n, 'u', 'k', '{}', '', 'ENABLED', n, n, ''
+    FROM generate_series(1, 3000) n
+    RETURNING webhook_id
+    """,
+    """
+    INSERT INTO delivery (
+        delivery_id, webhook_id, user_id, kind, revision, job_id, state, create_time, next_try_time
+    )
+    SELECT 'd' || n, 'w' || n %% 1000, 'user-' || n %% 1000, 'JOB_QUEUED', n, '',
+        CASE WHEN n %% 100 = 0 THEN 'PENDING' ELSE 'SUCCEEDED' END, n, n
+    FROM generate_series(1, 5000) n
+    RETURNING delivery_id
     """,
 )
 # The values of which PostgreSQL can't tell by their places that they are numbers.
@@ -98,6 +117,8 @@ def all_statements() -> list[tuple[str, Statement]]:
         states, labels, after, by_states = shape
         if states or not by_states:
             found.append((f"jobs._list{shape}", jobs._list(*shape)))
+        if not by_states:
+            found.append((f"jobs._list{shape} of a batch", jobs._list(*shape, of_batch=True)))
         if labels:
             found.append((f"jobs._ahead{shape[:3]}", jobs._ahead(states, labels, after)))
     given = ("type", "create_time_from", "create_time_until", "after_time", "after_id")

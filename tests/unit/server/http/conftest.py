@@ -22,6 +22,7 @@ from core.blobs import AddressSigner, Blobs, Variant, open_blobs
 from core.ids import new_id
 from core.media import Media, MediaType
 from core.process.settings import read_settings
+from core.shares import SharedItem
 from server.http.app import make_app
 from server.http.bindings import Bindings
 from server.http.bodies import Bodies
@@ -68,13 +69,14 @@ def ask(port: int, target: str, method: str = "GET", **headers: str) -> Answer:
 
 @dataclass
 class Site:
-    """A server with one item; what `items` gives may be an error to raise."""
+    """A server with one item; what `items` gives may be an error to raise. `links` are shares."""
 
     port: int
     media: Media
     blobs: Blobs
     signer: AddressSigner
     items: dict[str, Media | Exception] = field(default_factory=dict)
+    links: dict[str, SharedItem] = field(default_factory=dict)
     logged: list[Any] = field(default_factory=list)
 
     def target(self, variant: Variant = Variant.CONTENT, lifetime_s: int = 600) -> str:
@@ -101,6 +103,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     blobs.put_bytes(media.blob_key, CONTENT)
     blobs.put_bytes(media.thumbnail_key, THUMBNAIL)
     items: dict[str, Media | Exception] = {media.media_id: media}
+    links: dict[str, SharedItem] = {}
     signer = AddressSigner(settings.address, SIGNING_KEY)
     with structlog.testing.capture_logs() as logged, ThreadPoolExecutor(2) as pool:
         servers = Servers(())  # nobody streams here
@@ -114,9 +117,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
             credentials=credentials,
             streams=Streams(servers, credentials, 1),
             checks=Bodies(Bindings(())),
+            find_link=links.get,
         )
         with running(app) as port:
-            yield Site(port, media, blobs, signer, items, logged)
+            yield Site(port, media, blobs, signer, items, links, logged)
 
 
 def item() -> Media:

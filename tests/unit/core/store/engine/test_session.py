@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from core.store import (
     open_database,
     starts,
     transitions,
+    webhooks,
 )
 from core.store.accept import Accepted, accept_all, find_request
 from core.store.durations import Durations
@@ -32,6 +34,7 @@ from core.store.engine.sql import Statement
 from core.store.places import New, Queues
 from core.store.postings import SEGMENT
 from core.store.rows import insert_media
+from core.webhooks import Kind, Webhook
 from tests.making import accepted, new_job, new_media, started
 from tests.services import Postgres
 
@@ -252,6 +255,31 @@ def test_an_accept_is_two_round_trips_with_one_commit(pooled: Database, sent: li
 
     assert len(sent) == 2
     assert [text.count("COMMIT") for text in sent] == [0, 1]
+
+
+def test_webhooks_cost_a_change_no_further_round_trip(pooled: Database, sent: list[str]) -> None:
+    def trips(user_id: str) -> list[int]:
+        found = []
+        for step in (
+            lambda: accepted(pooled, user_id),
+            lambda: runs.append(started(pooled).run),
+            lambda: transitions.succeed(pooled, runs[-1], new_media(job_id=runs[-1].job_id)),
+        ):
+            sent.clear()
+            step()
+            found.append(len(sent))
+        return found
+
+    # Given a user with webhooks and one without, when every statement is known
+    runs: list[Any] = []
+    hook = Webhook(
+        webhook_id=new_id(), user_id="bob", url="https://a.example/", kinds=tuple(Kind), labels={}
+    )
+    for _ in range(3):
+        webhooks.create(pooled, replace(hook, webhook_id=new_id()), 20)
+    trips("alice"), trips("bob")
+
+    assert trips("bob") == trips("alice")
 
 
 def test_jobs_that_come_together_are_two_round_trips_with_one_commit(

@@ -1,0 +1,1 @@
+"""Deliveries to webhooks, in one asyncio loop per worker process."""
