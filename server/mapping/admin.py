@@ -74,7 +74,7 @@ class AdminMapper:
         return self._without.kept_to_bytes(revision, {**values, "job": _hidden(values["job"])}, {})
 
     def _fields(self, job: Job) -> dict[str, Any]:
-        outputs = [replace(media, **dict.fromkeys(_TEXTS, "")) for media in job.outputs]
+        outputs = [replace(media, prompt="", revised_prompt="", title="") for media in job.outputs]
         return self._without.fields_of(_hidden(job.to_json_alone()), outputs, job.result)
 
 

@@ -44,8 +44,10 @@ _STATES = {str(state): state for state in State}
 class AllLine:
     """An event of any user's job. `event_time` in milliseconds."""
 
-    __slots__ = ("_frames", "_mapper", "_payload", "event_time", "job_id", "model", "revision")
-    __slots__ += ("state", "user_id")
+    __slots__ = (
+        *("_frames", "_mapper", "_payload"),
+        *("event_time", "job_id", "model", "revision", "state", "user_id"),
+    )
 
     def __init__(
         self, mapper: AdminMapper, user_id: str, revision: int, payload: str | bytes

@@ -1,7 +1,7 @@
 """The parsed request of a watch: filters, intervals, and where to go on."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.jobs import State
 from server.watch.lines import JOBS
@@ -72,6 +72,11 @@ class AllQuery:
     progress_ms: int | None
     checkpoint_ms: int
     prompts: bool
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The filters by name."""
+        return {"states": self.states, "user_ids": self.user_ids, "models": self.models}
 
     def wants(self, user_id: str, model: str, state: State) -> bool:
         """Whether a job passes the filters."""

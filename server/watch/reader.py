@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from core.announcements import Announcement
-from core.jobs import Job, State
 from core.events import UserChange
+from core.jobs import Job, State
 from core.store import Database, all_jobs, announcements, events, inbox, jobs
 from core.store.announcements import AnnouncementChange
 from core.store.durations import Durations
@@ -87,13 +87,11 @@ class Reader:
 
     def newest_jobs(self, query: AllQuery, below: tuple[int, str] | None, limit: int) -> list[Job]:
         """A page of the snapshot of a watch over all users; for a thread of the pool."""
-        wanted = {"states": query.states, "user_ids": query.user_ids, "models": query.models}
-        return self._as_of_now(all_jobs.newest(self._db, **wanted, below=below, limit=limit))
+        return self._as_of_now(all_jobs.newest(self._db, **query.filters, below=below, limit=limit))
 
     async def count_jobs(self, query: AllQuery, user_id: str) -> int:
         """How many jobs the snapshot of a watch over all users would have without a limit."""
-        wanted = {"states": query.states, "user_ids": query.user_ids, "models": query.models}
-        return await self.run(lambda: all_jobs.count(self._db, **wanted), user_id)
+        return await self.run(lambda: all_jobs.count(self._db, **query.filters), user_id)
 
     async def changed_since(self, since: int) -> tuple[int, dict[str, int]]:
         """The time, and the last revision of each user who changed at `since` or later."""
