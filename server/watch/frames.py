@@ -1,4 +1,4 @@
-"""Bytes of the responses of watches. A process serializes each event once; each response joins some."""
+"""Bytes of the responses of watches. A process serializes each event once for all of them."""
 
 from rushes.v1 import admin_service_pb2
 from rushes.v1 import media_service_pb2 as pb
