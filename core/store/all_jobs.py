@@ -10,9 +10,12 @@ from core.store.rows import jobs_from_rows
 
 # SQLite follows this hint; otherwise it might sort all of these jobs.
 name_part_by_dialect("by_job_live", sqlite="INDEXED BY job_live", postgres="")
+# The same for changes: it might read all of them in the order of their users.
+name_part_by_dialect("by_job_event_time", sqlite="INDEXED BY job_event_time", postgres="")
 # Up to which revision each user changed since a time. Index: `job_event_time`.
 _CHANGED = Statement("""
-    SELECT user_id, max(revision) FROM job_event WHERE event_time >= :since GROUP BY user_id
+    SELECT user_id, max(revision) FROM job_event {by_job_event_time}
+    WHERE event_time >= :since GROUP BY user_id
 """)
 # The user's last revision before a time. Index: the primary key.
 _STOOD = Statement("""

@@ -26,16 +26,16 @@ _USER = Statement("SELECT user_id FROM job WHERE job_id = :job_id")
 # The next intents after a position whose job has an uncertain cost, for administrators.
 # Indexes: `job_uncertain`, then the primary key of `intent`.
 _UNCERTAIN = Statement("""
-    WITH uncertain AS MATERIALIZED (SELECT job_id, state FROM job WHERE cost_state = 'UNCERTAIN')
-    SELECT {intent_columns}, uncertain.state
-    FROM uncertain CROSS JOIN intent
-    WHERE intent.job_id = uncertain.job_id
-        AND intent.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED')
-        AND (intent.create_time, intent.job_id) > (:after_time, :after_id)
-    ORDER BY intent.create_time, intent.job_id LIMIT :most
+    WITH uncertain AS MATERIALIZED (SELECT job_id, state FROM job WHERE cost_state = 'UNCERTAIN'),
+    found AS MATERIALIZED (
+        SELECT {intent_columns}, uncertain.state
+        FROM uncertain CROSS JOIN intent
+        WHERE intent.job_id = uncertain.job_id
+            AND intent.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED')
+    )
+    SELECT * FROM found WHERE (create_time, job_id) > (:after_time, :after_id)
+    ORDER BY create_time, job_id LIMIT :most
 """)
-
-
 _NO_LIMIT = 2**31
 
 

@@ -11,12 +11,12 @@ from google.type.money_pb2 import Money
 from grpc import StatusCode as Code
 
 from core.ids import new_id
-from core.store import claims, transitions, workers
+from core.store import claims, submits, transitions, workers
 from rushes.v1 import admin_service_pb2 as pb
 from rushes.v1 import budget_pb2, job_pb2
 from rushes.v1 import media_service_pb2 as media_pb
 from tests.house import Caller, House
-from tests.making import new_media, started
+from tests.making import begun, new_media, paid, started
 from tests.rpc.requests import video
 from tests.services import wait_for
 
@@ -199,6 +199,34 @@ def test_nothing_unsettled_is_an_empty_list_and_nothing_to_resolve(house: House)
     assert len(ask(house, "ListUnsettledSubmits").submits) == 0
     refusal = refused(house, "ResolveJob", job_id=generate(house), charged={})
     assert (refusal.code, refusal.reason) == (Code.FAILED_PRECONDITION, "JOB_STATE_INVALID")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "cost"),
+    [
+        ({"operation": "op-7"}, job_pb2.Job.RUNNING, job_pb2.Cost.RESERVED),
+        ({"charged": {}}, job_pb2.Job.FAILED, job_pb2.Cost.CHARGED),
+        ({"not_charged": {}}, job_pb2.Job.RUNNING, job_pb2.Cost.RESERVED),
+    ],
+)
+def test_a_submit_of_unknown_outcome_is_listed_until_somebody_says_what_was_found(
+    house: House, verdict: dict[str, Any], state: int, cost: int
+) -> None:
+    # Given a submit of which nobody knows what came
+    job_id = paid(house.db)
+    assert submits.unknown(house.db, begun(house.db).run) is not None
+    [found] = ask(house, "ListUnsettledSubmits").submits
+    assert (found.job_id, found.user_id) == (job_id, "alice")
+    assert found.state == job_pb2.Job.RECONCILING
+
+    # When an administrator says what was found at the provider
+    job = ask(house, "ResolveJob", job_id=job_id, **verdict).job
+
+    # Then the job goes on or ends, and nothing of it is left to be settled that way
+    assert (job.state, job.cost.state) == (state, cost)
+    assert job.video.prompt == ""
+    if "operation" not in verdict:
+        assert len(ask(house, "ListUnsettledSubmits").submits) == 0
 
 
 def test_a_watch_over_all_users_begins_with_what_is_unfinished_and_goes_on_live(
