@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _work(settings: Settings, stopped: threading.Event) -> int:
-    app = WorkerApp(settings)
+    app = WorkerApp(settings, on_drain=stopped.set)
     app.start()
     code = serve_until(stopped, lambda: app.sound)
     app.close()

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -80,7 +81,13 @@ class Part(Protocol):
 class WorkerApp:
     """One worker process: runs `worker_threads` jobs at once, and looks after them."""
 
-    def __init__(self, settings: Settings, providers: Providers | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Providers | None = None,
+        on_drain: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_drain` is called when an administrator wants this process to end."""
         failpoints.arm(settings.failpoints)
         self._redis = connect(settings)
         queue = JobQueue(self._redis)
@@ -111,7 +118,7 @@ class WorkerApp:
             _housekeeper(base),
             Indexer(base.db, base.worker_id),
             *([Statistics(base.db, base.worker_id)] if settings.metrics_listen else []),
-            _rescuer(base, pipeline),
+            _rescuer(base, pipeline, on_drain),
             poller,
             *_deliverers(base),
         ]
@@ -285,7 +292,7 @@ def _pipeline(base: _Base, keeper: LeaseKeeper, endings: Endings, submitter: Sub
     )
 
 
-def _rescuer(base: _Base, pipeline: Pipeline) -> Rescuer:
+def _rescuer(base: _Base, pipeline: Pipeline, on_drain: Callable[[], None]) -> Rescuer:
     return Rescuer(
         settings=base.settings,
         queues=base.queues,
@@ -294,6 +301,7 @@ def _rescuer(base: _Base, pipeline: Pipeline) -> Rescuer:
         changes=base.changes,
         pipeline=pipeline,
         journal=base.journal,
+        on_drain=on_drain,
     )
 
 

@@ -20,6 +20,7 @@ from core.times import iso, utc
 INSTALLATION = "installation"
 # The budget of every user who has none of its own.
 EACH_USER = "each-user"
+_USER = "user:"
 
 
 class Period(StrEnum):
@@ -101,13 +102,21 @@ _SET = Statement("""
     ON CONFLICT (owner, period) DO UPDATE SET limit_micros = excluded.limit_micros
 """)
 _CLEAR = Statement("DELETE FROM budget WHERE owner = :owner AND period = :period")
-# Everybody who has a budget or has spent in this day or month, for administrators. Reads the table
-# `budget`, which has a row for each limit. Indexes: `spending_day` and `spending_month`.
+# Those who have a budget or have spent in this day or month, from one name on, for administrators.
+# Indexes: the primary key, `spending_day` and `spending_month`.
 _OWNERS = Statement("""
-    SELECT owner FROM budget
-    UNION SELECT owner FROM spending WHERE length(span) > 7 AND span = :day
-    UNION SELECT owner FROM spending WHERE length(span) = 7 AND span = :month
-    ORDER BY owner
+    SELECT owner FROM (SELECT owner FROM budget WHERE owner >= :first) budgets
+    UNION
+    SELECT owner FROM (
+        SELECT owner FROM spending WHERE length(span) > 7 AND span = :day AND owner >= :first
+        ORDER BY owner LIMIT :most
+    ) days
+    UNION
+    SELECT owner FROM (
+        SELECT owner FROM spending WHERE length(span) = 7 AND span = :month AND owner >= :first
+        ORDER BY owner LIMIT :most
+    ) months
+    ORDER BY owner LIMIT :most
 """)
 # Removes some days before `:day`; the name of a day is longer than that of a month.
 # Indexes: `spending_day`, then the primary key.
@@ -134,7 +143,7 @@ _KEPT_MS = {Period.DAY: 60 * 24 * 3600 * 1000, Period.MONTH: 400 * 24 * 3600 * 1
 
 def owner_of(user_id: str) -> str:
     """The name under which a user's budget is kept."""
-    return f"user:{user_id}"
+    return f"{_USER}{user_id}"
 
 
 class Reservations:
@@ -276,15 +285,45 @@ def set_limit(db: Database, owner: str, period: Period, limit_micros: int | None
 def show(db: Database, user_id: str | None = None) -> list[Budget]:
     """Every budget and spending of today and this month, or only those that bind the user."""
 
+    if user_id is None:
+        return list_page(db)
+
+    def work(session: Session) -> list[Budget]:
+        found = _budgets(session, user_id, session.now_ms())
+        return [_with_usage(session, budget) for budget in found]
+
+    return db.read(work)
+
+
+def list_page(
+    db: Database, *, after: tuple[str, Period] | None = None, limit: int = _NO_LIMIT
+) -> list[Budget]:
+    """Every budget that is set, and what every user and all of them have spent in this day and
+    month, by owner, after the position (owner, period)."""
+
     def work(session: Session) -> list[Budget]:
         now_ms = session.now_ms()
-        if user_id is not None:
-            found = _budgets(session, user_id, now_ms)
-        else:
-            spans = {period.value: span(period, now_ms) for period in Period}
-            owners = [row[0] for row in session.rows(_OWNERS, **spans)]
-            found = [b for owner in owners for b in _of_owner(session, owner, now_ms)]
-        return [_with_usage(session, budget) for budget in found]
+        spans = {period.value: span(period, now_ms) for period in Period}
+        # An owner has two at most, and those of the first one may come up to the position.
+        first, most = after[0] if after else "", limit + 1
+        owners = [row[0] for row in session.rows(_OWNERS, **spans, first=first, most=most)]
+        limits = _limits_of(session, [*owners, EACH_USER])
+        found = [b for owner in owners for b in _of_owner(limits, owner, now_ms)]
+        if after is not None:
+            found = [b for b in found if b.owner != first or b.period.value > after[1].value]
+        found = found[:limit]
+        usage = _usages(session, {"": found}) if found else {}
+        return [_used(usage, budget) for budget in found]
+
+    return db.read(work)
+
+
+def of_owner(db: Database, owner: str, period: Period) -> Budget:
+    """The owner's budget of this day or month, also when it has no limit."""
+
+    def work(session: Session) -> Budget:
+        now_ms, limits = session.now_ms(), _limits_of(session, [owner, EACH_USER])
+        return _with_usage(session, _bound(limits, owner, period, now_ms))
 
     return db.read(work)
 
@@ -322,7 +361,10 @@ def reset_time(period: Period, now_ms: int) -> int:
 
 def _limits(session: Session, users: Sequence[str]) -> dict[tuple[str, str], int]:
     """The limits that may bind the users, by owner and period."""
-    owners = [*map(owner_of, users), EACH_USER, INSTALLATION]
+    return _limits_of(session, [*map(owner_of, users), EACH_USER, INSTALLATION])
+
+
+def _limits_of(session: Session, owners: Sequence[str]) -> dict[tuple[str, str], int]:
     rows = session.rows(_LIMITS, owners=owners)
     return {(owner, period): int(micros) for owner, period, micros in rows}
 
@@ -345,42 +387,36 @@ def _budgets(session: Session, user_id: str, now_ms: int) -> list[Budget]:
 
 def _binding(limits: Mapping[tuple[str, str], int], user_id: str, now_ms: int) -> list[Budget]:
     """The budgets that bind the user, in lock order, without what is used of them."""
-    user = owner_of(user_id)
-
-    def limit(owner: str, period: Period) -> int | None:
-        if owner == user:
-            return limits.get((user, period), limits.get((EACH_USER, period)))
-        return limits.get((owner, period))
-
-    def inherits(owner: str, period: Period) -> bool:
-        return owner == user and (owner, period) not in limits and (EACH_USER, period) in limits
-
-    return [
-        replace(
-            _budget(owner, period, limit(owner, period), now_ms),
-            inherited=inherits(owner, period),
-        )
-        for owner in (user, INSTALLATION)
-        for period in Period
-    ]
+    owners = (owner_of(user_id), INSTALLATION)
+    return [_bound(limits, owner, period, now_ms) for owner in owners for period in Period]
 
 
-def _of_owner(session: Session, owner: str, now_ms: int) -> list[Budget]:
-    if owner.startswith("user:"):
-        return _budgets(session, owner.removeprefix("user:"), now_ms)[: len(Period)]
-    rows = session.rows(_LIMITS, owners=[owner])
-    limits = {row[1]: int(row[2]) for row in rows}
-    return [_budget(owner, period, limits.get(period), now_ms) for period in Period]
+def _of_owner(limits: Mapping[tuple[str, str], int], owner: str, now_ms: int) -> list[Budget]:
+    """The budgets of the owner. Nothing is spent from that of each user, so that one without a
+    limit is none."""
+    found = [_bound(limits, owner, period, now_ms) for period in Period]
+    return [b for b in found if owner != EACH_USER or b.limit_micros is not None]
 
 
-def _budget(owner: str, period: Period, limit_micros: int | None, now_ms: int) -> Budget:
+def _bound(
+    limits: Mapping[tuple[str, str], int], owner: str, period: Period, now_ms: int
+) -> Budget:
+    """A budget with its limit, which is that of each user where a user has none."""
+    limit = limits.get((owner, period))
+    inherited = limit is None and owner.startswith(_USER) and (EACH_USER, period) in limits
     return Budget(
         owner=owner,
         period=period,
         span=span(period, now_ms),
-        limit_micros=limit_micros,
+        limit_micros=limits[EACH_USER, period] if inherited else limit,
         reset_time=reset_time(period, now_ms),
+        inherited=inherited,
     )
+
+
+def _used(usage: Mapping[tuple[str, str], tuple[int, int, int]], budget: Budget) -> Budget:
+    reserved, spent, _ = usage.get((budget.owner, budget.span), (0, 0, 0))
+    return replace(budget, reserved_micros=reserved, spent_micros=spent)
 
 
 def _with_usage(session: Session, budget: Budget) -> Budget:

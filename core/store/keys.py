@@ -6,8 +6,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.api_keys import LISTED_MS, ApiKey
-from core.errors import NotFound, ResourceLimitReached
+from core.api_keys import (
+    DAY_MS,
+    LISTED_MS,
+    LONGEST_LIFE_MS,
+    SHOWN_CHARACTERS,
+    USUAL_LIFE_MS,
+    ApiKey,
+    hash_of,
+    new_secret,
+)
+from core.errors import NotFound, ResourceLimitReached, field_invalid
+from core.ids import new_id
+from core.scopes import Scope
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
 
@@ -99,6 +110,46 @@ def create(db: Database, key: ApiKey, secret_hash: str, most: int) -> ApiKey:
         return made
 
     return db.write(work)
+
+
+def issue(
+    db: Database,
+    user_id: str,
+    label: str,
+    scopes: tuple[Scope, ...],
+    expire_time: int | None,
+    most: int,
+) -> tuple[ApiKey, str]:
+    """Makes a key of a user who may have `most` that work; the secret is kept nowhere.
+
+    `expire_time` in milliseconds; None lets it last as long as usual.
+
+    Raises:
+        FieldInvalid: when it would end in the past, or too late.
+        ResourceLimitReached: when the user has too many.
+    """
+    now, secret = db.now_ms(), new_secret()
+    key = ApiKey(
+        api_key_id=new_id(),
+        user_id=user_id,
+        label=label,
+        secret_prefix=secret[:SHOWN_CHARACTERS],
+        scopes=scopes,
+        create_time=now,
+        expire_time=_end(expire_time, now),
+    )
+    return create(db, key, hash_of(secret), most), secret
+
+
+def _end(asked: int | None, now: int) -> int:
+    if asked is None:
+        return now + USUAL_LIFE_MS
+    if asked <= now:
+        raise field_invalid("expire_time", "must be in the future")
+    if asked > now + LONGEST_LIFE_MS:
+        days = LONGEST_LIFE_MS // DAY_MS
+        raise field_invalid("expire_time", f"must be at most {days} days away")
+    return asked
 
 
 def find(db: Database, secret_hash: str) -> ApiKey | None:

@@ -518,9 +518,26 @@ class WorkerRow(Model):
     queues = TextField()
     start_time = BigIntegerField()
     heartbeat_time = BigIntegerField()
+    # What it says of itself: the runs that it may have at once and has, and the version of Rushes.
+    threads = IntegerField(default=0)
+    running = IntegerField(default=0)
+    version = TextField(default="")
+    # Since when it shall take no more jobs and end.
+    drain_time = BigIntegerField(null=True)
 
     class Meta:
         table_name = "worker"
+
+
+class QueuePauseRow(Model):
+    """A queue in which no job starts. `reason` is what users are told."""
+
+    queue = TextField(primary_key=True)
+    reason = TextField()
+    pause_time = BigIntegerField()
+
+    class Meta:
+        table_name = "queue_pause"
 
 
 class LeaderRow(Model):
@@ -560,6 +577,12 @@ JobRow.add_index(
 )
 JobRow.add_index(
     SQL(
+        "CREATE INDEX job_live ON job (create_time, job_id)"
+        " WHERE state IN ('QUEUED', 'RUNNING', 'RECONCILING')"
+    )
+)
+JobRow.add_index(
+    SQL(
         "CREATE INDEX job_due ON job (queue, next_run_time)"
         " WHERE state IN ('RUNNING', 'RECONCILING') AND (step <> 'POLL' OR state = 'RECONCILING')"
     )
@@ -593,8 +616,12 @@ JobRow.add_index(
 )
 JobRow.add_index(SQL("CREATE INDEX job_model ON job (model, end_time) WHERE state = 'SUCCEEDED'"))
 JobLabel.add_index(SQL("CREATE INDEX job_label_job ON job_label (job_id)"))
-SpendingRow.add_index(SQL("CREATE INDEX spending_day ON spending (span) WHERE length(span) > 7"))
-SpendingRow.add_index(SQL("CREATE INDEX spending_month ON spending (span) WHERE length(span) = 7"))
+SpendingRow.add_index(
+    SQL("CREATE INDEX spending_day ON spending (span, owner) WHERE length(span) > 7")
+)
+SpendingRow.add_index(
+    SQL("CREATE INDEX spending_month ON spending (span, owner) WHERE length(span) = 7")
+)
 UsageDay.add_index(SQL("CREATE INDEX usage_day_day ON usage_day (day)"))
 ApiKeyRow.add_index(SQL("CREATE UNIQUE INDEX api_key_secret ON api_key (secret_hash)"))
 ApiKeyRow.add_index(SQL("CREATE INDEX api_key_user ON api_key (user_id, create_time, api_key_id)"))

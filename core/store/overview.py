@@ -66,10 +66,11 @@ class Overview:
 
 def look(db: Database) -> Overview:
     """The installation as it is now."""
-    return db.read(_look)
+    return db.read(look_within)
 
 
-def _look(session: Session) -> Overview:
+def look_within(session: Session) -> Overview:
+    """`look` as a part of a transaction."""
     now = session.now_ms()
     today = span(Period.DAY, now)
     money = session.row(_SPENDING, owner=INSTALLATION, span=today) or (0, 0)

@@ -98,7 +98,10 @@ name_part(
     AND (SELECT u.running FROM user_stream u WHERE u.user_id = flow.user_id) < :user_concurrency
     """,
 )
-# The providers of the flows of the queue, without those that are left alone. It asks for the next
+# No job of the queue may start now. Index: the primary key.
+name_part("is_paused", "EXISTS (SELECT 1 FROM queue_pause WHERE queue_pause.queue = :queue)")
+# The providers of the flows of the queue, without those that are left alone, and none while the
+# queue is paused. So nothing is claimed there that has not started. It asks for the next
 # name again and again, because there are few names and many flows. The limit tells SQLite that they
 # are few: else it would read all jobs, to make a filter of them. Index: `flow_first`.
 name_part(
@@ -114,7 +117,8 @@ name_part(
         FROM known WHERE known.provider IS NOT NULL
     )
     SELECT provider FROM known
-    WHERE provider IS NOT NULL AND provider NOT IN ({left_alone_providers}) LIMIT 64
+    WHERE provider IS NOT NULL AND provider NOT IN ({left_alone_providers}) AND NOT ({is_paused})
+    LIMIT 64
     """,
 )
 # The jobs of the queue that could be claimed and started now, in no order, for a SELECT that counts

@@ -21,6 +21,7 @@ from core.store.durations import Durations, Runs
 from core.store.engine.database import Database, Row
 from core.store.engine.sql import Statement
 from core.store.kept import Kept
+from core.store.pauses import paused
 from core.store.ranks import Ranks
 from core.store.turns import read_next
 from core.store.workers import served_queues
@@ -203,6 +204,9 @@ class Queues:
         return min(runs.wait_ms, place_ms) + (position - 1) * place_ms
 
     def _blocked(self, queue: str, provider: str) -> str:
+        pause = self._kept("paused", lambda: paused(self._db)).get(queue)
+        if pause is not None:
+            return pause.reason
         if queue not in self._kept("served", lambda: served_queues(self._db)):
             return "no worker serves this queue"
         circuit = self._kept("circuits", lambda: left_alone_now(self._db)).get(provider)

@@ -23,16 +23,20 @@ from core.times import iso
 # Index of both: the primary key.
 _CREATE_TIME = Statement("SELECT create_time FROM job WHERE job_id = :job_id")
 _USER = Statement("SELECT user_id FROM job WHERE job_id = :job_id")
-# Every intent whose job has an uncertain cost, for administrators.
+# The next intents after a position whose job has an uncertain cost, for administrators.
 # Indexes: `job_uncertain`, then the primary key of `intent`.
 _UNCERTAIN = Statement("""
-    WITH uncertain AS MATERIALIZED (SELECT job_id, state FROM job WHERE cost_state = 'UNCERTAIN')
-    SELECT {intent_columns}, uncertain.state
-    FROM uncertain CROSS JOIN intent
-    WHERE intent.job_id = uncertain.job_id
-        AND intent.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED')
-    ORDER BY intent.create_time
+    WITH uncertain AS MATERIALIZED (SELECT job_id, state FROM job WHERE cost_state = 'UNCERTAIN'),
+    found AS MATERIALIZED (
+        SELECT {intent_columns}, uncertain.state
+        FROM uncertain CROSS JOIN intent
+        WHERE intent.job_id = uncertain.job_id
+            AND intent.outcome IN ('OPEN', 'UNKNOWN', 'ACCEPTED')
+    )
+    SELECT * FROM found WHERE (create_time, job_id) > (:after_time, :after_id)
+    ORDER BY create_time, job_id LIMIT :most
 """)
+_NO_LIMIT = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +252,10 @@ def give_up(db: Database, run: Run) -> Event:
     return as_owner(db, run, lambda s, locked: _give_up(s, locked, CostState.UNCERTAIN))
 
 
-def resolve(db: Database, job_id: str, *, charged: bool) -> Event | None:
+def resolve(db: Database, job_id: str, *, charged: bool, micros: int | None = None) -> Event | None:
     """Takes an administrator's word on whether the provider charged; None when that was certain.
+
+    `micros` is what it charged; None is the estimate.
 
     A RECONCILING job that was not charged is sent again. One that was charged ends FAILED, because
     its result is not known. Of an ended job only the cost changes.
@@ -267,12 +273,21 @@ def resolve(db: Database, job_id: str, *, charged: bool) -> Event | None:
         if locked.state is State.RECONCILING:
             if not charged:
                 return _send_again(session, locked)
-            return _give_up(session, locked, CostState.CHARGED)
+            return _give_up(session, locked, CostState.CHARGED, micros)
         if not locked.state.terminal:
             raise JobStateInvalid(state=locked.state)
-        return _correct(session, locked, charged)
+        return _correct(session, locked, charged, micros)
 
     return db.write(work)
+
+
+def owner(db: Database, job_id: str) -> str:
+    """The user whose job it is.
+
+    Raises:
+        NotFound: when there is no such job.
+    """
+    return db.read(lambda session: _user(session, job_id))
 
 
 def of_job(db: Database, job_id: str) -> list[Intent]:
@@ -280,9 +295,15 @@ def of_job(db: Database, job_id: str) -> list[Intent]:
     return intents.of_job(db, job_id)
 
 
-def unsettled(db: Database) -> list[Unsettled]:
-    """Every intent whose cost is uncertain, oldest first."""
-    return [Unsettled(intent_from_row(row[:-1]), State(row[-1])) for row in db.rows(_UNCERTAIN)]
+def unsettled(
+    db: Database, *, after: tuple[int, str] = (-1, ""), limit: int = _NO_LIMIT
+) -> list[Unsettled]:
+    """Intents whose cost is uncertain, oldest first, after the position (create_time, job_id).
+
+    A job has at most one.
+    """
+    rows = db.rows(_UNCERTAIN, after_time=after[0], after_id=after[1], most=limit)
+    return [Unsettled(intent_from_row(row[:-1]), State(row[-1])) for row in rows]
 
 
 def _can_go_on(locked: Locked, intent: Intent) -> bool:
@@ -335,13 +356,15 @@ def _send_again(session: Session, locked: Locked, outcome: Outcome = Outcome.NOT
     )
 
 
-def _give_up(session: Session, locked: Locked, cost: CostState) -> Event:
+def _give_up(
+    session: Session, locked: Locked, cost: CostState, charged_micros: int | None = None
+) -> Event:
     intent = intents.lock_unsettled(session, locked.run.job_id)
     if intent is None or locked.state is not State.RECONCILING:
         raise LeaseLost
     if cost is CostState.CHARGED:
         intents.settle(session, locked.run.job_id, intent.number, Outcome.ACCEPTED)
-    return fail_locked(session, locked, _outcome_unknown(intent), cost)
+    return fail_locked(session, locked, _outcome_unknown(intent), cost, charged_micros)
 
 
 def _outcome_unknown(intent: Intent) -> JobFailure:
@@ -352,10 +375,11 @@ def _outcome_unknown(intent: Intent) -> JobFailure:
     )
 
 
-def _correct(session: Session, locked: Locked, charged: bool) -> Event:
+def _correct(session: Session, locked: Locked, charged: bool, micros: int | None = None) -> Event:
     cost = CostState.CHARGED if charged else CostState.RELEASED
     estimated = locked.cost.estimated_micros
-    actual = estimated if charged else None
+    spent = estimated if micros is None else micros
+    actual = spent if charged else None
     event = apply(session, locked, EventType.UPDATED, cost_state=cost, cost_actual=actual)
     intent = intents.lock_unsettled(session, locked.run.job_id)
     if intent is not None:
@@ -365,7 +389,7 @@ def _correct(session: Session, locked: Locked, charged: bool) -> Event:
     usage_days.settled(
         session, user_id, accept_ms, model, charged=actual or 0, uncertain=-estimated
     )
-    budgets.settle(session, user_id, accept_ms, 0, 0 if charged else -estimated)
+    budgets.settle(session, user_id, accept_ms, 0, (actual or 0) - estimated)
     return event
 
 

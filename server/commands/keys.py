@@ -3,17 +3,7 @@
 import time
 from typing import NamedTuple
 
-from core.api_keys import (
-    DAY_MS,
-    LONGEST_LIFE_MS,
-    SHOWN_CHARACTERS,
-    USUAL_LIFE_MS,
-    ApiKey,
-    hash_of,
-    new_secret,
-)
-from core.errors import field_invalid
-from core.ids import new_id
+from core.api_keys import ApiKey
 from core.process.telemetry import get_logger
 from core.store import Database
 from core.store import keys as key_store
@@ -50,17 +40,9 @@ class Keys:
         """
         for scope in wanted.scopes:
             require_scope(scope)
-        now, secret = self._db.now_ms(), new_secret()
-        key = ApiKey(
-            api_key_id=new_id(),
-            user_id=user_id,
-            label=wanted.label,
-            secret_prefix=secret[:SHOWN_CHARACTERS],
-            scopes=wanted.scopes,
-            create_time=now,
-            expire_time=_expire_time(wanted.expire_time, now),
+        made, secret = key_store.issue(
+            self._db, user_id, wanted.label, wanted.scopes, wanted.expire_time, self._most
         )
-        made = key_store.create(self._db, key, hash_of(secret), self._most)
         log.info("api_key_created", user_id=user_id, api_key_id=made.api_key_id)
         return NewKey(made, secret)
 
@@ -93,14 +75,3 @@ class Keys:
         key = key_store.revoke(self._db, user_id, api_key_id)
         log.info("api_key_revoked", user_id=user_id, api_key_id=api_key_id)
         return key
-
-
-def _expire_time(asked: int | None, now: int) -> int:
-    if asked is None:
-        return now + USUAL_LIFE_MS
-    if asked <= now:
-        raise field_invalid("expire_time", "must be in the future")
-    if asked > now + LONGEST_LIFE_MS:
-        days = LONGEST_LIFE_MS // DAY_MS
-        raise field_invalid("expire_time", f"must be at most {days} days away")
-    return asked

@@ -58,7 +58,7 @@ class Mapper:
     def __init__(self, addresses: Addresses, currency: str, max_outputs: int) -> None:
         self._addresses = addresses
         self.currency = currency
-        self._max_outputs = max_outputs
+        self.max_outputs = max_outputs
 
     def expire_time_s(self, ttl_seconds: int | None = None) -> int:
         """When addresses end that are made now, in seconds of the epoch."""
@@ -70,9 +70,9 @@ class Mapper:
 
     def job_fields(self, job: Job, queue: QueueInfo | None = None) -> Any:
         """The same as the fields of a job, for a message that has several."""
-        return self._job_fields(job.to_json_alone(), job.outputs, job.result, queue)
+        return self.fields_of(job.to_json_alone(), job.outputs, job.result, queue)
 
-    def _job_fields(
+    def fields_of(
         self,
         values: dict[str, Any],
         outputs: Iterable[Media],
@@ -164,7 +164,7 @@ class Mapper:
 
     def model_to_proto(self, model: Model, now_ms: int) -> model_pb2.Model:
         """A model of the catalog, as it is at that time."""
-        return model_to_proto(model, self.currency, self._max_outputs, now_ms)
+        return model_to_proto(model, self.currency, self.max_outputs, now_ms)
 
     def estimate_to_proto(self, estimate: Estimate | Unpriced) -> pb.EstimateCostResponse.Estimate:
         """The price and the queue of one model, or why it can't be priced."""
@@ -255,9 +255,12 @@ class Mapper:
         self, job: Job, now_ms: int, queue: QueueInfo | None = None
     ) -> pb.WatchEvent:
         """A job in a snapshot; it has no revision of its own there."""
+        return self.current_fields_to_proto(self.job_fields(job, queue), now_ms)
+
+    def current_fields_to_proto(self, fields: dict[str, Any], now_ms: int) -> pb.WatchEvent:
+        """The same of the fields of a job."""
         return pb.WatchEvent(
-            event_time=timestamp(now_ms),
-            job=_job_event(pb.JobEvent.CURRENT, self.job_fields(job, queue)),
+            event_time=timestamp(now_ms), job=_job_event(pb.JobEvent.CURRENT, fields)
         )
 
 

@@ -14,6 +14,7 @@ from rushes.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
     admin_service_pb2,
+    admin_service_pb2_grpc,
     analysis_service_pb2,
     assistant_service_pb2,
     media_service_pb2,
@@ -30,6 +31,7 @@ from rushes.v1 import (
 )
 from server.parts import Parts
 from server.services.account import build_account_service
+from server.services.admin import build_admin_service
 from server.services.media import build_media_service
 from server.services.notifications import build_notification_service
 from server.services.shares import build_share_service
@@ -78,6 +80,11 @@ SERVICES = (
         share_service_pb2_grpc.add_ShareServiceServicer_to_server,
     ),
     Service(
+        admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
+        build_admin_service,
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server,
+    ),
+    Service(
         webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
         build_webhook_service,
         webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server,
@@ -85,7 +92,6 @@ SERVICES = (
 )
 # Of the contract, but not built yet: each method answers METHOD_UNIMPLEMENTED.
 PLANNED: tuple[ServiceDescriptor, ...] = (
-    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
     analysis_service_pb2.DESCRIPTOR.services_by_name["AnalysisService"],
     assistant_service_pb2.DESCRIPTOR.services_by_name["AssistantService"],
     reporter_service_pb2.DESCRIPTOR.services_by_name["ReporterService"],

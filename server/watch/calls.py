@@ -15,16 +15,20 @@ from core.telling.stream import EventStream
 from core.tokens import Tokens
 from server.fair_executor import FairExecutor
 from server.mapping import Mapper
+from server.mapping.admin import AdminMapper
 from server.principal import Principal
 from server.watch.board import Board
+from server.watch.everyone import Everyone
 from server.watch.hub import Hub
 from server.watch.keyed import KeyedWatches
 from server.watch.lines import NOTIFICATIONS, LineMaker
+from server.watch.outlet import Write
+from server.watch.overseer import Overseer
 from server.watch.places import Places
-from server.watch.query import WatchQuery
+from server.watch.query import AllQuery, WatchQuery
 from server.watch.reader import Reader
 from server.watch.tasks import Tasks
-from server.watch.watcher import Watcher, Write
+from server.watch.watcher import Watcher
 
 log = get_logger(__name__)
 
@@ -53,7 +57,9 @@ class WatchCalls:
         self._tokens = tokens
         self._tasks = Tasks()
         self._reader = Reader(db, pool, LineMaker(mapper))
-        self._hub = Hub(settings, self._reader, stream, self._tasks)
+        self._admin_mapper = AdminMapper(mapper)
+        self._everyone = Everyone(self._reader, self._admin_mapper, self._tasks)
+        self._hub = Hub(settings, self._reader, stream, self._tasks, self._everyone)
         self._places = Places(queues, pool, lambda: self._hub.feeds)
         self._board = Board(self._reader, self._hub.wake_all)
         # How many watches with notifications each user has open.
@@ -103,6 +109,26 @@ class WatchCalls:
         finally:
             self._told.subtract(told)
             self._keyed.remove(principal.api_key_id, watcher)
+
+    async def serve_all(self, principal: Principal, query: AllQuery, write: Write) -> None:
+        """The same for an administrator's watch over all users."""
+        overseer = Overseer(
+            hub=self._hub,
+            everyone=self._everyone,
+            reader=self._reader,
+            mapper=self._admin_mapper,
+            principal=principal,
+            query=query,
+            write=write,
+            stuck_seconds=self._settings.watcher_stuck_seconds,
+        )
+        try:
+            self._keyed.add(principal.api_key_id, overseer)
+            await overseer.serve()
+        except grpc.aio.InternalError:
+            log.debug("watcher_gone", user_id=principal.user_id)
+        finally:
+            self._keyed.remove(principal.api_key_id, overseer)
 
     async def _note_watched_forever(self) -> None:
         """Notes each minute who is told of notifications, for digests after an absence."""

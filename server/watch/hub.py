@@ -10,6 +10,7 @@ is the tail.
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Collection
 
 from core.errors import DependencyUnavailable, RushesError, ServerDraining, TooManyWatches
@@ -17,6 +18,7 @@ from core.process import metrics
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
 from core.telling.stream import EventStream, StreamTail
+from server.watch.everyone import Everyone
 from server.watch.feed import Feed
 from server.watch.reader import Reader
 from server.watch.signal import Signal
@@ -37,12 +39,18 @@ class Hub:
     """The feeds of the users who are watched in this process. Belongs to one event loop."""
 
     def __init__(
-        self, settings: Settings, reader: Reader, stream: EventStream, tasks: Tasks
+        self,
+        settings: Settings,
+        reader: Reader,
+        stream: EventStream,
+        tasks: Tasks,
+        everyone: Everyone,
     ) -> None:
         self._settings = settings
         self._reader = reader
         self._stream = stream
         self._work = tasks
+        self._everyone = everyone
         self._feeds: dict[str, Feed] = {}
         self._tails: dict[int, _Tail] = {}
         self._signals: set[Signal] = set()
@@ -63,8 +71,8 @@ class Hub:
     def drain(self) -> None:
         """Makes every watcher end, with the reason and a token."""
         self.draining.set()
-        for feed in self._feeds.values():
-            feed.wake()
+        for signal in self._signals:
+            signal.make_due()
 
     @property
     def feeds(self) -> Collection[Feed]:
@@ -111,12 +119,40 @@ class Hub:
         if not feed.watchers and self._feeds.get(feed.user_id) is feed:
             del self._feeds[feed.user_id]
 
+    def attach_all(self, user_id: str, *, ticks: bool) -> Signal:
+        """The signal that wakes a watcher over all users; at its end to be given to `detach_all`.
+
+        Raises:
+            TooManyWatches: when the user has as many of these as it may.
+            ServerDraining: when the process is ending.
+        """
+        if self.draining.is_set():
+            raise ServerDraining
+        if Counter(self._everyone.watchers.values())[user_id] >= self._settings.max_watches:
+            raise TooManyWatches(limit=self._settings.max_watches)
+        signal = Signal()
+        self._everyone.add(signal, user_id, ticks=ticks)
+        self._signals.add(signal)
+        metrics.WATCHERS.inc()
+        return signal
+
+    def detach_all(self, signal: Signal) -> None:
+        """Forgets the watcher."""
+        self._everyone.remove(signal)
+        self._signals.discard(signal)
+        signal.close()
+        metrics.WATCHERS.dec()
+
     async def hears(self, user_id: str) -> None:
         """Waits until the tail of the user's stream reads, but not for long."""
-        await self._tail_of(user_id).started()
+        await self._tail(self._stream.shard_of(user_id)).started()
 
-    def _tail_of(self, user_id: str) -> "_Tail":
-        shard = self._stream.shard_of(user_id)
+    async def hears_all(self) -> None:
+        """The same for the tails of all streams."""
+        tails = [self._tail(shard) for shard in range(self._settings.stream_shards)]
+        await asyncio.gather(*(tail.started() for tail in tails))
+
+    def _tail(self, shard: int) -> "_Tail":
         tail = self._tails.get(shard)
         if tail is None:
             tail = self._tails[shard] = _Tail(self._stream.tail(shard))
@@ -126,6 +162,8 @@ class Hub:
     async def _leave_shards(self) -> None:
         """Ends the tails of shards without watchers here."""
         watched = {self._stream.shard_of(user_id) for user_id in self._feeds}
+        if self._everyone.watchers:
+            watched |= set(range(self._settings.stream_shards))
         while left := self._tails.keys() - watched:
             # A watch that is opened meanwhile gets a new one.
             tail = self._tails.pop(left.pop())
@@ -145,6 +183,8 @@ class Hub:
                         feed = self._feeds.get(row.user_id)
                         if feed is not None:
                             feed.offer(row)
+                    if self._everyone.watchers:
+                        self._everyone.offer(rows)
             except DependencyUnavailable as error:
                 log.warning("stream_unreachable", error=type(error.__cause__ or error).__name__)
                 tail.begun.clear()
@@ -168,12 +208,13 @@ class Hub:
     async def _compare_all(self) -> None:
         """Compares each user once within `compare_seconds`, one part of the users after another."""
         users = [user for user, feed in self._feeds.items() if feed.head is not None]
-        if users:
+        if users or self._everyone.watchers:
             await self._compare_epoch()
         parts = [users[at : at + COMPARE_USERS] for at in range(0, len(users), COMPARE_USERS)]
         for part in parts or [[]]:
             await asyncio.sleep(self._settings.compare_seconds / max(len(parts), 1))
             await self._compare(part)
+        await self._compare_everyone()
         await self._leave_shards()
 
     async def _compare_epoch(self) -> None:
@@ -192,13 +233,25 @@ class Hub:
         told = time.monotonic() + LATE_SECONDS / 2
         await asyncio.sleep(LATE_SECONDS)
         for feed, revision in self._behind(found):
-            tail = self._tail_of(feed.user_id)
+            tail = self._tail(self._stream.shard_of(feed.user_id))
             if tail.lags_behind(told):
                 # A tail that is late may still bring it, and much else. The next comparison sees.
                 continue
             feed.expect(revision)
             if tail.stream.is_idle:
                 # It did not bring it: after a wipe of the stream it can be deaf where it stands.
+                tail.stream.forget_position()
+
+    async def _compare_everyone(self) -> None:
+        """Finds what was never told to those who watch all users."""
+        if not self._everyone.watchers or not await self._everyone.compare():
+            return
+        # The tails may just be bringing it.
+        await asyncio.sleep(LATE_SECONDS)
+        for user_id, revision in (await self._everyone.compare()).items():
+            self._everyone.expect(user_id, revision)
+            tail = self._tail(self._stream.shard_of(user_id))
+            if tail.stream.is_idle:
                 tail.stream.forget_position()
 
     def _behind(self, revisions: dict[str, int]) -> list[tuple[Feed, int]]:
@@ -214,6 +267,7 @@ class Hub:
         self._feeds.clear()
         for feed in feeds:
             feed.wake()
+        self._everyone.reset()
 
 
 class _Tail:

@@ -1,12 +1,15 @@
 """The parsed request of a watch: filters, intervals, and where to go on."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from core.jobs import State
 from server.watch.lines import JOBS
 
 CHECKPOINT_MS = (1_000, 15_000, 60_000)  # least, usual, most
 PROGRESS_MS = (50, 250, 60_000)
+# The least of a watch over all users.
+ALL_PROGRESS_MS = 250
 
 
 class Filtered(Protocol):
@@ -57,3 +60,28 @@ class WatchQuery:
         if self.batch_id and job.batch_id != self.batch_id:
             return False
         return not self.labels or self.labels <= job.labels.items()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllQuery:
+    """A parsed WatchAllJobsRequest. Times in milliseconds; an empty filter lets all jobs pass."""
+
+    states: frozenset[State]
+    user_ids: frozenset[str]
+    models: frozenset[str]
+    progress_ms: int | None
+    checkpoint_ms: int
+    prompts: bool
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The filters by name."""
+        return {"states": self.states, "user_ids": self.user_ids, "models": self.models}
+
+    def wants(self, user_id: str, model: str, state: State) -> bool:
+        """Whether a job passes the filters."""
+        return (
+            state in self.states
+            and (not self.user_ids or user_id in self.user_ids)
+            and (not self.models or model in self.models)
+        )

@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from core.announcements import Announcement
+from core.events import UserChange
 from core.jobs import Job, State
-from core.store import Database, announcements, events, inbox
+from core.store import Database, all_jobs, announcements, events, inbox, jobs
 from core.store.announcements import AnnouncementChange
 from core.store.durations import Durations
 from core.store.events import Snapshot
 from server.fair_executor import FairExecutor
 from server.watch.lines import NOTIFICATIONS, VIEWS, Line, LineMaker
-from server.watch.query import WatchQuery
+from server.watch.query import AllQuery, WatchQuery
 from server.watch.returns import PAGE_LINES, Missed, Returns
 
 T = TypeVar("T")
@@ -83,6 +84,34 @@ class Reader:
 
     def _as_of_now(self, jobs: Sequence[Job]) -> list[Job]:
         return self._durations.as_of_now(jobs)
+
+    def newest_jobs(self, query: AllQuery, below: tuple[int, str] | None, limit: int) -> list[Job]:
+        """A page of the snapshot of a watch over all users; for a thread of the pool."""
+        return self._as_of_now(all_jobs.newest(self._db, **query.filters, below=below, limit=limit))
+
+    async def count_jobs(self, query: AllQuery, user_id: str) -> int:
+        """How many jobs the snapshot of a watch over all users would have without a limit."""
+        return await self.run(lambda: all_jobs.count(self._db, **query.filters), user_id)
+
+    async def changed_since(self, since: int) -> tuple[int, dict[str, int]]:
+        """The time, and the last revision of each user who changed at `since` or later."""
+        return await self.run(lambda: all_jobs.changed_since(self._db, since))
+
+    async def missed_of(
+        self, heads: dict[str, int | None], since: int
+    ) -> dict[str, tuple[int, list[UserChange]]]:
+        """The next changes of users above their heads, each with the head. That of a user whose
+        head is None is where the user stood at `since`."""
+
+        def read(user_id: str, known: int | None) -> tuple[int, list[UserChange]]:
+            head = all_jobs.stood_at(self._db, user_id, since) if known is None else known
+            return head, events.events_after(self._db, user_id, head, PAGE_LINES)
+
+        return await self.run(lambda: {user: read(user, head) for user, head in heads.items()})
+
+    async def has_ended(self, job_id: str) -> bool:
+        """Whether the job has ended."""
+        return bool(await self.run(lambda: jobs.ended(self._db, [job_id])))
 
     async def announcements(self, user_id: str) -> list[Announcement]:
         """The announcements that the user has not read, oldest first."""

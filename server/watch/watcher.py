@@ -6,19 +6,10 @@ While a write is under way, newer progress of a job replaces the older. Durable 
 merged. A slow watcher delays no other watcher.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-from core.errors import (
-    CredentialsExpired,
-    CredentialsInvalid,
-    NotFound,
-    RequestError,
-    ServerDraining,
-    WatcherTooSlow,
-)
+from core.errors import NotFound, RequestError
 from core.jobs import Job, State
 from core.process import failpoints, metrics
 from core.store.events import SNAPSHOT_JOBS, Snapshot
@@ -32,11 +23,11 @@ from server.watch.feed import Feed
 from server.watch.frames import event_frame, response
 from server.watch.hub import Hub
 from server.watch.lines import JOBS, NOTIFICATIONS, Line
+from server.watch.outlet import Outlet, Write
 from server.watch.places import Places
 from server.watch.query import WatchQuery
 from server.watch.reader import Reader
 from server.watch.returns import Missed
-from server.watch.signal import Signal
 
 # A client takes responses of 4 MiB unless it says otherwise; one job has at most some 100 KiB.
 RESPONSE_BYTES = 256 * 1024
@@ -45,41 +36,26 @@ SNAPSHOT_PARTS = 50
 # So few are made sooner than a thread has begun.
 FEW_JOBS = 5
 TOO_OLD = "the token is too old"
-REVOKED = "The API key was revoked."
-# What a write that is under way when the key is revoked may still take.
-REVOKED_WRITE_SECONDS = 1.0
-Write = Callable[[bytes], Awaitable[None]]
 
 
-class Watcher:
+class Watcher(Outlet):
     """Serves one WatchJobs call."""
 
     __slots__ = (
         "_announced",
-        "_begun",
         "_board",
-        "_checkpoint_at",
         "_epoch",
-        "_expire_at",
-        "_gave_up",
-        "_hub",
         "_last",
         "_mapper",
         "_places",
-        "_principal",
         "_progress_at",
         "_query",
         "_reader",
-        "_revoked",
-        "_signal",
-        "_stuck_seconds",
-        "_task",
         "_token",
         "_token_of",
         "_tokens",
         "_told",
         "_unfinished",
-        "_write",
     )
 
     def __init__(
@@ -96,70 +72,47 @@ class Watcher:
         write: Write,
         stuck_seconds: float,
     ) -> None:
-        self._hub = hub
+        super().__init__(
+            hub=hub,
+            principal=principal,
+            write=write,
+            stuck_seconds=stuck_seconds,
+            checkpoint_ms=query.checkpoint_ms,
+        )
         self._reader = reader
         self._places = places
         self._board = board
         self._announced = board.number
         self._mapper = mapper
         self._tokens = tokens
-        self._principal = principal
         self._query = query
-        self._write = write
-        self._stuck_seconds = stuck_seconds
         self._epoch = ""
         self._last = 0
         # The jobs that the watch wants, if it has to know them.
         self._unfinished: set[str] | None = set() if query.follows_jobs else None
         # The number of the latest tick that was sent, or that the filters kept back.
         self._told = 0
-        self._checkpoint_at = self._progress_at = float("-inf")
-        # Both clocks run alike; this one does not jump.
-        self._expire_at = time.monotonic() + principal.expire_time / 1000 - time.time()
-        self._signal = Signal()
+        self._progress_at = float("-inf")
         self._token = b""
         self._token_of: tuple[str, int, bool] | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._gave_up = False
-        self._begun = False
-        self._revoked = False
 
-    async def serve(self) -> None:
-        """Writes until the caller leaves or the watch is done.
+    async def _run(self) -> None:
+        point = self._read_token()
+        while True:
+            self._epoch = self._hub.epoch
+            feed, self._signal = self._hub.attach(self._principal.user_id)
+            try:
+                self._signal.give_up = self._give_up
+                await self._hub.hears(self._principal.user_id)
+                if await self._begin(feed, point) or await self._follow(feed):
+                    return
+            finally:
+                self._hub.detach(feed, self._signal)
+            # Another history began, and the token stands for something of the old one.
+            point = ResumePoint("", 0)
 
-        Raises:
-            RequestError: why the server ends the stream; the last event says it too.
-        """
-        self._task = asyncio.current_task()
-        try:
-            point = self._read_token()
-            while True:
-                self._epoch = self._hub.epoch
-                feed, self._signal = self._hub.attach(self._principal.user_id)
-                try:
-                    self._signal.give_up = self._give_up
-                    await self._hub.hears(self._principal.user_id)
-                    if await self._begin(feed, point) or await self._follow(feed):
-                        return
-                finally:
-                    self._hub.detach(feed, self._signal)
-                # Another history began, and the token stands for something of the old one.
-                point = ResumePoint("", 0)
-        except RequestError as error:
-            if self._begun and not isinstance(error, WatcherTooSlow):
-                await self._send_end(error)
-            raise
-        except asyncio.CancelledError:
-            if self._gave_up and self._task is not None and not self._task.uncancel():
-                raise WatcherTooSlow from None
-            raise
-
-    def revoke(self) -> None:
-        """Ends the watch, because the API key that it was opened with was revoked."""
-        self._revoked = True
-        if self._signal.write_until != float("inf"):
-            self._signal.write_until = time.monotonic() + REVOKED_WRITE_SECONDS
-        self._signal.make_due()
+    def _end_response(self, error: RequestError) -> bytes:
+        return response([event_frame(end_to_proto(error.reason))], self._resume_token(True))
 
     def _read_token(self) -> ResumePoint | None:
         token = self._query.resume_token
@@ -328,25 +281,6 @@ class Watcher:
         self._announced = self._board.number
         return frames if self._query.parts & NOTIFICATIONS else []
 
-    def _is_due(self) -> bool:
-        """Whether a response is due though nothing has happened.
-
-        Raises:
-            ServerDraining, CredentialsExpired, CredentialsInvalid: when the watch must end now.
-        """
-        self._signal.is_due = False
-        if self._hub.draining.is_set():
-            raise ServerDraining
-        self._refuse_revoked()
-        now = time.monotonic()
-        if self._expire_at <= now:
-            raise CredentialsExpired
-        return self._checkpoint_at <= now
-
-    def _refuse_revoked(self) -> None:
-        if self._revoked:
-            raise CredentialsInvalid(REVOKED)
-
     def _take(self, lines: list[Line]) -> list[bytes]:
         """Frames of as many lines as fit into a response. `last` moves past all lines of those.
 
@@ -422,25 +356,7 @@ class Watcher:
         Raises:
             CredentialsInvalid: when the API key was revoked; a replay can be long.
         """
-        self._refuse_revoked()
-        failpoints.hit("watch.before_send")
-        now = time.monotonic()
-        self._signal.write_until = now + self._stuck_seconds
-        try:
-            await self._write(response(frames, self._resume_token(whole)))
-        finally:
-            self._signal.write_until = float("inf")
-        self._checkpoint_at = time.monotonic() + self._query.checkpoint_ms / 1000
-        self._begun = True
-
-    async def _send_end(self, error: RequestError) -> None:
-        """Says why the stream ends. The hub does not look after this write any more."""
-        end = response([event_frame(end_to_proto(error.reason))], self._resume_token(True))
-        try:
-            async with asyncio.timeout(self._stuck_seconds):
-                await self._write(end)
-        except TimeoutError:
-            raise WatcherTooSlow from None
+        await self._put(response(frames, self._resume_token(whole)))
 
     def _resume_token(self, whole: bool) -> bytes:
         """The token of `last`. Progress moves nothing on, so most responses have the last one."""
@@ -450,12 +366,6 @@ class Watcher:
             self._token = self._tokens.resume(self._principal.user_id, point).encode()
             self._token_of = of
         return self._token
-
-    def _give_up(self) -> None:
-        """Ends the write that is under way, which takes too long."""
-        self._gave_up = True
-        if self._task is not None:
-            self._task.cancel()
 
 
 def _count_lag(lines: list[Line]) -> None:

@@ -34,6 +34,9 @@ MAY_NAME = {
     "GetUsage": {"user_id", "start_time", "end_time"},
     "GetBudget": {"user_id"},
     "CreateApiKey": {"scopes"},
+    "PauseQueue": {"queue"},
+    "ResumeQueue": {"queue"},
+    "SetBudget": {"owner", "user_id"},
     # With whom, and the words to that user.
     "CreateShare": {"user_id", "message"},
     # Of a webhook only what an update may change is taken, and `state` is such a field.

@@ -121,6 +121,11 @@ class LeaseKeeper(LoopPart):
         """How long a lease holds."""
         return int(self._lease_seconds * 1000)
 
+    @property
+    def held_count(self) -> int:
+        """How many runs this process has now."""
+        return len(self._held())
+
     def stop(self) -> None:
         """Asks every run of this process to hand its job back, also those that are just claimed.
 

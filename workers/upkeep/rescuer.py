@@ -6,7 +6,9 @@ means nothing. When the queue itself can't be reached, it runs the jobs in this 
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 
 import structlog
 
@@ -26,7 +28,10 @@ MOST_WAKE_UPS = 64
 
 
 class Rescuer(LoopPart):
-    """Wakes workers for jobs that wait, ends overdue jobs, and adopts what dead workers left."""
+    """Wakes workers for jobs that wait, ends overdue jobs, and adopts what dead workers left.
+
+    It also tells of this process, and calls `on_drain` when an administrator wants it to end.
+    """
 
     def __init__(
         self,
@@ -38,6 +43,7 @@ class Rescuer(LoopPart):
         changes: Changes,
         pipeline: Pipeline,
         journal: Journal,
+        on_drain: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._queues = queues
@@ -46,6 +52,8 @@ class Rescuer(LoopPart):
         self._changes = changes
         self._pipeline = pipeline
         self._journal = journal
+        self._on_drain = on_drain
+        self._version = version("rushes-server")
         self._own_threads = ThreadPoolExecutor(settings.worker_threads, "queueless")
         self._own_room = threading.Semaphore(settings.worker_threads)
         self._beat_at = float("-inf")
@@ -67,6 +75,8 @@ class Rescuer(LoopPart):
 
     def _round(self) -> None:
         self._beat()
+        if workers.shall_end(self._db, self._pipeline.worker_id):
+            self._on_drain()
         for queue in self._queues:
             self._top_up(queue)
         failpoints.hit("rescue.middle")
@@ -76,7 +86,14 @@ class Rescuer(LoopPart):
     def _beat(self) -> None:
         now = time.monotonic()
         if now - self._beat_at >= self._settings.heartbeat_seconds:
-            workers.beat(self._db, self._pipeline.worker_id, self._queues)
+            workers.beat(
+                self._db,
+                self._pipeline.worker_id,
+                self._queues,
+                threads=self._settings.worker_threads,
+                running=self._pipeline.keeper.held_count,
+                version=self._version,
+            )
             self._beat_at = now
 
     def _top_up(self, queue: str) -> None:

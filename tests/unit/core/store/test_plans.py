@@ -25,7 +25,7 @@ from tests.unit.core.store.test_parts import statements
 # They have a row for each process, provider, limit or queue, or for what an operator says.
 SMALL = {
     *("worker", "leader", "circuit", "budget", "meta", "queue_ranks", "schema_migration"),
-    "announcement",
+    *("announcement", "queue_pause"),
 }
 # Indexes that have nothing but jobs that wait or run, or what is not settled yet. Such an index may
 # be read whole, in its order up to a limit or by who counts what is live.
@@ -50,6 +50,7 @@ OF_A_USER = {"user_id", "revision", "create_time", "end_time"}
 ONE_ROW = {"user_stream", "flow"}
 # What reads a table whole, and why it may.
 READS = {
+    "all_jobs._STOOD": "goes back over one user's changes of some seconds, to the first before",
     "ranks._NUMBER": "reads a whole queue and its flows; seldom, and in one process",
     "overview._WAITING": "reads all flows, which are fewer than jobs; each 5 s, in one process",
     "overview._OLDEST": "the same, and one job of each flow",

@@ -17,8 +17,10 @@ from rushes.v1 import media_service_pb2 as pb
 from server.fair_executor import FairExecutor
 from server.mapping import Mapper
 from server.mapping.addresses import Signed
+from server.mapping.admin import AdminMapper
 from server.principal import Principal
 from server.watch.board import Board
+from server.watch.everyone import Everyone
 from server.watch.hub import Hub
 from server.watch.lines import LineMaker
 from server.watch.places import Places
@@ -94,7 +96,8 @@ class Place:
         queues = Queues(self.db, settings.user_concurrency)
         self.background = Tasks()
         self.reader = Reader(self.db, self.pool, LineMaker(self.mapper))
-        self.hub = Hub(settings, self.reader, self.stream, self.background)
+        everyone = Everyone(self.reader, AdminMapper(self.mapper), self.background)
+        self.hub = Hub(settings, self.reader, self.stream, self.background, everyone)
         self.places = Places(queues, self.pool, lambda: self.hub.feeds)
         self.board = Board(self.reader, self.hub.wake_all)
         self.tasks: list[asyncio.Task[None]] = []

@@ -1,0 +1,118 @@
+"""The jobs of all users that have not ended, and which users changed lately, for administrators."""
+
+import functools
+from collections.abc import Collection
+
+from core.jobs import UNFINISHED, Job, State
+from core.store.engine.database import Database, Session
+from core.store.engine.sql import Statement, name_part_by_dialect
+from core.store.rows import jobs_from_rows
+
+# SQLite follows this hint; otherwise it might sort all of these jobs.
+name_part_by_dialect("by_job_live", sqlite="INDEXED BY job_live", postgres="")
+# The same for changes: it might read all of them in the order of their users.
+name_part_by_dialect("by_job_event_time", sqlite="INDEXED BY job_event_time", postgres="")
+# Up to which revision each user changed since a time. Index: `job_event_time`.
+_CHANGED = Statement("""
+    SELECT user_id, max(revision) FROM job_event {by_job_event_time}
+    WHERE event_time >= :since GROUP BY user_id
+""")
+# The user's last revision before a time. Index: the primary key.
+_STOOD = Statement("""
+    SELECT revision FROM job_event WHERE user_id = :user_id AND event_time + 0 < :time
+    ORDER BY revision DESC LIMIT 1
+""")
+_END = (2**62, "~")
+
+
+def newest(
+    db: Database,
+    *,
+    states: Collection[State],
+    user_ids: Collection[str] = (),
+    models: Collection[str] = (),
+    below: tuple[int, str] | None = None,
+    limit: int,
+) -> list[Job]:
+    """Jobs in these of the states that are no end, newest first, below (create_time, job_id).
+
+    An empty filter lets all jobs pass.
+    """
+    time, job_id = below or _END
+    values = _values(states, user_ids, models) | {"time": time, "job_id": job_id, "most": limit}
+    statement = _newest(bool(user_ids), bool(models))
+
+    def work(session: Session) -> list[Job]:
+        return jobs_from_rows(session, session.rows(statement, **values))
+
+    return db.read(work)
+
+
+def count(
+    db: Database,
+    *,
+    states: Collection[State],
+    user_ids: Collection[str] = (),
+    models: Collection[str] = (),
+) -> int:
+    """How many jobs these are."""
+    values = _values(states, user_ids, models)
+    row = db.row(_count(bool(user_ids), bool(models)), **values)
+    return int(row[0]) if row else 0
+
+
+def changed_since(db: Database, since: int) -> tuple[int, dict[str, int]]:
+    """The time, and the last revision of each user who changed at `since` or later."""
+
+    def work(session: Session) -> tuple[int, dict[str, int]]:
+        rows = session.rows(_CHANGED, since=since)
+        return session.now_ms(), {row[0]: int(row[1]) for row in rows}
+
+    return db.read(work)
+
+
+def stood_at(db: Database, user_id: str, time: int) -> int:
+    """The user's last revision before the time, as far as changes are kept; 0 for none."""
+    row = db.row(_STOOD, user_id=user_id, time=time)
+    return int(row[0]) if row else 0
+
+
+def _values(
+    states: Collection[State], user_ids: Collection[str], models: Collection[str]
+) -> dict[str, object]:
+    return {
+        "states": sorted(UNFINISHED & set(states)),
+        "user_ids": sorted(user_ids),
+        "models": sorted(models),
+    }
+
+
+@functools.cache
+def _newest(of_users: bool, of_models: bool) -> Statement:
+    """Indexes: `job_live`, in its order up to the limit; or of some users `job_user_state`."""
+    # `+ 0` keeps PostgreSQL from reading all jobs of the users in the wanted order.
+    order, index = ("+ 0", "by_job_user_state") if of_users else ("", "by_job_live")
+    return Statement(f"""
+        SELECT {{job_columns}} FROM job {{{index}}}
+        WHERE {_wanted(of_users, of_models)}
+            AND (job.create_time, job.job_id) < (:time, :job_id)
+        ORDER BY job.create_time {order} DESC, job.job_id DESC LIMIT :most
+    """)
+
+
+@functools.cache
+def _count(of_users: bool, of_models: bool) -> Statement:
+    """Indexes: `job_unfinished`; or of some users `job_user_state`."""
+    index = "by_job_user_state" if of_users else "by_job_unfinished"
+    return Statement(f"""
+        SELECT count(*) FROM job {{{index}}} WHERE {_wanted(of_users, of_models)}
+    """)
+
+
+def _wanted(of_users: bool, of_models: bool) -> str:
+    conditions = ["{unfinished}", "job.state = ANY(:states)"]
+    if of_users:
+        conditions = ["job.user_id = ANY(:user_ids)", "job.state = ANY(:states)"]
+    if of_models:
+        conditions.append("job.model = ANY(:models)")
+    return " AND ".join(conditions)
