@@ -38,8 +38,8 @@ from tests.security.calls import (
 )
 
 Code = grpc.StatusCode
-# Ids that name nothing of anybody: the caller gives them.
-OWN = {"request_id", "user_id"}
+# Ids that name nothing of anybody: the caller gives them, or a worker process itself.
+OWN = {"request_id", "user_id", "user_ids", "worker_id"}
 # Ids of what is no user's but all users'.
 OF_ALL = {"announcement_id", "announcement_ids"}
 MALFORMED = {
