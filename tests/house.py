@@ -108,7 +108,7 @@ class Caller:
         """How the call is refused; a call that is not fails the test."""
         try:
             answer = self.call(method, request)
-            for _ in answer if method == "WatchJobs" else ():
+            for _ in answer if METHODS[method].server_streaming else ():
                 break
         except grpc.RpcError as error:
             return read_refusal(error)
