@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.media import Media, MediaType
+from core.recipes import Recipe
 
 DAY_MS = 24 * 3600 * 1000
 # For so long a share is listed after it has ended.
@@ -30,8 +31,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class SharedItem:
-    """A share and its item, as the owner has it. `lasts` is False once the share has expired."""
+    """A share and its item, as the owner has it. `lasts` is False once the share has expired.
+
+    `recipe` is there when the share shows it and a job made the item.
+    """
 
     share: Share
     media: Media
     lasts: bool = True
+    recipe: Recipe | None = None

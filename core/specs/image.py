@@ -20,7 +20,7 @@ class ImageSpec:
     seed: int | None = None  # None lets the provider draw one
     references: tuple[str, ...] = ()
     mask: str | None = None
-    output_mime_type: str = "image/png"
+    output_mime_type: str = "image/png"  # empty when the model chooses it
     style_pack: str = ""
     mood: str = ""
 

@@ -125,6 +125,8 @@ class NewJob:
     fingerprint: str = ""
     request_ttl_ms: int = 7 * 24 * 3600 * 1000
     final_prompt: str = ""
+    # What the provider calls the model.
+    provider_model: str = ""
     retry_of: str = ""
     apply_to_view: str = ""
     batch_id: str = ""
@@ -534,6 +536,7 @@ def _columns(new: NewJob, job_id: str, revision: int, turn: int, now: int) -> di
         "wish": revision,
         "batch_id": new.batch_id,
         "final_prompt": new.final_prompt,
+        "provider_model": new.provider_model,
         "retry_of": new.retry_of,
         "create_time": now,
         "start_deadline": None if new.start_within_ms is None else now + new.start_within_ms,

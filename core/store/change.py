@@ -245,7 +245,7 @@ def apply(
         changes["worker_id"] = None
     outputs: Sequence[Media] = outputs_of(session, locked.run.job_id) if locked.has_outputs else []
     if result is not None:
-        kept = keep(session, locked.columns["kind"], outputs, result, locked.now_ms)
+        kept = keep(session, locked.columns, outputs, result, locked.now_ms)
         outputs = kept.outputs
         changes |= kept.columns
     run = locked.run

@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import NotFound
 from core.events import Beside, UserChange
 from core.media import Media
-from core.store import postings, shares, usage, views
+from core.store import postings, recipes, shares, usage, views
 from core.store.change import append_beside, hold, lock_user
 from core.store.engine.database import Database, Row, Session
 from core.store.engine.sql import Statement
@@ -226,7 +226,9 @@ def _erase(session: Session, items: Sequence[_Item]) -> None:
             if item.ordinal is not None
         ],
     )
-    session.run(_ERASE, media_ids=[item.media.media_id for item in items])
+    media_ids = [item.media.media_id for item in items]
+    session.run(_ERASE, media_ids=media_ids)
+    recipes.erase(session, media_ids)
     sizes: Counter[str] = Counter()
     for item in items:
         sizes[item.media.user_id] += item.media.size_bytes

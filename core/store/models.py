@@ -124,6 +124,8 @@ class JobRow(Model):
     # The same for all jobs of one batch; empty: of none.
     batch_id = TextField(default="")
     final_prompt = TextField(default="")
+    # What the provider calls the model.
+    provider_model = TextField(default="")
     create_time = BigIntegerField()
     start_time = BigIntegerField(null=True)
     # When the submit was sent that the provider accepted; later than the start where others failed.
@@ -364,6 +366,24 @@ class MediaRow(Model):
 
     class Meta:
         table_name = "media"
+
+
+class RecipeRow(Model):
+    """How an item was made (`core.recipes`); what is not here, its row in `media` has."""
+
+    media_id = TextField(primary_key=True)
+    kind = TextField()
+    spec = TextField()
+    inputs = TextField(default="[]")
+    final_prompt = TextField(default="")
+    provider_model = TextField(default="")
+    price_revision = TextField(default="")
+    submit_time = BigIntegerField(null=True)
+    rushes_version = TextField(default="")
+    format = IntegerField()
+
+    class Meta:
+        table_name = "recipe"
 
 
 class UploadRow(Model):

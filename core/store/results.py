@@ -1,11 +1,12 @@
 """How a result is kept: in the transaction of the state change that it comes with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.kinds import KINDS, MediaResult, RecordResult, Result
 from core.media import Media
+from core.store import recipes
 from core.store.engine.database import Session
 from core.store.rows import insert_media
 
@@ -22,18 +23,22 @@ class Kept:
 
 
 def keep(
-    session: Session, kind: str, outputs: Sequence[Media], result: Result, now_ms: int
+    session: Session, job: Mapping[str, Any], outputs: Sequence[Media], result: Result, now_ms: int
 ) -> Kept:
-    """Writes a result of a job of that kind, which has made `outputs` before.
+    """Writes a result of the job with these columns, which has made `outputs` before.
+
+    A media item gets its recipe, which outlasts the job.
 
     Raises:
         TypeError: when a job of that kind makes something else.
         ValueError: when a record is too large.
     """
+    kind = job["kind"]
     match KINDS[kind].result:
         case MediaResult() if isinstance(result, Media):
             item = replace(result, create_time=now_ms)
             insert_media(session, item)
+            recipes.insert(session, job, outputs, item)
             return Kept(sorted([*outputs, item], key=lambda media: media.output_index))
         case RecordResult(type=type) as declared if isinstance(result, type):
             return Kept(outputs, {"result": declared.to_text(result)})

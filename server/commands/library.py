@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.blobs import Blobs
-from core.errors import DependencyUnavailable, field_invalid
+from core.errors import DependencyUnavailable, NotFound, field_invalid
 from core.media import Media
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
-from core.store import Database, media_lists, views
+from core.recipes import Recipe
+from core.store import Database, media_lists, recipes, views
 from core.store import media as media_store
 from core.store.media import Deleted
 from core.telling.changes import Changes
@@ -46,6 +47,17 @@ class Library:
             NotFound: when the user has no such item.
         """
         return media_store.get(self._db, user_id, media_id)
+
+    def recipe(self, user_id: str, media_id: str) -> Recipe:
+        """How the item was made, also one in the bin.
+
+        Raises:
+            NotFound: when the user has no such item, or no job made it.
+        """
+        found = recipes.of_items(self._db, [self.item(user_id, media_id)])
+        if media_id not in found:
+            raise NotFound("recipe")
+        return found[media_id]
 
     def items(self, user_id: str, wanted: MediaList) -> tuple[list[Media], str]:
         """A page of items, newest first, and the token of the next.

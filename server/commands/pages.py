@@ -7,6 +7,7 @@ from typing import TypeVar
 from core.events import UserChange
 from core.jobs import Job
 from core.media import Media
+from core.recipes import Recipe
 from core.specs import Spec, spec_to_json
 
 T = TypeVar("T")
@@ -14,6 +15,8 @@ MAX_PAGE_BYTES = 3 * 1024 * 1024
 # An upper bound of what an item takes on the wire besides its texts, signed addresses included.
 _JOB_BYTES = 1000
 _MEDIA_BYTES = 3000
+_RECIPE_BYTES = 1000
+_RECIPE_INPUT_BYTES = 300
 
 
 def cut(items: Sequence[T], most: int, size: Callable[[T], int]) -> list[T]:
@@ -40,6 +43,15 @@ def asked_bytes(spec: Spec, final_prompt: str, labels: Mapping[str, str]) -> int
     """The same of a job that has made nothing yet."""
     texts = [value for value in spec_to_json(spec).values() if isinstance(value, str)]
     return _JOB_BYTES + _length(*texts, final_prompt) + _labels(labels)
+
+
+def recipe_bytes(recipe: Recipe) -> int:
+    """The same of a recipe."""
+    texts = [value for value in recipe.spec.values() if isinstance(value, str)]
+    inputs = len(recipe.inputs) * _RECIPE_INPUT_BYTES
+    return (
+        inputs + _RECIPE_BYTES + _length(*texts, recipe.final_prompt, recipe.media.revised_prompt)
+    )
 
 
 def media_bytes(media: Media) -> int:

@@ -2,7 +2,8 @@
 
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import FeatureDisabled, field_invalid
@@ -11,12 +12,12 @@ from core.media import MediaType
 from core.process.settings import Settings
 from core.process.telemetry import get_logger
 from core.shares import DAY_MS, Share, SharedItem
-from core.store import Database, share_calls
+from core.store import Database, recipes, share_calls
 from core.store import shares as share_store
 from core.store.shares import Position
 from core.telling.changes import Changes
 from core.tokens import Tokens
-from server.commands.pages import cut, media_bytes
+from server.commands.pages import cut, media_bytes, recipe_bytes
 
 log = get_logger(__name__)
 
@@ -120,9 +121,17 @@ class Shares:
             after=self._after(user_id, listing, wanted.page_token),
             limit=wanted.page_size + 1,
         )
-        shown = cut(found, wanted.page_size, _shared_bytes)
+        shown = cut(self._with_recipes(found), wanted.page_size, _shared_bytes)
         shares = [one.share for one in shown]
         return shown, self._next(user_id, listing, shares, more=len(found) > len(shown))
+
+    def _with_recipes(self, items: Sequence[SharedItem]) -> list[SharedItem]:
+        media = [item.media for item in items if item.share.with_recipe]
+        found = recipes.of_items(self._db, media)
+        return [
+            replace(item, recipe=found.get(item.media.media_id) if item.share.with_recipe else None)
+            for item in items
+        ]
 
     def revoke(self, user_id: str, share_id: str) -> Share:
         """Ends a share of the user, or with the user; it may have ended already.
@@ -159,8 +168,8 @@ class Shares:
 
 
 def _shared_bytes(item: SharedItem) -> int:
-    # With the recipe the texts come twice.
-    return 2 * media_bytes(item.media) + len(item.share.message.encode())
+    own = media_bytes(item.media) + len(item.share.message.encode())
+    return own + (recipe_bytes(item.recipe) if item.recipe else 0)
 
 
 def _now_ms() -> int:

@@ -261,6 +261,7 @@ class Submit:
             request_id=options.request_id,
             fingerprint=fingerprint,
             final_prompt=final_prompt,
+            provider_model=model.provider_model,
             apply_to_view=options.apply_to_view,
             request_ttl_ms=self._settings.request_id_days * DAY_MS,
             queue=model.queue_of(spec.kind),

@@ -4,15 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from core.blobs import AddressSigner, Variant
-from core.media import Media, MediaType
+from core.media import Media
 from core.shares import Share, SharedItem
-from rushes.v1 import recipe_pb2
 from rushes.v1 import share_service_pb2 as pb
 from server.mapping import Mapper
+from server.mapping.recipes import shared_recipe_to_proto
 from server.mapping.values import timestamp
-
-# Of the layout of a recipe.
-_RECIPE_FORMAT = 1
 
 
 class ShareMapper:
@@ -47,7 +44,7 @@ class ShareMapper:
         return pb.ListSharedMediaResponse.SharedMedia(
             share=pb.Share(**_fields(share)),
             media=self._map.media_to_proto(shown, ttl_seconds, share.expire_time),
-            recipe=_recipe(item.media) if share.with_recipe and item.media.job_id else None,
+            recipe=shared_recipe_to_proto(item.recipe) if item.recipe else None,
         )
 
 
@@ -69,19 +66,3 @@ def _without_own(media: Media, *, with_recipe: bool) -> Media:
     """The item without what is its owner's business: job, labels, cost and star."""
     shown = replace(media, job_id="", labels={}, cost_micros=None, starred=False)
     return shown if with_recipe else replace(shown, prompt="", revised_prompt="", seed=None)
-
-
-def _recipe(media: Media) -> recipe_pb2.Recipe:
-    """What the item itself knows of how it was made."""
-    spec: Any = {"prompt": media.prompt, "model": media.model, "seed": media.seed}
-    kind = "video" if media.type is MediaType.VIDEO else "image"
-    return recipe_pb2.Recipe(
-        **{kind: spec},
-        sha256=media.sha256,
-        output_index=media.output_index,
-        media_id=media.media_id,
-        revised_prompt=media.revised_prompt,
-        provider=media.provider,
-        format=_RECIPE_FORMAT,
-        partial=True,
-    )

@@ -7,7 +7,6 @@ from typing import Any
 
 from core.catalog.models import Catalog
 from core.catalog.prompts import Prompts
-from core.errors import MethodUnimplemented
 from core.scopes import Scope
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
@@ -21,6 +20,7 @@ from server.commands.uploads import BeginUpload
 from server.interceptors.layer import Context
 from server.mapping import Mapper
 from server.mapping.models import template_to_proto
+from server.mapping.recipes import recipe_to_proto
 from server.mapping.values import money, timestamp
 from server.parts import Parts
 from server.principal import require_principal, require_scope
@@ -162,7 +162,8 @@ class MediaService(rpc.MediaServiceServicer):
     def GetRecipe(
         self, request: recipe_pb2.GetRecipeRequest, context: Context
     ) -> recipe_pb2.GetRecipeResponse:
-        raise MethodUnimplemented(method="GetRecipe")
+        recipe = self._library.recipe(_user(), self._check.media_id(request))
+        return recipe_pb2.GetRecipeResponse(recipe=recipe_to_proto(recipe, self._map.currency))
 
     def ListMedia(self, request: pb.ListMediaRequest, context: Context) -> pb.ListMediaResponse:
         wanted = self._check.list_media(request)

@@ -16,7 +16,7 @@ from core.jobs import State
 from core.media import MediaType
 from core.process.settings import Settings
 from core.specs import Spec
-from rushes.v1 import job_pb2, media_pb2
+from rushes.v1 import job_pb2, media_pb2, recipe_pb2
 from rushes.v1 import media_service_pb2 as pb
 from server.commands.refusals import naming_request
 from server.commands.requests import (
@@ -226,7 +226,10 @@ class Validator:
         problems.raise_wrong()
         return change
 
-    def media_id(self, request: pb.DeleteMediaRequest | pb.UndeleteMediaRequest) -> str:
+    def media_id(
+        self,
+        request: pb.DeleteMediaRequest | pb.UndeleteMediaRequest | recipe_pb2.GetRecipeRequest,
+    ) -> str:
         """The item's id."""
         problems = Problems()
         media_id = f.check_id(problems, "media_id", request.media_id)

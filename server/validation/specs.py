@@ -385,8 +385,10 @@ class ImageReader(SpecReader[job_pb2.ImageSpec]):
         ratio, size = self._shape(ability)
         if spec.HasField("mask") and not spec.references:
             self._problems.wrong(self._at("mask"), "needs the image that it masks, in references")
-        mime_type = spec.output_mime_type or _MIME_TYPES[0]
-        if mime_type not in _MIME_TYPES:
+        # A model that chooses the type itself is asked for none.
+        usual = _MIME_TYPES[0] if "output_mime_type" in ability.fields else ""
+        mime_type = spec.output_mime_type or usual
+        if mime_type and mime_type not in _MIME_TYPES:
             self._problems.wrong(
                 self._at("output_mime_type"), f"must be one of {', '.join(_MIME_TYPES)}"
             )

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +11,8 @@ import rushes
 from core.store import media
 from tests.house import House
 from tests.making import new_media
+from tests.rpc.command_line import run
 
-DEADLINE_SECONDS = 60
 NO_ID = "00000000-0000-7000-8000-000000000000"
 
 
@@ -64,27 +61,6 @@ def test_the_asyncio_client_does_the_same(house: House) -> None:
             return count
 
     assert asyncio.run(use()) == 2
-
-
-def run(house: House, home: Path, *arguments: str, user_id: str = "alice") -> tuple[int, str, str]:
-    """The exit code of `rushes`, what it prints and what it says beside."""
-    known = {name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")}
-    ours = {
-        "COLUMNS": "100",
-        "PYTHONUTF8": "1",
-        "RUSHES_SERVER": f"localhost:{house.app.port}",
-        "RUSHES_TOKEN": house.token(user_id),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "rushes.cli", *arguments],
-        cwd=home,
-        env=known | ours,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_the_command_line_shares_shows_and_ends(house: House, tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ from rushes.v1.media_service_pb2 import EstimateCostResponse as _EstimateCostRes
 from rushes.v1.media_service_pb2 import JobEvent, ProgressEvent, WatchEvent
 from rushes.v1.model_pb2 import Model, PromptTemplate
 from rushes.v1.notification_pb2 import Announcement, Notification, NotificationSettings
+from rushes.v1.recipe_pb2 import Recipe
 from rushes.v1.share_service_pb2 import ListSharedMediaResponse as _ListSharedMediaResponse
 from rushes.v1.share_service_pb2 import Share
 from rushes.v1.view_pb2 import View
@@ -113,6 +114,7 @@ __all__ = [
     "ProgressEvent",
     "PromptTemplate",
     "QueueInfo",
+    "Recipe",
     "RushesError",
     "RushesWarning",
     "Share",

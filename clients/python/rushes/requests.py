@@ -52,6 +52,7 @@ from rushes.v1.notification_service_pb2 import (
     MarkNotificationsReadRequest,
     UpdateNotificationSettingsRequest,
 )
+from rushes.v1.recipe_pb2 import Recipe
 from rushes.v1.share_service_pb2 import (
     CreateShareRequest,
     ListSharedMediaRequest,
@@ -97,6 +98,8 @@ _JOB_NAMES = JobFields.__optional_keys__
 _INPUTS = ("first_frame", "last_frame", "source_video", "mask")
 # What the inputs of one request may have together, unless the operator says otherwise.
 INLINE_BYTES = 2 * 1024 * 1024
+# The layout of recipes that this version can send again.
+RECIPE_FORMAT = 1
 
 
 def new_request_id() -> str:
@@ -192,6 +195,24 @@ def _options_in_batch(fields: JobFields) -> JobOptions:
         if fields.get(name):
             raise InvalidArgument(name, "is the batch's; give it to generate_batch")
     return _options(fields)
+
+
+def recipe_request(
+    recipe: Recipe, fields: JobFields
+) -> GenerateVideoRequest | GenerateImageRequest:
+    """The call that makes the item of a recipe again.
+
+    Raises:
+        InvalidArgument: when the recipe has no spec, or is of a layout that is not known here.
+    """
+    if recipe.format > RECIPE_FORMAT:
+        text = f"is of layout {recipe.format}; this version knows {RECIPE_FORMAT}: upgrade it"
+        raise InvalidArgument("recipe", text)
+    if recipe.HasField("video"):
+        return GenerateVideoRequest(spec=recipe.video, options=job_options(fields))
+    if recipe.HasField("image"):
+        return GenerateImageRequest(spec=recipe.image, options=job_options(fields))
+    raise InvalidArgument("recipe", "names neither a video nor an image")
 
 
 def retry_request(job_id: str, fields: JobFields) -> RetryJobRequest:

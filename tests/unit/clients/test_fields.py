@@ -25,6 +25,8 @@ METHODS: list[tuple[str, list[type]]] = [
     ("generate_image", [ImageFields, JobFields]),
     ("submit_image", [ImageFields, JobFields]),
     ("run_image", [ImageFields, JobFields]),
+    ("generate_recipe", [JobFields]),
+    ("submit_recipe", [JobFields]),
     ("retry", [JobFields]),
     ("submit_retry", [JobFields]),
     ("library", [LibraryFilter]),

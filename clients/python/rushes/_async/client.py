@@ -31,6 +31,7 @@ from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.model_pb2 import Model, PromptTemplate
+from rushes.v1.recipe_pb2 import Recipe
 from rushes.watch_protocol import EventHandler
 
 
@@ -160,6 +161,25 @@ class AsyncClient(
             deduplicated=answer.deduplicated,
             warnings=tuple(answer.warnings),
         )
+
+    @shows_fields(JobFields)
+    async def generate_recipe(self, recipe: Recipe, **options: Unpack[JobFields]) -> Job:
+        """Submits a job that makes the item of a recipe again, with options of its own."""
+        handle = await self.submit_recipe(recipe, **options)
+        warn(handle.warnings)
+        return handle.job
+
+    @shows_fields(JobFields)
+    async def submit_recipe(self, recipe: Recipe, **options: Unpack[JobFields]) -> AsyncJobHandle:
+        """As `generate_recipe`; the answer is a handle of the new job.
+
+        The inputs must still be in the library. The new job makes as many outputs as the first;
+        `recipe.output_index` says which of them is the item's.
+        """
+        request = requests.recipe_request(recipe, options)
+        if isinstance(request, pb.GenerateVideoRequest):
+            return self._handle(await self._call(self._stub.GenerateVideo, request))
+        return self._handle(await self._call(self._stub.GenerateImage, request))
 
     async def job_handle(self, job_id: str) -> AsyncJobHandle:
         """A handle of a job that was submitted before."""

@@ -15,6 +15,7 @@ from rushes.requests import watch_request
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_pb2 import Media
+from rushes.v1.recipe_pb2 import GetRecipeRequest, Recipe
 from rushes.values import to_duration
 from rushes.watch_protocol import EventHandler, WatchLimits, WatchProtocol, is_done
 
@@ -83,6 +84,15 @@ class AsyncJobCalls(AsyncConnection):
         """One media item, with fresh signed addresses."""
         request = pb.GetMediaRequest(media_id=media_id, url_ttl=to_duration(url_ttl, "url_ttl"))
         return (await self._call(self._stub.GetMedia, request)).media
+
+    async def get_recipe(self, media_id: str) -> Recipe:
+        """How a media item was made, to keep and to make it again (`submit_recipe`).
+
+        Raises:
+            NotFound: when there is no such item, or it was uploaded.
+        """
+        request = GetRecipeRequest(media_id=media_id)
+        return (await self._call(self._stub.GetRecipe, request)).recipe
 
     @overload
     async def download(self, media: Media | str, to: PathTarget) -> Path: ...

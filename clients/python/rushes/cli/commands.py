@@ -58,13 +58,19 @@ def new_group(text: str) -> typer.Typer:
 
 
 def spread(function: Function) -> Function:
-    """`function` with one flat parameter for each option of its groups."""
+    """`function` with one flat parameter for each option of its groups.
+
+    A parameter `context` of the function gets the context of the command.
+    """
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {}
+    takes_context = False
     parameters = [_parameter("context", typer.Context)]
     for name, parameter in inspect.signature(function).parameters.items():
         hint = Connection if hints[name] is Session else hints[name]
-        if is_dataclass(hint):
+        if hint is typer.Context:
+            takes_context = True
+        elif is_dataclass(hint):
             groups[name] = hint
             parameters += _options(hint)
         else:
@@ -76,6 +82,8 @@ def spread(function: Function) -> Function:
             if isinstance(value, Connection):
                 context.obj = value.over(context.obj)
                 arguments[name] = Session(context.obj)
+        if takes_context:
+            arguments["context"] = context
         with told_errors():
             function(**arguments, **values)
 

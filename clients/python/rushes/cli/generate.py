@@ -1,22 +1,60 @@
 """`rushes generate video` and `rushes generate image`."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from rushes import Client, JobHandle, image_job, video_job
 from rushes.cli.batches import check_batch, generate_batch, options_of_each
-from rushes.cli.commands import command, new_group
+from rushes.cli.commands import command, new_group, spread
+from rushes.cli.exits import Refusal
 from rushes.cli.following import finish, submitted
 from rushes.cli.options import HowOptions, ImageOptions, Prompt, RunOptions, VideoOptions
-from rushes.cli.output import money, say, say_json
+from rushes.cli.output import money, note, say, say_json
+from rushes.cli.recipes import read_recipe
 from rushes.cli.saving import check_out
 from rushes.cli.session import Session
 from rushes.cli.uploads import send_inputs
 from rushes.errors import UnsupportedByModel
-from rushes.fields import ImageJob, VideoJob
+from rushes.fields import ImageJob, JobFields, VideoJob
 from rushes.v1.job_pb2 import Job
 from rushes.v1.media_service_pb2 import BatchGenerateRequest
 
-app = new_group("Submit a job, watch it, and fetch what it made.")
+HELP = "Submit a job, watch it, and fetch what it made."
+
+app = new_group(HELP)
+
+
+def _from_recipe(
+    context: typer.Context,
+    session: Session,
+    how: HowOptions,
+    run: RunOptions,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Make an item again, from what `rushes recipe` printed."),
+    ] = None,
+) -> None:
+    """Makes an item again; the options before `video` and `image` are for this alone."""
+    if context.invoked_subcommand is not None:
+        if recipe is not None:
+            raise Refusal("--recipe: a recipe names all of the job; leave out what is made.")
+        if how != HowOptions() or run != RunOptions():
+            raise Refusal(f"Give the options of the job after {context.invoked_subcommand}.")
+        return
+    if recipe is None:
+        raise Refusal("Name what to make: video, image, or --recipe FILE.")
+    made = read_recipe(recipe)
+    check_out(run.out, "video" if made.HasField("video") else "image")
+    if made.partial:
+        note("The recipe is partial: the item knew only its prompt, model and seed.")
+    fields: JobFields = {**how.fields(), "validate_only": run.validate_only}
+    _generate(session, run, lambda client: client.submit_recipe(made, **fields))
+
+
+app.callback(help=HELP, invoke_without_command=True)(spread(_from_recipe))
 
 
 @command(app, "video")
