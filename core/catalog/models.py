@@ -146,6 +146,18 @@ class Catalog:
         """The model of that name."""
         return self.models.get(name)
 
+    def still(self, name: str, kind: str) -> Model:
+        """The model that a job of that kind was made with.
+
+        Raises:
+            ModelRetired: when it is not in the catalog any more.
+        """
+        model = self.get(name)
+        if model is None or model.ability(kind) is None:
+            text = f"This server no longer has the model {name}; use another."
+            raise ModelRetired(text, model=name, replacement="")
+        return model
+
     def names(self, kind: str) -> list[str]:
         """Names of the models that make that kind here and now."""
         now = self.clock()

@@ -1,12 +1,12 @@
 """Requests after validation: what commands take. Times in milliseconds."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from core.catalog.models import Model
 from core.errors import RequestError
 from core.fetching import Address
-from core.jobs import State
+from core.jobs import Job, State
 from core.media import MediaType
 from core.scopes import Scope
 from core.specs import Spec
@@ -66,6 +66,20 @@ class Batch:
     request_id: str = ""
     max_cost_micros: int | None = None
     validate_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """An ended job to repeat.
+
+    `change` makes a changed job of it, or gives None when nothing is to change. `changes` is a
+    digest of what is asked for, or empty: equal requests may share a request_id.
+    """
+
+    job_id: str
+    options: Options
+    change: Callable[[Job], Submission | None] | None = None
+    changes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from core.errors import (
     CostAboveLimit,
     DependencyUnavailable,
     JobStateInvalid,
-    ModelRetired,
     PriceUnknown,
     ProviderNotConfigured,
     QueueFull,
@@ -42,7 +41,7 @@ from core.telling.changes import Changes
 from server.commands.acceptor import Acceptor
 from server.commands.inputs import Prepared, check_given, fetch_remote, prepare_inline
 from server.commands.quota import MIB, Quota
-from server.commands.requests import Inline, Options, Remote, Submission
+from server.commands.requests import Inline, Options, Remote, Retry, Submission
 from server.commands.room import Room
 from server.fair_executor import FairExecutor
 
@@ -111,48 +110,62 @@ class Submit:
         fingerprint = fingerprint_of(asked.options, spec_as_asked(asked))
 
         def work() -> Submitted:
-            new = self.new_job(
-                user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
-            )
-            self.check_given(user_id, asked.given)
-            prepared = self.prepared([new], [asked])
-            return self._accept(prepared.of(new, asked), prepared, asked.options)
+            return self._make(user_id, asked, fingerprint)
 
         # Bytes would be decoded and stored for nothing.
         first = bool(asked.inline or asked.remote) or asked.options.validate_only
         return self._unless_known(user_id, asked.options, fingerprint, work, looks_first=first)
 
-    def retry(self, user_id: str, job_id: str, options: Options) -> Submitted:
-        """Makes a new job from the spec of an ended one; its labels too, unless others are given.
+    def _make(
+        self, user_id: str, asked: Submission, fingerprint: str, retry_of: str = ""
+    ) -> Submitted:
+        new = self.new_job(
+            user_id, asked.model, asked.spec, asked.final_prompt, asked.options, fingerprint
+        )
+        self.check_given(user_id, asked.given)
+        prepared = self.prepared([new], [asked])
+        new = replace(prepared.of(new, asked), retry_of=retry_of)
+        return self._accept(new, prepared, asked.options)
+
+    def retry(self, user_id: str, asked: Retry) -> Submitted:
+        """Makes a new job from the spec of an ended one, with changes if there are some; its labels
+        too, unless others are given.
 
         Raises:
             NotFound: when the user has no such job, or an input of it is gone.
             InputInvalid: when an input of it is in the bin.
             JobStateInvalid: when the job has not ended.
+            FieldInvalid: when it is a report's.
             ModelRetired: when its model is shut down, or not in the catalog any more.
             RequestIdConflict and what follows it: as in `submit`.
         """
-        fingerprint = fingerprint_of(options, {"retry_of": job_id})
+        options = asked.options
+        request = {"retry_of": asked.job_id} | ({"changes": asked.changes} if asked.changes else {})
+        fingerprint = fingerprint_of(options, request)
 
         def work() -> Submitted:
-            return self._retry(user_id, job_id, options, fingerprint)
+            return self._retry(user_id, asked, fingerprint)
 
-        first = options.validate_only
+        # A change may bring bytes.
+        first = options.validate_only or asked.change is not None
         return self._unless_known(user_id, options, fingerprint, work, looks_first=first)
 
-    def _retry(self, user_id: str, job_id: str, options: Options, fingerprint: str) -> Submitted:
-        job = job_store.get(self._db, user_id, job_id)
+    def _retry(self, user_id: str, asked: Retry, fingerprint: str) -> Submitted:
+        job = job_store.get(self._db, user_id, asked.job_id)
+        if not KINDS[job.kind].queue:
+            raise field_invalid("job_id", "is of a report; only its own service makes another")
         if not job.state.terminal:
             text = "Only a job that has ended can be retried; cancel it, or wait for its end."
             raise JobStateInvalid(text, state=job.state)
-        model = self._catalog.get(job.spec.model)
-        if model is None or model.ability(job.kind) is None:
-            text = f"This server no longer has the model {job.spec.model}; use another."
-            raise ModelRetired(text, model=job.spec.model, replacement="")
+        options = replace(asked.options, labels=asked.options.labels or job.labels)
+        changed = asked.change(job) if asked.change else None
+        if changed is not None:
+            changed = replace(changed, options=options)
+            return self._make(user_id, changed, fingerprint, retry_of=job.job_id)
+        model = self._catalog.still(job.spec.model, job.kind)
         self.check_given(user_id, [("job_id", media_id) for media_id in job.spec.inputs])
-        options = replace(options, labels=options.labels or job.labels)
         new = self.new_job(user_id, model, job.spec, job.final_prompt, options, fingerprint)
-        return self._accept(replace(new, retry_of=job_id), Prepared(), options)
+        return self._accept(replace(new, retry_of=job.job_id), Prepared(), options)
 
     def check_given(self, user_id: str, given: Iterable[tuple[str, str]]) -> None:
         """Refuses inputs that can't be used; `given` holds fields with their media ids.

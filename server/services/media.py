@@ -147,7 +147,7 @@ class MediaService(rpc.MediaServiceServicer):
         return pb.CancelJobResponse(job=self._map.job_to_proto(job, place))
 
     def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:
-        done = self._submit.retry(_user(), *self._check.retry_job(request))
+        done = self._submit.retry(_user(), self._check.retry_job(request))
         return pb.RetryJobResponse(
             job=self._map.job_to_proto(done.job, done.queue),
             deduplicated=done.deduplicated,

@@ -4,6 +4,7 @@ Each becomes a value of `server.commands.requests`, or FieldInvalid naming all w
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -12,7 +13,7 @@ from core.catalog.models import Catalog, Model
 from core.catalog.prompts import Prompts
 from core.errors import InputInvalid, PriceUnknown, RequestError, field_invalid
 from core.files.sniff import EXTENSIONS
-from core.jobs import State
+from core.jobs import Job, State
 from core.media import MediaType
 from core.process.settings import Settings
 from core.specs import Spec
@@ -29,12 +30,14 @@ from server.commands.requests import (
     MediaList,
     NewUpload,
     Options,
+    Retry,
     Submission,
     Unpriced,
 )
 from server.validation import fields as f
 from server.validation.inputs import forget_bytes, refuse_bytes
 from server.validation.problems import Problems
+from server.validation.retries import Changes, changed_spec, read_changes
 from server.validation.specs import READERS, Draft, Known
 from server.watch.lines import JOBS, NOTIFICATIONS, VIEWS
 from server.watch.query import CHECKPOINT_MS, PROGRESS_MS, WatchQuery
@@ -116,14 +119,21 @@ class Validator:
             for number, name in enumerate(request.models)
         ]
 
-    def retry_job(self, request: pb.RetryJobRequest) -> tuple[str, Options]:
-        """The job to repeat, and how to run it."""
+    def retry_job(self, request: pb.RetryJobRequest) -> Retry:
+        """The job to repeat, how to run it, and what to change."""
         problems = Problems()
         job_id = f.check_id(problems, "job_id", request.job_id)
         options = self._options(problems, request.options)
-        _refuse_planned(problems, request, "video", "image", "changed_fields", "seed_media_id")
+        changes = read_changes(problems, request)
         problems.raise_wrong()
-        return job_id, options
+        if changes is None:
+            return Retry(job_id=job_id, options=options)
+        return Retry(
+            job_id=job_id,
+            options=options,
+            change=partial(self._changed, changes, options),
+            changes=changes.digest,
+        )
 
     def get_job(self, request: pb.GetJobRequest) -> tuple[str, int]:
         """The job's id and the milliseconds to wait for its end."""
@@ -265,6 +275,15 @@ class Validator:
         problems = Problems()
         draft = READERS[kind](self._known, problems, request.spec, "spec").read()
         return self._submission(problems, draft, request.options)
+
+    def _changed(self, changes: Changes, options: Options, job: Job) -> Submission | None:
+        """The job with the changes, named as in the request; None when they change nothing."""
+        problems = Problems()
+        spec = changed_spec(problems, changes, job, self._catalog)
+        if spec is None:
+            return None
+        draft = READERS[job.kind](self._known, problems, spec, job.kind).read()
+        return self._checked(problems, draft, options)
 
     def _submission(self, problems: Problems, draft: Draft, options: pb.JobOptions) -> Submission:
         return self._checked(problems, draft, self._options(problems, options))
@@ -410,13 +429,6 @@ def _included(problems: Problems, include: Any) -> int:
             problems.wrong(field, "must name what to include")
         parts |= _INCLUDES.get(name, 0)
     return parts
-
-
-def _refuse_planned(problems: Problems, request: Message, *fields: str) -> None:
-    """Refuses fields of the contract that this version would pass over."""
-    given = {field.name for field, _ in request.ListFields()}
-    for field in given.intersection(fields):
-        problems.wrong(field, "is not supported by this version yet")
 
 
 def _given(problems: Problems, field: str, enum: Any, value: int) -> str:

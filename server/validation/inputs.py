@@ -44,15 +44,28 @@ def refuse_bytes(specs: Iterable[tuple[str, Message]], most: int) -> None:
             raise field_invalid(field, _too_much(most))
 
 
+def check_named(problems: Problems, spec: Message, path: str) -> None:
+    """The ids of the inputs of a spec, before anything else of it is looked at."""
+    for field, item in _inputs(spec, path):
+        if item.WhichOneof("source") == "media_id":
+            check_id(problems, f"{field}.media_id", item.media_id)
+
+
 def _contents(spec: Message, path: str) -> Iterator[tuple[str, job_pb2.MediaInput]]:
     """The inputs of a spec that are inline bytes, each with the path of its bytes."""
+    for field, item in _inputs(spec, path):
+        if item.WhichOneof("source") == "content":
+            yield f"{field}.content", item
+
+
+def _inputs(spec: Message, path: str) -> Iterator[tuple[str, job_pb2.MediaInput]]:
+    """The inputs of a spec, each with its path."""
     for field in (one for one in spec.DESCRIPTOR.fields if one.message_type is _INPUT):
         value = getattr(spec, field.name)
         items = value if field.is_repeated else [value] if spec.HasField(field.name) else []
         for number, item in enumerate(items):
-            if item.WhichOneof("source") == "content":
-                place = f"{field.name}[{number}]" if field.is_repeated else field.name
-                yield f"{path}.{place}.content", item
+            place = f"{field.name}[{number}]" if field.is_repeated else field.name
+            yield f"{path}.{place}", item
 
 
 class InputReader:

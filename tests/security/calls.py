@@ -23,7 +23,6 @@ METHODS = {method.full_name: method for one in SERVICES for method in one.descri
 # Methods and fields of the contract that this version refuses, whatever is in them.
 PLANNED = (
     "EstimateCost.analysis.",
-    *("RetryJob.video.", "RetryJob.image.", "RetryJob.seed_media_id"),
     "CreateNotification.action.batch_id",
 )
 # A caller who may all that there is, so that nothing but what it names can be the reason.

@@ -179,7 +179,7 @@ NAMING = {
 
 def of_kind(house: House, user: str, path: tuple[FieldDescriptor, ...]) -> str:
     """The id of something of the user that the field may name."""
-    if path[-1].name in ("media_id", "media_ids"):
+    if path[-1].name in ("media_id", "media_ids", "seed_media_id"):
         return store_picture(house.caller(user))
     if path[-1].name in ("job_id", "job_ids"):
         return str(house.caller(user).call("GenerateImage", image()).job.job_id)

@@ -118,6 +118,12 @@ class ImageFields(TypedDict, total=False):
     mood: str | None
 
 
+class SpecChanges(VideoFields, ImageFields, total=False):
+    """What to replace in the spec of a job, by the fields of its kind; None clears one."""
+
+    prompt: str | None
+
+
 class VideoJob(VideoFields, JobFields, total=False):
     """All that a call for a video takes besides the prompt."""
 

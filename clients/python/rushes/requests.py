@@ -15,6 +15,7 @@ from rushes.fields import (
     LibraryFilter,
     MediaSource,
     Seconds,
+    SpecChanges,
     VideoFields,
     VideoJob,
     WatchFilter,
@@ -95,9 +96,11 @@ Listing = TypeVar(
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 _JOB_NAMES = JobFields.__optional_keys__
+_CHANGED = {"video": VideoFields.__optional_keys__, "image": ImageFields.__optional_keys__}
 _INPUTS = ("first_frame", "last_frame", "source_video", "mask")
 # What the inputs of one request may have together, unless the operator says otherwise.
 INLINE_BYTES = 2 * 1024 * 1024
+NONE: SpecChanges = {}
 # The layout of recipes that this version can send again.
 RECIPE_FORMAT = 1
 
@@ -215,9 +218,29 @@ def recipe_request(
     raise InvalidArgument("recipe", "names neither a video nor an image")
 
 
-def retry_request(job_id: str, fields: JobFields) -> RetryJobRequest:
-    """The call for a new job from an ended one's spec."""
-    return RetryJobRequest(job_id=job_id, options=job_options(fields))
+def retry_request(
+    job_id: str, fields: JobFields, kind: str = "", changes: SpecChanges = NONE, seed_of: str = ""
+) -> RetryJobRequest:
+    """The call for a new job from an ended one's spec. `kind` is that of the job, where a change
+    is more than a field that is cleared.
+
+    Raises:
+        InvalidArgument: naming the change that is wrong.
+    """
+    check_names(changes, _CHANGED.get(kind, SpecChanges.__optional_keys__) | {"prompt"})
+    request = RetryJobRequest(job_id=job_id, options=job_options(fields), seed_media_id=seed_of)
+    request.changed_fields.paths.extend(sorted(changes))
+    if given := given_changes(changes):
+        make: Any = video_spec if kind == "video" else image_spec
+        spec = make(**{"prompt": "", **given})
+        getattr(request, kind).CopyFrom(spec)
+    return request
+
+
+def given_changes(changes: SpecChanges) -> SpecChanges:
+    """Those that set a field; the others clear one."""
+    given: Any = {name: value for name, value in changes.items() if value is not None}
+    return given  # type: ignore[no-any-return]
 
 
 def job_options(fields: JobFields) -> JobOptions:
@@ -465,7 +488,7 @@ def announcements_request(unread: bool, limit: int | None) -> ListAnnouncementsR
     return filled(ListAnnouncementsRequest, {"unread": unread, "page_size": _page_size(limit)})
 
 
-def too_large(fields: VideoJob | ImageJob) -> list[tuple[str, int, MediaSource]]:
+def too_large(fields: VideoJob | ImageJob | SpecChanges) -> list[tuple[str, int, MediaSource]]:
     """The inputs that are to be uploaded, because a request can't hold all of them: the field, its
     place in a list, and the source. The largest come first."""
     given: Mapping[str, Any] = fields
@@ -483,7 +506,9 @@ def too_large(fields: VideoJob | ImageJob) -> list[tuple[str, int, MediaSource]]
     return large
 
 
-def put_input(fields: VideoJob | ImageJob, name: str, number: int, media: Media) -> None:
+def put_input(
+    fields: VideoJob | ImageJob | SpecChanges, name: str, number: int, media: Media
+) -> None:
     """Puts an item of the library in the place of an input."""
     given: dict[str, Any] = fields  # type: ignore[assignment]
     if name == "references":

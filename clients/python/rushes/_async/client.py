@@ -21,6 +21,7 @@ from rushes.fields import (
     ImageJob,
     JobFields,
     LibraryFilter,
+    SpecChanges,
     VideoFields,
     VideoJob,
     shows_fields,
@@ -186,16 +187,41 @@ class AsyncClient(
         return AsyncJobHandle(self, await self.get_job(job_id))
 
     @shows_fields(JobFields)
-    async def retry(self, job_id: str, **options: Unpack[JobFields]) -> Job:
-        """A new job from the spec of an ended one, with options of its own."""
-        handle = await self.submit_retry(job_id, **options)
+    async def retry(
+        self,
+        job_id: str,
+        *,
+        changes: SpecChanges | None = None,
+        seed_of: str = "",
+        **options: Unpack[JobFields],
+    ) -> Job:
+        """A new job from the spec of an ended one, with options of its own.
+
+        changes: fields of the spec to replace, as for `generate_video` or `generate_image`; None
+            clears one. `{"model": "better"}`.
+        seed_of: ID of an output of the job whose seed to use: with another model it finishes a
+            draft.
+        """
+        handle = await self.submit_retry(job_id, changes=changes, seed_of=seed_of, **options)
         warn(handle.warnings)
         return handle.job
 
     @shows_fields(JobFields)
-    async def submit_retry(self, job_id: str, **options: Unpack[JobFields]) -> AsyncJobHandle:
+    async def submit_retry(
+        self,
+        job_id: str,
+        *,
+        changes: SpecChanges | None = None,
+        seed_of: str = "",
+        **options: Unpack[JobFields],
+    ) -> AsyncJobHandle:
         """As `retry`; the answer is a handle of the new job."""
-        request = requests.retry_request(job_id, options)
+        changed: SpecChanges = {**(changes or {})}
+        kind = ""
+        if requests.given_changes(changed):
+            kind = (await self.get_job(job_id)).WhichOneof("spec") or ""
+            await self._upload_inputs(changed)
+        request = requests.retry_request(job_id, options, kind, changed, seed_of)
         return self._handle(await self._call(self._stub.RetryJob, request))
 
     async def estimate_cost(
@@ -306,7 +332,7 @@ class AsyncClient(
         request = requests.batch_delete_request(media_ids, permanent)
         await self._call(self._stub.BatchDeleteMedia, request)
 
-    async def _upload_inputs(self, fields: VideoJob | ImageJob) -> None:
+    async def _upload_inputs(self, fields: VideoJob | ImageJob | SpecChanges) -> None:
         """Uploads the inputs that a request can't hold."""
         for name, number, source in requests.too_large(fields):
             content = source.content if isinstance(source, MediaInput) else source

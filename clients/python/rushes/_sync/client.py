@@ -22,6 +22,7 @@ from rushes.fields import (
     ImageJob,
     JobFields,
     LibraryFilter,
+    SpecChanges,
     VideoFields,
     VideoJob,
     shows_fields,
@@ -187,16 +188,41 @@ class Client(
         return JobHandle(self, self.get_job(job_id))
 
     @shows_fields(JobFields)
-    def retry(self, job_id: str, **options: Unpack[JobFields]) -> Job:
-        """A new job from the spec of an ended one, with options of its own."""
-        handle = self.submit_retry(job_id, **options)
+    def retry(
+        self,
+        job_id: str,
+        *,
+        changes: SpecChanges | None = None,
+        seed_of: str = "",
+        **options: Unpack[JobFields],
+    ) -> Job:
+        """A new job from the spec of an ended one, with options of its own.
+
+        changes: fields of the spec to replace, as for `generate_video` or `generate_image`; None
+            clears one. `{"model": "better"}`.
+        seed_of: ID of an output of the job whose seed to use: with another model it finishes a
+            draft.
+        """
+        handle = self.submit_retry(job_id, changes=changes, seed_of=seed_of, **options)
         warn(handle.warnings)
         return handle.job
 
     @shows_fields(JobFields)
-    def submit_retry(self, job_id: str, **options: Unpack[JobFields]) -> JobHandle:
+    def submit_retry(
+        self,
+        job_id: str,
+        *,
+        changes: SpecChanges | None = None,
+        seed_of: str = "",
+        **options: Unpack[JobFields],
+    ) -> JobHandle:
         """As `retry`; the answer is a handle of the new job."""
-        request = requests.retry_request(job_id, options)
+        changed: SpecChanges = {**(changes or {})}
+        kind = ""
+        if requests.given_changes(changed):
+            kind = (self.get_job(job_id)).WhichOneof("spec") or ""
+            self._upload_inputs(changed)
+        request = requests.retry_request(job_id, options, kind, changed, seed_of)
         return self._handle(self._call(self._stub.RetryJob, request))
 
     def estimate_cost(
@@ -303,7 +329,7 @@ class Client(
         request = requests.batch_delete_request(media_ids, permanent)
         self._call(self._stub.BatchDeleteMedia, request)
 
-    def _upload_inputs(self, fields: VideoJob | ImageJob) -> None:
+    def _upload_inputs(self, fields: VideoJob | ImageJob | SpecChanges) -> None:
         """Uploads the inputs that a request can't hold."""
         for name, number, source in requests.too_large(fields):
             content = source.content if isinstance(source, MediaInput) else source

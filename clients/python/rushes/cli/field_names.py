@@ -27,6 +27,7 @@ _OPTIONS = {
     "kinds": "--kind",
     "url": "URL",
     "apply_to_view": "--apply-to",
+    "seed_media_id": "--seed-of",
     "view": "VIEW",
     "prefix": "PREFIX",
     "prompt": "PROMPT",
@@ -43,7 +44,7 @@ _NAMES = "|".join(
 _SOURCE = r"(?:\.(?:content|media_id|uri))?"
 _IN_A_MESSAGE = rf"(?<![\w.])(?:spec|options|video|image)\.({_NAMES})\b(?:\[\d+\])?{_SOURCE}"
 _WEBHOOK = "webhook_id|delivery_id|kinds|url|description"
-_LISTS = "job_ids?|media_ids?|models|labels|states|page_size|view|prefix"
+_LISTS = "job_ids?|media_ids?|models|labels|states|page_size|view|prefix|seed_media_id"
 _ACCOUNT = "group_by|label_key|start_time|end_time|user_id|all_users|scopes|expire_time|api_key_id"
 _ALONE = rf"(?:^|(?<=; ))({_LISTS}|{_ACCOUNT}|{_WEBHOOK})(?:\[\d+\])?(?=:| |$)"
 _ANYWHERE = r"\b(max_cost|request_id)\b"

@@ -10,9 +10,9 @@ from rushes import is_done
 from rushes.cli.commands import command
 from rushes.cli.exits import REFUSED
 from rushes.cli.following import finish, submitted
-from rushes.cli.ids import job_id_of
+from rushes.cli.ids import job_id_of, media_id_of
 from rushes.cli.inputs import MAX_LIMIT, check_number, limit_option, out_option, parse_labels
-from rushes.cli.options import HowOptions
+from rushes.cli.options import ChangeOptions, HowOptions
 from rushes.cli.output import (
     complain,
     local_time,
@@ -143,17 +143,22 @@ def cancel(
 def retry(
     session: Session,
     job_id: JobId,
+    what: ChangeOptions,
     how: HowOptions,
     out: Annotated[Path | None, out_option("File for the result.")] = None,
     wait: Annotated[bool, typer.Option(help="Watch the new job until it ends.")] = False,
 ) -> None:
-    """Submit an ended job again, as a new job."""
+    """Submit an ended job again, as a new job; --model with --seed-of finishes a draft."""
     check_out(out)
+    changes = what.fields()
     with session.client() as client:
         first_id = job_id_of(client, job_id)
         if out is not None:
             check_out(out, _kind(client.get_job(first_id)))
-        handle = submitted(lambda: client.submit_retry(first_id, **how.fields()))
+        seed_of = media_id_of(client, what.seed_of) if what.seed_of is not None else ""
+        handle = submitted(
+            lambda: client.submit_retry(first_id, changes=changes, seed_of=seed_of, **how.fields())
+        )
         if wait or out is not None:
             note(f"Job {handle.job_id} accepted")
             finish(session, client, handle.job, out)

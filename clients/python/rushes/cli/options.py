@@ -17,7 +17,7 @@ from rushes.cli.inputs import (
     parse_span,
 )
 from rushes.cli.saving import image_type
-from rushes.fields import ImageFields, JobFields, VideoFields
+from rushes.fields import ImageFields, JobFields, SpecChanges, VideoFields
 
 Prompt = Annotated[
     str,
@@ -185,6 +185,54 @@ class ImageOptions(CommonSpec):
         if chosen is not None:
             fields["output_mime_type"] = chosen
         return fields
+
+
+@dataclass(frozen=True)
+class ChangeOptions:
+    """What to change in the job that is repeated."""
+
+    prompt: Annotated[str | None, text_option("TEXT", "Another prompt.")] = None
+    model: Annotated[str | None, text_option("MODEL", "Another model, from `rushes models`.")] = (
+        None
+    )
+    quality: Annotated[
+        Quality | None, text_option("LEVEL", "draft, standard or high: picks another model.")
+    ] = None
+    seed: Annotated[int | None, text_option("NUMBER", "Another seed.")] = None
+    seed_of: Annotated[
+        str | None,
+        text_option("MEDIA_ID", "Use the seed of this output, and make one unless --count says."),
+    ] = None
+    count: Annotated[int | None, text_option("NUMBER", "How many results.")] = None
+    duration: Annotated[float | None, text_option("SECONDS", "Of a video.")] = None
+    resolution: Annotated[str | None, text_option("SIZE", "Of a video, like 720p.")] = None
+    size: Annotated[str | None, text_option("SIZE", "Of an image, like 1024x1024.")] = None
+    aspect_ratio: Annotated[str | None, text_option("RATIO", "For example 16:9.")] = None
+    clear: Annotated[
+        list[str], text_option("FIELD", "Back to the default, like resolution; may be repeated.")
+    ] = field(default_factory=list)
+
+    def fields(self) -> SpecChanges:
+        """The changes that are given.
+
+        Raises:
+            Refusal: when a field is both changed and cleared, or a number is too large.
+        """
+        check_number("--seed", self.seed, -MAX_SEED - 1, MAX_SEED)
+        check_number("--count", self.count, -MAX_COUNT - 1, MAX_COUNT)
+        check_number("--duration", self.duration, -MAX_SECONDS, MAX_SECONDS)
+        # A winner is one picture of several.
+        count = 1 if self.count is None and self.seed_of is not None else self.count
+        names = ("prompt", "model", "quality", "seed", "duration", "resolution", "size")
+        given = {name: getattr(self, name) for name in (*names, "aspect_ratio")}
+        given = {n: v for n, v in {**given, "output_count": count}.items() if v is not None}
+        for name in self.clear:
+            plain = "output_count" if name == "count" else name.replace("-", "_")
+            if plain in given:
+                raise Refusal(f"--clear {name}: it is changed too.")
+            given[plain] = None
+        changes: SpecChanges = {**given}  # type: ignore[typeddict-item]
+        return changes
 
 
 @dataclass(frozen=True)
