@@ -23,7 +23,7 @@ _OF_SERVICES: dict[str, dict[Scope, tuple[str, ...]]] = {
             "ListJobs",
             "ListJobEvents",
         ),
-        Scope.MEDIA_READ: ("GetMedia", "GetRecipe", "ListMedia"),
+        Scope.MEDIA_READ: ("GetMedia", "GetRecipe", "ListMedia", "CreateExport"),
         Scope.MEDIA_WRITE: ("UpdateMedia", "UndeleteMedia", "CreateUpload"),
         Scope.MEDIA_DELETE: ("DeleteMedia", "BatchDeleteMedia"),
     },

@@ -29,10 +29,10 @@ class HttpProcess:
 
 @contextlib.contextmanager
 def http_process(
-    folder: Path, servers: str, *, listen: str = "", **more: str
+    folder: Path, servers: str, *, listen: str = "", port: int = 0, **more: str
 ) -> Iterator[HttpProcess]:
     """A process on the data folder, for these server processes; on a free port if not told."""
-    port = 0 if listen else free_port()
+    port = 0 if listen else port or free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")}
     ours = {
         "RUSHES_DATA_DIR": str(folder),

@@ -5,6 +5,9 @@
 An address of an upload lets its holder send the bytes of one item:
 `{address}/uploads/{media_id}?expire_time={seconds}&signature={base64url}`
 
+An address of an export gives several items as a ZIP:
+`{address}/exports/{export_id}?expire_time={seconds}&signature={base64url}`
+
 The addresses of a link let whoever has one look at the item of one share, until that ends. They
 have one signature, for the page and for the bytes:
 `{address}/shares/{share_id}[/{content|thumbnail}]?expire_time={seconds}&signature={base64url}`
@@ -30,6 +33,8 @@ class Variant(StrEnum):
 
 # What an upload's address is signed for. It is no variant, so that it opens nothing to be read.
 _UPLOAD = "upload"
+# What the address of an export is signed for.
+_EXPORT = "export"
 # What the addresses of a link are signed for.
 _SHARE = "share"
 
@@ -62,6 +67,20 @@ class AddressSigner:
             CredentialsInvalid, CredentialsExpired: as `verify`.
         """
         self._verify(media_id, _UPLOAD, expire_time, signature, now_s)
+
+    def export_url(self, export_id: str, expire_time_s: int) -> str:
+        """The address that gives the items of the export as a ZIP until `expire_time_s`."""
+        signature = self._signature(export_id, _EXPORT, str(expire_time_s))
+        query = f"expire_time={expire_time_s}&signature={signature}"
+        return f"{self._address}/exports/{export_id}?{query}"
+
+    def verify_export(self, export_id: str, expire_time: str, signature: str, now_s: float) -> None:
+        """Returns when this address may give the items of the export.
+
+        Raises:
+            CredentialsInvalid, CredentialsExpired: as `verify`.
+        """
+        self._verify(export_id, _EXPORT, expire_time, signature, now_s)
 
     def share_url(self, share_id: str, expire_time_s: int, variant: Variant | None = None) -> str:
         """The address of a link until `expire_time_s`: of its page, or of a variant of its item."""

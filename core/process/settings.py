@@ -167,6 +167,10 @@ class Settings(BaseSettings):
     max_shares: Count = _setting(1000, "Shares of one user that last at the same time.")
     share_days: Count = _setting(30, "Days for which a share lasts when no end is asked for.")
     max_share_days: Count = _setting(366, "Days for which a share may last at most.")
+    max_export_items: Count = _setting(1000, "Media items of one export.")
+    max_exports: Count = _setting(
+        20, "Exports of one user whose addresses work; the oldest ends when there is one more."
+    )
     webhooks: str = _setting(
         "off",
         "Where users may have events sent: off, loopback (to this machine alone, also by plain"

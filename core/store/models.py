@@ -386,6 +386,19 @@ class RecipeRow(Model):
         table_name = "recipe"
 
 
+class ExportRow(Model):
+    """Items that a signed address gives as a ZIP (`core.store.exports`). `media_ids` is JSON."""
+
+    export_id = TextField(primary_key=True)
+    user_id = TextField()
+    media_ids = TextField()
+    create_time = BigIntegerField()
+    expire_time = BigIntegerField()
+
+    class Meta:
+        table_name = "export"
+
+
 class UploadRow(Model):
     """An upload that is not finished (`core.uploads`). `parts` is JSON: each its key and size."""
 
@@ -752,6 +765,8 @@ ShareRow.add_index(
 )
 ShareRow.add_index(SQL("CREATE INDEX share_expired ON share (end_time) WHERE NOT ended"))
 ShareRow.add_index(SQL("CREATE INDEX share_ended ON share (end_time) WHERE ended"))
+ExportRow.add_index(SQL("CREATE INDEX export_user ON export (user_id, create_time, export_id)"))
+ExportRow.add_index(SQL("CREATE INDEX export_expire ON export (expire_time)"))
 UploadRow.add_index(SQL("CREATE INDEX upload_user ON upload (user_id)"))
 UploadRow.add_index(
     SQL("CREATE UNIQUE INDEX upload_sha256 ON upload (user_id, sha256) WHERE sha256 <> ''")

@@ -1,5 +1,5 @@
 """Removes what is too old, or too much: changes, ended jobs, request ids, spending, usage,
-API keys, shares, messages, cleared views, deliveries to webhooks."""
+API keys, shares, exports, messages, cleared views, deliveries to webhooks."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ from core.store import (
     announcements,
     budgets,
     deliveries,
+    exports,
     keys,
     notifications,
     shares,
@@ -80,6 +81,7 @@ def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) 
         lambda session: keys.forget(session, _PART),
         lambda session: shares.end(session, _PART),
         lambda session: shares.forget(session, _PART),
+        lambda session: exports.forget(session, _PART),
         lambda session: session.run(_REQUESTS, part=_PART),
         lambda session: notifications.forget(session, _PART),
         lambda session: announcements.forget(session, _PART),

@@ -2,19 +2,25 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
+from importlib.metadata import version
+from typing import Any
 
 import redis
 from google.protobuf.json_format import MessageToDict
 
 from core import decoding
 from core.blobs import AddressSigner, Blobs, open_blobs
+from core.media import Media
 from core.process import failpoints
 from core.process.keys import read_or_make_key
 from core.process.role import run_role
 from core.process.settings import Settings
-from core.store import Database, media, open_database, shares
+from core.recipes import Recipe
+from core.store import Database, exports, media, open_database, recipes, shares
+from core.store.exports import Export
 from core.telling.stream import connect
 from server.commands.uploads import Intake
 from server.fair_executor import FairExecutor
@@ -23,6 +29,7 @@ from server.http.bindings import Bindings, our_services
 from server.http.bodies import Bodies
 from server.http.credentials import Credentials
 from server.http.downloads import Downloads
+from server.http.exports import Exports, Item
 from server.http.serve import serve
 from server.http.servers import Servers
 from server.http.streams import Streams
@@ -30,6 +37,7 @@ from server.http.tickets import Tickets
 from server.http.uploads import Dock
 from server.mapping import Mapper
 from server.mapping.addresses import BlobAddresses
+from server.mapping.recipes import recipe_to_proto
 
 # Threads that write what comes in, and that look at whole files.
 WRITERS = 8
@@ -81,6 +89,7 @@ async def _serve(
         credentials=credentials,
         streams=streams,
         checks=Bodies(Bindings(our_services())),
+        exports=make_exports(settings, db, blobs),
         dock=make_dock(settings, db, blobs, pool, writers, finishers),
         find_link=partial(shares.find_link, db) if settings.share_links else no_link,
     )
@@ -92,6 +101,29 @@ async def _serve(
         stuck_seconds=settings.reader_stuck_seconds,
     )
     await servers.close()
+
+
+def make_exports(settings: Settings, db: Database, blobs: Blobs) -> Exports:
+    """What gives the items of exports, as their owner sees them but without addresses."""
+    addresses = BlobAddresses(blobs, settings.signed_url_ttl_seconds)
+    mapper = Mapper(addresses, settings.currency, settings.max_outputs)
+
+    def items(export: Export, media_ids: Sequence[str]) -> list[Item]:
+        found = exports.items(db, export, media_ids)
+        made = recipes.of_items(db, found)
+        return [(media, made.get(media.media_id)) for media in found]
+
+    def show(media: Media, recipe: Recipe | None) -> dict[str, Any]:
+        shown = mapper.media_to_proto(media)
+        for name in ("url", "thumbnail_url", "url_expire_time"):
+            shown.ClearField(name)
+        values = {"media": MessageToDict(shown)}
+        if recipe is not None:
+            values["recipe"] = MessageToDict(recipe_to_proto(recipe, settings.currency))
+        return values
+
+    found = partial(exports.find, db)
+    return Exports(find=found, items=items, show=show, version=version("rushes-server"))
 
 
 def make_dock(

@@ -23,6 +23,7 @@ from server.http.bodies import Bodies
 from server.http.calls import refuse_call
 from server.http.credentials import Credentials
 from server.http.downloads import Downloads
+from server.http.exports import Exports, serve_export
 from server.http.heads import Heads
 from server.http.media import Shelf, serve_media
 from server.http.pages import page_routes
@@ -49,11 +50,13 @@ def make_app(
     streams: Streams,
     checks: Bodies,
     dock: Dock | None = None,
+    exports: Exports | None = None,
     find_link: Callable[[str], SharedItem | None] = no_link,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application. `find` looks an item up, whichever user has it, and `find_link` the item of
-    a share by link; both run in `pool`. Without a `dock` it takes no uploads."""
+    a share by link; both run in `pool`. Without a `dock` it takes no uploads, and without
+    `exports` it gives none."""
     shelf = Shelf(find=find, blobs=blobs, signer=signer, pool=pool, now=now, downloads=downloads)
 
     async def media(request: Request) -> Response:
@@ -64,6 +67,11 @@ def make_app(
 
     async def page(request: Request) -> Response:
         return await serve_page(request, shelf, find_link)
+
+    async def export(request: Request) -> Response:
+        if exports is None:
+            raise NotFound("page")
+        return await serve_export(request, shelf, exports)
 
     async def upload(request: Request) -> Response:
         if dock is None:
@@ -84,6 +92,7 @@ def make_app(
             Route("/media/{media_id}/{variant}", media, methods=["GET"]),
             Route("/shares/{share_id}", page, methods=["GET"]),
             Route("/shares/{share_id}/{variant}", shared, methods=["GET"]),
+            Route("/exports/{export_id}", export, methods=["GET"]),
             Route("/uploads/{media_id}", upload, methods=["PUT", "HEAD"]),
             Route("/ready", ready, methods=["GET"]),
             Route(f"{bodies.PREFIX}/{{path:path}}", checks.answer, methods=bodies.METHODS),

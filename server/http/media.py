@@ -112,7 +112,7 @@ async def respond(request: Request, shelf: Shelf, blob: Blob, headers: dict[str,
     with ExitStack() as held:
         held.enter_context(shelf.downloads.place(blob.owner, span.end - span.start))
         pieces = await run_in_threadpool(_open, shelf, blob, span)
-        held.callback(_close, pieces)
+        held.callback(close_pieces, pieces)
         return Download(
             pieces, status, headers=headers, media_type=blob.mime_type, held=held.pop_all()
         )
@@ -172,7 +172,8 @@ def _open(shelf: Shelf, blob: Blob, span: Span) -> Iterator[bytes]:
         raise NotFound("media item") from None
 
 
-def _close(pieces: Iterator[bytes]) -> None:
+def close_pieces(pieces: Iterator[bytes]) -> None:
+    """Lets go of the blob that the pieces come from."""
     close = getattr(pieces, "close", None)  # not every iterator holds something
     if close is not None:
         close()

@@ -13,6 +13,7 @@ from rushes.v1 import media_service_pb2_grpc as rpc
 from rushes.v1 import recipe_pb2
 from server.commands.batches import SubmitBatch
 from server.commands.cancel import Cancel
+from server.commands.exports import CreateExport
 from server.commands.library import Library
 from server.commands.read import Read
 from server.commands.submit import Submit
@@ -49,6 +50,7 @@ class MediaService(rpc.MediaServiceServicer):
         read: Read,
         library: Library,
         uploads: BeginUpload,
+        exports: CreateExport,
         watch: WatchCalls,
     ) -> None:
         self._check = validator
@@ -61,6 +63,7 @@ class MediaService(rpc.MediaServiceServicer):
         self._read = read
         self._library = library
         self._uploads = uploads
+        self._exports = exports
         self._watch = watch
 
     def GenerateVideo(
@@ -213,6 +216,16 @@ class MediaService(rpc.MediaServiceServicer):
             expire_time=timestamp(begun.expire_time),
         )
 
+    def CreateExport(
+        self, request: pb.CreateExportRequest, context: Context
+    ) -> pb.CreateExportResponse:
+        made = self._exports.create(_user(), self._check.create_export(request))
+        return pb.CreateExportResponse(
+            export_url=made.url,
+            expire_time=timestamp(made.expire_time),
+            size_bytes=made.size_bytes,
+        )
+
 
 def build_media_service(parts: Parts) -> MediaService:
     """The service with its commands, made of the parts of this process."""
@@ -236,5 +249,6 @@ def build_media_service(parts: Parts) -> MediaService:
         read=parts.read,
         library=Library(parts.db, parts.blobs, parts.tokens, parts.changes, parts.settings),
         uploads=BeginUpload(parts.db, parts.blobs, parts.signer, parts.settings),
+        exports=CreateExport(parts.db, parts.signer, parts.settings),
         watch=parts.watch,
     )

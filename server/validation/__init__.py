@@ -19,6 +19,7 @@ from core.process.settings import Settings
 from core.specs import Spec
 from rushes.v1 import job_pb2, media_pb2, recipe_pb2
 from rushes.v1 import media_service_pb2 as pb
+from server.commands.exports import NewExport
 from server.commands.refusals import naming_request
 from server.commands.requests import (
     Batch,
@@ -268,6 +269,16 @@ class Validator:
         media_ids = f.check_ids(problems, "media_ids", request.media_ids)
         problems.raise_wrong()
         return media_ids
+
+    def create_export(self, request: pb.CreateExportRequest) -> NewExport:
+        """The items to export, at least one, and the lifetime of the address."""
+        problems, most = Problems(), self._settings.max_export_items
+        if not request.media_ids:
+            problems.wrong("media_ids", "must name at least one media item")
+        media_ids = f.check_ids(problems, "media_ids", request.media_ids, most)
+        ttl = f.read_url_ttl(problems, request)
+        problems.raise_wrong()
+        return NewExport(media_ids=media_ids, ttl_seconds=ttl)
 
     def _generate(
         self, kind: str, request: pb.GenerateVideoRequest | pb.GenerateImageRequest

@@ -90,11 +90,13 @@ def check_optional_id(problems: Problems, field: str, value: str) -> str:
     return check_id(problems, field, value) if value else ""
 
 
-def check_ids(problems: Problems, field: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Allows 1000 ids, and drops repeated ones."""
+def check_ids(
+    problems: Problems, field: str, values: Iterable[str], most: int = MAX_IDS
+) -> tuple[str, ...]:
+    """Allows so many ids, and drops repeated ones."""
     ids = tuple(dict.fromkeys(values))
-    if len(ids) > MAX_IDS:
-        problems.wrong(field, f"has {len(ids)} IDs; at most {MAX_IDS} are allowed")
+    if len(ids) > most:
+        problems.wrong(field, f"has {len(ids)} IDs; at most {most} are allowed")
         return ()
     for number, value in enumerate(ids):
         check_id(problems, f"{field}[{number}]", value)

@@ -1,5 +1,6 @@
 """Downloads a signed media address into a file, which appears only when it is complete."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -8,7 +9,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -101,10 +103,38 @@ def download_to_path(media: Media, path: Path, stop: threading.Event | None = No
         DownloadDamaged: when the bytes are not those of `media.sha256`.
         OSError: when the file can't be written.
     """
+    with _draft(path) as file:
+        download_to_file(media, file, stop)
+
+
+def download_to_file(media: Media, file: IO[bytes], stop: threading.Event | None = None) -> None:
+    """Writes the bytes of `media` to an open file, and checks them at the end."""
+    what = f"media {media.media_id}"
+    digest = _copy(media.url, file, what, stop)
+    if media.sha256 and digest != media.sha256:
+        raise DownloadDamaged(f"The bytes of {what} arrived damaged.")
+
+
+def export_to_path(url: str, path: Path, stop: threading.Event | None = None) -> None:
+    """Writes the ZIP of an export to `path`, which appears only when it is whole.
+
+    Raises:
+        NotFound, Unavailable, OSError: as `download_to_path`.
+        DownloadDamaged: when it is no ZIP.
+    """
+    with _draft(path) as file:
+        _copy(url, file, "the export", stop)
+        if not zipfile.is_zipfile(file):
+            raise DownloadDamaged("The ZIP of the export arrived damaged.")
+
+
+@contextlib.contextmanager
+def _draft(path: Path) -> Iterator[IO[bytes]]:
+    """A file that becomes `path` at the end of the block, and goes when that fails."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with draft.open("xb") as file:
-            download_to_file(media, file, stop)
+        with draft.open("x+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -112,37 +142,36 @@ def download_to_path(media: Media, path: Path, stop: threading.Event | None = No
         draft.unlink(missing_ok=True)
 
 
-def download_to_file(media: Media, file: IO[bytes], stop: threading.Event | None = None) -> None:
-    """Writes the bytes of `media` to an open file, and checks them at the end."""
+def _copy(url: str, file: IO[bytes], what: str, stop: threading.Event | None) -> str:
+    """Writes what is at the address to an open file; its SHA-256 in hex."""
     digest = hashlib.sha256()
     try:
-        with _open(media.url) as answer:
+        with _open(url) as answer:
             while chunk := answer.read(CHUNK_BYTES):
                 if stop is not None and stop.is_set():
                     raise Cancelled("The download was cancelled.", code=grpc.StatusCode.CANCELLED)
                 digest.update(chunk)
                 file.write(chunk)
     except urllib.error.HTTPError as error:
-        raise _refusal(error.code, media) from None
+        raise _refusal(error.code, what) from None
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         code = grpc.StatusCode.UNAVAILABLE
-        raise Unavailable(f"Media {media.media_id} can't be fetched now.", code=code) from error
-    if media.sha256 and digest.hexdigest() != media.sha256:
-        raise DownloadDamaged(f"The bytes of media {media.media_id} arrived damaged.")
+        raise Unavailable(f"{what.capitalize()} can't be fetched now.", code=code) from error
+    return digest.hexdigest()
 
 
 def _open(url: str) -> IO[bytes]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
-        raise NotFound("The media item has no address to fetch it from.")
+        raise NotFound("There is no address to fetch it from.")
     proxies = urllib.request.ProxyHandler({} if is_loopback(parts.netloc) else None)
     opener = urllib.request.build_opener(proxies)
     answer: IO[bytes] = opener.open(url, timeout=IDLE_SECONDS)
     return answer
 
 
-def _refusal(status: int, media: Media) -> RushesError:
+def _refusal(status: int, what: str) -> RushesError:
     if status >= 500:
-        text = f"Media {media.media_id} can't be fetched now (HTTP {status})."
+        text = f"{what.capitalize()} can't be fetched now (HTTP {status})."
         return Unavailable(text, code=grpc.StatusCode.UNAVAILABLE)
-    return NotFound(f"The address of media {media.media_id} is not valid any more (HTTP {status}).")
+    return NotFound(f"The address of {what} is not valid any more (HTTP {status}).")

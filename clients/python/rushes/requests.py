@@ -31,6 +31,7 @@ from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import (
     BatchDeleteMediaRequest,
     BatchGenerateRequest,
+    CreateExportRequest,
     EstimateCostRequest,
     GenerateImageRequest,
     GenerateVideoRequest,
@@ -400,6 +401,12 @@ def batch_delete_request(media_ids: Sequence[str], permanent: bool) -> BatchDele
     """Deletes all of them, or none."""
     values = {"media_ids": items_of(media_ids), "permanent": permanent}
     return filled(BatchDeleteMediaRequest, values)
+
+
+def export_request(media_ids: Sequence[str], url_ttl: Seconds | None) -> CreateExportRequest:
+    """The address of a ZIP of the items."""
+    values = {"media_ids": items_of(media_ids), "url_ttl": to_duration(url_ttl, "url_ttl")}
+    return filled(CreateExportRequest, values)
 
 
 def update_request(

@@ -1,4 +1,5 @@
-"""A table for recipes, which outlast their jobs, and what the provider calls a job's model."""
+"""Tables for recipes, which outlast their jobs, and for exports; a job's model as its provider
+calls it."""
 
 from typing import Any
 
@@ -15,11 +16,20 @@ STATEMENTS = """
         rushes_version TEXT NOT NULL DEFAULT '',
         format INTEGER NOT NULL
     );
+    CREATE TABLE export (
+        export_id TEXT NOT NULL PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        media_ids TEXT NOT NULL,
+        create_time BIGINT NOT NULL,
+        expire_time BIGINT NOT NULL
+    );
+    CREATE INDEX export_user ON export (user_id, create_time, export_id);
+    CREATE INDEX export_expire ON export (expire_time);
     ALTER TABLE job ADD COLUMN provider_model TEXT NOT NULL DEFAULT ''
 """
 
 
 def up(migrator: Any, db: Any) -> None:
-    """Makes both."""
+    """Makes them."""
     for statement in STATEMENTS.split(";"):
         db.execute_sql(statement)

@@ -1,6 +1,7 @@
 """The client: a method for each thing that the service does."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Unpack
 
 from rushes import requests
@@ -13,7 +14,7 @@ from rushes._async.seam import run_blocking
 from rushes._async.share_calls import AsyncShareCalls
 from rushes._async.view_calls import AsyncViewCalls
 from rushes._async.webhook_calls import AsyncWebhookCalls
-from rushes.download import PathTarget, check_folder
+from rushes.download import PathTarget, check_folder, export_to_path
 from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
     Amount,
@@ -21,6 +22,7 @@ from rushes.fields import (
     ImageJob,
     JobFields,
     LibraryFilter,
+    Seconds,
     SpecChanges,
     VideoFields,
     VideoJob,
@@ -331,6 +333,37 @@ class AsyncClient(
         """Puts all of them into the bin (or deletes them permanently), or none."""
         request = requests.batch_delete_request(media_ids, permanent)
         await self._call(self._stub.BatchDeleteMedia, request)
+
+    async def create_export(
+        self, media_ids: Sequence[str], url_ttl: Seconds | None = None
+    ) -> pb.CreateExportResponse:
+        """A signed address of a ZIP with up to 1000 items and a manifest, for whoever gets it.
+
+        url_ttl: seconds for which it works.
+        """
+        request = requests.export_request(media_ids, url_ttl)
+        return await self._call_once(self._stub.CreateExport, request)
+
+    async def export(self, media_ids: Sequence[str], to: PathTarget) -> Path:
+        """Saves up to 1000 items as a ZIP with a manifest; the file appears once it is whole.
+
+        to: a path. The answer is the same.
+
+        Raises:
+            NotFound: when one of the items is not in the library.
+            OSError: when the folder is missing or the file can't be written.
+        """
+        check_folder(to)
+        path = Path(to)
+        made = await self.create_export(media_ids)
+
+        async def save(_: float) -> None:
+            await run_blocking(
+                lambda stop: export_to_path(made.export_url, path, stop), self._closed
+            )
+
+        await self._repeat(save)
+        return path
 
     async def _upload_inputs(self, fields: VideoJob | ImageJob | SpecChanges) -> None:
         """Uploads the inputs that a request can't hold."""

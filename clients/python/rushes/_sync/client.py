@@ -2,6 +2,7 @@
 """The client: a method for each thing that the service does."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Unpack
 
 from rushes import requests
@@ -14,7 +15,7 @@ from rushes._sync.seam import run_blocking
 from rushes._sync.share_calls import ShareCalls
 from rushes._sync.view_calls import ViewCalls
 from rushes._sync.webhook_calls import WebhookCalls
-from rushes.download import PathTarget, check_folder
+from rushes.download import PathTarget, check_folder, export_to_path
 from rushes.errors import InvalidArgument, Unavailable, warn
 from rushes.fields import (
     Amount,
@@ -22,6 +23,7 @@ from rushes.fields import (
     ImageJob,
     JobFields,
     LibraryFilter,
+    Seconds,
     SpecChanges,
     VideoFields,
     VideoJob,
@@ -328,6 +330,35 @@ class Client(
         """Puts all of them into the bin (or deletes them permanently), or none."""
         request = requests.batch_delete_request(media_ids, permanent)
         self._call(self._stub.BatchDeleteMedia, request)
+
+    def create_export(
+        self, media_ids: Sequence[str], url_ttl: Seconds | None = None
+    ) -> pb.CreateExportResponse:
+        """A signed address of a ZIP with up to 1000 items and a manifest, for whoever gets it.
+
+        url_ttl: seconds for which it works.
+        """
+        request = requests.export_request(media_ids, url_ttl)
+        return self._call_once(self._stub.CreateExport, request)
+
+    def export(self, media_ids: Sequence[str], to: PathTarget) -> Path:
+        """Saves up to 1000 items as a ZIP with a manifest; the file appears once it is whole.
+
+        to: a path. The answer is the same.
+
+        Raises:
+            NotFound: when one of the items is not in the library.
+            OSError: when the folder is missing or the file can't be written.
+        """
+        check_folder(to)
+        path = Path(to)
+        made = self.create_export(media_ids)
+
+        def save(_: float) -> None:
+            run_blocking(lambda stop: export_to_path(made.export_url, path, stop), self._closed)
+
+        self._repeat(save)
+        return path
 
     def _upload_inputs(self, fields: VideoJob | ImageJob | SpecChanges) -> None:
         """Uploads the inputs that a request can't hold."""

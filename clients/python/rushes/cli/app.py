@@ -9,6 +9,7 @@ from typer import TyperException
 import rushes
 from rushes.cli import (
     accounts,
+    exports,
     generate,
     jobs,
     library,
@@ -66,6 +67,7 @@ for part in (
     notifications,
     webhooks,
     recipes,
+    exports,
     models,
     templates,
     accounts,

@@ -531,3 +531,21 @@ class CreateUploadResponse(_message.Message):
     upload_url: str
     expire_time: _timestamp_pb2.Timestamp
     def __init__(self, media_id: _Optional[str] = ..., upload_url: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CreateExportRequest(_message.Message):
+    __slots__ = ("media_ids", "url_ttl")
+    MEDIA_IDS_FIELD_NUMBER: _ClassVar[int]
+    URL_TTL_FIELD_NUMBER: _ClassVar[int]
+    media_ids: _containers.RepeatedScalarFieldContainer[str]
+    url_ttl: _duration_pb2.Duration
+    def __init__(self, media_ids: _Optional[_Iterable[str]] = ..., url_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class CreateExportResponse(_message.Message):
+    __slots__ = ("export_url", "expire_time", "size_bytes")
+    EXPORT_URL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    export_url: str
+    expire_time: _timestamp_pb2.Timestamp
+    size_bytes: int
+    def __init__(self, export_url: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., size_bytes: _Optional[int] = ...) -> None: ...

@@ -137,6 +137,11 @@ class MediaServiceStub(object):
                 request_serializer=rushes_dot_v1_dot_media__service__pb2.CreateUploadRequest.SerializeToString,
                 response_deserializer=rushes_dot_v1_dot_media__service__pb2.CreateUploadResponse.FromString,
                 _registered_method=True)
+        self.CreateExport = channel.unary_unary(
+                '/rushes.v1.MediaService/CreateExport',
+                request_serializer=rushes_dot_v1_dot_media__service__pb2.CreateExportRequest.SerializeToString,
+                response_deserializer=rushes_dot_v1_dot_media__service__pb2.CreateExportResponse.FromString,
+                _registered_method=True)
 
 
 class MediaServiceServicer(object):
@@ -283,6 +288,13 @@ class MediaServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateExport(self, request, context):
+        """A signed address of a ZIP with several items of the library and a manifest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MediaServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -385,6 +397,11 @@ def add_MediaServiceServicer_to_server(servicer, server):
                     servicer.CreateUpload,
                     request_deserializer=rushes_dot_v1_dot_media__service__pb2.CreateUploadRequest.FromString,
                     response_serializer=rushes_dot_v1_dot_media__service__pb2.CreateUploadResponse.SerializeToString,
+            ),
+            'CreateExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateExport,
+                    request_deserializer=rushes_dot_v1_dot_media__service__pb2.CreateExportRequest.FromString,
+                    response_serializer=rushes_dot_v1_dot_media__service__pb2.CreateExportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -929,6 +946,33 @@ class MediaService(object):
             '/rushes.v1.MediaService/CreateUpload',
             rushes_dot_v1_dot_media__service__pb2.CreateUploadRequest.SerializeToString,
             rushes_dot_v1_dot_media__service__pb2.CreateUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rushes.v1.MediaService/CreateExport',
+            rushes_dot_v1_dot_media__service__pb2.CreateExportRequest.SerializeToString,
+            rushes_dot_v1_dot_media__service__pb2.CreateExportResponse.FromString,
             options,
             channel_credentials,
             insecure,

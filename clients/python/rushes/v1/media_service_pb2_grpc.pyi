@@ -76,6 +76,8 @@ class MediaServiceStub:
     """All or none."""
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.CreateUploadRequest, _media_service_pb2.CreateUploadResponse]
     """A signed address to PUT an input image or video to. With a sha256 it is idempotent: the same one continues an unfinished upload."""
+    CreateExport: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.CreateExportRequest, _media_service_pb2.CreateExportResponse]
+    """A signed address of a ZIP with several items of the library and a manifest."""
 
 @_typing.type_check_only
 class MediaServiceAsyncStub(MediaServiceStub):
@@ -124,6 +126,8 @@ class MediaServiceAsyncStub(MediaServiceStub):
     """All or none."""
     CreateUpload: _aio.UnaryUnaryMultiCallable[_media_service_pb2.CreateUploadRequest, _media_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """A signed address to PUT an input image or video to. With a sha256 it is idempotent: the same one continues an unfinished upload."""
+    CreateExport: _aio.UnaryUnaryMultiCallable[_media_service_pb2.CreateExportRequest, _media_service_pb2.CreateExportResponse]  # type: ignore[assignment]
+    """A signed address of a ZIP with several items of the library and a manifest."""
 
 class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
     """Submit generations, watch them live, keep the library. The caller is the subject of the bearer token;
@@ -289,5 +293,13 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.CreateUploadResponse, _abc.Awaitable[_media_service_pb2.CreateUploadResponse]]:
         """A signed address to PUT an input image or video to. With a sha256 it is idempotent: the same one continues an unfinished upload."""
+
+    @_abc_1.abstractmethod
+    def CreateExport(
+        self,
+        request: _media_service_pb2.CreateExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_media_service_pb2.CreateExportResponse, _abc.Awaitable[_media_service_pb2.CreateExportResponse]]:
+        """A signed address of a ZIP with several items of the library and a manifest."""
 
 def add_MediaServiceServicer_to_server(servicer: MediaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
