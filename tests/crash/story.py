@@ -115,6 +115,7 @@ class Story:
         item["delete_time"] = None
         item |= {"output_index": 0, "size_bytes": 3, "sha256": "abc"}
         self.final.media.append(item | keys)
+        self.final.recipe.append({"kind": "recipe", "media_id": media_id})
         return media_id
 
     def book(self, user: str, spent: int) -> None:

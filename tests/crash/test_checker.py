@@ -318,9 +318,20 @@ def lose_thumbnail(told: Told) -> None:
 
 def lose_row(told: Told) -> None:
     told.story.final.media.clear()
+    told.story.final.recipe.clear()
 
 
-@pytest.mark.parametrize("damage", [lose_bytes, break_bytes, lose_thumbnail, lose_row])
+def lose_recipe(told: Told) -> None:
+    told.story.final.recipe.clear()
+
+
+def keep_recipe(told: Told) -> None:
+    told.story.final.recipe.append({"kind": "recipe", "media_id": "gone"})
+
+
+@pytest.mark.parametrize(
+    "damage", [lose_bytes, break_bytes, lose_thumbnail, lose_row, lose_recipe, keep_recipe]
+)
 def test_a_result_that_is_not_whole_is_i16(told: Told, damage: Callable[[Told], None]) -> None:
     damage(told)
     expect(told, "I16", 2 if damage is break_bytes else 1)

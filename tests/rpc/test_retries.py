@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from grpc import StatusCode as Code
 
 import rushes
@@ -32,9 +34,11 @@ UNKNOWN_MODEL = Statement("UPDATE job SET spec = replace(spec, 'builtin-image', 
 @pytest.fixture
 def house(house_loop: LoopThread, valkey: Valkey, tmp_path: Path) -> Iterator[House]:
     """A server with the models of the simulator, which a draft may be finished by."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     opened = open_house(house_loop, tmp_path / "data", valkey.url, simulator=True)
     yield opened
     close_house(house_loop, opened)
+    structlog.reset_defaults()
 
 
 def ended(house: House, request: Any) -> job_pb2.Job:

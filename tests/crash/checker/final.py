@@ -19,6 +19,7 @@ from core.store.models import (
     JobRow,
     MediaRow,
     NotificationRow,
+    RecipeRow,
     RequestKey,
     ShareRow,
     SpendingRow,
@@ -36,6 +37,7 @@ TABLES = {
     "spending": SpendingRow,
     "budget": BudgetRow,
     "media": MediaRow,
+    "recipe": RecipeRow,
     "request_key": RequestKey,
     "stream": UserStream,
     "flow": FlowRow,
@@ -62,6 +64,7 @@ class Final:
     spending: list[Line] = field(default_factory=list)
     budget: list[Line] = field(default_factory=list)
     media: list[Line] = field(default_factory=list)
+    recipe: list[Line] = field(default_factory=list)
     request_key: list[Line] = field(default_factory=list)
     stream: list[Line] = field(default_factory=list)
     flow: list[Line] = field(default_factory=list)

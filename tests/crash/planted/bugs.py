@@ -123,6 +123,23 @@ BUGS = {
             ),
         ),
     ),
+    "recipe_outside": Bug(
+        "The recipe of an output is written after the transaction that keeps the output.",
+        (
+            Edit(
+                "core/store/results.py",
+                "recipes.insert(session, job, outputs, item)",
+                f"{CODE}.LATER.append(lambda late: recipes.insert(late, job, outputs, item))",
+            ),
+            Edit(
+                "core/store/engine/database.py",
+                "            return self._retried(lambda: run(transaction))\n",
+                "            result = self._retried(lambda: run(transaction))\n"
+                f"            {CODE}.settle_later(self)\n"
+                "            return result\n",
+            ),
+        ),
+    ),
     "usage_of_the_estimate": Bug(
         "A job that ends is counted with its estimate, also when it cost nothing.",
         (

@@ -136,6 +136,7 @@ RECIPES = {
     "retries_left_on": Recipe({"I4"}, mix=TROUBLED),
     "settle_outside": Recipe({"I8"}, kill_workers, PAID),
     "usage_outside": Recipe({"I22"}, kill_workers, PAID),
+    "recipe_outside": Recipe({"I16"}, kill_workers, PAID),
     "usage_of_the_estimate": Recipe({"I22"}, mix=TROUBLED),
     "unguarded_reserve": Recipe({"I8"}, mix=PAID, budget_micros=60_000),
     "answer_before_commit": Recipe({"I1"}, kill_server, postgres=True),
