@@ -13,7 +13,18 @@ from typing import Annotated, Any
 import typer
 from typer import TyperException
 
-from admin import budget, models, providers, reconcile, storage
+from admin import (
+    announcing,
+    apikeys,
+    budget,
+    models,
+    providers,
+    queues,
+    reconcile,
+    storage,
+    users,
+    workers,
+)
 from admin.backup import back_up
 from admin.restore import restore
 from admin.site import Site, find_site
@@ -21,12 +32,15 @@ from core.catalog.models import LOCAL_PROVIDERS
 from core.errors import (
     DataNewer,
     DependencyUnavailable,
+    FieldInvalid,
     JobStateInvalid,
     NotFound,
+    ResourceLimitReached,
     RushesError,
     SettingsInvalid,
 )
 from core.process import failpoints
+from core.process.telemetry import log_command
 from core.store.overview import look
 from core.store.restore import begin_anew
 from core.times import iso
@@ -36,6 +50,8 @@ DONE, FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 0, 1, 2, 4, 5, 130
 _CODES: tuple[tuple[type[RushesError], int], ...] = (
     (SettingsInvalid, USAGE),
     (NotFound, USAGE),
+    (FieldInvalid, USAGE),
+    (ResourceLimitReached, REFUSED),
     (DependencyUnavailable, UNREACHABLE),
     (JobStateInvalid, REFUSED),
     (DataNewer, REFUSED),
@@ -49,12 +65,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 epoch = typer.Typer(help="The epoch: the name of the database's history.", no_args_is_help=True)
+app.add_typer(announcing.app, name="announce")
+app.add_typer(apikeys.app, name="apikey")
 app.add_typer(budget.app, name="budget")
 app.add_typer(models.app, name="models")
 app.add_typer(providers.app, name="providers")
 app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(storage.app, name="storage")
 app.add_typer(epoch, name="epoch")
+for single in (queues, users, workers):
+    app.add_typer(single.app)
 
 
 @app.callback()
@@ -128,6 +148,7 @@ def main() -> int:
     """Runs the command in sys.argv; the exit code."""
     # Files that a restore makes belong to their owner alone.
     os.umask(0o077)
+    log_command()
     run: Callable[..., Any] = app
     try:
         return int(run(standalone_mode=False) or DONE)

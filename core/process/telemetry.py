@@ -72,6 +72,18 @@ def configure_logging(level: str, role: str, process: str = "") -> None:
     )
 
 
+def log_command() -> None:
+    """Sends the log lines of a command to stderr: what it prints is its result."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a module; call it with an event name and keywords."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

@@ -26,6 +26,13 @@ from rushes.v1.account_service_pb2 import (
     GetUsageRequest,
     ListApiKeysRequest,
 )
+from rushes.v1.admin_service_pb2 import (
+    ListBudgetsRequest,
+    ListUnsettledSubmitsRequest,
+    ResolveJobRequest,
+    SetBudgetRequest,
+)
+from rushes.v1.budget_pb2 import Budget
 from rushes.v1.job_pb2 import ImageSpec, Job, MediaInput, VideoSpec
 from rushes.v1.media_pb2 import Media
 from rushes.v1.media_service_pb2 import (
@@ -93,6 +100,8 @@ Listing = TypeVar(
     ListSharesRequest,
     ListSharedMediaRequest,
     ListWebhookDeliveriesRequest,
+    ListUnsettledSubmitsRequest,
+    ListBudgetsRequest,
 )
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
@@ -635,6 +644,49 @@ def webhook_deliveries_request(
         "page_size": _page_size(limit),
     }
     return filled(ListWebhookDeliveriesRequest, values)
+
+
+def unsettled_request(limit: int | None) -> ListUnsettledSubmitsRequest:
+    """The first page of unsettled submits."""
+    return ListUnsettledSubmitsRequest(page_size=_page_size(limit))
+
+
+def resolve_request(
+    job_id: str, operation: str, charged: Amount | bool, not_charged: bool
+) -> ResolveJobRequest:
+    """What was found at the provider: one of the three."""
+    # An amount of 0 is a charge too.
+    is_charged = charged is not False
+    if (bool(operation), is_charged, not_charged).count(True) != 1:
+        raise InvalidArgument("verdict", "give one of operation, charged and not_charged")
+    if operation:
+        return filled(ResolveJobRequest, {"job_id": job_id, "operation": operation})
+    if not_charged:
+        verdict = ResolveJobRequest.NotCharged()
+        return filled(ResolveJobRequest, {"job_id": job_id, "not_charged": verdict})
+    amount = None if charged is True else to_money(charged, "charged")
+    return filled(
+        ResolveJobRequest,
+        {"job_id": job_id, "charged": ResolveJobRequest.Charged(amount=amount)},
+    )
+
+
+def budgets_request(limit: int | None) -> ListBudgetsRequest:
+    """The first page of all budgets."""
+    return ListBudgetsRequest(page_size=_page_size(limit))
+
+
+def set_budget_request(
+    owner: Budget.Owner | str, period: Budget.Period | str, limit: Amount | None, user_id: str
+) -> SetBudgetRequest:
+    """A limit, or none."""
+    values = {
+        "owner": enum_number(owner, Budget.Owner.DESCRIPTOR, "owner"),
+        "period": enum_number(period, Budget.Period.DESCRIPTOR, "period"),
+        "limit": to_money(limit, "limit"),
+        "user_id": user_id,
+    }
+    return filled(SetBudgetRequest, values)
 
 
 def _webhook_kinds(kinds: Iterable[Webhook.Kind | str]) -> list[int]:

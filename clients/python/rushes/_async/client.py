@@ -6,6 +6,7 @@ from typing import Unpack
 
 from rushes import requests
 from rushes._async.account_calls import AsyncAccountCalls
+from rushes._async.admin_calls import AsyncAdminCalls
 from rushes._async.connection import first
 from rushes._async.inbox_calls import AsyncInboxCalls
 from rushes._async.job_calls import AsyncJobCalls
@@ -45,6 +46,7 @@ class AsyncClient(
     AsyncViewCalls,
     AsyncShareCalls,
     AsyncWebhookCalls,
+    AsyncAdminCalls,
 ):
     """Talks to one Rushes server. Use it with `async with`, or call `close()`.
 

@@ -24,6 +24,7 @@ from rushes.errors import RushesError, Unavailable
 from rushes.requests import Listing
 from rushes.retry import CallTries
 from rushes.v1 import account_service_pb2 as account
+from rushes.v1 import admin_service_pb2 as admin
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import (
     notification_service_pb2,
@@ -32,6 +33,7 @@ from rushes.v1 import (
     webhook_service_pb2,
 )
 from rushes.v1.account_service_pb2_grpc import AccountServiceStub
+from rushes.v1.admin_service_pb2_grpc import AdminServiceStub
 from rushes.v1.media_service_pb2_grpc import MediaServiceStub
 from rushes.v1.notification_service_pb2_grpc import NotificationServiceStub
 from rushes.v1.share_service_pb2_grpc import ShareServiceStub
@@ -52,6 +54,8 @@ Page = TypeVar(
     share_service_pb2.ListSharesResponse,
     share_service_pb2.ListSharedMediaResponse,
     webhook_service_pb2.ListWebhookDeliveriesResponse,
+    admin.ListUnsettledSubmitsResponse,
+    admin.ListBudgetsResponse,
 )
 Item = TypeVar("Item")
 
@@ -79,6 +83,7 @@ class AsyncConnection:
         self._views = ViewServiceStub(self._channel)
         self._shares = ShareServiceStub(self._channel)
         self._webhooks = WebhookServiceStub(self._channel)
+        self._admin = AdminServiceStub(self._channel)
         self._token = environment.token() if token is None else token
         self._timeout = timeout
         self._retry_for = retry_for

@@ -7,6 +7,7 @@ from typing import Unpack
 
 from rushes import requests
 from rushes._sync.account_calls import AccountCalls
+from rushes._sync.admin_calls import AdminCalls
 from rushes._sync.connection import first
 from rushes._sync.inbox_calls import InboxCalls
 from rushes._sync.job_calls import JobCalls
@@ -46,6 +47,7 @@ class Client(
     ViewCalls,
     ShareCalls,
     WebhookCalls,
+    AdminCalls,
 ):
     """Talks to one Rushes server. Use it with `with`, or call `close()`.
 
