@@ -93,7 +93,7 @@ crash-full: $(VENV)/.ready-dev ## The same at every failpoint in every way, and 
 crash-long: $(VENV)/.ready-dev ## Random faults for MINUTES=60; SEED=1 runs that one again
 	@$(BIN)/python -m tests.crash --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-.PHONY: bench-watch bench-sse bench-steps bench-storm bench-memory bench-history bench-scale bench-model bench-aims bench-start bench-starve bench-accept bench-throughput bench-poller bench-webhooks bench-render bench-smoke
+.PHONY: bench-watch bench-sse bench-steps bench-storm bench-memory bench-history bench-scale bench-model bench-aims bench-start bench-starve bench-accept bench-throughput bench-poller bench-webhooks bench-admin bench-render bench-smoke
 bench-watch: $(VENV)/.ready-plots ## Live events beside the floor of gRPC, 8 minutes (ARGS="--write" keeps it)
 	@$(BIN)/python -m bench.watch $(ARGS)
 
@@ -139,6 +139,9 @@ bench-poller: $(VENV)/.ready-plots ## 10,000 operations in flight, 2 minutes
 bench-webhooks: $(VENV)/.ready-plots ## 10,000 deliveries in flight, and a thousand dead receivers, 3 minutes
 	@$(BIN)/python -m bench.webhooks $(ARGS)
 
+bench-admin: $(VENV)/.ready-plots ## An administrator's watch while 10,000 jobs change, 3 minutes
+	@$(BIN)/python -m bench.administration $(ARGS)
+
 bench-render: $(VENV)/.ready-plots ## The built-in renderer on one core, 1 minute
 	@$(BIN)/python -m bench.render $(ARGS)
 
@@ -163,7 +166,7 @@ bench-media: bench-setup ## Downloads of 1 GB beside nginx and uvicorn's floor
 
 .PHONY: bench
 bench: bench-setup ## All benches, kept and written into the docs, some 90 minutes on a calm machine
-	@for name in steps watch sse peers storm memory scale start starve accept throughput jobs api media poller webhooks render; do \
+	@for name in steps watch sse peers storm memory scale start starve accept throughput jobs api media poller webhooks admin render; do \
 		$(MAKE) --no-print-directory bench-$$name ARGS=--write || exit; \
 	done
 	@$(MAKE) --no-print-directory bench-model bench-aims ARGS=--write

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -32,9 +33,9 @@ class Installation:
     processes: "dict[str, subprocess.Popen[bytes]]"
     environment: dict[str, str]
 
-    def token(self, user_id: str) -> str:
-        """What the user signs in with."""
-        return make_token(self.data / "keys" / "jwt.key", user_id)
+    def token(self, user_id: str, **claims: Any) -> str:
+        """What the user signs in with; `claims` are more of them, such as a scope."""
+        return make_token(self.data / "keys" / "jwt.key", user_id, **claims)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Times: integer milliseconds of the database, as dates in UTC and as text."""
 
+import functools
 from datetime import UTC, datetime
 
 
@@ -10,4 +11,11 @@ def utc(time_ms: int) -> datetime:
 
 def iso(time_ms: int) -> str:
     """The time as in RFC 3339, with milliseconds."""
-    return utc(time_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, ms = divmod(time_ms, 1000)
+    return f"{iso_second(seconds)}.{ms:03d}Z"
+
+
+@functools.lru_cache(4096)
+def iso_second(seconds: int) -> str:
+    """The second as in RFC 3339, without the Z at its end."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")

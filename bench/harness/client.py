@@ -15,12 +15,14 @@ import json
 import statistics
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from google.protobuf.message import Message
 
 from bench.harness.http2 import Connection, Stream, call_headers
 from bench.harness.processes import Child, Died, python, resident_kib
@@ -46,7 +48,7 @@ class Plan:
     ports: list[int]
     places: list[int]
     tokens: list[str]
-    requests: list[str]  # base64 of a WatchJobsRequest
+    requests: list[str]  # base64 of a WatchJobsRequest, or of what the client asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,12 @@ class Connected:
 
 def request(**fields: Any) -> str:
     """A request for the plan."""
-    return base64.b64encode(pb.WatchJobsRequest(**fields).SerializeToString()).decode()
+    return encoded(pb.WatchJobsRequest(**fields))
+
+
+def encoded(message: Message) -> str:
+    """A request as the plan has it."""
+    return base64.b64encode(message.SerializeToString()).decode()
 
 
 def together(watchers: int, connections: int) -> list[int]:
@@ -134,7 +141,7 @@ class Watcher:
         self.credentials = token
         self.request = request
         self.resume_token = ""
-        self._numbers = {"job": 0, "progress": 0}
+        self._numbers: Counter[str] = Counter()
 
     @property
     def is_live(self) -> bool:
@@ -166,14 +173,14 @@ class Watcher:
         if len(events) == 1:
             self.counts.sizes.append(len(message))
 
-    def count(self, kind: str, text: str, now: float) -> None:
-        """Takes notice of an event with that stamp."""
+    def count(self, source: str, text: str, now: float) -> None:
+        """Takes notice of an event with that stamp. The numbers of a source rise."""
         counts = self.counts
         number, published = read_stamp(text)
-        if number <= self._numbers[kind]:
+        if number <= self._numbers[source]:
             counts.repeated += 1
             return
-        self._numbers[kind] = number
+        self._numbers[source] = number
         counts.delivered += 1
         counts.ages.append(now - published)
 

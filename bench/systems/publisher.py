@@ -1,8 +1,10 @@
 """The publisher process of the product: tells progress and changes as a worker does.
 
-`python -m bench.systems.publisher` reads RUSHES_* settings. Each tick's events are one pipeline to
-Valkey, because one process stands here for many workers. State changes are first committed to the
-database, each at its user's next revision with its event; those of a tick share a transaction.
+`python -m bench.systems.publisher DEVICES [--rows]` reads RUSHES_* settings. Each tick's events are
+one pipeline to Valkey, because one process stands here for many workers. State changes are first
+committed to the database, each at its user's next revision with its event; those of a tick share a
+transaction.
+With `--rows` the rows of the jobs move on too, for those who read them.
 Beyond what `systems` says it knows {"missed": count}: commits so many changes for each user, and
 tells nobody.
 """
@@ -21,20 +23,23 @@ from core.process.settings import read_settings
 from core.store import Database, open_database
 from core.store.change import append_event, bump
 from core.store.engine.database import Session
+from core.store.engine.sql import Statement
 from core.telling.stream import RedisStream, connect
 
 MISSED_AT_ONCE = 2000
 # A commit costs more than a message does.
 TICKS = {"progress": TICK_SECONDS, "state": 0.005}
+_MOVE = Statement("UPDATE job SET revision = :revision WHERE job_id = :job_id")
 EMPTY, REVISION = stamp(0, 0.0), "987654321987654321"
 
 
 class Publisher:
-    """Publishes for users with `devices` watchers each."""
+    """Publishes for users with `devices` watchers each; with `rows` it writes the jobs' rows."""
 
-    def __init__(self, devices: int) -> None:
+    def __init__(self, devices: int, *, rows: bool = False) -> None:
         settings = read_settings()
         self._devices = devices
+        self._rows = rows
         self._db: Database = open_database(settings)
         self._pipe = connect(settings).pipeline(transaction=False)
         self._stream = RedisStream(self._pipe, settings)
@@ -99,6 +104,8 @@ class Publisher:
             for event in events:
                 bump(session, event.job.user_id)
                 append_event(session, event)
+                if self._rows:
+                    session.later(_MOVE, job_id=event.job.job_id, revision=event.revision)
 
         self._db.write(work)
         return events
@@ -120,7 +127,7 @@ def _payload(job: Job) -> str:
 
 def main() -> None:
     """Publishes what its standard input asks for."""
-    publisher = Publisher(int(sys.argv[1]))
+    publisher = Publisher(int(sys.argv[1]), rows="--rows" in sys.argv)
     _say({})
     for line in sys.stdin:
         asked = json.loads(line)

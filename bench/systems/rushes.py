@@ -104,13 +104,13 @@ class Rushes:
             if self._events:
                 client, ports = "bench.harness.events", [free_port()]
                 pids["http"] = stack.enter_context(_http(running, ports[0])).pid
-            _insert(running, shape)
+            insert(running, shape)
             publisher = Child(
                 python("bench.systems.publisher", str(shape.devices)), running.environment
             )
             stack.callback(publisher.end)
             publisher.hello()
-            roles = _roles(pids, self._servers)
+            roles = roles_of(pids, self._servers)
             servers = [pid for role, pid in roles.items() if role.startswith("server")]
             plan = _plan(running, shape, self._servers, ports)
             connected = connect(stack, plan, running.data.parent, *servers, module=client)
@@ -124,14 +124,16 @@ class Rushes:
             )
 
 
-def _roles(pids: dict[str, int], servers: Servers) -> dict[str, int]:
+def roles_of(pids: dict[str, int], servers: Servers = ONE) -> dict[str, int]:
+    """Processes by their roles, as the harness calls these."""
     names = {"postgres": "database"}
     if servers.bystander:
         names[f"server-{servers.processes}"] = "bystander"
     return {names.get(name, name): pid for name, pid in pids.items()}
 
 
-def _insert(running: Installation, shape: Shape) -> None:
+def insert(running: Installation, shape: Shape) -> None:
+    """The users of the shape, each with a job that runs."""
     db = open_database(read_settings(database_url=running.database_url))
     insert_users(db, shape.users)
     db.close()

@@ -1,11 +1,14 @@
 """The jobs of all users that have not ended, and which users changed lately, for administrators."""
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from core.events import UserChange
 from core.jobs import UNFINISHED, Job, State
+from core.store import replay
 from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement, name_part_by_dialect
+from core.store.replay import Return
 from core.store.rows import jobs_from_rows
 
 # SQLite follows this hint; otherwise it might sort all of these jobs.
@@ -17,10 +20,14 @@ _CHANGED = Statement("""
     SELECT user_id, max(revision) FROM job_event {by_job_event_time}
     WHERE event_time >= :since GROUP BY user_id
 """)
-# The user's last revision before a time. Index: the primary key.
+# The last revision of each of the users before a time. Indexes: both primary keys.
 _STOOD = Statement("""
-    SELECT revision FROM job_event WHERE user_id = :user_id AND event_time + 0 < :time
-    ORDER BY revision DESC LIMIT 1
+    SELECT user_id, (
+        SELECT e.revision FROM job_event e
+        WHERE e.user_id = user_stream.user_id AND e.event_time + 0 < :time
+        ORDER BY e.revision DESC LIMIT 1
+    )
+    FROM user_stream WHERE user_id = ANY(:user_ids)
 """)
 _END = (2**62, "~")
 
@@ -71,10 +78,28 @@ def changed_since(db: Database, since: int) -> tuple[int, dict[str, int]]:
     return db.read(work)
 
 
-def stood_at(db: Database, user_id: str, time: int) -> int:
-    """The user's last revision before the time, as far as changes are kept; 0 for none."""
-    row = db.row(_STOOD, user_id=user_id, time=time)
-    return int(row[0]) if row else 0
+def changes_above(
+    db: Database, heads: Mapping[str, int | None], since: int, limit: int
+) -> dict[str, tuple[int, list[UserChange]]]:
+    """The next changes of users above their heads, at most `limit` of each, with the heads.
+
+    A head that is None is where the user stood at `since`, as far as changes are kept.
+    """
+
+    def work(session: Session) -> dict[str, tuple[int, list[UserChange]]]:
+        unknown = sorted(user_id for user_id, head in heads.items() if head is None)
+        rows = session.rows(_STOOD, user_ids=unknown, time=since) if unknown else []
+        stood = {user_id: int(revision or 0) for user_id, revision in rows}
+        returns = [
+            Return(user_id, stood.get(user_id, 0) if head is None else head)
+            for user_id, head in heads.items()
+        ]
+        missed = replay.changes(session, returns, limit)
+        return {
+            one.user_id: (one.revision, found) for one, found in zip(returns, missed, strict=True)
+        }
+
+    return db.read(work)
 
 
 def _values(

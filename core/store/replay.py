@@ -107,7 +107,15 @@ def _replays(session: Session, returns: Sequence[Return], limit: int) -> list[Re
         kept_after = int(head if oldest is None else oldest - 1)
         is_whole = kept_after <= one.revision <= int(head)
         found.append(Replay(int(head), live[one.user_id], is_whole))
+    for replayed, missed in zip(found, changes(session, returns, limit), strict=True):
+        replayed.changes = missed
+    return found
+
+
+def changes(session: Session, returns: Sequence[Return], limit: int) -> list[list[UserChange]]:
+    """The first changes above the revision of each of the returns, in order, at most `limit`."""
+    found: list[list[UserChange]] = [[] for _ in returns]
     given = json.dumps([(one.user_id, one.revision) for one in returns])
     for number, *row in session.rows(_CHANGES, returns=given, limit=limit):
-        found[int(number)].changes.append(change_from_row(row))
+        found[int(number)].append(change_from_row(row))
     return found

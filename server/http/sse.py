@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from google.protobuf.json_format import MessageToDict
 
 from core.errors import Reason, ResumeTokenInvalid
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1.error_reason_pb2 import ErrorReason
+from server.mapping.as_json import as_json
 
 KEEP_ALIVE = b": keep-alive\n\n"
 CHECKPOINT = "checkpoint"
@@ -119,7 +119,7 @@ class Skip:
 
 
 def _message(name: str, events: list[pb.WatchEvent], place: Place) -> bytes:
-    data: dict[str, Any] = {"events": [MessageToDict(event) for event in events]} if events else {}
+    data: dict[str, Any] = {"events": [as_json(event) for event in events]} if events else {}
     data["resumeToken"] = str(place)
     head = f"event: {name}\nid: {place}\ndata: ".encode()
     return head + orjson.dumps(data) + b"\n\n"

@@ -192,8 +192,18 @@ class Mapper:
 
     def stored_to_proto(self, stored: UserChange) -> pb.WatchEvent:
         """A durable event as the database and the stream carry it."""
-        return pb.WatchEvent.FromString(
-            self.kept_to_bytes(stored.revision, orjson.loads(stored.payload), {})
+        return self.kept_to_proto(stored.revision, orjson.loads(stored.payload))
+
+    def kept_to_proto(self, revision: int, values: dict[str, Any]) -> pb.WatchEvent:
+        """The durable event of which these are the decoded values; raises as `kept_to_bytes`."""
+        job = values["job"]
+        outputs = [Media.from_json(item) for item in job["outputs"]]
+        record = record_from_json(job["kind"], job.get("result"))
+        type = enum_value(pb.JobEvent.Type, values["type"])
+        return pb.WatchEvent(
+            revision=revision,
+            event_time=timestamp(values["event_time"]),
+            job=_job_event(type, self.fields_of(job, outputs, record)),
         )
 
     def kept_to_bytes(self, revision: int, values: dict[str, Any], asked: Asked) -> bytes:

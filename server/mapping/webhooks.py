@@ -3,7 +3,6 @@
 from typing import Any
 
 import orjson
-from google.protobuf.json_format import MessageToDict
 
 from core.events import UserChange
 from core.notifications import ChangeType
@@ -14,6 +13,7 @@ from core.webhooks import Delivery, Kind, Webhook
 from rushes.v1 import media_service_pb2
 from rushes.v1 import webhook_service_pb2 as pb
 from server.mapping import Mapper
+from server.mapping.as_json import as_json
 from server.mapping.notifications import notification_change
 from server.mapping.values import duration, enum_value, timestamp
 
@@ -74,12 +74,11 @@ class Bodies:
             ValueError, KeyError, TypeError: when this version can't read the change.
         """
         values = orjson.loads(change.payload)
-        point = ResumePoint(epoch, change.revision)
-        response = media_service_pb2.WatchJobsResponse(
-            events=[self._event(kind, change, values)],
-            resume_token=self._tokens.resume(change.user_id, point),
-        )
-        return _body(kind, values["event_time"], MessageToDict(response))
+        event = self._event(kind, change, values)
+        token = self._tokens.resume(change.user_id, ResumePoint(epoch, change.revision))
+        # As JSON of a WatchJobsResponse.
+        data = {"events": [as_json(event)], "resumeToken": token}
+        return _body(kind, values["event_time"], data)
 
     def ping(self, now_ms: int) -> bytes:
         """What TestWebhook sends: nothing has happened."""
@@ -89,7 +88,7 @@ class Bodies:
         self, kind: Kind, change: UserChange, values: dict[str, Any]
     ) -> media_service_pb2.WatchEvent:
         if kind.startswith("JOB_"):
-            return self._mapper.stored_to_proto(change)
+            return self._mapper.kept_to_proto(change.revision, values)
         head: dict[str, Any] = {"revision": change.revision}
         head["event_time"] = timestamp(values["event_time"])
         if kind is Kind.NOTIFICATION_CREATED:

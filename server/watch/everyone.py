@@ -34,8 +34,9 @@ RING_LINES = 10_000
 MOST_USERS = 100_000
 # A transaction may commit so much later than its time says.
 OVERLAP_MS = 5_000
-# So many users are read at once.
-FILL_USERS = 100
+# So many users are read at once, and so many changes of each.
+FILL_USERS = 200
+FILL_LINES = 100
 # Progress that is older is of a run that is gone.
 TICK_SECONDS = 120.0
 _STATES = {str(state): state for state in State}
@@ -115,10 +116,13 @@ class Everyone:
 
     async def begin(self) -> None:
         """Begins, unless another watcher has done that."""
-        if self._since is None:
-            now = await self._reader.now_ms()
-            if self._since is None:
-                self._since = self._compared = now - OVERLAP_MS
+        while self._since is None:
+            resets, since = self.resets, await self._reader.now_ms() - OVERLAP_MS
+            now, heads = await self._reader.changed_since(since)
+            if self._since is None and self.resets == resets:
+                self._since, self._compared = since, now
+                # Snapshots are of later, so nobody lacks what these users have done so far.
+                self._heads = heads
 
     def add(self, signal: Signal, user_id: str, *, ticks: bool) -> None:
         """Takes notice of a watcher; with `ticks` it wants progress."""
@@ -164,9 +168,13 @@ class Everyone:
             for signal in self._tickers:
                 signal.set_for_progress()
 
+    def has(self, user_id: str, revision: int) -> bool:
+        """Whether the user's changes have come up to the revision."""
+        return self._heads.get(user_id, -1) >= revision
+
     def expect(self, user_id: str, revision: int) -> None:
         """Takes notice that the database has the revision, and reads the user up to it."""
-        if self._heads.get(user_id, -1) >= revision:
+        if self.has(user_id, revision):
             return
         self._behind[user_id] = max(revision, self._behind.get(user_id, 0))
         if not self._filling:
@@ -190,7 +198,7 @@ class Everyone:
         self.ticks = {job: tick for job, tick in self.ticks.items() if tick.told_at > old}
         if len(self._heads) > MOST_USERS:
             self.reset()
-        return {user: at for user, at in found.items() if self._heads.get(user, -1) < at}
+        return {user: at for user, at in found.items() if not self.has(user, at)}
 
     async def _fill(self) -> None:
         """Reads the users who are behind. At most one runs at a time."""
@@ -199,7 +207,7 @@ class Everyone:
                 resets, since = self.resets, self._since
                 users = [*itertools.islice(self._behind, FILL_USERS)]
                 heads = {user: self._heads.get(user) for user in users}
-                found = await self._reader.missed_of(heads, since)
+                found = await self._reader.missed_of(heads, since, FILL_LINES)
                 if self.resets != resets:
                     continue
                 for user, (head, changes) in found.items():

@@ -244,13 +244,19 @@ class Hub:
 
     async def _compare_everyone(self) -> None:
         """Finds what was never told to those who watch all users."""
-        if not self._everyone.watchers or not await self._everyone.compare():
+        if not self._everyone.watchers:
+            return
+        behind = await self._everyone.compare()
+        if not behind:
             return
         # The tails may just be bringing it.
+        told = time.monotonic() + LATE_SECONDS / 2
         await asyncio.sleep(LATE_SECONDS)
-        for user_id, revision in (await self._everyone.compare()).items():
-            self._everyone.expect(user_id, revision)
+        for user_id, revision in behind.items():
             tail = self._tail(self._stream.shard_of(user_id))
+            if self._everyone.has(user_id, revision) or tail.lags_behind(told):
+                continue
+            self._everyone.expect(user_id, revision)
             if tail.stream.is_idle:
                 tail.stream.forget_position()
 

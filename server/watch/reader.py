@@ -98,16 +98,11 @@ class Reader:
         return await self.run(lambda: all_jobs.changed_since(self._db, since))
 
     async def missed_of(
-        self, heads: dict[str, int | None], since: int
+        self, heads: dict[str, int | None], since: int, limit: int
     ) -> dict[str, tuple[int, list[UserChange]]]:
-        """The next changes of users above their heads, each with the head. That of a user whose
-        head is None is where the user stood at `since`."""
-
-        def read(user_id: str, known: int | None) -> tuple[int, list[UserChange]]:
-            head = all_jobs.stood_at(self._db, user_id, since) if known is None else known
-            return head, events.events_after(self._db, user_id, head, PAGE_LINES)
-
-        return await self.run(lambda: {user: read(user, head) for user, head in heads.items()})
+        """The next changes of users above their heads, at most `limit` of each, with the heads.
+        That of a user whose head is None is where the user stood at `since`."""
+        return await self.run(lambda: all_jobs.changes_above(self._db, heads, since, limit))
 
     async def has_ended(self, job_id: str) -> bool:
         """Whether the job has ended."""

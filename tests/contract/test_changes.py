@@ -4,10 +4,13 @@ import pytest
 
 from core.errors import NotFound
 from core.events import UserChange
-from core.store import Database, events, retention, transitions
+from core.store import Database, all_jobs, events, retention, transitions
 from core.store.engine.sql import Statement
 from tests.making import accepted, continuable, noted
 
+OLD = Statement("""
+    UPDATE job_event SET event_time = 1 WHERE user_id = :user_id AND revision <= :revision
+""")
 AGE = Statement("UPDATE job_event SET event_time = 0 WHERE revision <= :revision")
 
 
@@ -70,3 +73,27 @@ def test_old_changes_are_forgotten_whatever_their_kind(db: Database) -> None:
     assert changes(db) == [kept]
     assert continuable(db, "alice", 1) is None
     assert continuable(db, "alice", 2) == 3
+
+
+def test_changes_of_many_users_are_read_together_from_where_each_stands(db: Database) -> None:
+    # Given a user who is known up to a revision, one who is new, one who changed long ago, and one
+    # of whom there is nothing
+    known = [noted(db, "alice") for _ in range(3)]
+    new = [noted(db, "bob") for _ in range(3)]
+    noted(db, "carol")
+    noted(db, "carol")
+    db.write(lambda session: session.run(OLD, user_id="bob", revision=1))
+    db.write(lambda session: session.run(OLD, user_id="carol", revision=2))
+
+    heads = {"alice": 1, "bob": None, "carol": None, "nobody": None}
+    found = all_jobs.changes_above(db, heads, since=2, limit=100)
+
+    # Then each has its head and what came after it, in order
+    assert found == {
+        "alice": (1, known[1:]),
+        "bob": (1, new[1:]),
+        "carol": (2, []),
+        "nobody": (0, []),
+    }
+    # And no user has more than the limit at once
+    assert all_jobs.changes_above(db, {"alice": 0}, since=2, limit=2) == {"alice": (0, known[:2])}

@@ -15,6 +15,10 @@ Every line has `t` (monotonic, ns), `wall` (ms of the epoch) and `kind`:
     ending      share, how                                     somebody is about to end the share
     ended       share, how                                     the server said that it has ended
     look        share, asked, asked_ms, status                 what a visitor of the link got
+    paused      queue                                          the server said that it is paused
+    resuming    queue                                          somebody is about to resume it
+    draining    worker, pid                                    the server said that it shall end
+    drained     worker, pid, ended                             whether it did, after a while
     end                                                        all is quiet, all was told
 
 `names` are the users of whom the raw bytes speak, by their id or by the secret in their prompts.

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rushes import AsyncClient, Client
 from rushes.errors import RushesError
@@ -225,10 +226,10 @@ class Installation:
 
     def client(self, user_id: str = "alice", server: int | None = None) -> Client:
         """A caller of that server, or of one after the other."""
-        return Client(self._front(server), token=self._token(user_id))
+        return Client(self.front(server), token=self.token(user_id))
 
     def async_client(self, user_id: str = "alice", server: int | None = None) -> AsyncClient:
-        return AsyncClient(self._front(server), token=self._token(user_id))
+        return AsyncClient(self.front(server), token=self.token(user_id))
 
     def _up(self) -> bool:
         for process in self.processes:
@@ -239,7 +240,7 @@ class Installation:
         """Whether every server does, also to those who do not ask through Envoy."""
         try:
             for address in (*self._fronts, *self._direct):
-                with Client(address, token=self._token("alice"), retry_for=0) as client:
+                with Client(address, token=self.token("alice"), retry_for=0) as client:
                     client.list_models()
         except (RushesError, OSError):
             return False
@@ -255,12 +256,14 @@ class Installation:
             answer = b"".join(iter(lambda: admin.recv(65536), b""))
         return len(re.findall(rb"server::\S*server-\S*::health_flags::healthy", answer))
 
-    def _front(self, server: int | None) -> str:
+    def front(self, server: int | None = None) -> str:
+        """The address of that server, or of one after the other."""
         index = next(self._turn) if server is None else server
         return self._fronts[index % len(self._fronts)]
 
-    def _token(self, user_id: str) -> str:
-        return make_token(self.data / "keys" / "jwt.key", user_id)
+    def token(self, user_id: str, **claims: Any) -> str:
+        """What the user signs in with; `claims` are more of them."""
+        return make_token(self.data / "keys" / "jwt.key", user_id, **claims)
 
     def _process(self, module: str, name: str, **env: str) -> Process:
         env = {

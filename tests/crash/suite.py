@@ -41,6 +41,7 @@ from tests.crash.nemesis import (
     worker_deaths,
     worker_freezes,
 )
+from tests.crash.operating import Operator
 from tests.crash.plan import Mix
 from tests.crash.proxy import Network
 from tests.crash.recovery import Recovery
@@ -183,20 +184,25 @@ class Episode:
         )
         keeper = Keeper(house, recorder)
         sharer = Sharer(house, recorder, scenario.seed)
+        operator = Operator(house, recorder, scenario.seed)
         recovery = Recovery(house.database_url)
         try:
             load.start()
             wait_for(lambda: all(w.heard for w in load.watchers), "all to watch", WATCH_SECONDS)
             keeper.start()
             sharer.start()
+            if scenario.worker_pause is None:
+                operator.start()
             self._release_the_nemesis(recovery)
             load.stop()
             self._calm_down()
             sharer.stop()
+            operator.stop()
             self._wait_for_quiet(load)
             recorder.end()
         finally:
             sharer.stop()
+            operator.stop()
             keeper.stop()
             recovery.stop()
             load.close()

@@ -687,6 +687,42 @@ def test_a_link_that_lasts_and_is_not_served_is_i25(told: Told, status: int) -> 
     expect(told, "I25", 2)
 
 
+def paused(told: Told, start: str = "") -> None:
+    """The queue of the jobs is paused for a long while; the job starts within it."""
+    told.story.say("paused", queue="image")
+    for _ in range(4):
+        told.story.say("healed", target="")
+    if start:
+        told.story.submit(USER, start)
+        told.story.move(start, "STARTED", attempt=1)
+    told.story.say("resuming", queue="image")
+
+
+def test_a_job_that_starts_in_a_paused_queue_is_i27(told: Told) -> None:
+    paused(told, start="late")
+    found = [one for one in told.story.check() if one.invariant == "I27"]
+    assert [len(one.trace) for one in found] == [3]
+
+
+def test_a_job_that_starts_when_its_queue_is_resumed_breaks_nothing(told: Told) -> None:
+    paused(told)
+    told.story.submit(USER, "later")
+    told.story.move("later", "STARTED", attempt=1)
+    assert "I27" not in {one.invariant for one in told.story.check()}
+
+
+def test_a_start_that_a_freeze_held_up_proves_nothing(told: Told) -> None:
+    told.story.say("fault", fault="freeze", target="worker-0", detail={"seconds": 9})
+    paused(told, start="late")
+    told.story.say("fault", fault="healed", target="worker-0", detail={"of": "freeze"})
+    assert "I27" not in {one.invariant for one in told.story.check()}
+
+
+def test_a_drained_worker_that_goes_on_is_i27(told: Told) -> None:
+    told.story.say("drained", worker="w", pid=1, ended=False)
+    expect(told, "I27", 1)
+
+
 @pytest.mark.parametrize(("end", "found"), [(5, False), (6, True)])
 def test_a_share_that_outlives_its_item_is_i25(told: Told, end: int, found: bool) -> None:
     [item] = told.story.final.media

@@ -99,7 +99,7 @@ class Prompt:
         self._channel.close()
 
     def refused(self, method: str, request: object) -> Refusal:
-        token = self._house._token("alice")
+        token = self._house.token("alice")
         try:
             getattr(self._stub, method)(
                 request, metadata=(("authorization", f"Bearer {token}"),), timeout=ANSWER_SECONDS
@@ -263,7 +263,7 @@ class Submits:
         self._thread.join()
 
     def _run(self) -> None:
-        headers = (("authorization", f"Bearer {self._house._token('alice')}"),)
+        headers = (("authorization", f"Bearer {self._house.token('alice')}"),)
         with grpc.insecure_channel(self._house._fronts[0]) as channel:
             send: Callable[..., pb.GenerateImageResponse]
             send = rpc.MediaServiceStub(channel).GenerateImage

@@ -103,3 +103,9 @@ def test_what_does_not_go_together_is_refused(
     code, said, error = run(house, tmp_path, "share", film(house), *wrong)
     assert (code, said) == (2, "")
     assert error
+
+
+def test_an_end_that_is_too_far_away_names_the_option(house: House, tmp_path: Path) -> None:
+    item = film(house)
+    code, _, error = run(house, tmp_path, "share", item, "--with", "bob", "--for", "400d")
+    assert (code, error) == (2, "--for: must be at most 366 days away\n")

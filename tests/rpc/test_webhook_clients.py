@@ -14,6 +14,7 @@ from standardwebhooks import Webhook as Verifier
 
 import rushes
 from core.ids import new_id
+from rushes.v1 import webhook_service_pb2 as pb
 from tests.fakes.receiver import Receiver, receiver
 from tests.house import House
 from tests.rpc.working import worker
@@ -176,10 +177,13 @@ def test_the_command_line_does_it_all_in_100_columns(
 
 
 def test_what_is_wrong_names_the_option(house: House, there: Receiver, tmp_path: Path) -> None:
+    mine = client(house).create_webhook(there.url, ["job_queued"]).webhook.webhook_id
     for arguments, says in (
         (("create", "ftp://localhost/"), "URL"),
         (("create", there.url, "--kind", "ping"), "--kind"),
         (("create", there.url, "--label", "a"), "--label"),
+        (("update", mine, "--url", "http://example.com/"), "--url: must name this machine"),
+        (("update", mine, "--label", "A=1"), "--label"),
         (("test", "019a"), "None of your webhooks"),
         (("update", "019a"), "--url"),
         (("redeliver", new_id(), "x"), "DELIVERY_ID"),
@@ -189,6 +193,19 @@ def test_what_is_wrong_names_the_option(house: House, there: Receiver, tmp_path:
         assert refused.returncode not in (0, 1), arguments
         assert says in refused.stderr, arguments
         assert "Traceback" not in refused.stderr
+
+
+def test_a_ping_that_nobody_takes_ends_with_1(
+    house: House, there: Receiver, tmp_path: Path
+) -> None:
+    # Given a webhook for a kind as deliveries write it
+    assert run(house, tmp_path, "create", there.url, "--kind", "job.failed").returncode == 0
+    [webhook] = client(house).webhooks()
+    assert list(webhook.kinds) == [pb.Webhook.JOB_FAILED]
+
+    there.statuses = [503]
+    tested = run(house, tmp_path, "test", webhook.webhook_id)
+    assert (tested.returncode, tested.stdout) == (1, "failed (503)\n")
 
 
 def test_deliveries_come_while_the_client_waits_for_nothing(house: House, there: Receiver) -> None:

@@ -269,6 +269,15 @@ def test_a_test_is_sent_now_and_once_also_while_disabled(house: House, there: Re
     ]
 
 
+def test_every_2xx_takes_a_delivery_and_nothing_else_does(house: House, there: Receiver) -> None:
+    request = pb.TestWebhookRequest(webhook_id=create(house, there.url).webhook.webhook_id)
+    for status in (200, 201, 299, 304, 400, 500):
+        there.statuses = [status]
+        tested = house.caller("alice").call("TestWebhook", request).delivery
+        taken = tested.state == Sent.SUCCEEDED
+        assert (taken, tested.response_status) == (status < 300, status)
+
+
 def test_a_redirect_is_a_failure_that_names_its_target(house: House, there: Receiver) -> None:
     with receiver() as elsewhere:
         there.statuses, there.headers = [307], {"location": elsewhere.url}
@@ -542,6 +551,11 @@ def test_the_log_is_read_page_by_page_newest_first(house: House, there: Receiver
             break
     assert found == everything
     assert log(house, made.webhook_id, states=[Sent.FAILED]) == []
+    # A page is never larger than it may be, and never less than nothing
+    large = pb.ListWebhookDeliveriesRequest(webhook_id=made.webhook_id, page_size=2**31 - 1)
+    assert len(alice.call("ListWebhookDeliveries", large).deliveries) == 5
+    less = pb.ListWebhookDeliveriesRequest(webhook_id=made.webhook_id, page_size=-1)
+    assert alice.refused("ListWebhookDeliveries", less).fields == ("page_size",)
     first = pb.ListWebhookDeliveriesRequest(webhook_id=made.webhook_id, page_size=2)
     token = alice.call("ListWebhookDeliveries", first).next_page_token
     for fields in ({"states": [Sent.PENDING]}, {"page_token": token + "x"}):

@@ -1,22 +1,18 @@
 """The deliverer: sends what waits in the outbox, in one asyncio loop per worker process.
 
 Each round writes down the tries that have ended since the last one, claims what is due, and sends
-it. No try waits in a thread or for another. When a deliverer dies, others take its claims over
-after their leases, so a receiver may get a delivery twice, with one id.
+it. When a deliverer dies, others take its claims over after their leases, so a receiver may get a
+delivery twice, with one id.
 """
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 import uvloop
 
-from core.errors import RushesError
 from core.events import UserChange
 from core.process import failpoints, metrics
 from core.sending import Sender
@@ -26,11 +22,10 @@ from core.store.deliveries import Claimed, Fare, Tried
 from core.telling.changes import Changes
 from core.webhooks import GONE, PATIENCE_MS, DeliveryState, Kind
 from workers.deliveries.judging import judged, refusal
-from workers.loop import Loop, LoopPart
+from workers.rounds import Rounds
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
 # The least pause between two rounds: the tries that end meanwhile share a transaction.
 LEAST_PAUSE_SECONDS = 0.1
 # What one transaction claims.
@@ -57,8 +52,8 @@ class Bodies(Protocol):
         """What a test sends."""
 
 
-class Deliverer(LoopPart):
-    """Sends deliveries, in a thread with an event loop of its own."""
+class Deliverer(Rounds):
+    """Sends deliveries. With uvloop a try costs less CPU than with asyncio's own loop."""
 
     def __init__(
         self,
@@ -72,6 +67,13 @@ class Deliverer(LoopPart):
         lease_ms: int,
         look_seconds: float,
     ) -> None:
+        super().__init__(
+            "deliverer",
+            threads=THREADS,
+            least_pause=LEAST_PAUSE_SECONDS,
+            look_seconds=look_seconds,
+            new_loop=uvloop.new_event_loop,
+        )
         self._db = db
         self._changes = changes
         self._sender = sender
@@ -79,12 +81,6 @@ class Deliverer(LoopPart):
         self._at_once = at_once
         self._of_webhook = at_once_of_webhook
         self._lease_ms = lease_ms
-        self._look_seconds = look_seconds
-        self._pool = ThreadPoolExecutor(THREADS, "deliverer")
-        # With uvloop a try costs less CPU than with asyncio's own loop.
-        self._asyncio = uvloop.new_event_loop()
-        self._woken = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], str] = {}
         # Of the webhooks that take nothing, one delivery at a time is tried.
         self._failing: dict[str, int] = {}
         # After a look at very many, the next one waits.
@@ -93,61 +89,13 @@ class Deliverer(LoopPart):
         self._gone: set[str] = set()
         # Whose webhook was removed.
         self._orphans: set[str] = set()
-        self._loop = Loop("deliverer", self._main, 0)
-
-    def stop(self) -> None:
-        """Asks the thread to end, and gives up the tries that are under way."""
-        super().stop()
-        if self._loop.alive:
-            self._asyncio.call_soon_threadsafe(self._hurry)
-
-    def nudge(self) -> None:
-        """Says that a delivery waits."""
-        if self._loop.alive:
-            self._asyncio.call_soon_threadsafe(self._woken.set)
-
-    def close(self) -> None:
-        """Ends the thread."""
-        self.stop()
-        super().close()
-        self._pool.shutdown()
-        self._asyncio.close()
 
     def _hurry(self) -> None:
+        """Gives up the tries that are under way."""
         for task in self._under_way:
             task.cancel()
-        self._woken.set()
-
-    def _main(self) -> None:
-        self._asyncio.run_until_complete(self._run())
-
-    async def _run(self) -> None:
-        while not self._loop.stopping:
-            await self._wait(await self._safely(self._round))
-        self._hurry()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
-        await self._safely(self._write_down)
-
-    async def _safely(self, work: Callable[[], Any]) -> float:
-        try:
-            pause: float | None = await work()
-            return pause or 0
-        except RushesError as error:
-            log.warning("delivery_round_failed", error=type(error).__name__)
-        except Exception as error:
-            log.exception("delivery_round_crashed", error=type(error).__name__)
-        return self._look_seconds
-
-    async def _wait(self, seconds: float) -> None:
-        if not self._loop.stopping:
-            await asyncio.sleep(LEAST_PAUSE_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds - LEAST_PAUSE_SECONDS):
-                await self._woken.wait()
-        self._woken.clear()
 
     async def _round(self) -> float:
-        """One round. Returns the seconds until the next one, which a try that ends brings on."""
         await self._write_down()
         room = self._at_once - len(self._under_way)
         if room <= 0:
@@ -157,7 +105,7 @@ class Deliverer(LoopPart):
         for first in range(0, min(len(ids), room), MOST_CLAIMED):
             part = ids[first : min(first + MOST_CLAIMED, room)]
             for one in await self._in_pool(deliveries.claim, self._db, part, self._lease_ms):
-                self._begin(one)
+                self._begin_try(one)
             await self._write_down()
             if self._loop.stopping:
                 break
@@ -180,7 +128,7 @@ class Deliverer(LoopPart):
         # All that is due may be of webhooks that have enough under way.
         return ids, 0 if ids else self._look_seconds
 
-    def _begin(self, claimed: Claimed) -> None:
+    def _begin_try(self, claimed: Claimed) -> None:
         webhook = claimed.webhook
         if webhook is None:
             self._orphans.add(claimed.delivery.delivery_id)
@@ -190,16 +138,7 @@ class Deliverer(LoopPart):
         if error := refusal(claimed):
             self._tried.append(Tried(claimed.delivery, DeliveryState.FAILED, error=error))
             return
-        task = self._asyncio.create_task(self._try(claimed))
-        self._under_way[task] = webhook.webhook_id
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        del self._under_way[task]
-        self._woken.set()
-        # What such a try came to is unknown: its delivery is due again after its lease.
-        if not task.cancelled() and (error := task.exception()):
-            log.error("delivery_try_crashed", error=type(error).__name__)
+        self._begin(self._try(claimed), webhook.webhook_id)
 
     async def _try(self, claimed: Claimed) -> None:
         delivery = claimed.delivery
@@ -263,9 +202,6 @@ class Deliverer(LoopPart):
         )
         deliveries.give_up(self._db, fare.webhook_id)
         log.info("webhook_disabled", user_id=fare.user_id, webhook_id=fare.webhook_id)
-
-    async def _in_pool(self, work: Callable[..., T], *values: Any) -> T:
-        return await self._asyncio.run_in_executor(self._pool, work, *values)
 
 
 def _context(claimed: Claimed) -> dict[str, str]:

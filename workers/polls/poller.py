@@ -1,16 +1,13 @@
 """The poller: polls all operations at providers, in one asyncio loop per worker process.
 
 Each round writes down the polls that have ended since the last round, claims the operations that
-are due, and polls them. No poll waits in a thread, or for a slower poll of its round. When a poller
-dies, others take its claims over after their leases.
+are due, and polls them. When a poller dies, others take its claims over after their leases.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
 
 import structlog
 
@@ -22,7 +19,6 @@ from core.store.claims import Claim
 from core.telling.changes import Teller
 from workers.circuits import Circuits, PollCounts, PolledProviders
 from workers.endings import Endings, cancel_operation, context, not_configured
-from workers.loop import Loop, LoopPart
 from workers.outcomes import Failed, NotNow, PollOutcome
 from workers.polls.postponer import Postponer, Unfinished
 from workers.providers import (
@@ -34,10 +30,10 @@ from workers.providers import (
     TryLater,
     paid,
 )
+from workers.rounds import Rounds
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
 # How many polls of one provider are under way at once. Three quarters of that count as full.
 AT_ONCE = 200
 # The least pause between two rounds: the polls that end meanwhile share a transaction.
@@ -50,8 +46,8 @@ _NO_ANSWER = JobFailure(
 )
 
 
-class Poller(LoopPart):
-    """Polls operations, in a thread with an event loop of its own."""
+class Poller(Rounds):
+    """Polls operations."""
 
     def __init__(
         self,
@@ -67,6 +63,12 @@ class Poller(LoopPart):
         lease_ms: int,
         look_seconds: float,
     ) -> None:
+        super().__init__(
+            "poller",
+            threads=THREADS,
+            least_pause=LEAST_PAUSE_SECONDS,
+            look_seconds=look_seconds,
+        )
         self._db = db
         self._teller = teller
         self._endings = endings
@@ -76,72 +78,18 @@ class Poller(LoopPart):
         self._queues = queues
         self._worker_id = worker_id
         self._lease_ms = lease_ms
-        self._look_seconds = look_seconds
-        self._pool = ThreadPoolExecutor(THREADS, "poller")
-        self._asyncio = asyncio.new_event_loop()
         self._limits: set[asyncio.Timeout] = set()
-        self._woken = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], str] = {}
         # The polls since the last round after which the operation is polled again.
         self._unfinished: list[Unfinished] = []
         self._polled = PolledProviders()
-        self._loop = Loop("poller", self._main, 0)
-
-    def stop(self) -> None:
-        """Asks the thread to end, and ends the polls that are under way."""
-        super().stop()
-        if self._loop.alive:
-            self._asyncio.call_soon_threadsafe(self._hurry)
-        self.nudge()
-
-    def nudge(self) -> None:
-        """Says that an operation is to be polled soon."""
-        if self._loop.alive:
-            self._asyncio.call_soon_threadsafe(self._woken.set)
-
-    def close(self) -> None:
-        """Ends the thread."""
-        self.stop()
-        super().close()
-        self._pool.shutdown()
-        self._asyncio.close()
 
     def _hurry(self) -> None:
+        """Ends the polls that are under way."""
         for limit in self._limits:
             if not limit.expired():
                 limit.reschedule(self._asyncio.time())
 
-    def _main(self) -> None:
-        self._asyncio.run_until_complete(self._run())
-        # Closes the connections that providers have opened in this loop.
-        self._asyncio.run_until_complete(self._asyncio.shutdown_asyncgens())
-
-    async def _run(self) -> None:
-        while not self._loop.stopping:
-            await self._wait(await self._safely(self._round))
-        await asyncio.gather(*self._under_way)
-        await self._safely(self._write_down)
-
-    async def _safely(self, work: Callable[[], Any]) -> float:
-        try:
-            pause: float | None = await work()
-            return pause or 0
-        except RushesError as error:
-            log.warning("poll_round_failed", error=type(error).__name__)
-        except Exception as error:
-            log.exception("poll_round_crashed", error=type(error).__name__)
-        return self._look_seconds
-
-    async def _wait(self, seconds: float) -> None:
-        if not self._loop.stopping:
-            await asyncio.sleep(LEAST_PAUSE_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds - LEAST_PAUSE_SECONDS):
-                await self._woken.wait()
-        self._woken.clear()
-
     async def _round(self) -> float:
-        """One round. Returns the seconds until the next one, which a poll that ends brings on."""
         writing = asyncio.ensure_future(self._write_down())
         try:
             return await self._ask_what_is_due()
@@ -154,9 +102,7 @@ class Poller(LoopPart):
         # Polls end after half a lease, so that they are written down while the claims hold.
         until = self._asyncio.time() + self._lease_ms / 2000
         for claim in due:
-            task = self._asyncio.create_task(self._look_after(claim, until))
-            self._under_way[task] = claim.job.provider
-            task.add_done_callback(self._ended)
+            self._begin(self._look_after(claim, until), claim.job.provider)
         return min(next_ms / 1000, self._look_seconds)
 
     def _claim(self, full: list[str], most: int) -> tuple[list[Claim], float]:
@@ -177,10 +123,6 @@ class Poller(LoopPart):
         full = {name for name, count in under_way.items() if count > AT_ONCE * 3 // 4}
         most = max((count for name, count in under_way.items() if name not in full), default=0)
         return sorted(full | self._polled.resting()), AT_ONCE - most
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        del self._under_way[task]
-        self._woken.set()
 
     async def _look_after(self, claim: Claim, until: float) -> None:
         outcome = await self._poll(claim, until)
@@ -278,6 +220,3 @@ class Poller(LoopPart):
             self._db, claim.run, outcome.charged_micros
         ):
             self._teller.wake(claim.job.queue)
-
-    async def _in_pool(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await self._asyncio.run_in_executor(self._pool, work, *arguments)

@@ -27,6 +27,7 @@
 | I23 | each view shows what the newest wish put there | `views` |
 | I24 | each delivery comes at least once, with one id | `deliveries` |
 | I25 | nothing is served after a share's end | `shares` |
+| I27 | no job starts in a paused queue, and a drained worker ends | `pauses` |
 
 It trusts nothing of what it checks: the ledger is the provider's, the frames are as they were on
 the wire, and the legal moves are drawn anew.
@@ -51,6 +52,7 @@ from tests.crash.checker.money import (
     known_operations_are_only_polled,
 )
 from tests.crash.checker.notifications import each_move_makes_one_notification
+from tests.crash.checker.pauses import a_paused_queue_starts_nothing
 from tests.crash.checker.privacy import errors_tell_no_secret, find_secrets, users_are_apart
 from tests.crash.checker.progress import Holdings, check_leaks, check_quiet
 from tests.crash.checker.shares import nothing_is_served_after_a_share_s_end
@@ -101,6 +103,7 @@ CHECKS: dict[str, Check] = {
     "I23": views_follow_the_newest_wish,
     "I24": deliveries_come_at_least_once,
     "I25": nothing_is_served_after_a_share_s_end,
+    "I27": a_paused_queue_starts_nothing,
 }
 
 

@@ -391,6 +391,26 @@ BUGS = {
             ),
         ),
     ),
+    "start_in_a_pause": Bug(
+        "A claim does not look whether the queue is paused.",
+        (
+            Edit(
+                "core/store/parts.py",
+                "{left_alone_providers}) AND NOT ({is_paused})",
+                "{left_alone_providers})",
+            ),
+        ),
+    ),
+    "deaf_to_a_drain": Bug(
+        "A worker that an administrator drains is told of it, and goes on.",
+        (
+            Edit(
+                "workers/upkeep/rescuer.py",
+                "            self._on_drain()\n",
+                "            pass\n",
+            ),
+        ),
+    ),
     "uncounted_end": Bug(
         "A job that is reconciled counts as running for ever.",
         (

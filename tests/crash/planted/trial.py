@@ -22,6 +22,7 @@ from tests.crash.checker import (
 from tests.crash.history import Recorder
 from tests.crash.installation import Installation, Process
 from tests.crash.load import Load, heads_of
+from tests.crash.operating import Operator
 from tests.crash.plan import Mix
 from tests.crash.sharing import Sharer
 from tests.services import wait_for
@@ -33,6 +34,9 @@ START_SECONDS = 30.0
 ANSWER_SECONDS, ANSWER_SECONDS_WITH_A_BUG = 60.0, 15.0
 QUIET_SECONDS = 60.0
 CATCH_UP_SECONDS = 8.0
+DRAIN_SECONDS, REST_SECONDS = 8.0, (0.5, 2.0)
+# A load that lasts, so that jobs come while a queue is paused.
+OPERATED_EASE = 4.0
 # A delivery that failed twice is tried again only after minutes.
 UNFINISHED = Statement("""
     SELECT (SELECT count(*) FROM job WHERE end_time IS NULL)
@@ -125,6 +129,7 @@ class Recipe:
     failpoints: dict[str, str] = field(default_factory=dict)
     budget_micros: int | None = None
     shares: bool = False
+    operates: bool = False
 
 
 RECIPES = {
@@ -164,6 +169,8 @@ RECIPES = {
     "id_of_each_try": Recipe({"I24"}, total=20),
     "remembered_link": Recipe({"I25"}, total=20, strikes=40, shares=True),
     "shares_outlive_the_bin": Recipe({"I25"}, total=20, strikes=40, shares=True),
+    "start_in_a_pause": Recipe({"I27"}, total=120, strikes=60, operates=True),
+    "deaf_to_a_drain": Recipe({"I27"}, total=40, strikes=120, operates=True),
     "prompt_in_log": Recipe({"I20"}, mix=TROUBLED, total=40),
 }
 
@@ -199,6 +206,7 @@ def make_load(
         coming_back=users // 2,
         total=recipe.total,
         mix=recipe.mix,
+        ease=OPERATED_EASE if recipe.operates else 1.0,
     )
 
 
@@ -211,6 +219,7 @@ def run(
     load = make_load(house, recorder, recipe, seed)
     trial = Trial(house, load, recorder, random.Random(seed))
     sharer = Sharer(house, recorder, seed)
+    operator = Operator(house, recorder, seed, DRAIN_SECONDS, REST_SECONDS)
     if bug is not None:
         trial.answer_seconds = ANSWER_SECONDS_WITH_A_BUG
     try:
@@ -219,14 +228,18 @@ def run(
         load.start()
         if recipe.shares:
             sharer.start()
+        if recipe.operates:
+            operator.start()
         struck = 0
         while struck < recipe.strikes or (not load.join(0) and struck < MOST_STRIKES):
             recipe.strike(trial)
             struck += 1
         sharer.stop()
+        operator.stop()
         return end(trial)
     finally:
         sharer.stop()
+        operator.stop()
         house.close()
         recorder.close()
 

@@ -5,6 +5,7 @@ import pytest
 from bench.harness.measure import compare, measure
 from bench.harness.systems import Load, Shape
 from bench.storm import MISSED
+from bench.systems.everyone import Everyone
 from bench.systems.floor import Floor
 
 SECONDS = 0.3
@@ -20,6 +21,16 @@ def test_all_that_the_floor_publishes_arrives_once(shape: Shape) -> None:
     assert values["bytes"] == pytest.approx(700, abs=5)
     assert values["server_us"] >= 0
     assert 0 < values["p50_ms"] <= values["p99_ms"] <= values["most_ms"]
+
+
+def test_a_watch_over_all_users_shows_each_and_is_told_each_change_once() -> None:
+    with Everyone("sqlite").start(Shape(20)) as running:
+        running.client.ask(do="leave")
+        opened = running.client.ask(do="open", count=1, seconds=20)
+        values = measure(running, Load("state", 200, SECONDS))
+    assert (opened["open"], opened["seconds"] > 0) == (1, True)
+    assert values["delivered_per_s"] == 200
+    assert (values["lost"], values["repeated"], values["refused"]) == (0, 0, 0)
 
 
 def test_watchers_who_return_get_what_they_missed_once() -> None:

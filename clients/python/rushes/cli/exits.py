@@ -1,8 +1,8 @@
 """Exit codes, and the one place where an error becomes a sentence and a code.
 
-0 done · 1 the job failed or was cancelled, or its result can't be saved · 2 usage or invalid
-request · 3 not signed in or not allowed · 4 the server can't be reached or failed · 5 refused:
-budget, limit, retired model, state · 130 interrupted.
+0 done · 1 the job failed or was cancelled, its result can't be saved, or nobody took a webhook's
+ping · 2 usage or invalid request · 3 not signed in or not allowed · 4 the server can't be reached
+or failed · 5 refused: budget, limit, retired model, state · 130 interrupted.
 """
 
 import os

@@ -20,12 +20,13 @@ _OPTIONS = {
     "end_time": "--until",
     "user_id": "--of",
     "scopes": "--scope",
-    "expire_time": "--days",
+    "expire_time": "--for",
     "api_key_id": "KEY",
     "webhook_id": "WEBHOOK",
     "delivery_id": "DELIVERY_ID",
     "kinds": "--kind",
     "url": "URL",
+    "webhook.url": "--url",
     "apply_to_view": "--apply-to",
     "seed_media_id": "--seed-of",
     "view": "VIEW",
@@ -44,11 +45,12 @@ _NAMES = "|".join(
 _SOURCE = r"(?:\.(?:content|media_id|uri))?"
 _IN_A_MESSAGE = rf"(?<![\w.])(?:spec|options|video|image)\.({_NAMES})\b(?:\[\d+\])?{_SOURCE}"
 _WEBHOOK = "webhook_id|delivery_id|kinds|url|description"
+_IN_A_WEBHOOK = r"(webhook\.url)\b|(?<![\w.])webhook\.(kinds|labels|description)\b(?:\[\d+\])?"
 _LISTS = "job_ids?|media_ids?|models|labels|states|page_size|view|prefix|seed_media_id"
 _ACCOUNT = "group_by|label_key|start_time|end_time|user_id|all_users|scopes|expire_time|api_key_id"
 _ALONE = rf"(?:^|(?<=; ))({_LISTS}|{_ACCOUNT}|{_WEBHOOK})(?:\[\d+\])?(?=:| |$)"
 _ANYWHERE = r"\b(max_cost|request_id)\b"
-_FIELD = re.compile(f"{_IN_A_MESSAGE}|{_ALONE}|{_ANYWHERE}")
+_FIELD = re.compile(f"{_IN_A_MESSAGE}|{_IN_A_WEBHOOK}|{_ALONE}|{_ANYWHERE}")
 
 
 def option(field: str) -> str:

@@ -6,7 +6,7 @@ import typer
 
 from rushes import Client
 from rushes.cli.commands import command, new_group
-from rushes.cli.exits import Refusal
+from rushes.cli.exits import JOB_FAILED, Refusal
 from rushes.cli.inputs import MAX_LIMIT, check_number, limit_option
 from rushes.cli.output import note, say, say_json, say_table, shorten, table_time
 from rushes.cli.session import Session
@@ -68,7 +68,7 @@ def create(
     """
     with session.client() as client:
         made = client.create_webhook(
-            url, kind or USUAL_KINDS, labels=_labels(label), description=description
+            url, _kinds(kind) or USUAL_KINDS, labels=_labels(label), description=description
         )
     if session.json:
         say_json(CreateWebhookResponse(webhook=made.webhook, secret=made.secret))
@@ -106,7 +106,7 @@ def update(
         changed = client.update_webhook(
             _webhook_id(client, webhook),
             url=url or None,
-            kinds=kind,
+            kinds=_kinds(kind),
             labels=_labels(label) if label else None,
             description=description,
         )
@@ -150,13 +150,15 @@ def rotate(session: Session, webhook: Wanted) -> None:
 
 
 def test(session: Session, webhook: Wanted) -> None:
-    """Send a ping now, and show what came of it."""
+    """Send a ping now, and show what came of it; exit with 1 if it was not taken."""
     with session.client() as client:
         delivery = client.test_webhook(_webhook_id(client, webhook))
     if session.json:
         say_json(delivery)
     else:
         say(_outcome(delivery))
+    if delivery.state != WebhookDelivery.SUCCEEDED:
+        raise typer.Exit(JOB_FAILED)
 
 
 def deliveries(
@@ -202,6 +204,14 @@ def _say(session: Session, webhook: Webhook, what: str) -> None:
         say_json(webhook)
     else:
         say(f"{webhook.webhook_id} {what}")
+
+
+def _kinds(texts: list[str] | None) -> list[str] | None:
+    """Kinds as options name them; as deliveries do, "job.failed", is fine too."""
+    kinds = None if texts is None else [text.replace(".", "_", 1) for text in texts]
+    if "ping" in map(str.lower, kinds or ()):
+        raise Refusal("--kind: a ping is sent by `rushes webhooks test` alone.")
+    return kinds
 
 
 def _labels(texts: list[str] | None) -> dict[str, str]:

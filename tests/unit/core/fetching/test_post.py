@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from core.fetching import Names, Posted, Poster, Receiver
 from core.fetching.addresses import IPAddress
@@ -29,7 +30,9 @@ def post(to: Receiver, seconds: float = 5, body: bytes = b"{}", **fields: Any) -
     names = fields.pop("names", finds("127.0.0.1"))
     fields.setdefault("allows", lambda address: address.is_loopback)
     poster = Poster(seconds, 1024, names=names, **fields)
-    return asyncio.run(poster.post(to, {"webhook-id": "1"}, body))
+    # In the loop of the worker.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(poster.post(to, {"webhook-id": "1"}, body))
 
 
 @contextmanager
@@ -153,6 +156,10 @@ TEXTS: dict[str, tuple[bytes, str]] = {
     ),
     "broken chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok", ""),
     "no length": (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end"),
+    "a length of many digits": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 9000 + b"\r\n\r\nok",
+        "ok",
+    ),
     "less than it says": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf", "half"),
 }
 

@@ -96,8 +96,8 @@ class Place:
         queues = Queues(self.db, settings.user_concurrency)
         self.background = Tasks()
         self.reader = Reader(self.db, self.pool, LineMaker(self.mapper))
-        everyone = Everyone(self.reader, AdminMapper(self.mapper), self.background)
-        self.hub = Hub(settings, self.reader, self.stream, self.background, everyone)
+        self.everyone = Everyone(self.reader, AdminMapper(self.mapper), self.background)
+        self.hub = Hub(settings, self.reader, self.stream, self.background, self.everyone)
         self.places = Places(queues, self.pool, lambda: self.hub.feeds)
         self.board = Board(self.reader, self.hub.wake_all)
         self.tasks: list[asyncio.Task[None]] = []
@@ -171,6 +171,9 @@ class Place:
 
     async def token(self, user_id: str = "alice") -> str:
         return (await self.synced(user_id)).token
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        await wait_for_async(condition)
 
     async def close(self) -> None:
         for task in self.tasks:
