@@ -15,7 +15,12 @@ from core.telling.changes import Changes
 from core.tokens import ResumePoint, Tokens
 
 # What the targets of an action are, that must be the user's.
-_TARGETS = {"job_id": "job", "media_id": "media item", "share_id": "share"}
+_TARGETS = {
+    "job_id": "job",
+    "media_id": "media item",
+    "batch_id": "batch",
+    "share_id": "share",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,18 +233,20 @@ class Notifications:
         action = new.action
         if action is None or action.target == "uri":
             return
-        field = f"action.{action.target}"
         try:
-            if action.target == "job_id":
-                jobs.get(self._db, new.user_id, action.value)
-            elif action.target == "media_id":
-                media.get(self._db, new.user_id, action.value)
-            elif action.target == "share_id":
-                shares.get(self._db, new.user_id, action.value)
-            else:
-                raise field_invalid(field, "is not supported by this version yet")
+            self._find_target(new.user_id, action)
         except NotFound:
-            raise NotFound(_TARGETS[action.target], field) from None
+            raise NotFound(_TARGETS[action.target], f"action.{action.target}") from None
+
+    def _find_target(self, user_id: str, action: Action) -> None:
+        if action.target == "job_id":
+            jobs.get(self._db, user_id, action.value)
+        elif action.target == "media_id":
+            media.get(self._db, user_id, action.value)
+        elif action.target == "share_id":
+            shares.get(self._db, user_id, action.value)
+        elif not jobs.list_page(self._db, user_id, batch_id=action.value, limit=1)[0]:
+            raise NotFound("batch")
 
     def _position(self, user_id: str, listing: str, token: str) -> list[Any]:
         return self._tokens.read_page(user_id, listing, token, _now_ms()) if token else []

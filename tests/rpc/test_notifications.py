@@ -273,6 +273,24 @@ def test_the_target_of_a_button_must_be_the_user_s(house: House) -> None:
         assert (refusal.reason, refusal.fields) == ("RESOURCE_NOT_FOUND", ("action.media_id",))
 
 
+def test_a_button_opens_a_batch_of_the_user_and_no_other(house: House) -> None:
+    # Given a batch of alice and one of bob
+    request = media_pb.BatchGenerateRequest(requests=[{"image": {"prompt": "a boat"}}])
+    hers, his = (
+        house.caller(user_id).call("BatchGenerate", request).batch_id for user_id in ("alice", "bob")
+    )
+
+    # When a service offers alice a button for each, then only her own is taken
+    made = notify(house, action={"label": "View batch", "batch_id": hers})
+    assert made.notification.action.batch_id == hers
+    for batch_id in (his, new_id()):
+        bad = pb.CreateNotificationRequest(
+            user_id="alice", title="Hello", action={"label": "View", "batch_id": batch_id}
+        )
+        refusal = service(house).refused("CreateNotification", bad)
+        assert (refusal.reason, refusal.fields) == ("RESOURCE_NOT_FOUND", ("action.batch_id",))
+
+
 def test_settings_change_by_the_mask_and_are_refused_by_their_field(house: House) -> None:
     caller = house.caller("alice")
 
