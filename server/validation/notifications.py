@@ -208,7 +208,9 @@ def _action(problems: Problems, action: notification_pb2.Notification.Action) ->
         problems.wrong("action.label", "must not be empty")
     f.check_text(problems, "action.label", action.label, MAX_LABEL_CHARACTERS)
     if target is None:
-        problems.wrong("action", "must have one target: job_id, media_id, batch_id, share_id or uri")
+        problems.wrong(
+            "action", "must have one target: job_id, media_id, batch_id, share_id or uri"
+        )
         return None
     value = getattr(action, target)
     if target == "uri":

@@ -277,7 +277,8 @@ def test_a_button_opens_a_batch_of_the_user_and_no_other(house: House) -> None:
     # Given a batch of alice and one of bob
     request = media_pb.BatchGenerateRequest(requests=[{"image": {"prompt": "a boat"}}])
     hers, his = (
-        house.caller(user_id).call("BatchGenerate", request).batch_id for user_id in ("alice", "bob")
+        house.caller(user_id).call("BatchGenerate", request).batch_id
+        for user_id in ("alice", "bob")
     )
 
     # When a service offers alice a button for each, then only her own is taken
@@ -400,6 +401,12 @@ def test_an_announcement_ends_by_its_time(house: House) -> None:
 def test_a_request_id_makes_one_announcement(house: House) -> None:
     first, again = (announce(house, request_id="move") for _ in range(2))
     assert first == again
+
+    # Another one by it is refused, and names the announcement
+    other = pb.CreateAnnouncementRequest(title="Another", request_id="move")
+    refusal = operator(house).refused("CreateAnnouncement", other)
+    assert refusal.reason == "REQUEST_ID_CONFLICT"
+    assert refusal.metadata == {"announcement_id": first.announcement_id}
 
 
 @pytest.mark.parametrize(

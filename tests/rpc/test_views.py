@@ -215,7 +215,7 @@ def test_at_most_a_thousand_views_show_something(house: House) -> None:
     item = film(house)
 
     def fill(session: Any) -> None:
-        for number in range(view_store.MAX_SHOWING):
+        for number in range(house.settings.max_views):
             session.later(FILL, view=f"v/{number}", media_id=item)
 
     house.db.write(fill)

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ViewServiceStub(object):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
@@ -63,7 +64,8 @@ class ViewServiceStub(object):
 
 
 class ViewServiceServicer(object):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
@@ -131,7 +133,8 @@ def add_ViewServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ViewService(object):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.

@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ViewServiceStub:
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
@@ -50,7 +51,8 @@ class ViewServiceStub:
 
 @_typing.type_check_only
 class ViewServiceAsyncStub(ViewServiceStub):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
@@ -69,7 +71,8 @@ class ViewServiceAsyncStub(ViewServiceStub):
     """OK when it shows nothing already."""
 
 class ViewServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
