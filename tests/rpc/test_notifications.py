@@ -12,6 +12,7 @@ from core.errors import Reason
 from core.ids import new_id
 from core.jobs import JobFailure
 from core.store import transitions
+from core.store.engine.sql import Statement
 from rushes.v1 import media_service_pb2 as media_pb
 from rushes.v1 import notification_pb2
 from rushes.v1 import notification_service_pb2 as pb
@@ -24,6 +25,8 @@ from tests.services import wait_for
 Notification = notification_pb2.Notification
 Told = notification_pb2.NotificationEvent
 NOTIFICATIONS = media_pb.WatchJobsRequest.NOTIFICATIONS
+AWAY = Statement("UPDATE user_stream SET watched_time = {now} - 3600000")
+IS_BACK = Statement("SELECT user_id FROM user_stream WHERE watched_time > {now} - 60000")
 SERVICE = "jobs.read notifications.read notifications.write"
 
 
@@ -352,6 +355,31 @@ def announced(watch: Watch) -> list[str]:
         for event in watch.events
         if event.HasField("announcement")
     ]
+
+
+def test_a_watch_of_any_length_ends_an_absence(house: House) -> None:
+    # Given a user who wants a digest and was away for long
+    wanted = pb.UpdateNotificationSettingsRequest(settings={"digest_after": {"seconds": 60}})
+    house.caller("alice").call("UpdateNotificationSettings", wanted)
+    house.db.write(lambda session: session.run(AWAY))
+    house.caller("alice").call("GenerateVideo", video())
+    started(house.db)
+    assert [one.kind for one in listed(house).notifications] == [Notification.DIGEST]
+
+    # When it watches jobs alone, it stays away
+    Watch(house).close()
+
+    # And when it watches notifications, if only for a moment
+    watch = Watch(house, include=[NOTIFICATIONS])
+    watch.until("synced")
+    watch.close()
+    wait_for(lambda: house.db.row(IS_BACK) == ("alice",), "the watch to be noted")
+
+    # Then what happens next is told by itself
+    house.caller("alice").call("GenerateVideo", video())
+    started(house.db)
+    kinds = [one.kind for one in listed(house).notifications]
+    assert kinds == [Notification.JOB_STARTED, Notification.DIGEST]
 
 
 def test_an_announcement_reaches_open_watches_and_begins_later_ones(house: House) -> None:
