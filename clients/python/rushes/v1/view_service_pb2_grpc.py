@@ -32,7 +32,7 @@ class ViewServiceStub(object):
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     def __init__(self, channel):
@@ -70,7 +70,7 @@ class ViewServiceServicer(object):
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     def ListViews(self, request, context):
@@ -139,7 +139,7 @@ class ViewService(object):
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     @staticmethod

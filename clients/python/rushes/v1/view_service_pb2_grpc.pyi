@@ -33,7 +33,7 @@ class ViewServiceStub:
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     @_typing.overload
@@ -57,7 +57,7 @@ class ViewServiceAsyncStub(ViewServiceStub):
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -77,7 +77,7 @@ class ViewServiceServicer(metaclass=_abc_1.ABCMeta):
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     @_abc_1.abstractmethod
