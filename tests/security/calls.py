@@ -24,7 +24,6 @@ METHODS = {method.full_name: method for one in SERVICES for method in one.descri
 PLANNED = (
     *("GetRecipe.", "EstimateCost.analysis."),
     *("RetryJob.video.", "RetryJob.image.", "RetryJob.seed_media_id"),
-    "CreateNotification.action.batch_id",
 )
 # A caller who may all that there is, so that nothing but what it names can be the reason.
 ALL_SCOPES = " ".join(Scope)
