@@ -63,7 +63,7 @@ class NotificationValidator:
                 "announcement_ids",
                 f"has {len(ids)} IDs; at most {MAX_ANNOUNCEMENT_IDS} are allowed",
             )
-        if not (named.notification_ids or named.until_time is not None or ids):
+        if not (request.notification_ids or named.until_time is not None or ids):
             problems.wrong("notification_ids", "name some, or a time up to which, or announcements")
         problems.raise_wrong()
         return Named(
@@ -76,7 +76,7 @@ class NotificationValidator:
         """What to delete."""
         problems = Problems()
         named = _named(problems, request)
-        if not named.notification_ids and named.until_time is None:
+        if not request.notification_ids and named.until_time is None:
             problems.wrong("notification_ids", "name some, or a time up to which")
         problems.raise_wrong()
         return named
