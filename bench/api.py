@@ -29,12 +29,11 @@ from core.events import Beside
 from core.ids import new_id
 from core.notifications import budget_alert
 from core.process.settings import read_settings
-from core.store import Database, keys, notifications, open_database, usage_days
+from core.store import Database, keys, open_database, usage_days
 from core.store.change import append_beside, lock_user
 from core.store.engine.database import Session
 from core.store.engine.sql import Statement
 from core.store.notifications import Writer
-from core.store.usage_days import KEPT_DAYS
 from rushes.v1 import job_pb2
 from rushes.v1 import media_service_pb2 as pb
 from rushes.v1 import media_service_pb2_grpc as rpc
@@ -55,6 +54,8 @@ API_KEYS = 50
 MODELS = ("builtin-image", "builtin-video", "simulator-image")
 SLOW_CALLS = 100
 VIEWS = 1000
+NOTIFICATIONS = 1000
+USAGE_DAYS = 400
 # They show the user's items in turn.
 _VIEWS = Statement("""
     WITH RECURSIVE numbers (n) AS (
@@ -132,7 +133,7 @@ def _fill_account(db: Database) -> None:
     rows = [
         usage_days._row(USER, usage_days._day(today - day * usage_days.DAY_MS), model)
         | {"charged": 40_000}
-        for day in range(1, KEPT_DAYS)
+        for day in range(1, USAGE_DAYS)
         for model in MODELS
     ]
     db.write(lambda session: session.run(usage_days._ADD, usage=json.dumps(rows)))
@@ -155,7 +156,7 @@ def _fill_inbox(db: Database) -> None:
     def work(session: Session) -> None:
         locked = lock_user(session, USER)
         writer = Writer(session, USER, locked.inbox, locked.revision)
-        for notification_id in sorted(new_id() for _ in range(notifications.KEPT)):
+        for notification_id in sorted(new_id() for _ in range(NOTIFICATIONS)):
             told = budget_alert(50, "daily", 1, 2, locked.now_ms, notification_id, locked.now_ms)
             writer.put(told)
         append_beside(session, locked, Beside(notifications=writer.done()[:1]))
@@ -219,7 +220,7 @@ async def _callers(running: Installation, channel: grpc.aio.Channel) -> dict[str
     stubs = [stub, *(make(channel) for make in makes)]
     headers = _headers(running, USER)
     usage = GetUsageRequest(group_by=[GetUsageRequest.DAY, GetUsageRequest.MODEL])
-    usage.start_time.seconds = int(time.time()) - (KEPT_DAYS - 1) * 24 * 3600
+    usage.start_time.seconds = int(time.time()) - (USAGE_DAYS - 1) * 24 * 3600
     jobs = await stub.ListJobs(pb.ListJobsRequest(page_size=20), metadata=headers)
     image = job_pb2.ImageSpec(prompt="a pixel")
     requests = {

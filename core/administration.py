@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from core.announcements import Announcement
-from core.api_keys import ApiKey
+from core.api_keys import ApiKey, KeyLimits
 from core.errors import JobStateInvalid, NotFound
 from core.events import Event
 from core.jobs import Job, State
@@ -166,7 +166,7 @@ class Administration:
         label: str,
         scopes: tuple[Scope, ...],
         expire_time: int | None,
-        most: int,
+        limits: KeyLimits,
     ) -> tuple[ApiKey, str]:
         """Makes an API key of a user, with its secret (`core.store.keys.issue`).
 
@@ -174,7 +174,7 @@ class Administration:
             FieldInvalid: when it would end in the past, or too late.
             ResourceLimitReached: when the user has as many as it may.
         """
-        made, secret = keys.issue(self._db, user_id, label, scopes, expire_time, most)
+        made, secret = keys.issue(self._db, user_id, label, scopes, expire_time, limits)
         log.info("api_key_created", admin=admin, user_id=user_id, api_key_id=made.api_key_id)
         return made, secret
 

@@ -19,14 +19,21 @@ PREFIX = "rushes_"
 SHOWN_CHARACTERS = 12
 MAX_LABEL_CHARACTERS = 100
 DAY_MS = 24 * 3600 * 1000
-USUAL_LIFE_MS = 90 * DAY_MS
-LONGEST_LIFE_MS = 366 * DAY_MS
 # For so long a key is listed after it was revoked or has expired.
 LISTED_MS = 90 * DAY_MS
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_BYTES, _RANDOM_LENGTH, _CHECK_LENGTH = 32, 43, 6
 _LENGTH = len(PREFIX) + _RANDOM_LENGTH + _CHECK_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """How many keys of a user may work, for how many days they usually do, and at most."""
+
+    most: int
+    usual_days: int
+    longest_days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

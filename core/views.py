@@ -6,6 +6,9 @@ from typing import Any
 
 from core.media import Media
 
+# So many views of a user may show something, unless the operator says otherwise.
+USUALLY_MOST = 1000
+
 
 class ViewChangeType(StrEnum):
     """Names of rushes.v1.ViewEvent.Type."""

@@ -24,6 +24,7 @@ from core.process.settings import Settings
 from core.sending import open_sender
 from core.store import Database, open_database
 from core.store.durations import Durations
+from core.store.retention import Kept
 from core.telling.changes import Changes, Teller
 from core.telling.reads import TIMEOUT_SECONDS
 from core.telling.stream import RedisStream, connect
@@ -288,6 +289,7 @@ def _pipeline(base: _Base, keeper: LeaseKeeper, endings: Endings, submitter: Sub
         work_folder=_work_folder(settings),
         max_attempts=settings.max_attempts,
         user_concurrency=settings.user_concurrency,
+        max_views=settings.max_views,
         max_result_bytes=settings.max_result_megabytes * MIB,
     )
 
@@ -307,8 +309,20 @@ def _rescuer(base: _Base, pipeline: Pipeline, on_drain: Callable[[], None]) -> R
 
 def _housekeeper(base: _Base) -> Housekeeper:
     kept = open_kept(base.settings, base.blobs)
-    days, most = base.settings.retention_days, base.settings.user_concurrency
-    return Housekeeper(base.db, base.blobs, kept, base.worker_id, days, most)
+    settings = base.settings
+    return Housekeeper(
+        base.db,
+        base.blobs,
+        kept,
+        base.worker_id,
+        settings.retention_days,
+        settings.user_concurrency,
+        kept_beside=Kept(
+            max_notifications=settings.max_notifications,
+            notification_days=settings.notification_days,
+            usage_days=settings.usage_days,
+        ),
+    )
 
 
 def _deliverers(base: _Base) -> list[LoopPart]:

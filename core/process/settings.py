@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.api_keys import KeyLimits
 from core.errors import SettingsInvalid
 from core.process.urls import is_address, is_host, is_listener, is_origin, may_carry_keys
 from core.specs import QUEUE_NAME
@@ -162,7 +163,17 @@ class Settings(BaseSettings):
     max_page_size: Count = _setting(1000, "Largest page of a list.")
     max_queued_jobs: Count = _setting(1000, "Jobs of one user that may wait in the queue.")
     user_concurrency: Count = _setting(4, "Jobs of one user that run at once.")
+    max_views: Count = _setting(1000, "Views of one user that may show something.")
+    max_notifications: Annotated[int, Field(ge=1000)] = _setting(
+        1000, "Newest notifications of one user that are kept; at least 1000."
+    )
+    notification_days: Count = _setting(90, "Days for which notifications are kept.")
+    usage_days: Annotated[int, Field(ge=60)] = _setting(
+        400, "Days for which usage is kept and may be asked for; at least 60."
+    )
     max_api_keys: Count = _setting(50, "API keys of one user that work at the same time.")
+    api_key_days: Count = _setting(90, "Days for which an API key works when no end is asked for.")
+    max_api_key_days: Count = _setting(366, "Days for which an API key may work at most.")
     share_links: bool = _setting(True, "Whether users may share items by link.")
     max_shares: Count = _setting(1000, "Shares of one user that last at the same time.")
     share_days: Count = _setting(30, "Days for which a share lasts when no end is asked for.")
@@ -432,6 +443,8 @@ class Settings(BaseSettings):
             )
         if self.share_days > self.max_share_days:
             raise ValueError("RUSHES_SHARE_DAYS must be at most RUSHES_MAX_SHARE_DAYS")
+        if self.api_key_days > self.max_api_key_days:
+            raise ValueError("RUSHES_API_KEY_DAYS must be at most RUSHES_MAX_API_KEY_DAYS")
         hosts = _names(self.plain_http_hosts)
         if self.jwt_jwks_url and not may_carry_keys(self.jwt_jwks_url, hosts):
             # Who answers at this address can speak for every user.
@@ -446,6 +459,11 @@ class Settings(BaseSettings):
                 " sent again: a frozen worker may still send the first"
             )
         return self
+
+    @cached_property
+    def key_limits(self) -> KeyLimits:
+        """What the API keys of a user may be."""
+        return KeyLimits(self.max_api_keys, self.api_key_days, self.max_api_key_days)
 
     @cached_property
     def database(self) -> str:

@@ -30,6 +30,7 @@ from core.store.notifications import Inbox, Told, follow, inbox_of
 from core.store.results import keep
 from core.store.rows import JOB_NAMES, job_from_columns, jobs_from_rows, outputs_of
 from core.store.views import applied_by
+from core.views import USUALLY_MOST
 
 T = TypeVar("T")
 
@@ -230,13 +231,14 @@ def apply(
     type: EventType,
     result: Result | None = None,
     user_concurrency: int | None = None,
+    max_views: int = USUALLY_MOST,
     **changes: Any,
 ) -> Event:
     """One move of the state machine with its event, and with a new `result` if there is one.
 
     The row is locked and its columns are known, so the job after the move follows from the job
     before it, and nobody waits for the database's answer. `user_concurrency` is as in
-    `flows.moved`.
+    `flows.moved`, `max_views` as in `views.applied_by`.
     """
     after = move(locked.state, type)
     changes |= {"revision": locked.revision, "state": after}
@@ -257,7 +259,7 @@ def apply(
         notifications=follow(
             session, locked.inbox, locked.told, type, locked.state, job, locked.now_ms
         ),
-        views=applied_by(session, job, locked.columns["wish"], locked.now_ms),
+        views=applied_by(session, job, locked.columns["wish"], locked.now_ms, max_views),
     )
     event = Event(locked.revision, type, locked.now_ms, job, beside)
     sent = outbox.write(session, outbox.of_event(event, locked.inbox.hooks))

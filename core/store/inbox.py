@@ -92,22 +92,24 @@ _WATCHED = Statement("""
     UPDATE user_stream SET watched_time = {now}
     WHERE user_id = ANY(:user_ids) AND watched_time IS NOT NULL
 """)
-# What the request_id of a message made, while it is remembered. Index: the primary key.
-_FIND_REQUEST = Statement("""
-    SELECT fingerprint, job_id FROM request_key
-    WHERE user_id = :sender AND request_id = :request_id AND expire_time > {now}
-""")
+# Keeps what a request_id makes, unless it is remembered that it made something before. Who asks at
+# the same time waits for the row. Index of both: the primary key.
 _REMEMBER = Statement("""
     INSERT INTO request_key (user_id, request_id, fingerprint, job_id, expire_time)
     VALUES (:sender, :request_id, :fingerprint, :made_id, {now} + :keep_ms)
     ON CONFLICT (user_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint,
         job_id = excluded.job_id, expire_time = excluded.expire_time
+    WHERE request_key.expire_time <= {now}
+    RETURNING job_id
+""")
+_REMEMBERED = Statement("""
+    SELECT fingerprint, job_id FROM request_key
+    WHERE user_id = :sender AND request_id = :request_id
 """)
 # Index: the primary key.
 _GET = Statement("""
     SELECT {notification_columns} FROM notification WHERE notification_id = :notification_id
 """)
-KEEP_REQUEST_MS = 7 * 24 * 3600 * 1000
 _END = 2**62
 
 
@@ -126,6 +128,18 @@ class Changed:
 
     unread_count: int
     change: UserChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """By which request_id a message is asked for; an empty one is none.
+
+    `fingerprint` tells its request from another one. Both are remembered for `keep_ms`.
+    """
+
+    request_id: str = ""
+    fingerprint: str = ""
+    keep_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +261,7 @@ def delete(
     return db.write(work)
 
 
-def create(
-    db: Database, user_id: str, made: Notification, request_id: str, fingerprint: str
-) -> Message:
+def create(db: Database, user_id: str, made: Notification, asked: Asked) -> Message:
     """Makes a message to the user, or finds the one that its sender's request_id made before.
 
     Its time is that of the database. The message of a request_id is None when it is gone by now.
@@ -260,12 +272,10 @@ def create(
 
     def work(session: Session) -> Message:
         locked = lock_user(session, user_id)
-        if request_id:
-            repeated = remembered(session, made.sender, request_id, fingerprint)
-            if repeated:
-                row = session.row(_GET, notification_id=repeated)
-                raise Undo(Message(notification_from_row(row) if row else None))
-            remember(session, made.sender, request_id, fingerprint, made.notification_id)
+        made_id = made.notification_id
+        if repeated := _made_before(session, asked, made.sender, "notification", made_id):
+            row = session.row(_GET, notification_id=repeated)
+            raise Undo(Message(notification_from_row(row) if row else None))
         message = replace(made, create_time=locked.now_ms, revision=locked.revision)
         writer = Writer(session, user_id, locked.inbox, locked.revision)
         writer.put(message)
@@ -276,7 +286,7 @@ def create(
 
 
 def announce(
-    db: Database, sender: str, made: Announcement, request_id: str, fingerprint: str
+    db: Database, sender: str, made: Announcement, asked: Asked
 ) -> tuple[Announcement | None, bool]:
     """Makes an announcement, or finds the one that its sender's request_id made before.
 
@@ -287,47 +297,32 @@ def announce(
     """
 
     def work(session: Session) -> tuple[Announcement | None, bool]:
-        if request_id:
-            repeated = remembered(session, sender, request_id, fingerprint)
-            if repeated:
-                raise Undo((announcements.get(session, repeated), True))
-            remember(session, sender, request_id, fingerprint, made.announcement_id)
+        made_id = made.announcement_id
+        if repeated := _made_before(session, asked, sender, "announcement", made_id):
+            raise Undo((announcements.get(session, repeated), True))
         return announcements.create(session, made), False
 
     return db.write(work)
 
 
-def remembered(session: Session, sender: str, request_id: str, fingerprint: str) -> str:
-    """The id of what the request_id of a sender made, while that is remembered; else empty.
+def _made_before(session: Session, asked: Asked, sender: str, kind: str, made_id: str) -> str:
+    """The id of what the request_id of the sender made before; else it is empty, and `made_id` is
+    remembered. Jobs, messages and announcements have request_ids of their own.
 
     Raises:
         RequestIdConflict: when it belongs to another request.
     """
-    row = session.row(_FIND_REQUEST, sender=sender, request_id=_key(request_id))
-    if row is None:
+    if not asked.request_id:
         return ""
-    if row[0] != fingerprint:
-        raise RequestIdConflict(notification_id=row[1])
+    key = {"sender": sender, "request_id": f"{kind}:{asked.request_id}"}
+    values = {"fingerprint": asked.fingerprint, "made_id": made_id, "keep_ms": asked.keep_ms}
+    if session.row(_REMEMBER, **key, **values):
+        return ""
+    row = session.row(_REMEMBERED, **key)
+    assert row is not None
+    if row[0] != asked.fingerprint:
+        raise RequestIdConflict(**{f"{kind}_id": row[1]})
     return str(row[1])
-
-
-def remember(
-    session: Session, sender: str, request_id: str, fingerprint: str, made_id: str
-) -> None:
-    """Keeps what the request_id of a sender made, for 7 days."""
-    session.later(
-        _REMEMBER,
-        sender=sender,
-        request_id=_key(request_id),
-        fingerprint=fingerprint,
-        made_id=made_id,
-        keep_ms=KEEP_REQUEST_MS,
-    )
-
-
-def _key(request_id: str) -> str:
-    """Jobs have request_ids of their own; no caller can write this one."""
-    return f"notification:{request_id}"
 
 
 def _in_order(ids: Sequence[str], found: set[str]) -> tuple[str, ...]:

@@ -9,10 +9,9 @@ from dataclasses import replace
 from core.api_keys import (
     DAY_MS,
     LISTED_MS,
-    LONGEST_LIFE_MS,
     SHOWN_CHARACTERS,
-    USUAL_LIFE_MS,
     ApiKey,
+    KeyLimits,
     hash_of,
     new_secret,
 )
@@ -118,9 +117,9 @@ def issue(
     label: str,
     scopes: tuple[Scope, ...],
     expire_time: int | None,
-    most: int,
+    limits: KeyLimits,
 ) -> tuple[ApiKey, str]:
-    """Makes a key of a user who may have `most` that work; the secret is kept nowhere.
+    """Makes a key of a user, within the limits; the secret is kept nowhere.
 
     `expire_time` in milliseconds; None lets it last as long as usual.
 
@@ -136,19 +135,18 @@ def issue(
         secret_prefix=secret[:SHOWN_CHARACTERS],
         scopes=scopes,
         create_time=now,
-        expire_time=_end(expire_time, now),
+        expire_time=_end(expire_time, now, limits),
     )
-    return create(db, key, hash_of(secret), most), secret
+    return create(db, key, hash_of(secret), limits.most), secret
 
 
-def _end(asked: int | None, now: int) -> int:
+def _end(asked: int | None, now: int, limits: KeyLimits) -> int:
     if asked is None:
-        return now + USUAL_LIFE_MS
+        return now + limits.usual_days * DAY_MS
     if asked <= now:
         raise field_invalid("expire_time", "must be in the future")
-    if asked > now + LONGEST_LIFE_MS:
-        days = LONGEST_LIFE_MS // DAY_MS
-        raise field_invalid("expire_time", f"must be at most {days} days away")
+    if asked > now + limits.longest_days * DAY_MS:
+        raise field_invalid("expire_time", f"must be at most {limits.longest_days} days away")
     return asked
 
 

@@ -81,7 +81,7 @@ _UNREAD = Statement("""
 """)
 # Index: the primary key.
 _UNREAD_COUNT = Statement("SELECT unread FROM user_stream WHERE user_id = :user_id")
-# A user who has more than are kept, and one who has some that are too old.
+# A user who has more than are kept, which are 1000 at least, and one who has some that are too old.
 # Indexes: `user_stream_many`, `notification_time`.
 _WITH_TOO_MANY = Statement("""
     SELECT user_id FROM user_stream WHERE notification_count > 1000 AND notification_count > :most
@@ -109,8 +109,6 @@ _OLDEST = Statement("""
 _FORGET = Statement("""
     DELETE FROM notification WHERE notification_id = ANY(:notification_ids) RETURNING read_time
 """)
-KEPT = 1000
-KEPT_MS = 90 * 24 * 3600 * 1000
 # A snapshot has at most so many.
 SNAPSHOT_UNREAD = 100
 
@@ -270,17 +268,17 @@ def unread(session: Session, user_id: str) -> tuple[list[Notification], int]:
     return [notification_from_row(row) for row in reversed(rows)], int(count[0])
 
 
-def forget(session: Session, part: int) -> int:
-    """Removes up to `part` of one user's oldest ones, beyond the number and the age that are kept.
+def forget(session: Session, most: int, keep_ms: int, part: int) -> int:
+    """Removes up to `part` of one user's oldest ones, beyond the `most` and the age that are kept.
 
     Gives `part` as long as there may be more, and else 0. No event says that they are gone.
     """
-    row = session.row(_WITH_TOO_MANY, most=KEPT) or session.row(_WITH_TOO_OLD, keep_ms=KEPT_MS)
+    row = session.row(_WITH_TOO_MANY, most=most) or session.row(_WITH_TOO_OLD, keep_ms=keep_ms)
     if row is None:
         return 0
     counted = session.row(_LOCK_COUNT, user_id=row[0])
-    excess = min(max(int(counted[0]) - KEPT, 0) if counted else 0, part)
-    values = {"user_id": row[0], "excess": excess, "keep_ms": KEPT_MS, "part": part}
+    excess = min(max(int(counted[0]) - most, 0) if counted else 0, part)
+    values = {"user_id": row[0], "excess": excess, "keep_ms": keep_ms, "part": part}
     oldest = [one[0] for one in session.rows(_OLDEST, **values)]
     gone = session.rows(_FORGET, notification_ids=oldest)
     unread = sum(one[0] is None for one in gone)

@@ -2,6 +2,7 @@
 API keys, shares, exports, messages, cleared views, deliveries to webhooks."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from core.store import (
     announcements,
@@ -19,6 +20,7 @@ from core.store.engine.sql import Statement
 
 # What one transaction removes. It holds SQLite's only writer for some milliseconds.
 _PART = 25
+DAY_MS = 24 * 3600 * 1000
 # The oldest changes, of all kinds. Index: `job_event_time`, then the primary key.
 _CHANGES = Statement("""
     DELETE FROM job_event WHERE (user_id, revision) IN (
@@ -65,7 +67,21 @@ _REQUESTS = Statement("""
 """)
 
 
-def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How much is kept beside jobs and changes: the settings of the same names."""
+
+    max_notifications: int = 1000
+    notification_days: int = 90
+    usage_days: int = 400
+
+
+USUALLY_KEPT = Kept()
+
+
+def forget(
+    db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None, kept: Kept = USUALLY_KEPT
+) -> None:
     """Removes ended jobs and changes older than `keep_ms`; a resume token below them gets a RESET.
 
     A job whose cost is uncertain stays until the cost is settled. A job with a request_id stays
@@ -77,13 +93,15 @@ def forget(db: Database, keep_ms: int, rest: Callable[[], None] = lambda: None) 
         lambda session: session.run(_CHANGES, keep_ms=keep_ms, part=_PART),
         lambda session: _forget_jobs(session, keep_ms),
         lambda session: budgets.forget(session, _PART),
-        lambda session: usage_days.forget(session, _PART),
+        lambda session: usage_days.forget(session, kept.usage_days, _PART),
         lambda session: keys.forget(session, _PART),
         lambda session: shares.end(session, _PART),
         lambda session: shares.forget(session, _PART),
         lambda session: exports.forget(session, _PART),
         lambda session: session.run(_REQUESTS, part=_PART),
-        lambda session: notifications.forget(session, _PART),
+        lambda session: notifications.forget(
+            session, kept.max_notifications, kept.notification_days * DAY_MS, _PART
+        ),
         lambda session: announcements.forget(session, _PART),
         lambda session: views.forget(session, keep_ms, _PART),
         lambda session: deliveries.forget(session, keep_ms, _PART),

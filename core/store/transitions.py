@@ -12,6 +12,7 @@ from core.store.engine.database import Database, Session, Undo
 from core.store.engine.sql import Statement
 from core.store.rows import failure_to_json
 from core.times import iso
+from core.views import USUALLY_MOST
 
 # When the last submit of the job was sent. Index: the primary key.
 _SUBMIT_TIME = Statement("SELECT max(create_time) FROM intent WHERE job_id = :job_id")
@@ -68,8 +69,11 @@ def add_output(db: Database, run: Run, result: Result) -> Event:
     return as_owner(db, run, work)
 
 
-def succeed(db: Database, run: Run, result: Result) -> Event:
-    """Keeps the last result: the job ends SUCCEEDED and is paid for."""
+def succeed(db: Database, run: Run, result: Result, max_views: int = USUALLY_MOST) -> Event:
+    """Keeps the last result: the job ends SUCCEEDED and is paid for.
+
+    `max_views` is as in `views.applied_by`.
+    """
 
     def work(session: Session, locked: Locked) -> Event:
         return end(
@@ -78,6 +82,7 @@ def succeed(db: Database, run: Run, result: Result) -> Event:
             EventType.SUCCEEDED,
             CostState.CHARGED,
             result=result,
+            max_views=max_views,
             percent=100,
             percent_estimated=False,
             progress_message="",

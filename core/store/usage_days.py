@@ -1,4 +1,4 @@
-"""Usage: each user's money and jobs by day and model, kept for 400 days.
+"""Usage: each user's money and jobs by day and model, kept longer than the jobs are.
 
 A job counts in the day (UTC) in which it was accepted. Invariant: the rows of a user and a day say
 together what the budgets' books say (`core.store.budgets`): `reserved` the same, `charged` and
@@ -22,8 +22,7 @@ from core.store.engine.database import Database, Session
 from core.store.engine.sql import Statement
 
 DAY_MS = 24 * 3600 * 1000
-KEPT_DAYS = 400
-# The budgets' books of days are kept for 60.
+# The budgets' books of days are kept for 60, and usage is kept no shorter.
 _COMPARED_DAYS = 59
 _MONEY = ("charged", "reserved", "uncertain")
 _COUNTS = ("unfinished", "succeeded", "failed", "cancelled")
@@ -190,13 +189,13 @@ def settled(
     session.later(_ADD, usage=json.dumps([row]))
 
 
-def forget(session: Session, part: int) -> int:
+def forget(session: Session, keep_days: int, part: int) -> int:
     """Removes up to `part` rows of days that are too old; tells how many.
 
     What is settled after that begins a row with an amount below zero. Nobody can ask for its day,
     and the next round removes it.
     """
-    oldest = _day(session.now_ms() - KEPT_DAYS * DAY_MS)
+    oldest = _day(session.now_ms() - keep_days * DAY_MS)
     return session.run(_FORGET, day=oldest, part=part)
 
 
@@ -233,7 +232,7 @@ def page(
 def different(db: Database, jobs_kept_days: int) -> list[str]:
     """Users whose usage is not what their books and jobs say; there should be none."""
     now_ms = db.now_ms()
-    booked = _day(now_ms - min(_COMPARED_DAYS, KEPT_DAYS) * DAY_MS)
+    booked = _day(now_ms - _COMPARED_DAYS * DAY_MS)
     # The first day of which no job can be forgotten.
     from_ms = (now_ms - jobs_kept_days * DAY_MS) // DAY_MS * DAY_MS + DAY_MS
     found: list[str] = []

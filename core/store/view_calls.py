@@ -13,7 +13,7 @@ from core.store.change import append_beside, lock_user
 from core.store.engine.database import Database, Session, Undo
 from core.store.engine.sql import Statement
 from core.store.rows import media_from_row
-from core.views import View
+from core.views import USUALLY_MOST, View
 
 # The user's item, unless it is in the bin. Index: the primary key.
 _ITEM = Statement("""
@@ -31,12 +31,20 @@ class Changed:
     change: UserChange | None = None
 
 
-def apply(db: Database, user_id: str, view: str, media_id: str, *, looping: bool) -> Changed:
+def apply(
+    db: Database,
+    user_id: str,
+    view: str,
+    media_id: str,
+    *,
+    looping: bool,
+    max_views: int = USUALLY_MOST,
+) -> Changed:
     """Makes the view show the item; only a video can loop.
 
     Raises:
         NotFound: naming the field, when the user has no such item outside the bin.
-        ResourceLimitReached: when too many views show something.
+        ResourceLimitReached: when `max_views` show something already.
     """
 
     def work(session: Session) -> Changed:
@@ -50,9 +58,9 @@ def apply(db: Database, user_id: str, view: str, media_id: str, *, looping: bool
         before = views.before(session, user_id, view)
         if (before.media_id, before.looping) == (media_id, loops):
             raise Undo(Changed(views.get(session, user_id, view), media_id))
-        if before.is_full:
-            text = f"{views.MAX_SHOWING} of your views show something; clear one first."
-            raise ResourceLimitReached("view", views.MAX_SHOWING, text)
+        if before.is_full(max_views):
+            text = f"{max_views} of your views show something; clear one first."
+            raise ResourceLimitReached("view", max_views, text)
         after = View(view=view, media=media, looping=loops, apply_time=locked.now_ms)
         change = views.put(session, user_id, after, locked.revision, locked.now_ms)
         told = append_beside(session, locked, Beside(views=(change,)))

@@ -19,8 +19,6 @@ from core.views import View, ViewChange, ViewChangeType
 
 # All of a view that shows something that can change, first its name: see `_VERSIONS`.
 Version = Row
-# So many views of a user may show something.
-MAX_SHOWING = 1000
 _VERSION = ("view", "wish", "apply_time", "media_id", "title", "starred", "labels")
 _NAMES = ("view", "looping", "job_id", "apply_time", "deleted_media_id")
 name_part("view_columns", columns(_NAMES, "view"))
@@ -32,7 +30,7 @@ _SHOWING = Statement("""
     FROM view JOIN media ON media.media_id = view.media_id
     WHERE view.user_id = :user_id AND view.media_id <> '' ORDER BY view.view {by_bytes}
 """)
-# A page of them. At most MAX_SHOWING are looked at. Indexes of both: as above.
+# A page of them. At most all that show something are looked at. Indexes of both: as above.
 _FROM_PAGE = """
     FROM view JOIN media ON media.media_id = view.media_id
     WHERE view.user_id = :user_id AND view.media_id <> '' AND view.view {by_bytes} > :after
@@ -118,10 +116,9 @@ class Before:
     wish: int
     showing: int
 
-    @property
-    def is_full(self) -> bool:
-        """Whether one more view would show something, and too many do already."""
-        return not self.media_id and self.showing >= MAX_SHOWING
+    def is_full(self, max_views: int) -> bool:
+        """Whether one more view would show something, and `max_views` do already."""
+        return not self.media_id and self.showing >= max_views
 
 
 def showing(session: Session, user_id: str) -> list[View]:
@@ -180,11 +177,13 @@ def put(session: Session, user_id: str, view: View, wish: int, now_ms: int) -> V
     return ViewChange(type=type, view=view)
 
 
-def applied_by(session: Session, job: Job, wish: int, now_ms: int) -> tuple[ViewChange, ...]:
+def applied_by(
+    session: Session, job: Job, wish: int, now_ms: int, max_views: int
+) -> tuple[ViewChange, ...]:
     """Applies the first output of a job that has just succeeded to the view that it names.
 
     Nothing changes if a newer wish has changed the view, if the output was deleted already, or if
-    too many views show something. The user is locked.
+    `max_views` show something already. The user is locked.
     """
     if job.state is not State.SUCCEEDED or not job.apply_to_view:
         return ()
@@ -192,7 +191,7 @@ def applied_by(session: Session, job: Job, wish: int, now_ms: int) -> tuple[View
     if first is None:
         return ()
     found = before(session, job.user_id, job.apply_to_view)
-    if found.wish > wish or found.is_full:
+    if found.wish > wish or found.is_full(max_views):
         return ()
     view = View(
         view=job.apply_to_view,

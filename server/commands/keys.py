@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from core.api_keys import ApiKey
+from core.api_keys import ApiKey, KeyLimits
 from core.process.telemetry import get_logger
 from core.store import Database
 from core.store import keys as key_store
@@ -23,12 +23,12 @@ class NewKey(NamedTuple):
 
 
 class Keys:
-    """One user's API keys at a time; a user may have `most` that work."""
+    """One user's API keys at a time, within the limits."""
 
-    def __init__(self, db: Database, tokens: Tokens, most: int) -> None:
+    def __init__(self, db: Database, tokens: Tokens, limits: KeyLimits) -> None:
         self._db = db
         self._tokens = tokens
-        self._most = most
+        self._limits = limits
 
     def create(self, user_id: str, wanted: KeyRequest) -> NewKey:
         """Makes a key.
@@ -41,7 +41,7 @@ class Keys:
         for scope in wanted.scopes:
             require_scope(scope)
         made, secret = key_store.issue(
-            self._db, user_id, wanted.label, wanted.scopes, wanted.expire_time, self._most
+            self._db, user_id, wanted.label, wanted.scopes, wanted.expire_time, self._limits
         )
         log.info("api_key_created", user_id=user_id, api_key_id=made.api_key_id)
         return NewKey(made, secret)

@@ -11,11 +11,18 @@ from core.errors import NotFound, field_invalid
 from core.ids import new_id
 from core.notifications import Action, Kind, Notification, NotificationSettings, Severity
 from core.store import Database, announcements, inbox, jobs, media, shares
+from core.store.inbox import Asked
 from core.telling.changes import Changes
 from core.tokens import ResumePoint, Tokens
 
+DAY_MS = 24 * 3600 * 1000
 # What the targets of an action are, that must be the user's.
-_TARGETS = {"job_id": "job", "media_id": "media item", "share_id": "share"}
+_TARGETS = {
+    "job_id": "job",
+    "media_id": "media item",
+    "batch_id": "batch",
+    "share_id": "share",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +80,13 @@ class SettingsChange:
 class Notifications:
     """One user's notifications at a time, and the announcements to all users."""
 
-    def __init__(self, db: Database, tokens: Tokens, changes: Changes) -> None:
+    def __init__(
+        self, db: Database, tokens: Tokens, changes: Changes, request_id_days: int
+    ) -> None:
         self._db = db
         self._tokens = tokens
         self._changes = changes
+        self._keep_ms = request_id_days * DAY_MS
 
     def page(self, user_id: str, wanted: NotificationList) -> NotificationPage:
         """A page, newest first.
@@ -167,7 +177,7 @@ class Notifications:
             create_time=0,
         )
         made = self._changes.make_own(
-            lambda db: inbox.create(db, new.user_id, message, new.request_id, _fingerprint(new))
+            lambda db: inbox.create(db, new.user_id, message, self._asked(new))
         )
         if made.notification is None:
             raise NotFound("notification", "request_id")
@@ -190,9 +200,7 @@ class Notifications:
             create_time=0,
             expire_time=new.expire_time,
         )
-        found, deduplicated = inbox.announce(
-            self._db, sender, announcement, new.request_id, _fingerprint(new)
-        )
+        found, deduplicated = inbox.announce(self._db, sender, announcement, self._asked(new))
         if found is None:
             raise NotFound("announcement", "request_id")
         return found, deduplicated
@@ -224,22 +232,27 @@ class Notifications:
         """Deletes an announcement, if it is not gone already."""
         announcements.delete(self._db, announcement_id)
 
+    def _asked(self, new: NewMessage) -> Asked:
+        return Asked(new.request_id, _fingerprint(new), self._keep_ms)
+
     def _check_target(self, new: NewMessage) -> None:
         action = new.action
         if action is None or action.target == "uri":
             return
-        field = f"action.{action.target}"
         try:
-            if action.target == "job_id":
-                jobs.get(self._db, new.user_id, action.value)
-            elif action.target == "media_id":
-                media.get(self._db, new.user_id, action.value)
-            elif action.target == "share_id":
-                shares.get(self._db, new.user_id, action.value)
-            else:
-                raise field_invalid(field, "is not supported by this version yet")
+            self._find_target(new.user_id, action)
         except NotFound:
-            raise NotFound(_TARGETS[action.target], field) from None
+            raise NotFound(_TARGETS[action.target], f"action.{action.target}") from None
+
+    def _find_target(self, user_id: str, action: Action) -> None:
+        if action.target == "job_id":
+            jobs.get(self._db, user_id, action.value)
+        elif action.target == "media_id":
+            media.get(self._db, user_id, action.value)
+        elif action.target == "share_id":
+            shares.get(self._db, user_id, action.value)
+        elif not jobs.list_page(self._db, user_id, batch_id=action.value, limit=1)[0]:
+            raise NotFound("batch")
 
     def _position(self, user_id: str, listing: str, token: str) -> list[Any]:
         return self._tokens.read_page(user_id, listing, token, _now_ms()) if token else []

@@ -31,6 +31,7 @@ from core.jobs import Cost, CostState, Job, Progress, State
 from core.kinds import KINDS
 from core.money import amount
 from core.process.settings import Settings
+from core.scopes import Scope
 from core.specs import Spec, spec_from_values, spec_to_json
 from core.store import Database, budgets
 from core.store import jobs as job_store
@@ -44,6 +45,7 @@ from server.commands.quota import MIB, Quota
 from server.commands.requests import Inline, Options, Remote, Retry, Submission
 from server.commands.room import Room
 from server.fair_executor import FairExecutor
+from server.principal import require_scope
 
 # Requests whose addresses are fetched at once. Each holds what it fetches in memory.
 FETCHES_AT_ONCE = 4
@@ -256,7 +258,10 @@ class Submit:
         Raises:
             ModelRetired, ProviderNotConfigured, FieldInvalid, PriceUnknown, CostAboveLimit: see
                 `submit`.
+            ScopeMissing: when it would change a view, and the caller may not.
         """
+        if options.apply_to_view:
+            require_scope(Scope.MEDIA_WRITE)
         cost = self._cost(model, spec, final_prompt, options.max_cost_micros)
         finish_within_ms = options.finish_within_ms or self._usual_finish_ms(spec)
         if options.start_within_ms is not None and options.start_within_ms > finish_within_ms:

@@ -28,10 +28,11 @@ class ViewList:
 class Views:
     """One user's views at a time."""
 
-    def __init__(self, db: Database, tokens: Tokens, changes: Changes) -> None:
+    def __init__(self, db: Database, tokens: Tokens, changes: Changes, max_views: int) -> None:
         self._db = db
         self._tokens = tokens
         self._changes = changes
+        self._max_views = max_views
 
     def page(self, user_id: str, wanted: ViewList) -> tuple[dict[Version, View], str]:
         """A page of views that show something, by name, and the token of the next.
@@ -77,7 +78,9 @@ class Views:
             ResourceLimitReached: when too many views show something.
         """
         return self._changes.make_own(
-            lambda db: view_calls.apply(db, user_id, view, media_id, looping=looping)
+            lambda db: view_calls.apply(
+                db, user_id, view, media_id, looping=looping, max_views=self._max_views
+            )
         )
 
     def clear(self, user_id: str, view: str) -> Changed:

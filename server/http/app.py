@@ -83,6 +83,7 @@ def make_app(
         return JSONResponse({"ready": True}, headers={"Cache-Control": "no-store"})
 
     async def ticket(request: Request) -> Response:
+        await bodies.refuse_fields(request)
         return JSONResponse(await credentials.ticket_for(request), headers=SAFE)
 
     app = Starlette(

@@ -7,6 +7,7 @@ it goes on with the request itself; any other answer is the caller's.
 import asyncio
 from http import HTTPStatus
 
+from google.protobuf.empty_pb2 import Empty
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -69,6 +70,21 @@ def _check_whole(body: bytes, binding: Binding) -> None:
         check_body(body, binding.body, binding.variables)
     elif body:
         raise field_invalid(BODY, "this call has none")
+
+
+async def refuse_fields(request: Request) -> None:
+    """Refuses a body or parameters of a call that has no fields; an empty object may come.
+
+    Raises:
+        FieldInvalid: it names each field.
+    """
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _SMALL_BYTES:
+            raise field_invalid(BODY, "is too long; this call has no fields")
+    check_body(body, Empty.DESCRIPTOR)
+    check_query(request.scope["query_string"].decode("latin-1"), Empty.DESCRIPTOR, frozenset())
 
 
 def _length(request: Request) -> int:

@@ -67,5 +67,5 @@ def build_account_service(parts: Parts) -> AccountService:
         validator=AccountValidator(parts.settings),
         account=Account(parts.db, parts.tokens),
         currency=parts.settings.currency,
-        keys=Keys(parts.db, parts.tokens, parts.settings.max_api_keys),
+        keys=Keys(parts.db, parts.tokens, parts.settings.key_limits),
     )

@@ -96,5 +96,7 @@ class NotificationService(rpc.NotificationServiceServicer):
 
 def build_notification_service(parts: Parts) -> NotificationService:
     """The service with its commands, made of the parts of this process."""
-    notifications = Notifications(parts.db, parts.tokens, parts.changes)
+    notifications = Notifications(
+        parts.db, parts.tokens, parts.changes, parts.settings.request_id_days
+    )
     return NotificationService(NotificationValidator(parts.settings), notifications)

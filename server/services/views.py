@@ -56,5 +56,5 @@ class ViewService(rpc.ViewServiceServicer):
 
 def build_view_service(parts: Parts) -> ViewService:
     """The service with its commands, made of the parts of this process."""
-    views = Views(parts.db, parts.tokens, parts.changes)
+    views = Views(parts.db, parts.tokens, parts.changes, parts.settings.max_views)
     return ViewService(ViewValidator(parts.settings), views, parts.mapper)

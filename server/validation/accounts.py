@@ -7,7 +7,7 @@ from typing import Any
 from core.api_keys import MAX_LABEL_CHARACTERS
 from core.process.settings import Settings
 from core.scopes import Scope
-from core.store.usage_days import DAY_MS, KEPT_DAYS, Key
+from core.store.usage_days import DAY_MS, Key
 from rushes.v1 import account_service_pb2 as pb
 from server.commands.requests import KeyList, KeyRequest, UsageRequest
 from server.validation import fields as f
@@ -97,8 +97,9 @@ class AccountValidator:
             return 0, 0
         if start >= until:
             problems.wrong("start_time", "must be before end_time")
-        elif until // DAY_MS - start // DAY_MS > KEPT_DAYS:
-            problems.wrong("start_time", f"must be at most {KEPT_DAYS} days before end_time")
+        elif until // DAY_MS - start // DAY_MS > self._settings.usage_days:
+            days = self._settings.usage_days
+            problems.wrong("start_time", f"must be at most {days} days before end_time")
         return start // DAY_MS * DAY_MS, -(-until // DAY_MS) * DAY_MS
 
     def _page(self, problems: Problems, request: Any) -> tuple[int, str]:

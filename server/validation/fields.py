@@ -79,6 +79,8 @@ def check_id(problems: Problems, field: str, value: str) -> str:
             "webhook_id": "webhook",
             "delivery_id": "delivery",
             "batch_id": "batch",
+            "notification_id": "notification",
+            "announcement_id": "announcement",
         }
         what = next((name for part, name in whose.items() if part in field), "media")
         problems.wrong(field, f"not a valid {what} ID" if value else "must be set")

@@ -63,7 +63,7 @@ class NotificationValidator:
                 "announcement_ids",
                 f"has {len(ids)} IDs; at most {MAX_ANNOUNCEMENT_IDS} are allowed",
             )
-        if not (named.notification_ids or named.until_time is not None or ids):
+        if not (request.notification_ids or named.until_time is not None or ids):
             problems.wrong("notification_ids", "name some, or a time up to which, or announcements")
         problems.raise_wrong()
         return Named(
@@ -76,7 +76,7 @@ class NotificationValidator:
         """What to delete."""
         problems = Problems()
         named = _named(problems, request)
-        if not named.notification_ids and named.until_time is None:
+        if not request.notification_ids and named.until_time is None:
             problems.wrong("notification_ids", "name some, or a time up to which")
         problems.raise_wrong()
         return named
@@ -208,7 +208,9 @@ def _action(problems: Problems, action: notification_pb2.Notification.Action) ->
         problems.wrong("action.label", "must not be empty")
     f.check_text(problems, "action.label", action.label, MAX_LABEL_CHARACTERS)
     if target is None:
-        problems.wrong("action", "must have one target: job_id, media_id or uri")
+        problems.wrong(
+            "action", "must have one target: job_id, media_id, batch_id, share_id or uri"
+        )
         return None
     value = getattr(action, target)
     if target == "uri":

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import grpc
 
@@ -34,6 +35,7 @@ log = get_logger(__name__)
 
 GIVE_BACK_SECONDS = 2.0
 NOTE_WATCHED_SECONDS = 30.0
+NOTE_BEGUN_SECONDS = 1.0
 NOTE_USERS = 500
 
 
@@ -64,6 +66,8 @@ class WatchCalls:
         self._board = Board(self._reader, self._hub.wake_all)
         # How many watches with notifications each user has open.
         self._told: Counter[str] = Counter()
+        # Those who have begun one since that was noted last.
+        self._begun: set[str] = set()
         self._keyed = KeyedWatches(db, pool)
 
     async def start(self) -> None:
@@ -100,6 +104,7 @@ class WatchCalls:
         )
         told = [principal.user_id] if query.parts & NOTIFICATIONS else []
         self._told.update(told)
+        self._begun.update(told)
         try:
             self._keyed.add(principal.api_key_id, watcher)
             await watcher.serve()
@@ -131,16 +136,28 @@ class WatchCalls:
             self._keyed.remove(principal.api_key_id, overseer)
 
     async def _note_watched_forever(self) -> None:
-        """Notes each minute who is told of notifications, for digests after an absence."""
+        """Notes who is told of notifications, for digests after an absence.
+
+        Those who have just begun are noted soon, however short their watch is, and all twice a
+        minute.
+        """
+        loop = asyncio.get_running_loop()
+        noted = loop.time()
         while True:
-            await asyncio.sleep(NOTE_WATCHED_SECONDS)
-            self._told = +self._told
-            users = list(self._told)
-            for at in range(0, len(users), NOTE_USERS):
-                try:
-                    await self._reader.note_watched(users[at : at + NOTE_USERS])
-                except RushesError as error:
-                    log.warning("note_watched_failed", error=type(error).__name__)
+            await asyncio.sleep(NOTE_BEGUN_SECONDS)
+            users, self._begun = self._begun, set()
+            if loop.time() - noted >= NOTE_WATCHED_SECONDS:
+                noted = loop.time()
+                self._told = +self._told
+                users |= self._told.keys()
+            await self._note_watched(list(users))
+
+    async def _note_watched(self, users: Sequence[str]) -> None:
+        for at in range(0, len(users), NOTE_USERS):
+            try:
+                await self._reader.note_watched(users[at : at + NOTE_USERS])
+            except RushesError as error:
+                log.warning("note_watched_failed", error=type(error).__name__)
 
     async def _give_memory_back_forever(self) -> None:
         """Gives back what watches held, once a tenth of them has left."""

@@ -1,6 +1,7 @@
 """Notifications: one for each job, moved on by its transitions, with counters that are true."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from core.store.accept import Accepted
 from core.store.budgets import Period
 from core.store.change import append_beside, lock_user
 from core.store.engine.sql import Statement
+from core.store.inbox import Asked
 from core.store.notifications import Writer
 from tests.making import accepted, new_job, new_media, started
 
@@ -70,7 +72,11 @@ def assert_counted(db: Database, user_id: str = "alice") -> None:
 
 
 def message(
-    db: Database, user_id: str = "alice", request_id: str = "", title: str = "Hello"
+    db: Database,
+    user_id: str = "alice",
+    request_id: str = "",
+    title: str = "Hello",
+    keep_ms: int = 60_000,
 ) -> Any:
     made = Notification(
         notification_id=new_id(),
@@ -80,7 +86,7 @@ def message(
         sender="billing",
         create_time=0,
     )
-    return inbox.create(db, user_id, made, request_id, title)
+    return inbox.create(db, user_id, made, Asked(request_id, title, keep_ms))
 
 
 def want(db: Database, **settings: Any) -> None:
@@ -249,6 +255,26 @@ def test_a_request_id_makes_one_message(db: Database) -> None:
         message(db, request_id="once", title="Another")
 
 
+def test_a_request_id_is_remembered_for_its_time(db: Database) -> None:
+    first = message(db, request_id="once", keep_ms=-1)
+    second = message(db, request_id="once", title="Another")
+
+    assert len(page(db)) == 2
+    assert message(db, request_id="once", title="Another").notification == second.notification
+    assert first.notification != second.notification
+
+
+def test_a_request_id_that_is_sent_several_times_at_once_makes_one(db: Database) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        announced = list(pool.map(lambda _: announce(db, request_id="once"), range(8)))
+        told = list(pool.map(lambda _: message(db, request_id="once").notification, range(8)))
+
+    assert len({one.announcement_id for one in announced}) == 1
+    assert len(announcements.page(db, "alice", limit=9)) == 1
+    assert len({one.notification_id for one in told}) == 1
+    assert len(page(db)) == 1
+
+
 def test_lists_are_cut_into_pages_and_filtered(db: Database) -> None:
     for number in range(5):
         message(db, title=f"{number}")
@@ -289,6 +315,9 @@ def test_the_newest_thousand_are_kept_for_ninety_days(db: Database) -> None:
     db.write(lambda session: session.run(AGE, ids=[old]))
 
     # When what is too old or too much is forgotten
+    generous = retention.Kept(max_notifications=1100)
+    retention.forget(db, keep_ms=60_000_000, kept=generous)
+    assert len(inbox.notifications(db, "alice", limit=2000).notifications) == 1003
     retention.forget(db, keep_ms=60_000_000)
 
     # Then the newest are left, the counters are true, and no revision was taken
@@ -351,7 +380,7 @@ def test_a_deleted_announcement_is_gone_at_once_and_forgotten_later(db: Database
 def announce(db: Database, request_id: str = "", **fields: Any) -> Announcement:
     values: dict[str, Any] = {"title": "News", "create_time": 0, "severity": Severity.INFO}
     made = Announcement(announcement_id=new_id(), **{**values, **fields})
-    found, _ = inbox.announce(db, "operator", made, request_id, made.title)
+    found, _ = inbox.announce(db, "operator", made, Asked(request_id, made.title, 60_000))
     assert found is not None
     return found
 

@@ -289,10 +289,12 @@ def test_days_are_kept_for_four_hundred_and_then_removed(db: Database) -> None:
     for days_ago in (0, 399, 400, 401, 500):
         spent(db, days_ago, "a", 1)
 
-    assert db.write(lambda session: usage_days.forget(session, 1)) == 1
+    assert db.write(lambda session: usage_days.forget(session, 400, 1)) == 1
     retention.forget(db, keep_ms=10**12)
     assert db.rows(COUNT) == [(3,)]
     assert total(db, days=400).charged == 3
+    retention.forget(db, keep_ms=10**12, kept=retention.Kept(usage_days=60))
+    assert db.rows(COUNT) == [(1,)]
 
 
 @pytest.mark.parametrize("what", WRONG)

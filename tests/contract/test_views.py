@@ -16,7 +16,7 @@ from core.store import Database, events, media, retention, transitions, view_cal
 from core.store.claims import Claim
 from core.store.engine.sql import Statement
 from core.store.view_calls import Changed
-from core.views import View
+from core.views import USUALLY_MOST, View
 from tests.making import accepted, new_media, started
 
 ADD = Statement("""
@@ -70,9 +70,11 @@ def wish(db: Database, view: str = "desk") -> Claim:
     return started(db)
 
 
-def succeed(db: Database, claim: Claim, **fields: Any) -> tuple[Event, Media]:
+def succeed(
+    db: Database, claim: Claim, max_views: int = USUALLY_MOST, **fields: Any
+) -> tuple[Event, Media]:
     output = new_media(job_id=claim.run.job_id, **fields)
-    return transitions.succeed(db, claim.run, output), output
+    return transitions.succeed(db, claim.run, output, max_views), output
 
 
 def test_a_view_that_nobody_used_shows_nothing(db: Database) -> None:
@@ -228,10 +230,19 @@ def test_a_cleared_view_is_kept_while_an_older_job_may_want_it(db: Database) -> 
     assert kept(db) == []
 
 
+def test_a_job_applies_no_view_beyond_what_its_worker_allows(db: Database) -> None:
+    apply(db, "desk", stored(db))
+
+    event, _ = succeed(db, wish(db, "more"), max_views=1)
+    assert said(event.change) == []
+    event, _ = succeed(db, wish(db, "more"), max_views=2)
+    assert shown(db, "more") != ""
+
+
 def test_at_most_a_thousand_views_show_something(db: Database) -> None:
     # Given as many as may be
     item, other = stored(db), stored(db)
-    for number in range(views.MAX_SHOWING - 1):
+    for number in range(USUALLY_MOST - 1):
         db.write(lambda s, n=number: s.run(ADD, view=f"v/{n}", media_id=item))  # type: ignore[misc]
     apply(db, "last", item)
 

@@ -179,7 +179,9 @@ def test_the_command_line_uploads_files(harbour: Harbour, client: Client, tmp_pa
     bad.write_bytes(b"nothing")
     refused = rushes(harbour, "upload", str(bad), "--json")
     assert refused.returncode == 2
-    assert json.loads(refused.stderr)["reason"] == "INPUT_MEDIA_INVALID"
+    told = json.loads(refused.stderr)
+    assert told["reason"] == "INPUT_MEDIA_INVALID"
+    assert told["message"].startswith(f"{bad}: ")
 
 
 def test_a_large_picture_is_an_input_of_generate(harbour: Harbour, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from core.errors import Reason
 from core.ids import new_id
 from core.jobs import JobFailure
 from core.store import transitions
+from core.store.engine.sql import Statement
 from rushes.v1 import media_service_pb2 as media_pb
 from rushes.v1 import notification_pb2
 from rushes.v1 import notification_service_pb2 as pb
@@ -24,6 +25,9 @@ from tests.services import wait_for
 Notification = notification_pb2.Notification
 Told = notification_pb2.NotificationEvent
 NOTIFICATIONS = media_pb.WatchJobsRequest.NOTIFICATIONS
+OVER = Statement("UPDATE announcement SET expire_time = 1 WHERE announcement_id = :announcement_id")
+AWAY = Statement("UPDATE user_stream SET watched_time = {now} - 3600000")
+IS_BACK = Statement("SELECT user_id FROM user_stream WHERE watched_time > {now} - 60000")
 SERVICE = "jobs.read notifications.read notifications.write"
 
 
@@ -273,6 +277,25 @@ def test_the_target_of_a_button_must_be_the_user_s(house: House) -> None:
         assert (refusal.reason, refusal.fields) == ("RESOURCE_NOT_FOUND", ("action.media_id",))
 
 
+def test_a_button_opens_a_batch_of_the_user_and_no_other(house: House) -> None:
+    # Given a batch of alice and one of bob
+    request = media_pb.BatchGenerateRequest(requests=[{"image": {"prompt": "a boat"}}])
+    hers, his = (
+        house.caller(user_id).call("BatchGenerate", request).batch_id
+        for user_id in ("alice", "bob")
+    )
+
+    # When a service offers alice a button for each, then only her own is taken
+    made = notify(house, action={"label": "View batch", "batch_id": hers})
+    assert made.notification.action.batch_id == hers
+    for batch_id in (his, new_id()):
+        bad = pb.CreateNotificationRequest(
+            user_id="alice", title="Hello", action={"label": "View", "batch_id": batch_id}
+        )
+        refusal = service(house).refused("CreateNotification", bad)
+        assert (refusal.reason, refusal.fields) == ("RESOURCE_NOT_FOUND", ("action.batch_id",))
+
+
 def test_settings_change_by_the_mask_and_are_refused_by_their_field(house: House) -> None:
     caller = house.caller("alice")
 
@@ -300,13 +323,21 @@ def test_settings_change_by_the_mask_and_are_refused_by_their_field(house: House
 
     bad = {
         "settings.digest_after": update([], digest_after=Duration(seconds=59)),
-        "settings.budget_alert_percents": update([], budget_alert_percents=[0]),
         "settings.kinds[0]": update([], kinds=[0]),
         "update_mask": update(["colour"]),
         "settings": update([]),
     }
     for field, request in bad.items():
         assert caller.refused("UpdateNotificationSettings", request).fields == (field,)
+    for percents in ([0], [101], [1, 2, 3, 4, 5, 6]):
+        request = update([], budget_alert_percents=percents)
+        refusal = caller.refused("UpdateNotificationSettings", request)
+        assert refusal.fields == ("settings.budget_alert_percents",)
+    month = update([], digest_after=Duration(seconds=30 * 24 * 3600))
+    assert caller.call("UpdateNotificationSettings", month).settings.digest_after.seconds
+    longer = update([], digest_after=Duration(seconds=30 * 24 * 3600 + 1))
+    refusal = caller.refused("UpdateNotificationSettings", longer)
+    assert refusal.fields == ("settings.digest_after",)
 
 
 def test_what_the_user_does_not_want_is_not_made(house: House) -> None:
@@ -333,6 +364,31 @@ def announced(watch: Watch) -> list[str]:
         for event in watch.events
         if event.HasField("announcement")
     ]
+
+
+def test_a_watch_of_any_length_ends_an_absence(house: House) -> None:
+    # Given a user who wants a digest and was away for long
+    wanted = pb.UpdateNotificationSettingsRequest(settings={"digest_after": {"seconds": 60}})
+    house.caller("alice").call("UpdateNotificationSettings", wanted)
+    house.db.write(lambda session: session.run(AWAY))
+    house.caller("alice").call("GenerateVideo", video())
+    started(house.db)
+    assert [one.kind for one in listed(house).notifications] == [Notification.DIGEST]
+
+    # When it watches jobs alone, it stays away
+    Watch(house).close()
+
+    # And when it watches notifications, if only for a moment
+    watch = Watch(house, include=[NOTIFICATIONS])
+    watch.until("synced")
+    watch.close()
+    wait_for(lambda: house.db.row(IS_BACK) == ("alice",), "the watch to be noted")
+
+    # Then what happens next is told by itself
+    house.caller("alice").call("GenerateVideo", video())
+    started(house.db)
+    kinds = [one.kind for one in listed(house).notifications]
+    assert kinds == [Notification.JOB_STARTED, Notification.DIGEST]
 
 
 def test_an_announcement_reaches_open_watches_and_begins_later_ones(house: House) -> None:
@@ -379,9 +435,86 @@ def test_an_announcement_ends_by_its_time(house: House) -> None:
     assert operator(house).refused("CreateAnnouncement", request).fields == ("expire_time",)
 
 
+def test_announcements_are_listed_newest_first_by_pages_and_without_those_that_are_over(
+    house: House,
+) -> None:
+    # Given four announcements, one of which is over, and one is read
+    soon = Timestamp(seconds=int(time.time()) + 3600)
+    early = Watch(house, include=[NOTIFICATIONS])
+    early.until("synced")
+    made = [announce(house, title=f"{number}", expire_time=soon) for number in range(4)]
+    wait_for(lambda: announced(early) == ["CREATED"] * 4, "all of them")
+    early.close()
+    house.db.write(lambda session: session.run(OVER, announcement_id=made[1].announcement_id))
+    read(house, announcement_ids=[made[2].announcement_id])
+
+    def titles(**fields: Any) -> list[str]:
+        found, token = [], ""
+        while True:
+            request = pb.ListAnnouncementsRequest(page_size=1, page_token=token, **fields)
+            answer = house.caller("alice").call("ListAnnouncements", request)
+            found += [one.title for one in answer.announcements]
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    # Then lists have the others, and so has the snapshot of a watch if they are unread
+    assert titles() == ["3", "2", "0"]
+    assert titles(unread=True) == ["3", "0"]
+    watch = Watch(house, include=[NOTIFICATIONS])
+    watch.until("synced")
+    watch.close()
+    shown = [event.announcement.announcement.title for event in watch.events]
+    assert [title for title in shown if title] == ["0", "3"]
+
+
+BAD_ANNOUNCEMENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "no title": ({"title": ""}, "title"),
+    "a long title": ({"title": "x" * 121}, "title"),
+    "a long text": ({"text": "x" * 1001}, "text"),
+    "a script": ({"uri": "javascript:alert(1)"}, "uri"),
+    "a long uri": ({"uri": "https://a.example/" + "x" * 2000}, "uri"),
+    "a severity that there is not": ({"severity": 77}, "severity"),
+    "a request_id": ({"request_id": "no spaces"}, "request_id"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ANNOUNCEMENTS)
+def test_a_bad_announcement_is_refused_by_its_field(house: House, name: str) -> None:
+    fields, field = BAD_ANNOUNCEMENTS[name]
+    before = house.count_rows()
+    request = pb.CreateAnnouncementRequest(**{"title": "News", **fields})
+
+    refusal = operator(house).refused("CreateAnnouncement", request)
+
+    assert (refusal.reason, refusal.fields) == ("FIELD_INVALID", (field,))
+    assert house.count_rows() == before
+
+
+def test_open_watches_hear_what_is_deleted(house: House) -> None:
+    gone, kept = (notify(house).notification.notification_id for _ in range(2))
+    watch = Watch(house, include=[NOTIFICATIONS])
+    watch.until("synced")
+
+    request = pb.DeleteNotificationsRequest(notification_ids=[gone, new_id()])
+    assert house.caller("alice").call("DeleteNotifications", request).unread_count == 1
+
+    wait_for(lambda: told(watch)[-1][0] == "DELETED", "the deletion")
+    [change] = watch.events[-1].notifications
+    assert (list(change.notification_ids), change.unread_count) == ([gone], 1)
+    assert [one.notification_id for one in listed(house).notifications] == [kept]
+    watch.close()
+
+
 def test_a_request_id_makes_one_announcement(house: House) -> None:
     first, again = (announce(house, request_id="move") for _ in range(2))
     assert first == again
+
+    # Another one by it is refused, and names the announcement
+    other = pb.CreateAnnouncementRequest(title="Another", request_id="move")
+    refusal = operator(house).refused("CreateAnnouncement", other)
+    assert refusal.reason == "REQUEST_ID_CONFLICT"
+    assert refusal.metadata == {"announcement_id": first.announcement_id}
 
 
 @pytest.mark.parametrize(
@@ -400,6 +533,13 @@ def test_a_request_id_makes_one_announcement(house: House) -> None:
             "MarkNotificationsRead",
             pb.MarkNotificationsReadRequest(announcement_ids=[new_id() for _ in range(101)]),
             "announcement_ids",
+        ),
+        *(
+            (method, request(notification_ids=[new_id() for _ in range(1001)]), "notification_ids")
+            for method, request in (
+                ("MarkNotificationsRead", pb.MarkNotificationsReadRequest),
+                ("DeleteNotifications", pb.DeleteNotificationsRequest),
+            )
         ),
         ("ListNotifications", pb.ListNotificationsRequest(kinds=[0]), "kinds[0]"),
         ("ListNotifications", pb.ListNotificationsRequest(page_size=-1), "page_size"),

@@ -215,7 +215,7 @@ def test_at_most_a_thousand_views_show_something(house: House) -> None:
     item = film(house)
 
     def fill(session: Any) -> None:
-        for number in range(view_store.MAX_SHOWING):
+        for number in range(house.settings.max_views):
             session.later(FILL, view=f"v/{number}", media_id=item)
 
     house.db.write(fill)
@@ -290,6 +290,30 @@ def test_a_job_shows_its_view_and_applies_its_first_output(house: House) -> None
     assert (shown.job_id, shown.looping) == (job.job_id, True)
     assert shown == get(house, "card/42")
     watch.close()
+
+
+def test_a_job_that_would_change_a_view_needs_the_scope_of_views(house: House) -> None:
+    # Given a caller that may generate and nothing else
+    alone = house.caller_with(f"Bearer {house.token('alice', scope='jobs.read jobs.write')}")
+    job_id = alone.call("GenerateVideo", video()).job.job_id
+    alone.call("CancelJob", media_pb.CancelJobRequest(job_id=job_id))
+    before = house.count_rows()
+
+    # When its jobs would change a view, then each is refused, and nothing is stored
+    options = {"apply_to_view": "desk"}
+    batch = media_pb.BatchGenerateRequest(requests=[{"video": video().spec, "options": options}])
+    for method, request in (
+        ("GenerateVideo", video(**options)),
+        ("RetryJob", media_pb.RetryJobRequest(job_id=job_id, options=options)),
+        ("BatchGenerate", batch),
+    ):
+        refusal = alone.refused(method, request)
+        assert (refusal.reason, refusal.metadata["scope"]) == ("SCOPE_MISSING", "media.write")
+    assert house.count_rows() == before
+
+    # And with the scope they are taken
+    both = house.token("alice", scope="jobs.write media.write")
+    house.caller_with(f"Bearer {both}").call("GenerateVideo", video(**options))
 
 
 def test_a_view_is_a_part_of_the_request(house: House) -> None:

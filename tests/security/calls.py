@@ -21,10 +21,7 @@ from tests.rpc.requests import image, video
 
 METHODS = {method.full_name: method for one in SERVICES for method in one.descriptor.methods}
 # Methods and fields of the contract that this version refuses, whatever is in them.
-PLANNED = (
-    "EstimateCost.analysis.",
-    "CreateNotification.action.batch_id",
-)
+PLANNED = ("EstimateCost.analysis.",)
 # A caller who may all that there is, so that nothing but what it names can be the reason.
 ALL_SCOPES = " ".join(Scope)
 # What a request needs to come as far as its ids, where an empty one does not.

@@ -16,6 +16,7 @@ import structlog
 
 from core.blobs import Blobs
 from core.errors import BlobMissing, DependencyUnavailable, LeaseLost, Reason, StorageFull
+from core.events import Event
 from core.ids import new_id
 from core.jobs import EventType, Job, JobFailure, Outcome, Stage, State, Step
 from core.kinds import Result
@@ -64,6 +65,7 @@ class Pipeline:
     work_folder: Path
     max_attempts: int
     user_concurrency: int
+    max_views: int
     max_result_bytes: int
 
     def run_queue(self, queue: str) -> None:
@@ -223,8 +225,13 @@ class Pipeline:
 
     def _keep(self, claim: Claim, result: Result, *, last: bool) -> None:
         """Writes the output down; the last one ends the job."""
-        keep = transitions.succeed if last else transitions.add_output
-        self.changes.make(lambda db: keep(db, claim.run, result))
+
+        def keep(db: Database) -> Event:
+            if last:
+                return transitions.succeed(db, claim.run, result, self.max_views)
+            return transitions.add_output(db, claim.run, result)
+
+        self.changes.make(keep)
 
     def _fetch_one(
         self,

@@ -14,6 +14,7 @@ import structlog
 from core.blobs import Blobs
 from core.errors import RushesError
 from core.store import Database, flows, retention, workers
+from core.store.retention import USUALLY_KEPT, Kept
 from workers.loop import Loop, LoopPart
 from workers.providers.kept import KeptResults
 from workers.upkeep.purge import drop_uploads, empty_bin, erase_orphans
@@ -42,6 +43,7 @@ class Housekeeper(LoopPart):
         retention_days: int,
         user_concurrency: int,
         round_seconds: float = ROUND_SECONDS,
+        kept_beside: Kept = USUALLY_KEPT,
     ) -> None:
         self._db = db
         self._blobs = blobs
@@ -49,6 +51,7 @@ class Housekeeper(LoopPart):
         self._worker_id = worker_id
         self._retention_days = retention_days
         self._user_concurrency = user_concurrency
+        self._kept_beside = kept_beside
         self._orphans_at = time.monotonic()
         # A round that takes long is left unfinished at the end.
         self._loop = Loop(
@@ -79,7 +82,8 @@ class Housekeeper(LoopPart):
         with contextlib.suppress(RoundOver):
             drop_uploads(self._db, self._blobs, Rest(self._loop, MOST_SECONDS))
         with contextlib.suppress(RoundOver):
-            retention.forget(self._db, keep_ms, Rest(self._loop, MOST_SECONDS))
+            rest = Rest(self._loop, MOST_SECONDS)
+            retention.forget(self._db, keep_ms, rest, self._kept_beside)
         now = time.monotonic()
         if now - self._orphans_at >= ORPHAN_ROUND_SECONDS:
             self._orphans_at = now

@@ -356,8 +356,8 @@ BUGS = {
         (
             Edit(
                 "core/store/views.py",
-                "if found.wish > wish or found.is_full:",
-                "if found.is_full:",
+                "if found.wish > wish or found.is_full(max_views):",
+                "if found.is_full(max_views):",
             ),
         ),
     ),

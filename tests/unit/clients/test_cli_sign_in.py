@@ -138,6 +138,14 @@ def test_a_token_is_all_that_stdout_gets(alone: CommandLine, data: Path) -> None
     assert claims(alone("token", "--user", "alice").out)["sub"] == "alice"
 
 
+def test_a_token_may_do_what_its_scopes_say_and_else_what_a_person_may(
+    alone: CommandLine, data: Path
+) -> None:
+    named = alone("token", "--scope", "admin", "--scope", "notifications.write")
+    assert claims(named.out)["scope"] == "admin notifications.write"
+    assert "scope" not in claims(alone("token").out)
+
+
 def test_a_token_can_be_made_from_a_named_key(alone: CommandLine) -> None:
     file = alone.folder / "my.key"
     file.write_text(KEY.hex())

@@ -129,7 +129,8 @@ def test_the_list_marks_what_is_new(cli: CommandLine, server: StandIn) -> None:
 
     first, second = (line.split("\t") for line in done.out.splitlines())
     assert (first[0], second[0]) == ("*", "")
-    assert first[2:] == ["job succeeded", "Your video is ready (With builtin-video.)"]
+    assert first[1] == FIRST_ID
+    assert first[3:] == ["job succeeded", "Your video is ready (With builtin-video.)"]
 
 
 def test_the_list_as_json_is_a_notification_a_line(cli: CommandLine, server: StandIn) -> None:
@@ -139,6 +140,30 @@ def test_the_list_as_json_is_a_notification_a_line(cli: CommandLine, server: Sta
     rows = [json.loads(line) for line in done.out.splitlines()]
     assert [row["notificationId"] for row in rows] == [FIRST_ID, OTHER_ID]
     assert server.sent(pb.ListNotificationsRequest)[0].unread
+
+
+def test_a_notification_is_read_by_how_its_id_begins(cli: CommandLine, server: StandIn) -> None:
+    late = a_notification("0199" + OTHER_ID[4:])
+    server.answers["ListNotifications"] = pb.ListNotificationsResponse(
+        notifications=[late, a_notification()]
+    )
+    server.answers["MarkNotificationsRead"] = pb.MarkNotificationsReadResponse(unread_count=1)
+    done = cli("read", "0199")
+
+    assert (done.code, done.out) == (0, "1 unread\n")
+    [request] = server.sent(pb.MarkNotificationsReadRequest)
+    assert list(request.notification_ids) == [late.notification_id]
+
+
+@pytest.mark.parametrize(("typed", "said"), [("x", "not a valid notification ID"), ("7", "None")])
+def test_what_names_no_notification_reads_nothing(
+    cli: CommandLine, server: StandIn, typed: str, said: str
+) -> None:
+    two_pages(server)
+    done = cli("read", typed)
+
+    assert (done.code, server.sent(pb.MarkNotificationsReadRequest)) == (2, [])
+    assert said in done.err
 
 
 def test_read_all_reads_what_there_is_now(cli: CommandLine, server: StandIn) -> None:
@@ -181,5 +206,4 @@ def test_tables_fit_into_a_hundred_columns(
 
     assert max(map(len, printed.splitlines())) <= 100, printed
     assert "…" not in printed.splitlines()[0]
-    if command[0] == "views":
-        assert FIRST_ID in printed
+    assert FIRST_ID in printed

@@ -229,6 +229,7 @@ def pipeline(
         work_folder=scratch,
         max_attempts=3,
         user_concurrency=4,
+        max_views=1000,
         max_result_bytes=1024 * 1024,
     )
 

@@ -30,8 +30,9 @@ KEYS = ("day", "model", "label", "user")
 BEGINNING = "rushes_"
 # Every secret begins with that, and then with what is shown of it.
 SHOWN_CHARACTERS = 12
-MAX_DAYS = 366
-# So that a table of keys has room for IDs and scopes in 100 columns.
+# The server knows the limit.
+MAX_DAYS = 36_500
+# So that a table of keys has room for scopes in 80 columns.
 SHOWN_LABEL = 18
 
 
@@ -68,6 +69,9 @@ def usage(
 ) -> None:
     """Show what you spent and how your jobs ended, by day, model or label."""
     wanted = [key.strip() for key in by.split(",") if key.strip()]
+    by_label = "label" in [key.lower() for key in wanted]
+    if by_label != bool(label):
+        raise Refusal("--by label and --label KEY go together.")
     start, end = _day("--from", first), _day("--until", until)
     with session.client() as client:
         found = client.usage(
@@ -141,7 +145,7 @@ def list_keys(session: Session, limit: Annotated[int, limit_option()] = 50) -> N
             say_json(key)
         return
     columns = ("KEY", "SECRET", "STATE", "LAST USE", "LABEL", "SCOPES")
-    say_table(columns, map(_key_row, found), spare=("LAST USE", "SECRET"))
+    say_table(columns, map(_key_row, found), spare=("LAST USE", "KEY"))
 
 
 def revoke(

@@ -15,6 +15,8 @@ _OPTIONS = {
     "states": "--state",
     "page_size": "--limit",
     "group_by": "--by",
+    "by": "--by",
+    "label": "LABEL",
     "label_key": "--label",
     "start_time": "--from",
     "end_time": "--until",
@@ -47,8 +49,9 @@ _IN_A_MESSAGE = rf"(?<![\w.])(?:spec|options|video|image)\.({_NAMES})\b(?:\[\d+\
 _WEBHOOK = "webhook_id|delivery_id|kinds|url|description"
 _IN_A_WEBHOOK = r"(webhook\.url)\b|(?<![\w.])webhook\.(kinds|labels|description)\b(?:\[\d+\])?"
 _LISTS = "job_ids?|media_ids?|models|labels|states|page_size|view|prefix|seed_media_id"
-_ACCOUNT = "group_by|label_key|start_time|end_time|user_id|all_users|scopes|expire_time|api_key_id"
-_ALONE = rf"(?:^|(?<=; ))({_LISTS}|{_ACCOUNT}|{_WEBHOOK})(?:\[\d+\])?(?=:| |$)"
+_USAGE = "by|group_by|label_key|start_time|end_time|user_id|all_users"
+_KEYS = "label|scopes|expire_time|api_key_id"
+_ALONE = rf"(?:^|(?<=; ))({_LISTS}|{_USAGE}|{_KEYS}|{_WEBHOOK})(?:\[\d+\])?(?=:| |$)"
 _ANYWHERE = r"\b(max_cost|request_id)\b"
 _FIELD = re.compile(f"{_IN_A_MESSAGE}|{_IN_A_WEBHOOK}|{_ALONE}|{_ANYWHERE}")
 

@@ -33,6 +33,16 @@ def media_id_of(client: Client, text: str) -> str:
     return _whole("media", text, _media_ids(client))
 
 
+def notification_id_of(client: Client, text: str) -> str:
+    """The ID of the notification that the text names.
+
+    Raises:
+        Refusal: when no ID, or several, begin with the text.
+    """
+    known = (one.notification_id for one in client.notifications(limit=LOOKED_AT))
+    return _whole("notification", text, known)
+
+
 def job_or_media_id_of(client: Client, text: str) -> str:
     """The ID of the job or the media item that the text names; a whole ID may be either.
 

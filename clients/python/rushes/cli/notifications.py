@@ -8,13 +8,14 @@ import typer
 
 from rushes.cli.commands import command
 from rushes.cli.exits import Refusal
+from rushes.cli.ids import notification_id_of
 from rushes.cli.inputs import MAX_LIMIT, check_number, limit_option
 from rushes.cli.output import say, say_json, say_table, shorten, table_time
 from rushes.cli.session import Session
 from rushes.v1.notification_pb2 import Notification
 
 Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="NOTIFICATION_ID", help="IDs, as listed by --json.")
+    list[str] | None, typer.Argument(metavar="NOTIFICATION_ID", help="IDs, or how they begin.")
 ]
 
 
@@ -29,7 +30,7 @@ def notifications(
     unread: Annotated[bool, typer.Option("--unread", help="Only unread ones.")] = False,
     limit: Annotated[int, limit_option()] = 50,
 ) -> None:
-    """List your notifications, newest first."""
+    """List your notifications, newest first; a star marks those that are unread."""
     check_number("--limit", limit, 1, MAX_LIMIT)
     with session.client() as client:
         found = client.notifications(unread=unread, limit=limit)
@@ -37,7 +38,7 @@ def notifications(
             for one in found:
                 say_json(one)
             return
-        say_table(("NEW", "TIME", "KIND", "TITLE"), map(_row, found), spare=("KIND",))
+        say_table(("", "ID", "TIME", "KIND", "TITLE"), map(_row, found), spare=("TIME", "KIND"))
 
 
 def read(
@@ -49,9 +50,10 @@ def read(
     if bool(notification_ids) == all:
         raise Refusal("Name notifications by ID, or give --all.")
     with session.client() as client:
+        named = [notification_id_of(client, text) for text in notification_ids or ()]
         until = _newest(client.notifications(limit=1)) if all else None
-        is_any = bool(notification_ids) or until is not None
-        left = client.mark_read(notification_ids or (), until=until) if is_any else 0
+        is_any = bool(named) or until is not None
+        left = client.mark_read(named, until=until) if is_any else 0
     if session.json:
         say_json({"unreadCount": left})
     else:
@@ -68,4 +70,4 @@ def _row(one: Notification) -> tuple[str, ...]:
     new = "" if one.HasField("read_time") else "*"
     kind = Notification.Kind.Name(one.kind).lower().replace("_", " ")
     title = f"{one.title} ({one.text})" if one.text else one.title
-    return new, table_time(one.create_time), kind, shorten(title)
+    return new, one.notification_id, table_time(one.create_time), kind, shorten(title)

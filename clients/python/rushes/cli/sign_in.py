@@ -1,6 +1,7 @@
 """Development tokens, signed with the key that the standalone generated."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +23,16 @@ class Signer:
     issuer: str = "rushes"
     audience: str = "rushes"
 
-    def token(self, user: str, ttl_seconds: int = SESSION_TTL_SECONDS) -> str:
-        """A token that is `user` from now on, for that time."""
+    def token(
+        self, user: str, ttl_seconds: int = SESSION_TTL_SECONDS, scopes: Sequence[str] = ()
+    ) -> str:
+        """A token that is `user` from now on, for that time.
+
+        scopes: what alone it may do; without any it may do what a person may.
+        """
         now = int(time.time())
         claims = {"sub": user, "iss": self.issuer, "aud": self.audience}
+        claims |= {"scope": " ".join(scopes)} if scopes else {}
         return jwt.encode({**claims, "iat": now, "exp": now + ttl_seconds}, self.key, "HS256")
 
 

@@ -24,10 +24,17 @@ def token(
         Path | None,
         typer.Option(metavar="FILE", help="A key in hex, instead of the one found here."),
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SCOPE",
+            help="What alone it may do, such as notifications.write; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Print a token for --user (or you), for curl and grpcurl."""
     seconds = parse_ttl(ttl)
-    made = _signer(session, key_file).token(session.user, seconds)
+    made = _signer(session, key_file).token(session.user, seconds, scope or ())
     say_json({"token": made}) if session.json else say(made)
 
 

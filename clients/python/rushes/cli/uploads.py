@@ -21,6 +21,7 @@ from rushes.cli.commands import command
 from rushes.cli.exits import INTERRUPTED, Refusal
 from rushes.cli.output import clean, note, say, say_json
 from rushes.cli.session import Session
+from rushes.errors import InvalidRequest
 from rushes.fields import ImageJob, VideoJob
 from rushes.requests import put_input, too_large
 
@@ -62,7 +63,19 @@ def send_inputs(session: Session, client: Client, fields: VideoJob | ImageJob) -
 
 
 def send_file(session: Session, client: Client, path: Path) -> Media:
-    """The item that a file becomes; a terminal shows how far it is."""
+    """The item that a file becomes; a terminal shows how far it is.
+
+    Raises:
+        RushesError: it names the file, of which there may be several.
+    """
+    try:
+        return _send(session, client, path)
+    except InvalidRequest as error:
+        error.message = f"{path}: {error.message}"
+        raise
+
+
+def _send(session: Session, client: Client, path: Path) -> Media:
     if session.json or not sys.stderr.isatty():
         return client.upload(path)
     with Progress(

@@ -12,6 +12,8 @@ from rushes.cli.session import Session
 from rushes.v1.media_pb2 import Media
 from rushes.v1.view_pb2 import View
 
+# So that a table of views has room for IDs in 80 columns.
+SHOWN_NAME = 30
 Name = Annotated[str, typer.Argument(metavar="VIEW", help='Name of the view, like "card/42".')]
 
 
@@ -76,4 +78,4 @@ def _row(view: View) -> tuple[str, ...]:
     kind = "image" if media.type == Media.IMAGE else "loop" if view.looping else "video"
     applied = table_time(view.apply_time)
     title = shorten(media.title or media.prompt)
-    return shorten(view.view), media.media_id, kind, applied, title
+    return shorten(view.view, SHOWN_NAME), media.media_id, kind, applied, title

@@ -26,12 +26,13 @@ if _version_not_supported:
 
 
 class ViewServiceStub(object):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     def __init__(self, channel):
@@ -63,12 +64,13 @@ class ViewServiceStub(object):
 
 
 class ViewServiceServicer(object):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     def ListViews(self, request, context):
@@ -131,12 +133,13 @@ def add_ViewServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ViewService(object):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     @staticmethod

@@ -27,12 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ViewServiceStub:
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     @_typing.overload
@@ -50,12 +51,13 @@ class ViewServiceStub:
 
 @_typing.type_check_only
 class ViewServiceAsyncStub(ViewServiceStub):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -69,12 +71,13 @@ class ViewServiceAsyncStub(ViewServiceStub):
     """OK when it shows nothing already."""
 
 class ViewServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something.
+    """What the views of the caller's app show. A view needs no making: every name that is right may be used. At most 1000 show something,
+    unless the operator says otherwise.
 
     A change takes one revision. The newest wish wins: a job with `apply_to_view` changes the view in the transaction of its success, at
     the revision of that event, unless ApplyView, ClearView or a job accepted later has changed the view since this job was accepted.
     DeleteMedia clears every view that shows the item, in one revision; UndeleteMedia changes none and names them.
-    Scope media.read to read, media.write to change.
+    Scope media.read to read, media.write to change, also by `apply_to_view`.
     """
 
     @_abc_1.abstractmethod

@@ -49,6 +49,8 @@ def test_a_value_that_is_given_stands_above_the_environment(
         ("RUSHES_PORT", "65536"),
         ("RUSHES_PORT", "web"),
         ("RUSHES_MAX_ATTEMPTS", "0"),
+        ("RUSHES_MAX_NOTIFICATIONS", "999"),
+        ("RUSHES_USAGE_DAYS", "59"),
         ("RUSHES_LEASE_SECONDS", "-1"),
         ("RUSHES_LEASE_SECONDS", "0"),
         ("RUSHES_REFLECTION", "perhaps"),
@@ -155,6 +157,10 @@ def test_a_bad_value_is_not_repeated_in_the_complaint() -> None:
         (
             {"max_inline_bytes": 10, "max_request_bytes": 10},
             ["RUSHES_MAX_INLINE_BYTES", "RUSHES_MAX_REQUEST_BYTES"],
+        ),
+        (
+            {"api_key_days": 31, "max_api_key_days": 30},
+            ["RUSHES_API_KEY_DAYS", "RUSHES_MAX_API_KEY_DAYS"],
         ),
     ],
 )

@@ -393,6 +393,25 @@ async def test_nobody_gets_a_ticket(shared: Site) -> None:
     assert (status, body["details"][0]["reason"]) == (401, "CREDENTIALS_MISSING")
 
 
+async def test_a_ticket_takes_no_fields(shared: Site) -> None:
+    async with serving(shared) as (found, servicer):
+        for line, body, field in (
+            ("POST /v1/streams:ticket", b'{"jobIds": ["x"]}', "jobIds"),
+            ("POST /v1/streams:ticket?until_done=true", b"", "until_done"),
+            ("POST /v1/streams:ticket", b"nothing", "body"),
+        ):
+            async with http(found.port, line, {"authorization": "Bearer alice"}, body) as answer:
+                assert answer.status == 400
+                info = (await answer.json())["details"][0]
+                assert (info["reason"], info["metadata"]["field"]) == ("FIELD_INVALID", field)
+        assert servicer.lists == 0
+
+        async with http(
+            found.port, "POST /v1/streams:ticket", {"authorization": "Bearer alice"}, b"{}"
+        ) as answer:
+            assert answer.status == 200
+
+
 async def test_no_header_breaks_a_call(shared: Site) -> None:
     async with serving(shared) as (found, servicer):
         for line in ("GET /v1/jobs:watch", "POST /v1/streams:ticket"):
