@@ -34,13 +34,13 @@ def create_key(
     check_user("--user", user)
     check_text("--label", label, MAX_LABEL_CHARACTERS)
     scopes = tuple(dict.fromkeys(map(_scope, scope)))
-    if days is not None and not 1 <= days <= 366:
-        raise SettingsInvalid("--days: must be 1 to 366.")
     site: Site = context.obj
+    limits = site.settings.key_limits
+    if days is not None and not 1 <= days <= limits.longest_days:
+        raise SettingsInvalid(f"--days: must be 1 to {limits.longest_days}.")
     with administration(site) as admin, site.database() as db:
         end = None if days is None else db.now_ms() + days * DAY_MS
-        most = site.settings.max_api_keys
-        made, secret = admin.create_key(who(), user, label, scopes, end, most)
+        made, secret = admin.create_key(who(), user, label, scopes, end, limits)
     if json:
         print_json({**_as_json(made), "secret": secret})
     else:
