@@ -29,7 +29,9 @@ SMALL = {
 }
 # Indexes that have nothing but jobs that wait or run, or what is not settled yet. Such an index may
 # be read whole, in its order up to a limit or by who counts what is live.
+# Exports too: a user has few, and they end within days.
 LIVE = {
+    "export_pkey",
     *("job_waiting", "job_due", "job_poll", "job_flow", "job_unfinished"),
     *("job_uncertain", "intent_unsettled", "flow_first", "job_view"),
     *("delivery_due", "delivery_pending"),
