@@ -29,9 +29,7 @@ SMALL = {
 }
 # Indexes that have nothing but jobs that wait or run, or what is not settled yet. Such an index may
 # be read whole, in its order up to a limit or by who counts what is live.
-# Exports too: a user has few, and they end within days.
 LIVE = {
-    "export_pkey",
     *("job_waiting", "job_due", "job_poll", "job_flow", "job_unfinished"),
     *("job_uncertain", "intent_unsettled", "flow_first", "job_view"),
     *("delivery_due", "delivery_pending"),
@@ -66,7 +64,7 @@ READS = {
 # These have small tables.
 OTHERS = ("engine",)
 ROWS = 2_000_000
-# Of what the fill makes none: views that were cleared, shares with users, webhooks.
+# Of what the fill makes none: views that were cleared, shares with users, webhooks, exports.
 ADDED = (
     "UPDATE job SET batch_id = substr(job_id, 1, 35) RETURNING job_id",
     """
@@ -98,6 +96,11 @@ ADDED = (
         CASE WHEN n %% 100 = 0 THEN 'PENDING' ELSE 'SUCCEEDED' END, n, n
     FROM generate_series(1, 5000) n
     RETURNING delivery_id
+    """,
+    """
+    INSERT INTO export (export_id, user_id, media_ids, create_time, expire_time)
+    SELECT 'e' || n, 'user-' || n %% 1000, '[]', n, n FROM generate_series(1, 3000) n
+    RETURNING export_id
     """,
 )
 # The values of which PostgreSQL can't tell by their places that they are numbers.
