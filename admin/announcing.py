@@ -10,11 +10,10 @@ from admin.tables import clock, print_json
 from core.announcements import Announcement
 from core.errors import SettingsInvalid
 from core.ids import new_id
-from core.notifications import Severity
+from core.notifications import MAX_TEXT_CHARACTERS, MAX_TITLE_CHARACTERS, Severity
 from core.times import iso
 
 app = typer.Typer(help="Messages to all users.", no_args_is_help=True)
-MAX_TITLE_CHARACTERS, MAX_TEXT_CHARACTERS = 120, 1000
 HOUR_MS = 3600 * 1000
 
 

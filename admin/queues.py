@@ -7,10 +7,10 @@ import typer
 from admin.site import Site
 from admin.steering import JsonOption, administration, check_text, cut, who
 from admin.tables import age, print_json, print_table
+from core.administration import MAX_REASON_CHARACTERS
 from core.store.queue_stats import QueueStats
 from core.times import iso
 
-MAX_REASON_CHARACTERS = 200
 app = typer.Typer()
 QueueArgument = Annotated[str, typer.Argument(metavar="QUEUE", help="As `queues` shows it.")]
 

@@ -12,10 +12,9 @@ from core.administration import Administration
 from core.catalog.models import models_path, read_catalog
 from core.errors import SettingsInvalid
 from core.events import Event
+from core.ids import MAX_USER_ID_CHARACTERS, is_user_id
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-# A token's subject has at most so many characters.
-MAX_USER_CHARACTERS = 256
 
 
 @contextmanager
@@ -55,7 +54,12 @@ def check_text(argument: str, text: str, most: int, *, needed: bool = True) -> s
 
 def check_user(argument: str, user_id: str) -> str:
     """The name of a user, as the subject of a token may be."""
-    return check_text(argument, user_id, MAX_USER_CHARACTERS)
+    if not is_user_id(user_id):
+        most = MAX_USER_ID_CHARACTERS
+        raise SettingsInvalid(
+            f"{argument}: must have 1 to {most} characters, none of them a control one."
+        )
+    return user_id
 
 
 def cut(text: str, width: int) -> str:

@@ -31,6 +31,7 @@ from core.store.workers import Worker
 
 log = get_logger(__name__)
 
+MAX_REASON_CHARACTERS = 200
 USUAL_REASON = "paused by the operator"
 
 

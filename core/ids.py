@@ -3,7 +3,9 @@
 import os
 import re
 import time
+import unicodedata
 
+MAX_USER_ID_CHARACTERS = 256
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -19,3 +21,10 @@ def new_id() -> str:
 def is_id(text: str) -> bool:
     """Whether `text` has the form of an id."""
     return _UUID.fullmatch(text) is not None
+
+
+def is_user_id(text: str) -> bool:
+    """Whether `text` may name a user: 1 to 256 characters, none of them a control one."""
+    return 1 <= len(text) <= MAX_USER_ID_CHARACTERS and not any(
+        unicodedata.category(character) in ("Cc", "Cs") for character in text
+    )

@@ -171,7 +171,9 @@ _TITLES = {
     Kind.JOB_FAILED: "Your {kind} could not be made",
     Kind.JOB_CANCELLED: "Your {kind} was cancelled",
 }
-_MAX_TEXT = 1000
+# Of messages and announcements too.
+MAX_TITLE_CHARACTERS = 120
+MAX_TEXT_CHARACTERS = 1000
 _SHARED_TITLES = {
     MediaType.IMAGE: "An image was shared with you",
     MediaType.VIDEO: "A video was shared with you",
@@ -190,7 +192,7 @@ def of_job(kind: Kind, job: Job, notification_id: str, now_ms: int) -> Notificat
         kind=kind,
         severity=_SEVERITIES[kind],
         title=_TITLES[kind].format(kind=job.spec.kind),
-        text=text[:_MAX_TEXT],
+        text=text[:MAX_TEXT_CHARACTERS],
         action=action,
         job_id=job.job_id,
         create_time=now_ms,
@@ -269,7 +271,7 @@ def webhook_disabled(url: str, cause: str, notification_id: str, now_ms: int) ->
         severity=Severity.ERROR,
         title="A webhook was disabled",
         text=f"{url} {cause}. Enable it again when it works; what happens meanwhile is not sent."[
-            -_MAX_TEXT:
+            -MAX_TEXT_CHARACTERS:
         ],
         create_time=now_ms,
     )

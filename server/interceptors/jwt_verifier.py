@@ -8,7 +8,6 @@ lists the messages.
 import base64
 import functools
 import time
-import unicodedata
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,12 +15,12 @@ import jwt
 from jwt.exceptions import InvalidSubjectError
 
 from core.errors import CredentialsExpired, CredentialsInvalid, DependencyUnavailable
+from core.ids import is_user_id
 from core.process.settings import Settings
 from core.scopes import USUAL_SCOPES, Scope
 from server.principal import Principal
 
 MAX_TOKEN_BYTES = 8192
-_MAX_SUBJECT = 256
 _SUBJECT = "The token's sub must be a text of 1 to 256 characters without control characters."
 _MAX_KNOWN = 1024
 _JWKS_ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
@@ -200,11 +199,7 @@ def _scopes(claim: str | None) -> frozenset[Scope]:
 
 
 def _is_subject(value: Any) -> bool:
-    return (
-        isinstance(value, str)
-        and 1 <= len(value) <= _MAX_SUBJECT
-        and not any(unicodedata.category(c) in ("Cc", "Cs") for c in value)
-    )
+    return isinstance(value, str) and is_user_id(value)
 
 
 def _is_time(value: Any) -> bool:

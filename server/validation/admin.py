@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from core.administration import MAX_REASON_CHARACTERS
 from core.jobs import UNFINISHED, State
 from core.process.settings import Settings
 from core.store.budgets import EACH_USER, INSTALLATION, Period, owner_of
@@ -13,7 +14,6 @@ from server.watch.query import ALL_PROGRESS_MS, CHECKPOINT_MS, AllQuery
 
 MAX_FILTERS = 100
 MAX_NAME_CHARACTERS = 256
-MAX_PAUSE_CHARACTERS = 200
 MAX_OPERATION_CHARACTERS = 1000
 
 
@@ -113,7 +113,7 @@ class AdminValidator:
         """The queue's name, and what users are told."""
         problems = Problems()
         _check_name(problems, "queue", request.queue)
-        f.check_text(problems, "reason", request.reason, MAX_PAUSE_CHARACTERS)
+        f.check_text(problems, "reason", request.reason, MAX_REASON_CHARACTERS)
         problems.raise_wrong()
         return request.queue, request.reason.strip()
 

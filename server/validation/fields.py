@@ -5,7 +5,6 @@ Each description follows the name of its field: "spec.prompt: must not be empty"
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
-from core.ids import is_id
+from core.ids import MAX_USER_ID_CHARACTERS, is_id, is_user_id
 from core.money import MICROS
 from core.process.settings import MAX_SIGNED_URL_TTL_SECONDS
 from core.words import wanted_terms
@@ -29,7 +28,6 @@ MAX_LABEL_VALUE_CHARACTERS = 256
 MAX_VIEW_CHARACTERS = 128
 MAX_VIEW_PARTS = 8
 MAX_IDS = 1000
-MAX_USER_ID_CHARACTERS = 256
 MAX_ESTIMATED_MODELS = 50
 MAX_WAIT_MS = 50_000
 MAX_RECENT_MS = 10 * 365 * 24 * 3600 * 1000
@@ -121,9 +119,7 @@ def check_sha256(problems: Problems, field: str, value: str) -> str:
 
 def check_user_id(problems: Problems, field: str, value: str) -> str:
     """Allows nothing, or what the subject of a token may be."""
-    if len(value) > MAX_USER_ID_CHARACTERS or any(
-        unicodedata.category(character) in ("Cc", "Cs") for character in value
-    ):
+    if value and not is_user_id(value):
         most = MAX_USER_ID_CHARACTERS
         problems.wrong(field, f"must have at most {most} characters, none of them a control one")
     return value

@@ -4,7 +4,13 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.notifications import Action, Kind, Severity
+from core.notifications import (
+    MAX_TEXT_CHARACTERS,
+    MAX_TITLE_CHARACTERS,
+    Action,
+    Kind,
+    Severity,
+)
 from core.process.settings import Settings
 from rushes.v1 import notification_pb2
 from rushes.v1 import notification_service_pb2 as pb
@@ -12,8 +18,6 @@ from server.commands.notifications import Named, NewMessage, NotificationList, S
 from server.validation import fields as f
 from server.validation.problems import Problems
 
-MAX_TITLE_CHARACTERS = 120
-MAX_TEXT_CHARACTERS = 1000
 MAX_LABEL_CHARACTERS = 40
 MAX_URI_CHARACTERS = 2000
 MAX_USER_CHARACTERS = 256

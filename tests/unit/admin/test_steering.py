@@ -72,7 +72,7 @@ def test_an_announcement_is_shown_until_it_is_withdrawn(place: Place) -> None:
         (("announce", "create", " "), "TITLE: must not be empty"),
         (("announce", "create", "a", "--severity", "loud"), "--severity"),
         (("announce", "create", "a", "--hours", "0"), "--hours"),
-        (("apikey", "list", "--user", ""), "--user: must not be empty"),
+        (("apikey", "list", "--user", ""), "--user: must have 1 to 256 characters"),
         (("apikey", "revoke", "no-such", "--user", "bob"), "API key"),
         (
             ("apikey", "create", "--user", "b", "--label", "c", "--scope", "admin"),
