@@ -13,11 +13,14 @@ import gc
 YOUNG, MIDDLE, OLD = 5_000, 10, 100
 
 
-def collect_seldom() -> None:
-    """Leaves all that the process has now out of every collection, and makes full ones rare."""
+def collect_seldom(old: int = OLD) -> None:
+    """Leaves all that the process has now out of every collection, and makes full ones rare.
+
+    Everything is looked at with every `old`th look at the middle generation.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, MIDDLE, OLD)
+    gc.set_threshold(YOUNG, MIDDLE, old)
 
 
 def give_back() -> None:
