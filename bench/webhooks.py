@@ -94,7 +94,7 @@ def main() -> None:
         rows.append(row_of(cell, "rushes", run, flights))
     if asked.only != "flight":
         cell = f"beside {WEBHOOKS:,} dead receivers, {asked.database}"
-        sides = zip(*(_beside(asked) for _ in range(asked.repetitions)), strict=True)
+        sides = zip(*(_beside(asked, turn) for turn in range(asked.repetitions)), strict=True)
         rows += [
             row_of(cell, system, run, each)
             for system, each in zip(("rushes", "without"), sides, strict=True)
@@ -133,8 +133,8 @@ def _in_flight(asked: argparse.Namespace) -> Values:
         }
 
 
-def _beside(asked: argparse.Namespace) -> tuple[Values, Values]:
-    """With the worker that sends, and with it stopped.
+def _beside(asked: argparse.Namespace, repetition: int) -> tuple[Values, Values]:
+    """With the worker that sends, and with it stopped: which comes first changes by turns.
 
     Each repetition has its own installation: back-off makes tries rare after some minutes.
     """
@@ -144,11 +144,18 @@ def _beside(asked: argparse.Namespace) -> tuple[Values, Values]:
         _calls(site, asked.calls)
         # The first tries end now. Once a webhook has failed, one delivery at a time is tried.
         _wait(lambda: _count(site.db, _TRIES) >= WEBHOOKS)
-        beside = _calls(site, asked.calls)
-        site.worker.send_signal(signal.SIGSTOP)
-        without = _calls(site, asked.calls)
+        if repetition % 2:
+            return _calls(site, asked.calls), _without(site, asked.calls)
+        without = _without(site, asked.calls)
+        return _calls(site, asked.calls), without
+
+
+def _without(site: Site, count: int) -> Values:
+    site.worker.send_signal(signal.SIGSTOP)
+    try:
+        return _calls(site, count)
+    finally:
         site.worker.send_signal(signal.SIGCONT)
-        return beside, without
 
 
 def _calls(site: Site, count: int) -> Values:
